@@ -1,0 +1,224 @@
+// Every setting of a run: one flat object, its defaults, limits and presets.
+// The flags, the environment variables, --help and the page's form are made from `settings`.
+
+import { ConfigError } from "./errors.ts";
+
+export interface Config {
+  n_layer: number; // transformer blocks (L)
+  n_embd: number; // channels (C)
+  n_head: number; // attention heads (NH), each of n_embd / n_head channels
+  block_size: number; // context length in tokens (T)
+  activation: "relu" | "relu_squared"; // between the two products of the MLP
+  rmsnorm_eps: number; // added to the mean square before the root
+  init_std: number; // standard deviation of the initial weights
+  zero_init: boolean; // attn_wo and mlp_fc2 start at zero, so that every block starts as the identity
+  batch_size: number; // documents in a step (B)
+  num_steps: number; // optimizer steps
+  learning_rate: number; // at step 0, before the schedule
+  lr_schedule: "linear" | "cosine" | "constant"; // down to 0 over num_steps
+  beta1: number; // Adam: decay of the mean of the gradient
+  beta2: number; // Adam: decay of the mean of its square
+  epsilon: number; // Adam: added outside the root
+  weight_decay: number; // AdamW: decoupled, times the learning rate
+  grad_clip: number; // largest global gradient norm; 0 is off
+  seed: number; // of Python's Mersenne Twister: order of documents, weights, samples
+  temperature: number; // of sampling: below 1 the likely tokens get likelier
+  num_samples: number; // texts to generate after training
+  log_every: number; // steps between two reports
+}
+
+/** What a setting may be, for whoever asks the user for it. */
+export interface Setting {
+  name: keyof Config;
+  /** On the command line, without the two dashes. */
+  flag: string;
+  /** Environment variables, the first that is set wins. */
+  env: string[];
+  kind: "integer" | "number" | "boolean" | "choice";
+  /** Smallest value, itself allowed unless `above`. */
+  min?: number;
+  above?: boolean;
+  /** Largest value, itself allowed unless `below`. */
+  max?: number;
+  below?: boolean;
+  choices?: readonly string[];
+  help: string;
+}
+
+/** Integers up to here are exact, and every size product is checked against the device later. */
+const MAX_INTEGER = Number.MAX_SAFE_INTEGER;
+const MAX_SIZE = 2 ** 24;
+
+function setting(
+  name: keyof Config,
+  kind: Setting["kind"],
+  help: string,
+  limits: Partial<Setting> & { alias?: string } = {},
+): Setting {
+  const { alias, ...rest } = limits;
+  const flag = rest.flag ?? name.replaceAll("_", "-");
+  const variables = [flag.replaceAll("-", "_"), name, ...(alias ? [alias] : [])];
+  const env = [...new Set(variables)].map((variable) => `MICROGPT_${variable.toUpperCase()}`);
+  return { name, kind, help, ...rest, flag, env };
+}
+
+const size = { min: 1, max: MAX_SIZE };
+const positive = { min: 0, above: true };
+
+export const settings: readonly Setting[] = [
+  setting("n_layer", "integer", "transformer blocks", size),
+  setting("n_embd", "integer", "channels, a multiple of n-head", size),
+  setting("n_head", "integer", "attention heads", size),
+  setting("block_size", "integer", "context length in tokens", size),
+  setting("activation", "choice", "between the two products of the MLP", {
+    choices: ["relu", "relu_squared"],
+  }),
+  setting("rmsnorm_eps", "number", "added to the mean square before the root", positive),
+  setting("init_std", "number", "standard deviation of the initial weights", { min: 0 }),
+  setting("zero_init", "boolean", "start attn_wo and mlp_fc2 at zero"),
+  setting("batch_size", "integer", "documents in a step", size),
+  setting("num_steps", "integer", "optimizer steps", { min: 1, max: MAX_INTEGER, flag: "steps" }),
+  setting("learning_rate", "number", "learning rate at the first step", { min: 0, flag: "lr" }),
+  setting("lr_schedule", "choice", "how the learning rate falls to 0 over the steps", {
+    choices: ["linear", "cosine", "constant"],
+  }),
+  setting("beta1", "number", "Adam's decay of the gradient's mean", {
+    min: 0,
+    max: 1,
+    below: true,
+  }),
+  setting("beta2", "number", "Adam's decay of the squared gradient's mean", {
+    min: 0,
+    max: 1,
+    below: true,
+  }),
+  setting("epsilon", "number", "Adam's term outside the root", positive),
+  setting("weight_decay", "number", "AdamW's decoupled weight decay", { min: 0 }),
+  setting("grad_clip", "number", "largest gradient norm, 0 for no clipping", { min: 0 }),
+  setting("seed", "integer", "of the random numbers (Python's Mersenne Twister)", {
+    min: 0,
+    max: MAX_INTEGER,
+  }),
+  setting("temperature", "number", "of sampling, above 0 and at most 1", { ...positive, max: 1 }),
+  setting("num_samples", "integer", "texts to generate after training", {
+    min: 0,
+    max: MAX_SIZE,
+    alias: "sample_size",
+  }),
+  setting("log_every", "integer", "steps between two reports", {
+    min: 1,
+    max: MAX_INTEGER,
+    alias: "loss_log_every",
+  }),
+];
+
+const microgpt: Config = {
+  n_layer: 1,
+  n_embd: 16,
+  n_head: 4,
+  block_size: 16,
+  activation: "relu",
+  rmsnorm_eps: 1e-5,
+  init_std: 0.08,
+  zero_init: false,
+  batch_size: 1,
+  num_steps: 1000,
+  learning_rate: 0.01,
+  lr_schedule: "linear",
+  beta1: 0.85,
+  beta2: 0.99,
+  epsilon: 1e-8,
+  weight_decay: 0,
+  grad_clip: 0,
+  seed: 42,
+  temperature: 0.5,
+  num_samples: 20,
+  log_every: 100,
+};
+
+/** The final revision of microgpt.py, and the earlier one with a cosine schedule. */
+export const presets: Readonly<Record<string, Config>> = {
+  microgpt,
+  "microgpt-cosine": {
+    ...microgpt,
+    block_size: 8,
+    activation: "relu_squared",
+    init_std: 0.02,
+    zero_init: true,
+    num_steps: 500,
+    lr_schedule: "cosine",
+    beta1: 0.9,
+    beta2: 0.95,
+  },
+};
+
+const decimal = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
+
+/**
+ * The value that `text` stands for.
+ * @param label how the user wrote the setting (`--n-embd`, `MICROGPT_N_EMBD`), for the message
+ * @throws ConfigError if the text is not of the setting's kind, or out of its range
+ */
+export function parseSetting(setting: Setting, text: string, label: string): Config[keyof Config] {
+  let value: unknown = text;
+  if (setting.kind === "boolean" && (text === "true" || text === "1")) value = true;
+  else if (setting.kind === "boolean" && (text === "false" || text === "0")) value = false;
+  else if (setting.kind !== "choice" && decimal.test(text.trim())) value = Number(text);
+  return checkSetting(setting, value, label);
+}
+
+function checkSetting(setting: Setting, value: unknown, label: string): Config[keyof Config] {
+  const { kind, min, above, max, below, choices } = setting;
+  let good: boolean;
+  if (kind === "boolean") good = typeof value === "boolean";
+  else if (kind === "choice") good = typeof value === "string" && choices!.includes(value);
+  else
+    good =
+      typeof value === "number" &&
+      Number.isFinite(value) &&
+      (kind === "number" || Number.isInteger(value)) &&
+      (min === undefined || (above ? value > min : value >= min)) &&
+      (max === undefined || (below ? value < max : value <= max));
+  if (good) return value as Config[keyof Config];
+  const got = typeof value === "string" ? `"${value}"` : String(value);
+  throw new ConfigError(setting.name, `${label} is ${got}; it must be ${describeRange(setting)}.`);
+}
+
+/** What a setting may be, in words: "a whole number of at least 1". */
+export function describeRange({ kind, min, above, max, below, choices }: Setting): string {
+  if (kind === "boolean") return "true or false";
+  if (kind === "choice") return choices!.join(" or ");
+  const noun = kind === "integer" ? "a whole number" : "a number";
+  const low = min === undefined ? "" : above ? `above ${min}` : `of at least ${min}`;
+  const high =
+    max === undefined || max === MAX_INTEGER ? "" : below ? `below ${max}` : `at most ${max}`;
+  return [noun, [low, high].filter(Boolean).join(" and ")].filter(Boolean).join(" ");
+}
+
+/**
+ * The settings of a preset with `overrides` in their place.
+ * @param labels how the user wrote a setting, for the messages; its own name where absent
+ * @throws ConfigError naming the first setting that is out of its range
+ */
+export function resolveConfig(
+  preset: string,
+  overrides: Partial<Config> = {},
+  labels: Partial<Record<keyof Config, string>> = {},
+): Config {
+  if (!Object.hasOwn(presets, preset)) {
+    const known = Object.keys(presets).join(", ");
+    throw new ConfigError("preset", `There is no preset "${preset}"; the presets are ${known}.`);
+  }
+  const config = { ...presets[preset], ...overrides };
+  const label = (name: keyof Config) => labels[name] ?? name;
+  for (const setting of settings) checkSetting(setting, config[setting.name], label(setting.name));
+  if (config.n_embd % config.n_head !== 0) {
+    throw new ConfigError(
+      "n_embd",
+      `${label("n_embd")} ${config.n_embd} cannot be split into ${label("n_head")} ${config.n_head} ` +
+        `equal heads; choose an n_embd that is a multiple of n_head, such as ` +
+        `${Math.ceil(config.n_embd / config.n_head) * config.n_head}.`,
+    );
+  }
+  return config;
+}

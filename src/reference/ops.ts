@@ -1,0 +1,254 @@
+// Every kernel's twin: the same operation as plain loops in float64, under the same name.
+// Arguments come in the order outputs, inputs, sizes; a gradient is `d` + name. What a function
+// writes it overwrites; where it accumulates, its comment says so. Letters: model/parameters.ts.
+
+/** Values in float64, or float32 ones that are read as such. */
+export type Values = Float64Array | Float32Array;
+export type Ids = Int32Array;
+
+/** out (B·T, C) = wte[id] + wpe[position]; an id outside 0..V-1 has no row in wte and adds nothing. */
+export function embeddingForward(
+  out: Values,
+  ids: Ids,
+  wte: Values,
+  wpe: Values,
+  { B, T, C, V }: { B: number; T: number; C: number; V: number },
+): void {
+  for (let n = 0; n < B * T; n++) {
+    const id = ids[n];
+    const known = id >= 0 && id < V;
+    for (let c = 0; c < C; c++)
+      out[n * C + c] = (known ? wte[id * C + c] : 0) + wpe[(n % T) * C + c];
+  }
+}
+
+/** dwte (V, C): row v is the sum of dout's rows (B·T, C) at which the id is v. */
+export function embeddingBackwardToken(
+  dwte: Values,
+  dout: Values,
+  ids: Ids,
+  { N, C, V }: { N: number; C: number; V: number },
+): void {
+  dwte.fill(0, 0, V * C);
+  for (let n = 0; n < N; n++) {
+    const id = ids[n];
+    if (id < 0 || id >= V) continue;
+    for (let c = 0; c < C; c++) dwte[id * C + c] += dout[n * C + c];
+  }
+}
+
+/** dwpe (rows, C): row t is the sum over the batch of dout (B, T, C) at t; rows from T on are 0. */
+export function embeddingBackwardPosition(
+  dwpe: Values,
+  dout: Values,
+  { B, T, C }: { B: number; T: number; C: number },
+): void {
+  dwpe.fill(0);
+  for (let b = 0; b < B; b++) {
+    for (let i = 0; i < T * C; i++) dwpe[i] += dout[b * T * C + i];
+  }
+}
+
+/** out (N, C) = inp · rstd, with rstd (N) = 1 / sqrt(mean(inp²) + eps). */
+export function rmsnormForward(
+  out: Values,
+  rstd: Values,
+  inp: Values,
+  { N, C, eps }: { N: number; C: number; eps: number },
+): void {
+  for (let n = 0; n < N; n++) {
+    let sum = 0;
+    for (let c = 0; c < C; c++) sum += inp[n * C + c] * inp[n * C + c];
+    const scale = (sum / C + eps) ** -0.5;
+    for (let c = 0; c < C; c++) out[n * C + c] = inp[n * C + c] * scale;
+    rstd[n] = scale;
+  }
+}
+
+/**
+ * dinp (N, C) = rstd · (dout - inp · rstd² · mean(dout · inp)), added to what dinp holds if
+ * `accumulate`: there the residual's gradient already stands.
+ */
+export function rmsnormBackward(
+  dinp: Values,
+  dout: Values,
+  inp: Values,
+  rstd: Values,
+  { N, C, accumulate }: { N: number; C: number; accumulate: boolean },
+): void {
+  for (let n = 0; n < N; n++) {
+    let dot = 0;
+    for (let c = 0; c < C; c++) dot += dout[n * C + c] * inp[n * C + c];
+    const scale = rstd[n];
+    const pull = (scale * scale * dot) / C;
+    for (let c = 0; c < C; c++) {
+      const before = accumulate ? dinp[n * C + c] : 0;
+      dinp[n * C + c] = before + scale * (dout[n * C + c] - inp[n * C + c] * pull);
+    }
+  }
+}
+
+/** out (N, OC) = inp (N, C) · weight (OC, C)ᵀ. */
+export function matmulForward(
+  out: Values,
+  inp: Values,
+  weight: Values,
+  { N, C, OC }: { N: number; C: number; OC: number },
+): void {
+  for (let n = 0; n < N; n++) {
+    for (let o = 0; o < OC; o++) {
+      let sum = 0;
+      for (let c = 0; c < C; c++) sum += inp[n * C + c] * weight[o * C + c];
+      out[n * OC + o] = sum;
+    }
+  }
+}
+
+/** dinp (N, C) = dout (N, OC) · weight (OC, C). */
+export function matmulBackwardInput(
+  dinp: Values,
+  dout: Values,
+  weight: Values,
+  { N, C, OC }: { N: number; C: number; OC: number },
+): void {
+  dinp.fill(0, 0, N * C);
+  for (let n = 0; n < N; n++) {
+    for (let o = 0; o < OC; o++) {
+      const d = dout[n * OC + o];
+      for (let c = 0; c < C; c++) dinp[n * C + c] += d * weight[o * C + c];
+    }
+  }
+}
+
+/** dweight (OC, C) = dout (N, OC)ᵀ · inp (N, C). */
+export function matmulBackwardWeight(
+  dweight: Values,
+  dout: Values,
+  inp: Values,
+  { N, C, OC }: { N: number; C: number; OC: number },
+): void {
+  dweight.fill(0, 0, OC * C);
+  for (let n = 0; n < N; n++) {
+    for (let o = 0; o < OC; o++) {
+      const d = dout[n * OC + o];
+      for (let c = 0; c < C; c++) dweight[o * C + c] += d * inp[n * C + c];
+    }
+  }
+}
+
+/** out = max(inp, 0). */
+export function reluForward(out: Values, inp: Values, { size }: { size: number }): void {
+  for (let i = 0; i < size; i++) out[i] = inp[i] > 0 ? inp[i] : 0;
+}
+
+/** dx = dx · (inp > 0), in place. */
+export function reluBackward(dx: Values, inp: Values, { size }: { size: number }): void {
+  for (let i = 0; i < size; i++) dx[i] = inp[i] > 0 ? dx[i] : 0;
+}
+
+/** out = max(inp, 0)². */
+export function reluSquaredForward(out: Values, inp: Values, { size }: { size: number }): void {
+  for (let i = 0; i < size; i++) out[i] = inp[i] > 0 ? inp[i] * inp[i] : 0;
+}
+
+/** dx = dx · 2 max(inp, 0), in place. */
+export function reluSquaredBackward(dx: Values, inp: Values, { size }: { size: number }): void {
+  for (let i = 0; i < size; i++) dx[i] = inp[i] > 0 ? dx[i] * 2 * inp[i] : 0;
+}
+
+/** out = x + inp. */
+export function residualForward(
+  out: Values,
+  x: Values,
+  inp: Values,
+  { size }: { size: number },
+): void {
+  for (let i = 0; i < size; i++) out[i] = x[i] + inp[i];
+}
+
+/**
+ * losses (N) = -log softmax(logits (N, V))[target], 0 where the target is outside 0..V-1.
+ * stats (N, 2) keeps each row's largest logit and 1 / sum(exp(logit - largest)) for the backward pass.
+ */
+export function crossEntropyForward(
+  losses: Values,
+  stats: Values,
+  logits: Values,
+  targets: Ids,
+  { N, V }: { N: number; V: number },
+): void {
+  for (let n = 0; n < N; n++) {
+    const row = logits.subarray(n * V, (n + 1) * V);
+    let largest = -Infinity;
+    for (let v = 0; v < V; v++) largest = Math.max(largest, row[v]);
+    let sum = 0;
+    for (let v = 0; v < V; v++) sum += Math.exp(row[v] - largest);
+    const target = targets[n];
+    losses[n] = target >= 0 && target < V ? Math.log(sum) - (row[target] - largest) : 0;
+    stats[2 * n] = largest;
+    stats[2 * n + 1] = 1 / sum;
+  }
+}
+
+/** logits (N, V) become their gradient in place: (softmax - onehot(target)) · scale, 0 in ignored rows. */
+export function crossEntropyBackward(
+  logits: Values,
+  stats: Values,
+  targets: Ids,
+  { N, V, scale }: { N: number; V: number; scale: number },
+): void {
+  for (let n = 0; n < N; n++) {
+    const target = targets[n];
+    const counts = target >= 0 && target < V;
+    for (let v = 0; v < V; v++) {
+      const p = Math.exp(logits[n * V + v] - stats[2 * n]) * stats[2 * n + 1];
+      logits[n * V + v] = counts ? (p - (v === target ? 1 : 0)) * scale : 0;
+    }
+  }
+}
+
+/** The sum of losses (N) times scale (1 / positions that count). */
+export function meanLoss(losses: Values, { N, scale }: { N: number; scale: number }): number {
+  let sum = 0;
+  for (let n = 0; n < N; n++) sum += losses[n];
+  return sum * scale;
+}
+
+/** The Euclidean norm of all gradients together. */
+export function gradNorm(grads: Values, { size }: { size: number }): number {
+  let sum = 0;
+  for (let i = 0; i < size; i++) sum += grads[i] * grads[i];
+  return Math.sqrt(sum);
+}
+
+/** What an optimizer step needs beside the tensors. */
+export interface AdamwSettings {
+  lr: number;
+  beta1: number;
+  beta2: number;
+  epsilon: number;
+  weight_decay: number;
+  /** 1 / (1 - beta1^t) and 1 / (1 - beta2^t), t from 1. */
+  correction1: number;
+  correction2: number;
+  /** Factor on the gradient: min(1, grad_clip / norm), or 1. */
+  clip: number;
+}
+
+/** AdamW over a flat array: updates params and both moments in place. Source: Loshchilov and Hutter 2019. */
+export function adamw(
+  params: Values,
+  m: Values,
+  v: Values,
+  grads: Values,
+  { size, ...settings }: AdamwSettings & { size: number },
+): void {
+  const { lr, beta1, beta2, epsilon, weight_decay, correction1, correction2, clip } = settings;
+  for (let i = 0; i < size; i++) {
+    const g = grads[i] * clip;
+    m[i] = beta1 * m[i] + (1 - beta1) * g;
+    v[i] = beta2 * v[i] + (1 - beta2) * g * g;
+    const update = (m[i] * correction1) / (Math.sqrt(v[i] * correction2) + epsilon);
+    params[i] -= lr * (update + weight_decay * params[i]);
+  }
+}

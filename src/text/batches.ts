@@ -1,0 +1,54 @@
+// Tokenized documents to the batch of a step: a pure function of the step, so that a run can be resumed.
+
+import type { Tokenizer } from "./tokenizer.ts";
+
+/** Target of a position that counts neither in the loss nor in any gradient. */
+export const IGNORED = -1;
+
+export interface Batch {
+  B: number;
+  T: number;
+  /** (B, T) token ids; 0 where a document has ended. */
+  inputs: Int32Array;
+  /** (B, T) ids of the next tokens; IGNORED where a document has ended. */
+  targets: Int32Array;
+  /** Positions that are not IGNORED. */
+  num_targets: number;
+}
+
+/** [BOS] + ids + [BOS] of every document, cut to the tokens that block_size positions can use. */
+export function tokenizeDocuments(
+  documents: readonly string[],
+  tokenizer: Tokenizer,
+  block_size: number,
+): Int32Array[] {
+  return documents.map((document) =>
+    Int32Array.from([tokenizer.bos, ...tokenizer.encode(document), tokenizer.bos]).subarray(
+      0,
+      block_size + 1,
+    ),
+  );
+}
+
+/**
+ * The batch of `step` (from 0): sequences (step·B + b) mod their number, b = 0..B-1.
+ * @param T positions a row; the longest document of the batch where absent
+ */
+export function batchAt(
+  sequences: readonly Int32Array[],
+  step: number,
+  B: number,
+  T?: number,
+): Batch {
+  const rows = Array.from({ length: B }, (_, b) => sequences[(step * B + b) % sequences.length]);
+  T ??= Math.max(...rows.map((row) => row.length - 1));
+  const inputs = new Int32Array(B * T);
+  const targets = new Int32Array(B * T).fill(IGNORED);
+  let num_targets = 0;
+  rows.forEach((row, b) => {
+    inputs.set(row.subarray(0, row.length - 1), b * T);
+    targets.set(row.subarray(1), b * T);
+    num_targets += row.length - 1;
+  });
+  return { B, T, inputs, targets, num_targets };
+}
