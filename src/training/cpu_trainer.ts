@@ -1,0 +1,89 @@
+// Trains on the CPU with the float64 reference: the fallback where there is no GPU, and the judge where there is.
+
+import type { Config } from "../config.ts";
+import type { Dims } from "../model/parameters.ts";
+import { ReferenceGpt } from "../reference/gpt.ts";
+import { adamw, gradNorm } from "../reference/ops.ts";
+import { batchAt } from "../text/batches.ts";
+import { biasCorrections, learningRate } from "./optimizer.ts";
+import type { StepRecord, Trainer } from "./trainer.ts";
+
+/** Longest time for which the loop keeps the event loop waiting, in ms. */
+const SLICE_MS = 30;
+
+export class CpuTrainer implements Trainer {
+  step = 0;
+  private tokens = 0;
+  private readonly config: Config;
+  private readonly sequences: readonly Int32Array[];
+  private readonly gpt: ReferenceGpt;
+  private readonly m: Float64Array;
+  private readonly v: Float64Array;
+
+  /** @param params flat, in the table's order; updated in place */
+  constructor(
+    config: Config,
+    dims: Dims,
+    params: Float64Array,
+    sequences: readonly Int32Array[] = [],
+  ) {
+    this.config = config;
+    this.sequences = sequences;
+    this.gpt = new ReferenceGpt(config, dims, params);
+    this.m = new Float64Array(params.length);
+    this.v = new Float64Array(params.length);
+  }
+
+  async *run(until: number, signal?: AbortSignal): AsyncGenerator<StepRecord> {
+    let sliceStart = performance.now();
+    while (this.step < until && !signal?.aborted) {
+      yield this.trainStep();
+      if (performance.now() - sliceStart > SLICE_MS) {
+        await new Promise((resolve) => setTimeout(resolve));
+        sliceStart = performance.now();
+      }
+    }
+  }
+
+  private trainStep(): StepRecord {
+    const { config, gpt, step } = this;
+    const batch = batchAt(this.sequences, step, config.batch_size);
+    gpt.forward(batch);
+    const loss = gpt.loss(batch);
+    gpt.backward(batch);
+    const size = gpt.grads.length;
+    const grad_norm = gradNorm(gpt.grads, { size });
+    const lr = learningRate(config, step);
+    adamw(gpt.params, this.m, this.v, gpt.grads, {
+      size,
+      lr,
+      beta1: config.beta1,
+      beta2: config.beta2,
+      epsilon: config.epsilon,
+      weight_decay: config.weight_decay,
+      ...biasCorrections(config, step),
+      clip: clipFactor(config.grad_clip, grad_norm),
+    });
+    this.step = step + 1;
+    this.tokens += batch.num_targets;
+    return { step: this.step, loss, lr, grad_norm, tokens: this.tokens };
+  }
+
+  async parameters() {
+    return { layout: this.gpt.layout, values: this.gpt.params };
+  }
+
+  async nextLogits(tokens: readonly number[]): Promise<Float64Array> {
+    const T = tokens.length;
+    const { V } = this.gpt.dims;
+    const logits = this.gpt.forward({ B: 1, T, inputs: Int32Array.from(tokens) });
+    return logits.slice((T - 1) * V, T * V);
+  }
+
+  destroy(): void {}
+}
+
+/** Factor on the gradients that brings their norm down to grad_clip; 1 if it is off or not reached. */
+export function clipFactor(grad_clip: number, grad_norm: number): number {
+  return grad_clip > 0 && grad_norm > grad_clip ? grad_clip / grad_norm : 1;
+}

@@ -1,0 +1,169 @@
+// A training run from settings and documents to a model: generators of plain objects that the command
+// line prints, the page's worker posts and tests assert on.
+
+import type { Config } from "../config.ts";
+import { type Device, openDevice } from "../device/device.ts";
+import { DivergedError, NoWebGpuError } from "../errors.ts";
+import { generate, type SampleEvent } from "../generation/generate.ts";
+import { dimsOf, initialParameters, parameterCount } from "../model/parameters.ts";
+import { PythonRandom } from "../random.ts";
+import { tokenizeDocuments } from "../text/batches.ts";
+import { CharTokenizer, type Tokenizer } from "../text/tokenizer.ts";
+import { CpuTrainer } from "./cpu_trainer.ts";
+import { GpuTrainer } from "./gpu_trainer.ts";
+import type { Model } from "./model_files.ts";
+import type { StepRecord, Trainer } from "./trainer.ts";
+
+export type DeviceChoice = "auto" | "webgpu" | "cpu";
+
+export interface StartEvent {
+  type: "start";
+  device: "webgpu" | "cpu";
+  /** The GPU's name; null on the CPU. */
+  adapter: string | null;
+  /** Why `auto` took the CPU; null where it did not. */
+  fallback: string | null;
+  num_docs: number;
+  /** Documents of which only the first block_size tokens are used. */
+  num_truncated: number;
+  vocab_size: number;
+  num_params: number;
+  config: Config;
+}
+
+export interface StepEvent extends StepRecord {
+  type: "step";
+}
+
+export interface TrainingOptions {
+  config: Config;
+  /** In the order of the text; shuffled here. */
+  documents: readonly string[];
+  device: DeviceChoice;
+}
+
+export class Training {
+  readonly start: StartEvent;
+  readonly tokenizer: Tokenizer;
+  private readonly trainer: Trainer;
+  private readonly random: PythonRandom;
+
+  private constructor(
+    start: StartEvent,
+    tokenizer: Tokenizer,
+    trainer: Trainer,
+    random: PythonRandom,
+  ) {
+    this.start = start;
+    this.tokenizer = tokenizer;
+    this.trainer = trainer;
+    this.random = random;
+  }
+
+  /**
+   * Shuffles, tokenizes, draws the initial weights and readies the device.
+   * @throws NoWebGpuError if `webgpu` was asked for and there is none
+   * @throws TensorTooLargeError if the model does not fit the device, before anything is allocated
+   */
+  static async open({ config, documents, device: choice }: TrainingOptions): Promise<Training> {
+    const random = new PythonRandom(config.seed);
+    const shuffled = [...documents];
+    random.shuffle(shuffled);
+    const tokenizer = CharTokenizer.fromDocuments(shuffled);
+    const dims = dimsOf(config, tokenizer.vocab_size);
+    const { device, fallback } = await chooseDevice(choice);
+    const sequences = tokenizeDocuments(shuffled, tokenizer, config.block_size);
+    const params = initialParameters(config, dims, random);
+    const trainer = device
+      ? await GpuTrainer.create(device, config, dims, params, sequences)
+      : new CpuTrainer(config, dims, params, sequences);
+    const start: StartEvent = {
+      type: "start",
+      device: device ? "webgpu" : "cpu",
+      adapter: device ? device.name : null,
+      fallback,
+      num_docs: documents.length,
+      num_truncated: sequences.filter((tokens) => tokens.at(-1) !== tokenizer.bos).length,
+      vocab_size: tokenizer.vocab_size,
+      num_params: parameterCount(dims),
+      config,
+    };
+    return new Training(start, tokenizer, trainer, random);
+  }
+
+  /** Steps done so far. */
+  get step(): number {
+    return this.trainer.step;
+  }
+
+  /**
+   * Every step up to num_steps. Not pulling pauses; an aborted signal ends it after the steps in flight.
+   * @throws DivergedError at the first loss or gradient norm that is not finite
+   */
+  async *steps(signal?: AbortSignal): AsyncGenerator<StepEvent> {
+    for await (const record of this.trainer.run(this.start.config.num_steps, signal)) {
+      if (!Number.isFinite(record.loss) || !Number.isFinite(record.grad_norm)) {
+        throw new DivergedError(
+          `Training diverged: at step ${record.step} the loss is ${record.loss} and the gradient norm ` +
+            `${record.grad_norm}, at a learning rate of ${record.lr}. Nothing of it was saved. ` +
+            `Lower the learning rate or set a grad_clip, such as 1.`,
+        );
+      }
+      yield { type: "step", ...record };
+    }
+  }
+
+  /** num_samples texts from the model as it is, drawn from the run's own random numbers. */
+  samples(signal?: AbortSignal): AsyncGenerator<SampleEvent> {
+    return this.sample(this.start.config.num_samples, this.random, signal);
+  }
+
+  /** Texts for a look in between: from random numbers of their own, so the run is not disturbed. */
+  preview(num_samples: number, signal?: AbortSignal): AsyncGenerator<SampleEvent> {
+    return this.sample(num_samples, new PythonRandom(this.start.config.seed + this.step), signal);
+  }
+
+  private sample(num_samples: number, random: PythonRandom, signal?: AbortSignal) {
+    const { temperature, block_size } = this.start.config;
+    const { tokenizer, trainer } = this;
+    const nextLogits = (tokens: readonly number[]) => trainer.nextLogits(tokens);
+    return generate({
+      num_samples,
+      temperature,
+      block_size,
+      tokenizer,
+      random,
+      signal,
+      nextLogits,
+    });
+  }
+
+  /** The model as it is after `step` steps. */
+  async model(): Promise<Model> {
+    const { layout, values } = await this.trainer.parameters();
+    return {
+      config: this.start.config,
+      tokenizer: this.tokenizer,
+      step: this.trainer.step,
+      layout,
+      values,
+    };
+  }
+
+  close(): void {
+    this.trainer.destroy();
+  }
+}
+
+/** The device that `choice` stands for; on the CPU it is undefined, and `fallback` says why `auto` took it. */
+export async function chooseDevice(
+  choice: DeviceChoice,
+): Promise<{ device: Device | undefined; fallback: string | null }> {
+  if (choice === "cpu") return { device: undefined, fallback: null };
+  try {
+    return { device: await openDevice(), fallback: null };
+  } catch (error) {
+    if (choice === "webgpu" || !(error instanceof NoWebGpuError)) throw error;
+    return { device: undefined, fallback: error.message };
+  }
+}

@@ -1,0 +1,33 @@
+// What trains a model: the GPU engine and the CPU reference both do it behind this interface.
+
+import type { ParameterLayout } from "../model/parameters.ts";
+
+/** One optimizer step, as it was confirmed by a read of its loss. */
+export interface StepRecord {
+  /** From 1. */
+  step: number;
+  /** Mean over the batch's positions that count, before the update. */
+  loss: number;
+  lr: number;
+  /** Norm of all gradients together, before clipping. */
+  grad_norm: number;
+  /** Positions trained on since step 1, this step included. */
+  tokens: number;
+}
+
+export interface Trainer {
+  /** Steps that are done, and confirmed. */
+  readonly step: number;
+  /**
+   * Trains until `until` steps are done and yields every one of them, in order. Not pulling pauses.
+   * Once `signal` is aborted no further step is begun, and those in flight are still yielded.
+   * @throws GpuError if the device fails; no step after the failure is counted
+   */
+  run(until: number, signal?: AbortSignal): AsyncGenerator<StepRecord>;
+  /** The parameters as they are after `step` steps, flat in the order of `layout`. */
+  parameters(): Promise<{ layout: ParameterLayout; values: Float64Array | Float32Array }>;
+  /** Logits (V) of the token that follows `tokens` (1 to block_size ids). */
+  nextLogits(tokens: readonly number[]): Promise<ArrayLike<number>>;
+  /** Frees what the trainer holds on its device. */
+  destroy(): void;
+}
