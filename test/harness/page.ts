@@ -1,0 +1,9 @@
+// Starts the browser for the tests that drive the real page (test/page): close it when done.
+
+import { type Browser, chromium } from "playwright-core";
+import { findBrowser } from "./browser.ts";
+
+/** Headless Chromium with WebGPU, or without it, to see how the page says so. WebGPU needs http://localhost. */
+export function launchBrowser(options: { webgpu?: boolean } = {}): Promise<Browser> {
+  return chromium.launch(findBrowser(options));
+}

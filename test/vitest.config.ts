@@ -1,0 +1,75 @@
+// Vitest's configuration: three projects, one coverage report. `npm test` prepares the GPU and runs it.
+
+import { playwright } from "@vitest/browser-playwright";
+import { defineConfig } from "vitest/config";
+import { findBrowser } from "./harness/browser.ts";
+import { cache, root } from "./harness/unpack.ts";
+
+// Software GPUs are slow, and compile their shaders at the first dispatch.
+const patience = { testTimeout: 120_000, hookTimeout: 120_000 };
+
+export default defineConfig({
+  root,
+  cacheDir: `${cache}/vite`,
+  test: {
+    // lavapipe and SwiftShader use every core already.
+    maxWorkers: 2,
+    reporters: ["default", "json"],
+    outputFile: { json: `${cache}/results.json` },
+    silent: "passed-only",
+    slowTestThreshold: 10_000,
+    coverage: {
+      provider: "v8",
+      include: ["src/**/*.ts", "cli/**/*.ts"],
+      reporter: ["text-summary"],
+      reportsDirectory: `${cache}/coverage`,
+      thresholds: { lines: 95 },
+    },
+    projects: [
+      {
+        root,
+        test: {
+          ...patience,
+          name: "node",
+          include: ["test/**/*.test.ts"],
+          exclude: ["test/page/**"],
+          environment: "node",
+          // Dawn is a native module: processes, not threads. Unisolated, so that the files
+          // that a process runs share the device that src opened once.
+          pool: "forks",
+          isolate: false,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        root,
+        test: {
+          ...patience,
+          name: "browser",
+          include: ["test/parity/**/*.test.ts"],
+          isolate: false,
+          fileParallelism: false,
+          sequence: { groupOrder: 1 },
+          browser: {
+            enabled: true,
+            headless: true,
+            screenshotFailures: false,
+            provider: playwright({ launchOptions: findBrowser() }),
+            instances: [{ browser: "chromium" }],
+          },
+        },
+      },
+      {
+        root,
+        test: {
+          ...patience,
+          name: "page",
+          include: ["test/page/**/*.test.ts"],
+          environment: "node",
+          fileParallelism: false,
+          sequence: { groupOrder: 2 },
+        },
+      },
+    ],
+  },
+});
