@@ -4,11 +4,12 @@
 // with coverage. Arguments go to Vitest, and then only the tests run: `npm test -- rmsnorm`.
 
 import { spawn, spawnSync } from "node:child_process";
-import { readFileSync, rmSync } from "node:fs";
+import { existsSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { findBrowser } from "./harness/browser.ts";
 import { findGpu } from "./harness/gpu.ts";
-import { cache, root } from "./harness/unpack.ts";
+import { root } from "./harness/unpack.ts";
 
 const args = process.argv.slice(2);
 const tool = (path: string) => join(root, "node_modules", path);
@@ -20,8 +21,8 @@ if (args.length === 0) {
   check("unused code", "knip/bin/knip.js", ["--no-progress"]);
 }
 
-const results = join(cache, "results.json");
-rmSync(results, { force: true });
+// Named by the process: several runs may share a working tree.
+const results = join(tmpdir(), `microgpt-test-${process.pid}.json`);
 try {
   const gpu = findGpu();
   const browser = findBrowser();
@@ -31,6 +32,8 @@ try {
 } catch (error) {
   console.error((error as Error).message);
   process.exitCode = 1;
+} finally {
+  rmSync(results, { force: true });
 }
 
 /** Runs one tool: a line when it succeeds, its output and the end of everything when it does not. */
@@ -52,7 +55,10 @@ function check(name: string, path: string, options: string[], hint = ""): void {
 function runTests(env: NodeJS.ProcessEnv): Promise<number> {
   // A part of the tests covers a part of the code: the threshold is for all of them.
   const coverage = args.length === 0 || args.some((arg) => arg.startsWith("--coverage"));
-  const options = ["run", "--config", "test/vitest.config.ts", `--coverage.enabled=${coverage}`];
+  const options = [
+    ...["run", "--config", "test/vitest.config.ts", `--coverage.enabled=${coverage}`],
+    ...["--reporter=default", "--reporter=json", `--outputFile.json=${results}`],
+  ];
   const child = spawn(process.execPath, [tool("vitest/vitest.mjs"), ...options, ...args], {
     cwd: root,
     env,
@@ -63,6 +69,7 @@ function runTests(env: NodeJS.ProcessEnv): Promise<number> {
 
 /** The last line of the output, made from Vitest's JSON report: `12 passed, 0 failed`. */
 function closingLine(): string {
+  if (!existsSync(results)) throw new Error("Vitest ended before it ran any test.");
   const report = JSON.parse(readFileSync(results, "utf8"));
   // A file that cannot be loaded has no tests that could fail: it counts as one.
   const unloaded = report.testResults.filter(

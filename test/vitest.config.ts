@@ -14,8 +14,6 @@ export default defineConfig({
   test: {
     // lavapipe and SwiftShader use every core already.
     maxWorkers: 2,
-    reporters: ["default", "json"],
-    outputFile: { json: `${cache}/results.json` },
     silent: "passed-only",
     slowTestThreshold: 10_000,
     coverage: {
