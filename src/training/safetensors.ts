@@ -1,0 +1,188 @@
+// The safetensors format, float32 only: named tensors to bytes, and a strict reader of such bytes.
+//
+//   8 bytes   length of the header, little-endian
+//   header    JSON: {"__metadata__": {text: text}, name: {"dtype": "F32", "shape": […], "data_offsets": [begin, end]}, …},
+//             padded with spaces to a multiple of 8 bytes
+//   data      the tensors' little-endian floats, one after the other; offsets count from here
+//
+// A file of a stranger can say anything, so the reader takes nothing that it has not checked:
+// https://huggingface.co/docs/safetensors
+
+import { ModelFileError } from "../errors.ts";
+import { isObject, parseStrictJson } from "./strict_json.ts";
+
+/** Longest header that is read; one of ours has about 100 bytes a tensor, and the settings. */
+export const MAX_HEADER = 2 ** 20;
+
+const LENGTH_BYTES = 8;
+const FLOAT_BYTES = Float32Array.BYTES_PER_ELEMENT;
+
+/** A tensor to write. */
+export interface Tensor {
+  name: string;
+  shape: readonly number[];
+  /** Rounded to float32. */
+  values: ArrayLike<number>;
+}
+
+/** A tensor that was read. */
+export interface TensorView {
+  name: string;
+  shape: readonly number[];
+  /** Its floats, little-endian, at any alignment: a view of the file's bytes. */
+  data: Uint8Array;
+}
+
+/** The bytes of a file with these tensors, in this order. The same input gives the same bytes. */
+export function encodeSafetensors(
+  tensors: readonly Tensor[],
+  metadata: Readonly<Record<string, string>> = {},
+): Uint8Array<ArrayBuffer> {
+  const header: [string, unknown][] = [["__metadata__", metadata]];
+  let size = 0;
+  for (const { name, shape, values } of tensors) {
+    const begin = size;
+    size += values.length * FLOAT_BYTES;
+    header.push([name, { dtype: "F32", shape, data_offsets: [begin, size] }]);
+  }
+  const json = new TextEncoder().encode(JSON.stringify(Object.fromEntries(header)));
+  const headerBytes = Math.ceil(json.length / 8) * 8;
+  if (headerBytes > MAX_HEADER) {
+    throw new ModelFileError(
+      `The header of the model's file would have ${headerBytes} bytes, more than the ${MAX_HEADER} ` +
+        `that are read back; the settings, the characters and the ${tensors.length} tensors are too many.`,
+    );
+  }
+
+  const start = LENGTH_BYTES + headerBytes;
+  const bytes = new Uint8Array(start + size);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(headerBytes), true);
+  bytes.fill(0x20, LENGTH_BYTES, start);
+  bytes.set(json, LENGTH_BYTES);
+  // Every machine with WebGPU is little-endian, so a Float32Array is the file's own layout.
+  const floats = new Float32Array(bytes.buffer, start);
+  let offset = 0;
+  for (const { values } of tensors) {
+    floats.set(values, offset);
+    offset += values.length;
+  }
+  return bytes;
+}
+
+/**
+ * The tensors of a file, in the order of their data, and its metadata.
+ * @param where the file, for the messages
+ * @throws ModelFileError if anything about the bytes is not as the format has it
+ */
+export function decodeSafetensors(
+  bytes: Uint8Array,
+  where: string,
+): { tensors: TensorView[]; metadata: Record<string, string> } {
+  const start = LENGTH_BYTES + headerLength(bytes, where);
+  const { __metadata__, ...infos } = parseHeader(bytes.subarray(LENGTH_BYTES, start), where);
+  const data = bytes.subarray(start);
+
+  const entries = Object.entries(infos).map(([name, info]) => parseInfo(name, info, where));
+  // JSON's order is not the data's: JavaScript moves names like "0" to the front.
+  entries.sort((a, b) => a.begin - b.begin || a.end - b.end);
+  let end = 0;
+  for (const entry of entries) {
+    if (entry.begin !== end) {
+      const what = entry.begin < end ? "overlaps the tensor before it" : "leaves a hole before it";
+      fail(where, `tensor ${entry.name} begins at ${entry.begin} and not at ${end}, so it ${what}`);
+    }
+    end = entry.end;
+  }
+  if (end !== data.length) {
+    fail(where, `its tensors need ${end} bytes of data, and it has ${data.length}`);
+  }
+  return {
+    tensors: entries.map(({ name, shape, begin, end }) => ({
+      name,
+      shape,
+      data: data.subarray(begin, end),
+    })),
+    metadata: __metadata__ === undefined ? {} : parseMetadata(__metadata__, where),
+  };
+}
+
+function headerLength(bytes: Uint8Array, where: string): number {
+  if (bytes.length < LENGTH_BYTES) {
+    fail(where, `it has ${bytes.length} bytes, and the length of its header alone takes 8`);
+  }
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const length = view.getBigUint64(0, true);
+  const rest = bytes.length - LENGTH_BYTES;
+  if (length < 2n || length > BigInt(Math.min(MAX_HEADER, rest))) {
+    fail(
+      where,
+      `its header should have ${length} bytes; 2 to ${MAX_HEADER} are possible, and ${rest} follow`,
+    );
+  }
+  return Number(length);
+}
+
+function parseHeader(bytes: Uint8Array, where: string): Record<string, unknown> {
+  if (bytes[0] !== "{".charCodeAt(0)) fail(where, `its header does not begin with "{"`);
+  try {
+    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+    return parseStrictJson(text) as Record<string, unknown>;
+  } catch (error) {
+    fail(where, `its header is not usable JSON (${(error as Error).message})`);
+  }
+}
+
+function parseMetadata(metadata: unknown, where: string): Record<string, string> {
+  if (!isObject(metadata) || Object.values(metadata).some((text) => typeof text !== "string")) {
+    fail(where, `its __metadata__ is ${show(metadata)} and not an object of texts`);
+  }
+  return metadata as Record<string, string>;
+}
+
+interface TensorInfo {
+  name: string;
+  shape: number[];
+  begin: number;
+  end: number;
+}
+
+function parseInfo(name: string, info: unknown, where: string): TensorInfo {
+  const tensor = `tensor ${JSON.stringify(name)}`;
+  if (!isObject(info)) fail(where, `${tensor} is described by ${show(info)} and not by an object`);
+  const { dtype, shape, data_offsets, ...unknown } = info;
+  const [extra] = Object.keys(unknown);
+  if (extra !== undefined) fail(where, `${tensor} has the unknown property ${show(extra)}`);
+  if (dtype !== "F32") fail(where, `${tensor} is of type ${show(dtype)}; only "F32" is read`);
+  if (!isSizes(shape)) fail(where, `${tensor} has the shape ${show(shape)} and not whole numbers`);
+  if (!isSizes(data_offsets) || data_offsets.length !== 2) {
+    fail(where, `${tensor} has the data_offsets ${show(data_offsets)} and not two whole numbers`);
+  }
+  const [begin, end] = data_offsets;
+  // Beyond 2^53 a product is rounded, but stays far above any size that a file can have.
+  const size = shape.reduce((product, length) => product * length, FLOAT_BYTES);
+  if (end - begin !== size) {
+    fail(
+      where,
+      `${tensor} of shape ${show(shape)} needs ${size} bytes, and its data_offsets ${show(data_offsets)} ` +
+        `give it ${end - begin}`,
+    );
+  }
+  return { name, shape, begin, end };
+}
+
+function isSizes(value: unknown): value is number[] {
+  return Array.isArray(value) && value.every((n) => Number.isSafeInteger(n) && n >= 0);
+}
+
+/** A value from the file for a message, which must not get as long as the file. */
+function show(value: unknown): string {
+  const text = JSON.stringify(value) ?? "missing";
+  return text.length > 60 ? `${text.slice(0, 60)}…` : text;
+}
+
+function fail(where: string, what: string): never {
+  throw new ModelFileError(
+    `${where} is not a safetensors file that can be used: ${what}. ` +
+      `It is damaged or was not written by this program; restore a copy, or train again.`,
+  );
+}

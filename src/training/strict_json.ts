@@ -1,0 +1,35 @@
+// JSON from files that others may have written: JSON.parse without what it lets pass in silence.
+
+/** No file here goes deeper than 3; what prints a value by recursion survives this. */
+const MAX_DEPTH = 100;
+
+/**
+ * The value of a JSON text. JSON.parse keeps the last of two equal keys, so that two readers may see
+ * two different files in the same bytes: here that is an error.
+ * @throws SyntaxError if the text is not JSON, is nested more than 100 deep, has a key twice in one
+ *   object, or a key `__proto__`
+ */
+export function parseStrictJson(text: string): unknown {
+  const value: unknown = JSON.parse(text);
+  // The text is JSON, so these are all its strings and brackets; a string before a colon is a key.
+  const tokens = text.matchAll(/("[^"\\]*(?:\\.[^"\\]*)*")(\s*:)?|[{}[\]]/g);
+  const open: Set<string>[] = [];
+  for (const [token, string, colon] of tokens) {
+    if (token === "{" || token === "[") open.push(new Set());
+    else if (token === "}" || token === "]") open.pop();
+    else if (colon !== undefined) addKey(open.at(-1)!, JSON.parse(string));
+    if (open.length > MAX_DEPTH) throw new SyntaxError(`it is nested more than ${MAX_DEPTH} deep`);
+  }
+  return value;
+}
+
+function addKey(keys: Set<string>, key: string): void {
+  if (key === "__proto__") throw new SyntaxError(`the key "__proto__" is not allowed`);
+  if (keys.has(key)) throw new SyntaxError(`the key ${JSON.stringify(key)} is there twice`);
+  keys.add(key);
+}
+
+/** True for what JSON calls an object. */
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
