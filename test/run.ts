@@ -56,8 +56,12 @@ function runTests(env: NodeJS.ProcessEnv): Promise<number> {
   // A part of the tests covers a part of the code: the threshold is for all of them.
   const coverage = args.length === 0 || args.some((arg) => arg.startsWith("--coverage"));
   const options = [
-    ...["run", "--config", "test/vitest.config.ts", `--coverage.enabled=${coverage}`],
-    ...["--reporter=default", "--reporter=json", `--outputFile.json=${results}`],
+    "run",
+    "--config=test/vitest.config.ts",
+    `--coverage.enabled=${coverage}`,
+    "--reporter=default",
+    "--reporter=json",
+    `--outputFile.json=${results}`,
   ];
   const child = spawn(process.execPath, [tool("vitest/vitest.mjs"), ...options, ...args], {
     cwd: root,

@@ -1,6 +1,6 @@
 // Finds a Chromium for the tests: CHROME_PATH, the machine's own, or the one inside @sparticuz/chromium.
 
-import { existsSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { canUnpack, unpack } from "./unpack.ts";
 
@@ -13,6 +13,9 @@ const installed = [
   "C:\\Program Files\\Google\\Chrome\\Application\\chrome.exe",
 ];
 
+// What gpu.ts sets for Node's SwiftShader is not for the browser, which brings its own.
+const forNodeOnly = ["LD_LIBRARY_PATH", "VK_DRIVER_FILES", "VK_ICD_FILENAMES"];
+
 /** Options for Playwright's launch(). */
 export interface Launch {
   executablePath: string;
@@ -20,38 +23,48 @@ export interface Launch {
   env: Record<string, string>;
 }
 
-/** How to start Chromium, headless, with WebGPU on its own SwiftShader or (webgpu: false) with none. */
+/** How to start Chromium, headless, with WebGPU on its own SwiftShader or (webgpu: false) without an adapter. */
 export function findBrowser({ webgpu = true } = {}): Launch {
-  const { executablePath, libraries } = findExecutable();
-  // The tests' own Vulkan driver is not for the browser, which brings its SwiftShader.
-  const { VK_DRIVER_FILES: _, VK_ICD_FILENAMES: __, LD_LIBRARY_PATH: ___, ...env } = process.env;
-  if (libraries) env.LD_LIBRARY_PATH = libraries;
+  const { executablePath, variables } = findExecutable();
+  const inherited = Object.entries(process.env).filter(([name]) => !forNodeOnly.includes(name));
   return {
     executablePath,
     args: [
       "--no-sandbox", // containers run tests as root, where the sandbox cannot be set up
       ...(webgpu
         ? ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"]
-        : ["--disable-features=WebGPU,WebGPUService", "--disable-blink-features=WebGPU"]),
+        : ["--disable-gpu"]),
     ],
-    env: env as Record<string, string>,
+    env: { ...(Object.fromEntries(inherited) as Record<string, string>), ...variables },
   };
 }
 
-function findExecutable(): { executablePath: string; libraries?: string } {
-  const { CHROME_PATH } = process.env;
+function findExecutable(): { executablePath: string; variables?: Record<string, string> } {
+  const { CHROME_PATH, MICROGPT_TEST_BROWSER } = process.env;
   if (CHROME_PATH) {
     if (existsSync(CHROME_PATH)) return { executablePath: CHROME_PATH };
     throw new Error(`CHROME_PATH is "${CHROME_PATH}", but there is no such file.`);
   }
   const executablePath = installed.find((path) => existsSync(path));
-  if (executablePath && process.env.MICROGPT_TEST_BROWSER !== "npm") return { executablePath };
-  if (canUnpack()) {
-    // Chromium looks for SwiftShader beside itself; al2023 holds libnss3 and its kin, which bare machines lack.
-    const folder = unpack("chromium", ["chromium.br", "swiftshader.tar.br", "al2023.tar.br"]);
-    return { executablePath: join(folder, "chromium"), libraries: join(folder, "lib") };
+  if (executablePath && MICROGPT_TEST_BROWSER !== "npm") return { executablePath };
+  if (!canUnpack()) {
+    throw new Error(
+      "No Chromium for the browser tests: install Chromium or Google Chrome, or set CHROME_PATH to one.",
+    );
   }
-  throw new Error(
-    "No Chromium for the browser tests: install Chromium or Google Chrome, or set CHROME_PATH to one.",
+  const folder = unpack("chromium", [
+    "chromium.br",
+    "swiftshader.tar.br", // Chromium looks for it beside itself
+    "al2023.tar.br", // libnss3 and its kin, which a bare machine lacks
+    "fonts.tar.br", // without a font, text has no width, and elements count as invisible
+  ]);
+  const fonts = join(folder, "test-fonts.conf");
+  writeFileSync(
+    fonts,
+    `<fontconfig><dir>${folder}/fonts</dir><cachedir>${folder}/font-cache</cachedir></fontconfig>`,
   );
+  return {
+    executablePath: join(folder, "chromium"),
+    variables: { LD_LIBRARY_PATH: join(folder, "lib"), FONTCONFIG_FILE: fonts },
+  };
 }

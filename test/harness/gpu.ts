@@ -1,7 +1,6 @@
 // Finds a GPU for the tests in Node: the machine's own, or SwiftShader (a GPU in software) from npm.
 
 import { spawnSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -52,16 +51,11 @@ function systemEnvironment(): Variables {
   };
 }
 
-/** SwiftShader and a Vulkan loader, unpacked; the loader finds the driver through a JSON file. */
+/** SwiftShader and a Vulkan loader, unpacked; the loader finds the driver through a JSON file beside it. */
 function swiftshaderEnvironment(): Variables | undefined {
   if (!canUnpack()) return undefined;
   const folder = unpack("swiftshader", ["swiftshader.tar.br"]);
-  const driver = join(folder, "driver.json");
-  const library_path = join(folder, "libvk_swiftshader.so");
-  writeFileSync(
-    driver,
-    JSON.stringify({ file_format_version: "1.0.0", ICD: { library_path, api_version: "1.1.0" } }),
-  );
+  const driver = join(folder, "vk_swiftshader_icd.json");
   const others = process.env.LD_LIBRARY_PATH;
   return {
     ...systemEnvironment(),

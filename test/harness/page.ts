@@ -3,7 +3,7 @@
 import { type Browser, chromium } from "playwright-core";
 import { findBrowser } from "./browser.ts";
 
-/** Headless Chromium with WebGPU, or without it, to see how the page says so. WebGPU needs http://localhost. */
+/** Headless Chromium whose WebGPU has an adapter (on http://localhost), or none, to see how the page says so. */
 export function launchBrowser(options: { webgpu?: boolean } = {}): Promise<Browser> {
   return chromium.launch(findBrowser(options));
 }

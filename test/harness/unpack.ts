@@ -3,8 +3,7 @@
 // The package's own API unpacks to /tmp, shared by every user and version, and leaves out the
 // libraries unless it believes it runs in AWS Lambda; so its archives are read directly here.
 
-import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
-import { writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { brotliDecompressSync } from "node:zlib";
@@ -33,8 +32,7 @@ export function unpack(folder: string, names: string[]): string {
     for (const file of files) {
       const path = join(draft, file.path);
       mkdirSync(dirname(path), { recursive: true });
-      writeFileSync(path, file.bytes);
-      chmodSync(path, 0o755);
+      writeFileSync(path, file.bytes, { mode: 0o755 });
     }
   }
   try {
