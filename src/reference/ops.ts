@@ -214,10 +214,20 @@ export function meanLoss(losses: Values, { N, scale }: { N: number; scale: numbe
   return sum * scale;
 }
 
-/** The Euclidean norm of all gradients together. */
-export function gradNorm(grads: Values, { size }: { size: number }): number {
+/** partials (ceil(size / chunk)): the sum of squares of each chunk of the flat gradients. */
+export function gradNormPartial(
+  partials: Values,
+  grads: Values,
+  { size, chunk }: { size: number; chunk: number },
+): void {
+  partials.fill(0);
+  for (let i = 0; i < size; i++) partials[Math.floor(i / chunk)] += grads[i] * grads[i];
+}
+
+/** The Euclidean norm of all gradients together, from the sums of squares of their chunks. */
+export function gradNorm(partials: Values): number {
   let sum = 0;
-  for (let i = 0; i < size; i++) sum += grads[i] * grads[i];
+  for (const partial of partials) sum += partial;
   return Math.sqrt(sum);
 }
 

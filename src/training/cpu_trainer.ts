@@ -3,7 +3,7 @@
 import type { Config } from "../config.ts";
 import type { Dims } from "../model/parameters.ts";
 import { ReferenceGpt } from "../reference/gpt.ts";
-import { adamw, gradNorm } from "../reference/ops.ts";
+import { adamw, gradNorm, gradNormPartial } from "../reference/ops.ts";
 import { batchAt } from "../text/batches.ts";
 import { biasCorrections, learningRate } from "./optimizer.ts";
 import type { StepRecord, Trainer } from "./trainer.ts";
@@ -19,6 +19,7 @@ export class CpuTrainer implements Trainer {
   private readonly gpt: ReferenceGpt;
   private readonly m: Float64Array;
   private readonly v: Float64Array;
+  private readonly partials = new Float64Array(1);
 
   /** @param params flat, in the table's order; updated in place */
   constructor(
@@ -52,7 +53,8 @@ export class CpuTrainer implements Trainer {
     const loss = gpt.loss(batch);
     gpt.backward(batch);
     const size = gpt.grads.length;
-    const grad_norm = gradNorm(gpt.grads, { size });
+    gradNormPartial(this.partials, gpt.grads, { size, chunk: size });
+    const grad_norm = gradNorm(this.partials);
     const lr = learningRate(config, step);
     adamw(gpt.params, this.m, this.v, gpt.grads, {
       size,

@@ -157,11 +157,11 @@ function readTokenizer(file: unknown, source: string): Tokenizer {
 /** The tensors as one flat array, once it is sure that they are the ones of the table. */
 function readWeights(tensors: readonly TensorView[], dims: Dims, source: string) {
   const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
-  // The first comparison keeps a damaged n_layer from making a table longer than memory.
-  if (dims.L > tensors.length || new ParameterLayout(dims).slices.length !== tensors.length) {
+  // With the smaller L a damaged n_layer makes no table longer than memory, and the counts differ still.
+  const layout = new ParameterLayout({ ...dims, L: Math.min(dims.L, tensors.length) });
+  if (layout.slices.length !== tensors.length) {
     fail(source, `has ${tensors.length} tensors, which no model of n_layer ${dims.L} has`);
   }
-  const layout = new ParameterLayout(dims);
   for (const { name, shape } of layout.slices) {
     const tensor = byName.get(name);
     if (tensor === undefined) fail(source, `lacks the tensor ${name}`);

@@ -1,0 +1,89 @@
+// Causal multi-head attention backward, the queries' half.
+//
+//   delta[t]    = dout[t] . out[t]
+//   p[t,s]      = exp(score[t,s] - largest[t]) / sum[t]
+//   dscore[t,s] = p[t,s] * (dout[t] . v[s] - delta[t]) / sqrt(HS)
+//   dq[t]       = sum over s <= t of dscore[t,s] * k[s]
+//
+// Writes the q part of dqkv, and delta for attention_backward_kv. A workgroup a query (t, head, batch), in
+// chunks of WG keys: a thread a key for dscore, then the threads across channels for the sum.
+// reference: attentionBackwardQ()
+
+override T: u32;              // positions
+override C: u32;              // channels
+override NH: u32;             // heads
+override HS: u32 = C / NH;    // channels of a head
+override WG: u32 = 64u;       // threads in a workgroup, a power of two
+
+@group(0) @binding(0) var<storage, read_write> dqkv: array<f32>;    // (B, T, 3C)
+@group(0) @binding(1) var<storage, read_write> delta: array<f32>;   // (B, NH, T)
+@group(0) @binding(2) var<storage, read> dout: array<f32>;          // (B, T, C)
+@group(0) @binding(3) var<storage, read> out: array<f32>;           // (B, T, C)
+@group(0) @binding(4) var<storage, read> qkv: array<f32>;           // (B, T, 3C)
+@group(0) @binding(5) var<storage, read> stats: array<vec2f>;       // (B, NH, T, 2) largest, 1 / sum
+
+var<workgroup> partial: array<f32, WG>;
+var<workgroup> dscore: array<f32, WG>;   // of the chunk's keys
+var<workgroup> q: array<f32, HS>;        // the query, divided by sqrt(HS)
+var<workgroup> dq: array<f32, HS>;       // the sum so far
+var<workgroup> dout_t: array<f32, HS>;   // the query's row of dout
+
+// The sum of every thread's value, the same for all of them; pairs are added in a tree.
+fn reduce_sum(value: f32, i: u32) -> f32 {
+  partial[i] = value;
+  workgroupBarrier();
+  for (var half = WG / 2u; half > 0u; half /= 2u) {
+    if (i < half) { partial[i] += partial[i + half]; }
+    workgroupBarrier();
+  }
+  let total = partial[0];
+  workgroupBarrier();
+  return total;
+}
+
+@compute @workgroup_size(WG)
+fn attention_backward_q(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(local_invocation_index) i: u32,
+) {
+  let t = group.x;
+  let head = group.y * HS;
+  let row = group.z * T;
+  let o = (row + t) * C + head;
+  var dot = 0.0;
+  for (var c = i; c < HS; c += WG) {
+    q[c] = qkv[(row + t) * 3u * C + head + c] / sqrt(f32(HS));
+    dq[c] = 0.0;
+    dout_t[c] = dout[o + c];
+    dot += dout[o + c] * out[o + c];
+  }
+  let delta_t = reduce_sum(dot, i);   // its barriers also publish q, dq and dout_t
+  let at = (group.z * NH + group.y) * T + t;
+  let softmax = stats[at];
+
+  for (var first = 0u; first <= t; first += WG) {
+    let s = first + i;
+    if (s <= t) {
+      let k = (row + s) * 3u * C + C + head;
+      var score = 0.0;
+      var dp = 0.0;
+      for (var c = 0u; c < HS; c++) {
+        score += q[c] * qkv[k + c];
+        dp += dout_t[c] * qkv[k + C + c];
+      }
+      dscore[i] = exp(score - softmax.x) * softmax.y * (dp - delta_t) / sqrt(f32(HS));
+    }
+    workgroupBarrier();
+    let keys = min(WG, t - first + 1u);
+    for (var c = i; c < HS; c += WG) {
+      var value = dq[c];
+      for (var j = 0u; j < keys; j++) {
+        value += dscore[j] * qkv[(row + first + j) * 3u * C + C + head + c];
+      }
+      dq[c] = value;
+    }
+    workgroupBarrier();   // dscore is read to the end before the next chunk overwrites it
+  }
+  for (var c = i; c < HS; c += WG) { dqkv[(row + t) * 3u * C + head + c] = dq[c]; }
+  if (i == 0u) { delta[at] = delta_t; }
+}

@@ -1,0 +1,95 @@
+// Causal multi-head attention forward, with the softmax made in one pass over the keys.
+//
+//   score[t,s] = q[t] . k[s] / sqrt(HS)        for s <= t
+//   out[t]     = sum_s softmax(score[t])[s] * v[s]
+//
+// qkv holds q, k and v of all heads side by side. A workgroup a query (t, head, batch). It walks over the
+// keys in chunks of WG: a thread a key for the scores, then the threads across channels for the sum of the
+// values, rescaled whenever a larger score turns up. Of the softmax only stats is kept: each row's largest
+// score and 1 / sum of exponentials, from which the backward pass makes it anew.
+// reference: attentionForward()
+
+override T: u32;              // positions
+override C: u32;              // channels
+override NH: u32;             // heads
+override HS: u32 = C / NH;    // channels of a head
+override WG: u32 = 64u;       // threads in a workgroup, a power of two
+
+@group(0) @binding(0) var<storage, read_write> out: array<f32>;       // (B, T, C)
+@group(0) @binding(1) var<storage, read_write> stats: array<vec2f>;   // (B, NH, T, 2) largest, 1 / sum
+@group(0) @binding(2) var<storage, read> qkv: array<f32>;             // (B, T, 3C)
+
+var<workgroup> partial: array<f32, WG>;
+var<workgroup> p: array<f32, WG>;     // the chunk's exponentials
+var<workgroup> q: array<f32, HS>;     // the query, divided by sqrt(HS)
+var<workgroup> sum_v: array<f32, HS>; // the values so far, weighted by exp(score - largest)
+
+// The largest of every thread's value, the same for all of them.
+fn reduce_max(value: f32, i: u32) -> f32 {
+  partial[i] = value;
+  workgroupBarrier();
+  for (var half = WG / 2u; half > 0u; half /= 2u) {
+    if (i < half) { partial[i] = max(partial[i], partial[i + half]); }
+    workgroupBarrier();
+  }
+  let largest = partial[0];
+  workgroupBarrier();
+  return largest;
+}
+
+// The sum of every thread's value, the same for all of them; pairs are added in a tree.
+fn reduce_sum(value: f32, i: u32) -> f32 {
+  partial[i] = value;
+  workgroupBarrier();
+  for (var half = WG / 2u; half > 0u; half /= 2u) {
+    if (i < half) { partial[i] += partial[i + half]; }
+    workgroupBarrier();
+  }
+  let total = partial[0];
+  workgroupBarrier();
+  return total;
+}
+
+@compute @workgroup_size(WG)
+fn attention_forward(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(local_invocation_index) i: u32,
+) {
+  let t = group.x;
+  let head = group.y * HS;
+  let row = group.z * T;   // the batch's first row
+  for (var c = i; c < HS; c += WG) {
+    q[c] = qkv[(row + t) * 3u * C + head + c] / sqrt(f32(HS));
+    sum_v[c] = 0.0;
+  }
+  workgroupBarrier();
+
+  var largest = -3.4e38;
+  var sum = 0.0;
+  for (var first = 0u; first <= t; first += WG) {
+    let s = first + i;
+    var score = -3.4e38;
+    if (s <= t) {
+      let k = (row + s) * 3u * C + C + head;
+      score = 0.0;
+      for (var c = 0u; c < HS; c++) { score += q[c] * qkv[k + c]; }
+    }
+    let before = largest;
+    largest = max(before, reduce_max(score, i));
+    let e = select(0.0, exp(score - largest), s <= t);
+    p[i] = e;
+    let rescale = exp(before - largest);
+    sum = sum * rescale + reduce_sum(e, i);   // its barriers also publish p
+    let keys = min(WG, t - first + 1u);
+    for (var c = i; c < HS; c += WG) {
+      var value = sum_v[c] * rescale;
+      for (var j = 0u; j < keys; j++) {
+        value += p[j] * qkv[(row + first + j) * 3u * C + 2u * C + head + c];
+      }
+      sum_v[c] = value;
+    }
+    workgroupBarrier();   // p is read to the end before the next chunk overwrites it
+  }
+  for (var c = i; c < HS; c += WG) { out[(row + t) * C + head + c] = sum_v[c] / sum; }
+  if (i == 0u) { stats[(group.z * NH + group.y) * T + t] = vec2f(largest, 1.0 / sum); }
+}

@@ -1,0 +1,99 @@
+// Matrix product: out (M, N) = A (M, K) * B (K, N), either one read through any strides.
+//
+//   out[m,n] = sum_k a[m * A_ROW + k * A_COL] * b[k * B_ROW + n * B_COL]
+//
+// The strides make one kernel serve the three products of a linear layer with a weight of (OC, C):
+//   forward           out (rows, OC)   = inp (rows, C) * weight^T     B_ROW 1, B_COL C
+//   backward, input   dinp (rows, C)   = dout (rows, OC) * weight     B_ROW C, B_COL 1
+//   backward, weight  dweight (OC, C)  = dout^T * inp (rows, C)       A_ROW 1, A_COL OC
+//
+// A workgroup of 16 x 16 threads makes a tile of 64 x 64 outputs, 4 x 4 a thread in named registers.
+// Tiles of A and B, 16 deep in k, pass through workgroup memory, both stored k-major. Consecutive
+// threads load along whichever stride is 1. Outside the matrices zeros are loaded and nothing is stored.
+// reference: matmulForward(), matmulBackwardInput(), matmulBackwardWeight()
+
+override M: u32;       // rows of the result
+override N: u32;       // columns of the result
+override K: u32;       // length of the sums
+override A_ROW: u32;   // stride of A between rows (m)
+override A_COL: u32;   // stride of A between columns (k)
+override B_ROW: u32;   // stride of B between rows (k)
+override B_COL: u32;   // stride of B between columns (n)
+
+@group(0) @binding(0) var<storage, read_write> out: array<f32>;   // (M, N)
+@group(0) @binding(1) var<storage, read> a: array<f32>;           // (M, K) by strides
+@group(0) @binding(2) var<storage, read> b: array<f32>;           // (K, N) by strides
+
+const TILE = 64u;
+const DEPTH = 16u;
+const THREADS = 256u;
+var<workgroup> a_tile: array<f32, DEPTH * TILE>;   // (k, m)
+var<workgroup> b_tile: array<f32, DEPTH * TILE>;   // (k, n)
+
+// The place in the tile that a thread loads: x along the tile's edge, y its depth in k.
+fn place(index: u32, along_k: bool) -> vec2u {
+  if (along_k) { return vec2u(index / DEPTH, index % DEPTH); }
+  return vec2u(index % TILE, index / TILE);
+}
+
+fn load_tiles(m0: u32, n0: u32, k0: u32, thread: u32) {
+  for (var index = thread; index < DEPTH * TILE; index += THREADS) {
+    let at = place(index, A_COL == 1u);
+    let m = m0 + at.x;
+    let k = k0 + at.y;
+    var value = 0.0;
+    if (m < M && k < K) { value = a[m * A_ROW + k * A_COL]; }
+    a_tile[at.y * TILE + at.x] = value;
+  }
+  for (var index = thread; index < DEPTH * TILE; index += THREADS) {
+    let at = place(index, B_ROW == 1u);
+    let n = n0 + at.x;
+    let k = k0 + at.y;
+    var value = 0.0;
+    if (n < N && k < K) { value = b[k * B_ROW + n * B_COL]; }
+    b_tile[at.y * TILE + at.x] = value;
+  }
+}
+
+fn store_row(m: u32, n: u32, values: vec4f) {
+  if (m >= M) { return; }
+  let at = m * N + n;
+  if (n < N) { out[at] = values.x; }
+  if (n + 1u < N) { out[at + 1u] = values.y; }
+  if (n + 2u < N) { out[at + 2u] = values.z; }
+  if (n + 3u < N) { out[at + 3u] = values.w; }
+}
+
+@compute @workgroup_size(16, 16)
+fn matmul(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(local_invocation_id) local: vec3u,
+  @builtin(local_invocation_index) thread: u32,
+) {
+  let n0 = group.x * TILE;
+  let m0 = group.y * TILE;
+  let row = local.y * 4u;
+  let column = local.x * 4u;
+  var sum0 = vec4f();
+  var sum1 = vec4f();
+  var sum2 = vec4f();
+  var sum3 = vec4f();
+  for (var k0 = 0u; k0 < K; k0 += DEPTH) {
+    load_tiles(m0, n0, k0, thread);
+    workgroupBarrier();
+    for (var k = 0u; k < DEPTH; k++) {
+      let p = k * TILE + row;
+      let q = k * TILE + column;
+      let bs = vec4f(b_tile[q], b_tile[q + 1u], b_tile[q + 2u], b_tile[q + 3u]);
+      sum0 += a_tile[p] * bs;
+      sum1 += a_tile[p + 1u] * bs;
+      sum2 += a_tile[p + 2u] * bs;
+      sum3 += a_tile[p + 3u] * bs;
+    }
+    workgroupBarrier();
+  }
+  store_row(m0 + row, n0 + column, sum0);
+  store_row(m0 + row + 1u, n0 + column, sum1);
+  store_row(m0 + row + 2u, n0 + column, sum2);
+  store_row(m0 + row + 3u, n0 + column, sum3);
+}

@@ -1,0 +1,157 @@
+// Opens the GPU: asks for what is there and useful, and turns its failures into sentences.
+
+import { platform } from "#platform";
+import { GpuError, NoWebGpuError } from "../errors.ts";
+import { Kernels } from "./kernels.ts";
+
+/** Features asked for where the adapter has them. */
+const usefulFeatures = ["timestamp-query", "shader-f16", "subgroups", "subgroup-size-control"];
+
+/** Limits raised to what the adapter has; the rest stay at WebGPU's defaults. */
+const usefulLimits = [
+  "maxBufferSize",
+  "maxStorageBufferBindingSize",
+  "maxStorageBuffersPerShaderStage",
+  "maxComputeWorkgroupStorageSize",
+  "maxComputeInvocationsPerWorkgroup",
+  "maxComputeWorkgroupSizeX",
+  "maxComputeWorkgroupSizeY",
+  "maxComputeWorkgroupsPerDimension",
+] as const;
+
+/**
+ * Opens a device of the most powerful adapter.
+ * @throws NoWebGpuError if there is none, with the reason
+ */
+export async function openDevice(): Promise<Device> {
+  let entry: GPU | undefined;
+  try {
+    entry = await platform.gpu();
+  } catch (error) {
+    throw new NoWebGpuError(`WebGPU could not be loaded: ${messageOf(error)}`);
+  }
+  if (!entry) {
+    throw new NoWebGpuError(
+      "There is no WebGPU here: this browser does not offer it (a recent Chrome, Edge, Safari or " +
+        "Firefox does, on a page served over https or from localhost).",
+    );
+  }
+  const adapter = await entry.requestAdapter({ powerPreference: "high-performance" });
+  if (!adapter) {
+    throw new NoWebGpuError(
+      "There is no WebGPU adapter: no GPU driver that WebGPU can use was found (on Linux a Vulkan " +
+        "driver is needed, such as the vendor's own or mesa-vulkan-drivers).",
+    );
+  }
+  const requiredFeatures = usefulFeatures.filter((name) =>
+    adapter.features.has(name as GPUFeatureName),
+  ) as GPUFeatureName[];
+  const requiredLimits = Object.fromEntries(
+    usefulLimits.map((name) => [name, adapter.limits[name]]),
+  );
+  try {
+    return new Device(
+      await adapter.requestDevice({ requiredFeatures, requiredLimits }),
+      adapter.info,
+    );
+  } catch (error) {
+    throw new NoWebGpuError(
+      `The adapter ${nameOf(adapter.info)} gave no device: ${messageOf(error)}`,
+    );
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function nameOf({ description, device, vendor, architecture }: GPUAdapterInfo): string {
+  return description || device || [vendor, architecture].filter(Boolean).join(" ") || "unnamed GPU";
+}
+
+export class Device {
+  readonly gpu: GPUDevice;
+  readonly info: GPUAdapterInfo;
+  /** The adapter's name, for people. */
+  readonly name: string;
+  readonly kernels: Kernels;
+  private failure: GpuError | undefined;
+
+  constructor(gpu: GPUDevice, info: GPUAdapterInfo) {
+    this.gpu = gpu;
+    this.info = info;
+    this.name = nameOf(info);
+    this.kernels = new Kernels(gpu, platform.shaders());
+    gpu.addEventListener("uncapturederror", (event) => {
+      event.preventDefault(); // told by check(), not by the console
+      const { message } = (event as GPUUncapturedErrorEvent).error;
+      this.fail(`${this.name} refused a command: ${message.trim()}`);
+    });
+    void gpu.lost.then(({ reason, message }) => {
+      const why = message.trim() || `no reason given (${reason ?? "unknown"})`;
+      this.fail(`${this.name} was lost: ${why}`);
+    });
+  }
+
+  get features(): string[] {
+    return [...this.gpu.features].sort();
+  }
+
+  /** Lanes that run together; 32 where the adapter does not say. Software GPUs have 4 or 8. */
+  get lanes(): number {
+    return this.info.subgroupMaxSize || 32;
+  }
+
+  get limits(): Record<string, number> {
+    return Object.fromEntries(usefulLimits.map((name) => [name, this.gpu.limits[name]]));
+  }
+
+  private fail(sentence: string): void {
+    this.failure ??= new GpuError(
+      `${sentence.replace(/\.?$/, ".")} Steps after the last one reported do not count; ` +
+        `start again, with a smaller model or batch if it happens again, or with the CPU as device.`,
+    );
+  }
+
+  /** @throws GpuError if the device was lost or refused a command */
+  check(): void {
+    if (this.failure) throw this.failure;
+  }
+
+  /** Maps a buffer for reading. @throws GpuError if the device fails before it is ready */
+  async map(buffer: GPUBuffer, offset?: number, size?: number): Promise<ArrayBuffer> {
+    try {
+      await buffer.mapAsync(GPUMapMode.READ, offset, size);
+    } catch (error) {
+      // The loss itself is announced by its own promise, perhaps only after this rejection.
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      this.fail(`Reading from ${this.name} failed: ${messageOf(error)}`);
+    }
+    this.check();
+    const bytes = buffer.getMappedRange(offset, size).slice(0);
+    buffer.unmap();
+    return bytes;
+  }
+
+  /** Copies `size` bytes (multiples of 4) from a buffer and waits for them. */
+  async read(source: GPUBuffer, offset: number, size: number): Promise<ArrayBuffer> {
+    this.check();
+    const staging = this.gpu.createBuffer({
+      label: "read",
+      size,
+      usage: GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ,
+    });
+    const encoder = this.gpu.createCommandEncoder();
+    encoder.copyBufferToBuffer(source, offset, staging, 0, size);
+    this.gpu.queue.submit([encoder.finish()]);
+    try {
+      return await this.map(staging);
+    } finally {
+      staging.destroy();
+    }
+  }
+
+  destroy(): void {
+    this.gpu.destroy();
+  }
+}

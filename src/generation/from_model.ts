@@ -1,0 +1,85 @@
+// A saved model, ready to write texts on the device of one's choice.
+
+import { ConfigError } from "../errors.ts";
+import { ParameterLayout } from "../model/parameters.ts";
+import { PythonRandom } from "../random.ts";
+import { CpuTrainer } from "../training/cpu_trainer.ts";
+import { GpuTrainer } from "../training/gpu_trainer.ts";
+import type { Model } from "../training/model_files.ts";
+import { chooseDevice, type DeviceChoice } from "../training/train.ts";
+import type { Trainer } from "../training/trainer.ts";
+import { generate, type SampleEvent } from "./generate.ts";
+
+export interface SamplingOptions {
+  num_samples: number;
+  temperature: number;
+  seed: number;
+  /** What every text begins with. */
+  prompt?: string;
+  signal?: AbortSignal;
+}
+
+export class Generator {
+  private readonly model: Model;
+  private readonly trainer: Trainer;
+  /** The GPU's name; null on the CPU. */
+  readonly adapter: string | null;
+  /** Why `auto` took the CPU; null where it did not. */
+  readonly fallback: string | null;
+
+  private constructor(
+    model: Model,
+    trainer: Trainer,
+    adapter: string | null,
+    fallback: string | null,
+  ) {
+    this.model = model;
+    this.trainer = trainer;
+    this.adapter = adapter;
+    this.fallback = fallback;
+  }
+
+  /** @throws NoWebGpuError if `webgpu` was asked for and there is none */
+  static async open(model: Model, choice: DeviceChoice): Promise<Generator> {
+    const { config, layout } = model;
+    const { dims } = layout;
+    const flat = new ParameterLayout(dims);
+    const params = layout.convert(model.values, flat, new Float64Array(flat.size));
+    const { device, fallback } = await chooseDevice(choice);
+    const trainer = device
+      ? await GpuTrainer.create(device, config, dims, params, [])
+      : new CpuTrainer(config, dims, params);
+    return new Generator(model, trainer, device?.name ?? null, fallback);
+  }
+
+  /**
+   * Texts, the same ones for the same seed.
+   * @throws UnknownCharacterError if the prompt has a character that the model has never seen
+   * @throws ConfigError if the prompt leaves no room in the context for a single token
+   */
+  samples(options: SamplingOptions): AsyncGenerator<SampleEvent> {
+    const { prompt = "", seed, ...rest } = options;
+    const { tokenizer, config } = this.model;
+    const { block_size } = config;
+    const length = tokenizer.encode(prompt).length;
+    if (length >= block_size) {
+      throw new ConfigError(
+        "prompt",
+        `The prompt has ${length} tokens, and the model's context of ${block_size} leaves room for ` +
+          `${block_size - 1} at most; shorten it.`,
+      );
+    }
+    return generate({
+      ...rest,
+      prompt,
+      block_size,
+      tokenizer,
+      random: new PythonRandom(seed),
+      nextLogits: (tokens) => this.trainer.nextLogits(tokens),
+    });
+  }
+
+  close(): void {
+    this.trainer.destroy();
+  }
+}

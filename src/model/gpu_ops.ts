@@ -1,0 +1,333 @@
+// Every operation of the reference as a dispatch of its kernel: same names (in camelCase), same order of
+// arguments. This is the one place that chooses a kernel, its constants and its grid for a shape.
+
+import type { Device } from "../device/device.ts";
+import type { Dispatch } from "../device/schedule.ts";
+import { type Tensor, sizeOf } from "../device/tensors.ts";
+
+const MATMUL_TILE = 64;
+
+export class GpuOps {
+  private readonly device: Device;
+
+  constructor(device: Device) {
+    this.device = device;
+  }
+
+  /** A grid of at least `count` workgroups; kernels count x first, then y, and leave the rest out. */
+  private grid(count: number): [number, number, number] {
+    const most = this.device.gpu.limits.maxComputeWorkgroupsPerDimension;
+    return count <= most ? [count, 1, 1] : [most, Math.ceil(count / most), 1];
+  }
+
+  /**
+   * Threads of a workgroup that shares a row of `width`: no more than are needed, and no more than a
+   * subgroup on software GPUs, whose barriers cost with each thread; but enough that none sums over
+   * 128 numbers, so that float32 sums stay exact to 1e-6.
+   */
+  private rowThreads(width: number): number {
+    const usual = this.device.lanes < 16 ? 8 : 64;
+    const needed = 2 ** Math.ceil(Math.log2(Math.max(width, 1)));
+    const exact = 2 ** Math.ceil(Math.log2(Math.max(width / 128, 1)));
+    return Math.min(256, Math.max(exact, Math.min(usual, Math.max(needed, 4))));
+  }
+
+  /** One thread an element. */
+  private elements(count: number): { WG: number; grid: [number, number, number] } {
+    const WG = 64;
+    return { WG, grid: this.grid(Math.ceil(count / WG)) };
+  }
+
+  embeddingForward(
+    out: Tensor,
+    ids: Tensor,
+    wte: Tensor,
+    wpe: Tensor,
+    { B, T, C, V }: { B: number; T: number; C: number; V: number },
+  ): Dispatch {
+    const { WG, grid } = this.elements(B * T * C);
+    return {
+      op: "embedding_forward",
+      kernel: "embedding_forward",
+      constants: { N: B * T, T, C, V, WG },
+      bindings: { out, ids, wte, wpe },
+      grid,
+    };
+  }
+
+  /** @param order, starts positions sorted by token, see model/step_data.ts */
+  embeddingBackwardToken(
+    dwte: Tensor,
+    dout: Tensor,
+    order: Tensor,
+    starts: Tensor,
+    { C, V }: { C: number; V: number },
+  ): Dispatch {
+    const WG = Math.max(this.rowThreads(C), 8);
+    return {
+      op: "embedding_backward_token",
+      kernel: "embedding_backward_token",
+      constants: { C, V, WG },
+      bindings: { dwte, dout, order, starts },
+      grid: this.grid(V),
+    };
+  }
+
+  embeddingBackwardPosition(
+    dwpe: Tensor,
+    dout: Tensor,
+    { B, T, C }: { B: number; T: number; C: number },
+  ): Dispatch {
+    const { WG, grid } = this.elements(T * C);
+    return {
+      op: "embedding_backward_position",
+      kernel: "embedding_backward_position",
+      constants: { B, T, C, WG },
+      bindings: { dwpe, dout },
+      grid,
+    };
+  }
+
+  rmsnormForward(
+    out: Tensor,
+    rstd: Tensor,
+    inp: Tensor,
+    { N, C, eps }: { N: number; C: number; eps: number },
+  ): Dispatch {
+    return {
+      op: "rmsnorm_forward",
+      kernel: "rmsnorm_forward",
+      constants: { N, C, EPS: eps, WG: this.rowThreads(C) },
+      bindings: { out, rstd, inp },
+      grid: this.grid(N),
+    };
+  }
+
+  rmsnormBackward(
+    dinp: Tensor,
+    dout: Tensor,
+    inp: Tensor,
+    rstd: Tensor,
+    { N, C, accumulate }: { N: number; C: number; accumulate: boolean },
+  ): Dispatch {
+    return {
+      op: "rmsnorm_backward",
+      kernel: "rmsnorm_backward",
+      constants: { N, C, ACCUMULATE: accumulate, WG: this.rowThreads(C) },
+      bindings: { dinp, dout, inp, rstd },
+      grid: this.grid(N),
+    };
+  }
+
+  /** out (M, N) = a (M, K) · b (K, N), each read by its strides [row, column]. */
+  private matmul(
+    op: string,
+    [out, a, b]: [Tensor, Tensor, Tensor],
+    [M, N, K]: [number, number, number],
+    [A_ROW, A_COL]: [number, number],
+    [B_ROW, B_COL]: [number, number],
+  ): Dispatch {
+    return {
+      op,
+      kernel: "matmul",
+      constants: { M, N, K, A_ROW, A_COL, B_ROW, B_COL },
+      bindings: { out, a, b },
+      grid: [Math.ceil(N / MATMUL_TILE), Math.ceil(M / MATMUL_TILE), 1],
+    };
+  }
+
+  matmulForward(
+    out: Tensor,
+    inp: Tensor,
+    weight: Tensor,
+    { N, C, OC }: { N: number; C: number; OC: number },
+  ): Dispatch {
+    return this.matmul("matmul_forward", [out, inp, weight], [N, OC, C], [C, 1], [1, C]);
+  }
+
+  matmulBackwardInput(
+    dinp: Tensor,
+    dout: Tensor,
+    weight: Tensor,
+    { N, C, OC }: { N: number; C: number; OC: number },
+  ): Dispatch {
+    return this.matmul("matmul_backward_input", [dinp, dout, weight], [N, C, OC], [OC, 1], [C, 1]);
+  }
+
+  matmulBackwardWeight(
+    dweight: Tensor,
+    dout: Tensor,
+    inp: Tensor,
+    { N, C, OC }: { N: number; C: number; OC: number },
+  ): Dispatch {
+    return this.matmul("matmul_backward_weight", [dweight, dout, inp], [OC, C, N], [1, OC], [C, 1]);
+  }
+
+  attentionForward(out: Tensor, stats: Tensor, qkv: Tensor, sizes: AttentionSizes): Dispatch {
+    return this.attention("attention_forward", { out, stats, qkv }, sizes);
+  }
+
+  attentionBackwardQ(
+    dqkv: Tensor,
+    delta: Tensor,
+    dout: Tensor,
+    out: Tensor,
+    qkv: Tensor,
+    stats: Tensor,
+    sizes: AttentionSizes,
+  ): Dispatch {
+    return this.attention("attention_backward_q", { dqkv, delta, dout, out, qkv, stats }, sizes);
+  }
+
+  attentionBackwardKv(
+    dqkv: Tensor,
+    delta: Tensor,
+    dout: Tensor,
+    qkv: Tensor,
+    stats: Tensor,
+    sizes: AttentionSizes,
+  ): Dispatch {
+    return this.attention("attention_backward_kv", { dqkv, delta, dout, qkv, stats }, sizes);
+  }
+
+  private attention(
+    op: string,
+    bindings: Record<string, Tensor>,
+    { B, T, C, NH }: AttentionSizes,
+  ): Dispatch {
+    const WG = this.rowThreads(T);
+    return { op, kernel: op, constants: { T, C, NH, WG }, bindings, grid: [T, NH, B] };
+  }
+
+  reluForward = this.elementwise("relu_forward", ["out", "inp"]);
+  reluBackward = this.elementwise("relu_backward", ["dx", "inp"]);
+  reluSquaredForward = this.elementwise("relu_squared_forward", ["out", "inp"]);
+  reluSquaredBackward = this.elementwise("relu_squared_backward", ["dx", "inp"]);
+
+  residualForward(out: Tensor, x: Tensor, inp: Tensor, { size }: { size: number }): Dispatch {
+    const { WG, grid } = this.elements(size);
+    const op = "residual_forward";
+    return { op, kernel: op, constants: { SIZE: size, WG }, bindings: { out, x, inp }, grid };
+  }
+
+  private elementwise(op: string, [first, second]: [string, string]) {
+    return (a: Tensor, b: Tensor, { size }: { size: number }): Dispatch => {
+      const { WG, grid } = this.elements(size);
+      const bindings = { [first]: a, [second]: b };
+      return { op, kernel: op, constants: { SIZE: size, WG }, bindings, grid };
+    };
+  }
+
+  crossEntropyForward(
+    losses: Tensor,
+    stats: Tensor,
+    logits: Tensor,
+    targets: Tensor,
+    { N, V }: { N: number; V: number },
+  ): Dispatch {
+    return {
+      op: "cross_entropy_forward",
+      kernel: "cross_entropy_forward",
+      constants: { N, V, WG: this.rowThreads(V) },
+      bindings: { losses, stats, logits, targets },
+      grid: this.grid(N),
+    };
+  }
+
+  crossEntropyBackward(
+    logits: Tensor,
+    stats: Tensor,
+    targets: Tensor,
+    step_data: Tensor,
+    { N, V }: { N: number; V: number },
+  ): Dispatch {
+    const { WG, grid } = this.elements(N * V);
+    return {
+      op: "cross_entropy_backward",
+      kernel: "cross_entropy_backward",
+      constants: { N, V, WG },
+      bindings: { logits, stats, targets, step_data },
+      grid,
+    };
+  }
+
+  meanLoss(records: Tensor, losses: Tensor, step_data: Tensor, { N }: { N: number }): Dispatch {
+    return {
+      op: "mean_loss",
+      kernel: "mean_loss",
+      constants: { N, WG: this.rowThreads(N) },
+      bindings: { records, losses, step_data },
+      grid: [1, 1, 1],
+    };
+  }
+
+  /** @param first the place in partials of grads' first chunk */
+  gradNormPartial(
+    partials: Tensor,
+    grads: Tensor,
+    { chunk, first = 0 }: { chunk: number; first?: number },
+  ): Dispatch {
+    const SIZE = sizeOf(grads);
+    return {
+      op: "grad_norm_partial",
+      kernel: "grad_norm_partial",
+      constants: { SIZE, CHUNK: chunk, OFFSET: first, WG: this.rowThreads(chunk) },
+      bindings: { partials, grads },
+      grid: this.grid(Math.ceil(SIZE / chunk)),
+    };
+  }
+
+  gradNorm(records: Tensor, partials: Tensor, step_data: Tensor): Dispatch {
+    const CHUNKS = sizeOf(partials);
+    return {
+      op: "grad_norm",
+      kernel: "grad_norm",
+      constants: { CHUNKS, WG: this.rowThreads(CHUNKS) },
+      bindings: { records, partials, step_data },
+      grid: [1, 1, 1],
+    };
+  }
+
+  adamw(
+    params: Tensor,
+    m: Tensor,
+    v: Tensor,
+    grads: Tensor,
+    records: Tensor,
+    step_data: Tensor,
+    settings: AdamwConstants,
+  ): Dispatch {
+    const size = sizeOf(params);
+    const { WG, grid } = this.elements(size);
+    return {
+      op: "adamw",
+      kernel: "adamw",
+      constants: {
+        SIZE: size,
+        BETA1: settings.beta1,
+        BETA2: settings.beta2,
+        EPSILON: settings.epsilon,
+        WEIGHT_DECAY: settings.weight_decay,
+        GRAD_CLIP: settings.grad_clip,
+        WG,
+      },
+      bindings: { params, m, v, grads, records, step_data },
+      grid,
+    };
+  }
+}
+
+export interface AttentionSizes {
+  B: number;
+  T: number;
+  C: number;
+  NH: number;
+}
+
+export interface AdamwConstants {
+  beta1: number;
+  beta2: number;
+  epsilon: number;
+  weight_decay: number;
+  grad_clip: number;
+}

@@ -1,0 +1,86 @@
+// What changes from step to step, packed into one buffer that one write fills: the batch, the learning
+// rate and its company, and the positions sorted by token for the embedding's gradient.
+
+import { ALIGNMENT, type Tensor, type TensorSpec, sliceTensor } from "../device/tensors.ts";
+import type { Batch } from "../text/batches.ts";
+
+/** The uniform `Step` of the kernels, in its order. */
+export interface StepScalars {
+  /** Place of the step's record (loss, gradient norm). */
+  slot: number;
+  lr: number;
+  correction1: number;
+  correction2: number;
+}
+
+const ELEMENTS = ALIGNMENT / 4;
+const padded = (size: number) => Math.ceil(size / ELEMENTS) * ELEMENTS;
+
+export class StepData {
+  /** Bytes to write. */
+  readonly bytes: ArrayBuffer;
+  private readonly N: number;
+  private readonly V: number;
+  private readonly offsets: { ids: number; targets: number; order: number; starts: number };
+
+  /** @param N rows, B·T */
+  constructor(N: number, V: number) {
+    this.N = N;
+    this.V = V;
+    const ids = ELEMENTS;
+    const targets = ids + padded(N);
+    const order = targets + padded(N);
+    const starts = order + padded(N);
+    this.offsets = { ids, targets, order, starts };
+    this.bytes = new ArrayBuffer((starts + padded(V + 1)) * 4);
+  }
+
+  get spec(): TensorSpec & { name: "step" } {
+    return { name: "step", shape: [this.bytes.byteLength / 4] };
+  }
+
+  /** The parts of the device's buffer, as kernels bind them. */
+  slices(step: Tensor) {
+    const { N, V } = this;
+    const { ids, targets, order, starts } = this.offsets;
+    const part = (name: string, offset: number, size: number) =>
+      sliceTensor(step, { name, shape: [size], offset, size });
+    return {
+      step_data: part("step_data", 0, 8), // 5 scalars, and room for the struct's size
+      ids: part("ids", ids, N), // (N)
+      targets: part("targets", targets, N), // (N)
+      order: part("order", order, N), // (N)
+      starts: part("starts", starts, V + 1), // (V + 1)
+    };
+  }
+
+  /** Fills `bytes` with a batch of N rows and the step's scalars. */
+  pack(batch: Batch, { slot, lr, correction1, correction2 }: StepScalars): void {
+    const { bytes, offsets, N, V } = this;
+    new Uint32Array(bytes)[0] = slot;
+    const loss_scale = 1 / Math.max(batch.num_targets, 1);
+    new Float32Array(bytes).set([lr, correction1, correction2, loss_scale], 1);
+    new Int32Array(bytes, offsets.ids * 4, N).set(batch.inputs);
+    new Int32Array(bytes, offsets.targets * 4, N).set(batch.targets);
+    sortByToken(
+      new Uint32Array(bytes, offsets.order * 4, N),
+      new Uint32Array(bytes, offsets.starts * 4, V + 1),
+      batch.inputs,
+    );
+  }
+}
+
+/**
+ * Counting sort: `order` gets the positions of ids (N), token by token, and starts (V + 1) where each
+ * token's begin. Positions whose id is outside 0..V-1 are left out.
+ */
+export function sortByToken(order: Uint32Array, starts: Uint32Array, ids: Int32Array): void {
+  const V = starts.length - 1;
+  starts.fill(0);
+  for (const id of ids) if (id >= 0 && id < V) starts[id + 1]++;
+  for (let v = 0; v < V; v++) starts[v + 1] += starts[v];
+  const next = starts.slice(0, V);
+  ids.forEach((id, n) => {
+    if (id >= 0 && id < V) order[next[id]++] = n;
+  });
+}
