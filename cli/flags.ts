@@ -1,0 +1,159 @@
+// What the user asked a command for: flags, and environment variables where there is no flag.
+
+import { parseArgs } from "node:util";
+import { type Config, parseSetting, resolveConfig, settings } from "../src/config.ts";
+import { UserError } from "../src/errors.ts";
+import { nearest } from "./nearest.ts";
+import { help, json, type Option, variables } from "./options.ts";
+
+/** The command line cannot be understood. */
+export class UsageError extends UserError {}
+
+export type Env = Readonly<Record<string, string | undefined>>;
+
+/** A command, for the parser and for --help. */
+export interface Command {
+  name: string;
+  /** One sentence. */
+  summary: string;
+  options: readonly Option[];
+}
+
+interface Given {
+  text: string;
+  /** How the user wrote it: `--n-embd` or `MICROGPT_N_EMBD`. */
+  label: string;
+}
+
+export class Flags {
+  private readonly given: ReadonlyMap<string, Given>;
+
+  constructor(given: ReadonlyMap<string, Given>) {
+    this.given = given;
+  }
+
+  /** True if a switch is on. */
+  has({ flag }: Option): boolean {
+    return this.given.has(flag);
+  }
+
+  /** The option's text, undefined if it was not given. */
+  text({ flag }: Option): string | undefined {
+    const given = this.given.get(flag);
+    if (given?.text === "") throw new UsageError(`${given.label} is empty; give it a value.`);
+    return given?.text;
+  }
+
+  /** The option's text where only some are possible. */
+  choice<T extends string>(option: Option, choices: readonly T[]): T {
+    const text = this.text(option) ?? option.default!;
+    const choice = choices.find((choice) => choice === text);
+    if (choice !== undefined) return choice;
+    const { label } = this.given.get(option.flag)!;
+    throw new UsageError(`${label} is "${text}"; it must be ${choices.join(" or ")}.`);
+  }
+
+  /** The preset with the settings that were given in their place. */
+  config(preset: string): Config {
+    const overrides: Partial<Record<keyof Config, unknown>> = {};
+    const labels: Partial<Record<keyof Config, string>> = {};
+    for (const setting of settings) {
+      const given = this.given.get(setting.flag);
+      if (given === undefined) continue;
+      overrides[setting.name] = parseSetting(setting, given.text, given.label);
+      labels[setting.name] = given.label;
+    }
+    return resolveConfig(preset, overrides as Partial<Config>, labels);
+  }
+}
+
+/**
+ * Reads the command line and the environment; flags win.
+ * @throws UsageError if a flag is unknown, lacks its value or has one too many
+ */
+export function parseFlags(command: Command, argv: readonly string[], env: Env): Flags {
+  const options = [...command.options, json, help];
+  const given = new Map<string, Given>();
+  for (const { flag, env: names } of options) {
+    const label = names.find((name) => env[name] !== undefined);
+    if (label !== undefined) given.set(flag, { text: env[label]!, label });
+  }
+  const spelled = new Map(options.flatMap(spellings));
+  const { tokens } = parseArgs({
+    args: [...argv],
+    strict: false,
+    tokens: true,
+    options: Object.fromEntries(
+      [...spelled].map(([name, { type }]) => [
+        name,
+        name === "help" ? { type, short: "h" } : { type },
+      ]),
+    ),
+  });
+  for (const token of tokens) {
+    if (token.kind === "option-terminator") continue;
+    if (token.kind === "positional") {
+      throw new UsageError(`"${token.value}" belongs to no flag; --help lists the flags.`);
+    }
+    const { name, rawName: label, value, inlineValue } = token;
+    const known = spelled.get(name);
+    if (known === undefined) throw unknownFlag(label, options);
+    // `--seed --json` lacks the seed; a value that begins with dashes is written --prompt=--x.
+    const missing = value === undefined || (!inlineValue && value.startsWith("--"));
+    if (known.type === "string" && missing) {
+      throw new UsageError(`${label} needs a value: ${label} ${known.option.value}.`);
+    }
+    if (known.type === "boolean" && inlineValue) {
+      throw new UsageError(`${label} takes no value, and got "${value}".`);
+    }
+    given.set(known.option.flag, { text: value ?? known.text, label });
+  }
+  return new Flags(given);
+}
+
+interface Spelling {
+  option: Option;
+  type: "string" | "boolean";
+  /** What a switch stands for when it is written so. */
+  text: string;
+}
+
+/** How an option may be written. */
+function spellings(option: Option): [string, Spelling][] {
+  const { flag } = option;
+  const type = option.value === undefined ? "boolean" : "string";
+  const positive: [string, Spelling] = [flag, { option, type, text: "true" }];
+  const negative: [string, Spelling] = [`no-${flag}`, { option, type, text: "false" }];
+  return option.negatable ? [positive, negative] : [positive];
+}
+
+function unknownFlag(label: string, options: readonly Option[]): UsageError {
+  // The variables hold other names of a setting: MICROGPT_LEARNING_RATE leads --learning-rate to --lr.
+  const names = new Map(
+    options.flatMap(
+      ({ flag, env }) =>
+        [[flag, flag], ...env.map((variable) => [toFlag(variable), flag])] as [string, string][],
+    ),
+  );
+  const match = nearest(label.replace(/^-+/, ""), [...names.keys()]);
+  const hint = match === undefined ? "" : ` Did you mean --${names.get(match)}?`;
+  return new UsageError(`There is no flag ${label}.${hint} --help lists the flags.`);
+}
+
+function toFlag(variable: string): string {
+  return variable
+    .replace(/^MICROGPT_/, "")
+    .toLowerCase()
+    .replaceAll("_", "-");
+}
+
+/** A line for each MICROGPT_ variable that no command reads: most likely misspelled. */
+export function unknownVariables(env: Env): string[] {
+  return Object.keys(env)
+    .filter((name) => name.startsWith("MICROGPT_") && !variables.has(name))
+    .map((name) => {
+      const match = nearest(name, [...variables]);
+      const hint = match === undefined ? "" : ` Did you mean ${match}?`;
+      return `warning: The environment variable ${name} is not known and has no effect.${hint}\n`;
+    });
+}

@@ -1,0 +1,44 @@
+// Writes texts with a saved model.
+//
+//   npm run generate -- --model-dir output --num-samples 20 --temperature 0.5 --seed 42
+
+import { Generator } from "../src/generation/from_model.ts";
+import { command } from "./command.ts";
+import { loadModel } from "./model_dir.ts";
+import * as options from "./options.ts";
+import { run } from "./run.ts";
+
+const description = {
+  name: "generate",
+  summary: "Prints texts that a saved model writes.",
+  options: [
+    options.modelDir,
+    options.prompt,
+    options.device,
+    ...options.settingOptions("num_samples", "temperature", "seed"),
+  ],
+};
+
+export const main = command(description, async (flags, io) => {
+  const { num_samples, temperature, seed } = flags.config("microgpt");
+  const prompt = flags.text(options.prompt);
+  const device = flags.choice(options.device, options.devices);
+  const model = loadModel(flags.text(options.modelDir) ?? options.modelDir.default!);
+
+  const generator = await Generator.open(model, device);
+  if (generator.fallback !== null) {
+    io.stderr.write(`The CPU writes the texts: ${generator.fallback}\n`);
+  }
+  try {
+    for await (const sample of generator.samples({ num_samples, temperature, seed, prompt })) {
+      const { index, text } = sample;
+      const line = `sample ${String(index).padStart(2)}: ${text}`;
+      io.stdout.write(`${flags.has(options.json) ? JSON.stringify(sample) : line}\n`);
+    }
+  } finally {
+    generator.close();
+  }
+  return 0;
+});
+
+if (import.meta.main) await run(main);

@@ -1,0 +1,41 @@
+// The text of --help, made from the tables of options and presets.
+
+import { type Config, presets, settings } from "../src/config.ts";
+import type { Command } from "./flags.ts";
+import { help, json, type Option, preset } from "./options.ts";
+
+export function helpText(command: Command): string {
+  const options = [...command.options, json, help];
+  const width = Math.max(...options.map((option) => usage(option).length));
+  const variable = options.find(({ env }) => env.length > 0)!.env[0];
+  return [
+    `${command.summary}`,
+    ``,
+    `Usage: npm run ${command.name} -- [flags]`,
+    ``,
+    ...options.map((option) => `  ${usage(option).padEnd(width)}  ${describe(option)}`),
+    ``,
+    ...(command.options.includes(preset) ? describePresets() : []),
+    `A flag can also be set by an environment variable, such as ${variable}; flags win.`,
+    ``,
+  ].join("\n");
+}
+
+function usage({ flag, value, negatable }: Option): string {
+  return `--${negatable ? "[no-]" : ""}${flag}${value === undefined ? "" : ` ${value}`}`;
+}
+
+function describe(option: Option): string {
+  return option.default === undefined ? option.help : `${option.help} (default: ${option.default})`;
+}
+
+/** What the presets change in the defaults above. */
+function describePresets(): string[] {
+  const changes = (config: Config) =>
+    settings
+      .filter(({ name }) => config[name] !== presets.microgpt[name])
+      .map(({ flag, name }) => `${flag} ${config[name]}`);
+  return Object.entries(presets)
+    .filter(([, config]) => config !== presets.microgpt)
+    .flatMap(([name, config]) => [`Preset ${name}: ${changes(config).join(", ")}.`, ``]);
+}

@@ -1,0 +1,89 @@
+// Every flag of every command: the settings of src/config.ts, and the few that are no settings.
+
+import { presets, type Setting, settings } from "../src/config.ts";
+
+export interface Option {
+  /** Without the two dashes. */
+  flag: string;
+  /** Environment variables, the first that is set wins. */
+  env: readonly string[];
+  /** What --help calls the value; absent where there is none: the flag is a switch. */
+  value?: string;
+  help: string;
+  /** As --help shows it. */
+  default?: string;
+  /** A switch that `--no-<flag>` turns off. */
+  negatable?: boolean;
+}
+
+export const input: Option = {
+  flag: "input",
+  env: ["MICROGPT_INPUT_PATH", "MICROGPT_INPUT"],
+  value: "FILE",
+  help: "UTF-8 text to train on, one document a line; - is standard input",
+  default: "1,936 given names that come along",
+};
+
+export const output: Option = {
+  flag: "output",
+  env: ["MICROGPT_OUTPUT", "MICROGPT_CHECKPOINT_PATH"],
+  value: "FOLDER",
+  help: "where the model is saved",
+  default: "output",
+};
+
+export const modelDir: Option = {
+  flag: "model-dir",
+  env: ["MICROGPT_MODEL_DIR"],
+  value: "FOLDER",
+  help: "where the model was saved",
+  default: "output",
+};
+
+export const preset: Option = {
+  flag: "preset",
+  env: ["MICROGPT_PRESET"],
+  value: "NAME",
+  help: `settings to start from: ${Object.keys(presets).join(" or ")}`,
+  default: "microgpt",
+};
+
+export const devices = ["auto", "webgpu", "cpu"] as const;
+
+export const device: Option = {
+  flag: "device",
+  env: ["MICROGPT_DEVICE"],
+  value: "NAME",
+  help: `${devices.join(", ")}; auto is WebGPU where there is one`,
+  default: "auto",
+};
+
+export const prompt: Option = {
+  flag: "prompt",
+  env: ["MICROGPT_PROMPT"],
+  value: "TEXT",
+  help: "what every sample begins with",
+};
+
+export const json: Option = { flag: "json", env: [], help: "print JSON lines and nothing else" };
+
+export const help: Option = { flag: "help", env: [], help: "show this" };
+
+/** The options of some settings, or of all. */
+export function settingOptions(...names: Setting["name"][]): Option[] {
+  return settings
+    .filter(({ name }) => names.length === 0 || names.includes(name))
+    .map(({ name, flag, env, kind, choices, help }) => ({
+      flag,
+      env,
+      value: { boolean: undefined, choice: "NAME", integer: "N", number: "X" }[kind],
+      help: choices === undefined ? help : `${help}: ${choices.join(", ")}`,
+      negatable: kind === "boolean",
+      default: String(presets.microgpt[name]),
+    }));
+}
+
+/** Every environment variable that some command reads. */
+export const variables: ReadonlySet<string> = new Set(
+  [input, output, modelDir, preset, device, prompt, ...settings].flatMap(({ env }) => env),
+);

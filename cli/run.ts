@@ -1,0 +1,73 @@
+// Runs a command as a process: errors become sentences and exit codes.
+
+import { ConfigError, UserError } from "../src/errors.ts";
+import { type Env, UsageError, unknownVariables } from "./flags.ts";
+
+export interface Output {
+  write(text: string): unknown;
+  isTTY?: boolean;
+  columns?: number;
+}
+
+/** What a command needs of its process; a test gives it something else. */
+export interface Io {
+  stdout: Output;
+  stderr: Output;
+  stdin: AsyncIterable<Uint8Array>;
+  on(event: NodeJS.Signals, listener: () => void): unknown;
+  off(event: NodeJS.Signals, listener: () => void): unknown;
+  exit(code: number): void;
+}
+
+/** A command: what it returns is the exit code. */
+export type Main = (argv: readonly string[], env: Env, io: Io) => Promise<number>;
+
+export const EXIT_FAILED = 1;
+export const EXIT_USAGE = 2;
+export const EXIT_PIPE = 141;
+
+/** Runs the command of this process. The event loop ends by itself once the device is closed. */
+export async function run(main: Main): Promise<void> {
+  endWithReader(process);
+  process.exitCode = await runMain(main, process.argv.slice(2), process.env, process);
+}
+
+/** Runs `main`; what it throws is shown on stderr. */
+export async function runMain(
+  main: Main,
+  argv: readonly string[],
+  env: Env,
+  io: Io,
+): Promise<number> {
+  for (const warning of unknownVariables(env)) io.stderr.write(warning);
+  try {
+    return await main(argv, env, io);
+  } catch (error) {
+    if (error instanceof UserError) {
+      io.stderr.write(`error: ${error.message}\n`);
+      return error instanceof UsageError || error instanceof ConfigError ? EXIT_USAGE : EXIT_FAILED;
+    }
+    const trace = error instanceof Error ? error.stack : String(error);
+    io.stderr.write(
+      `${trace}\nerror: This is a bug of the program; please report the lines above.\n`,
+    );
+    return EXIT_FAILED;
+  }
+}
+
+/**
+ * Ends quietly once nobody reads stdout any more (`train | head`). Node ignores the signal and raises
+ * an error for each write instead; the first of them becomes the signal again, for commands that
+ * have something to save, and the end for those that have not.
+ */
+export function endWithReader(
+  process: Pick<NodeJS.Process, "stdout" | "stderr" | "emit" | "exit">,
+): void {
+  let ended = false;
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+    if (!ended && !process.emit("SIGPIPE", "SIGPIPE")) process.exit(EXIT_PIPE);
+    ended = true;
+  });
+  process.stderr.on("error", () => {});
+}

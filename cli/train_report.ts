@@ -1,0 +1,102 @@
+// What `train` prints: JSON lines for programs, or a header, progress and samples for people.
+
+import type { SampleEvent } from "../src/generation/generate.ts";
+import type { StartEvent, StepEvent } from "../src/training/train.ts";
+import { count, duration, plural, Progress } from "./progress.ts";
+import type { Output } from "./run.ts";
+
+export interface EndEvent {
+  type: "end";
+  /** Steps done. */
+  steps: number;
+  /** Time that they took, without what came before and after. */
+  seconds: number;
+  tokens_per_s: number;
+  /** Where the model was saved; null if it was not, for want of a single step. */
+  model_dir: string | null;
+  /** There only if a signal ended the run before its last step or sample. */
+  interrupted?: true;
+}
+
+export interface TrainReport {
+  start(event: StartEvent): void;
+  step(event: StepEvent): void;
+  /** No further step comes, be it because all are done, of a signal or of an error. */
+  endSteps(): void;
+  saved(folder: string, step: number): void;
+  sample(event: SampleEvent): void;
+  end(event: EndEvent): void;
+}
+
+/** One JSON object a line, floats in full. */
+export function jsonReport(out: Output, log_every: number): TrainReport {
+  const print = (event: object) => out.write(`${JSON.stringify(event)}\n`);
+  let unprinted: StepEvent | undefined;
+  return {
+    start: print,
+    step(event) {
+      unprinted = event;
+      if (event.step % log_every === 0) this.endSteps();
+    },
+    endSteps() {
+      if (unprinted !== undefined) print(unprinted);
+      unprinted = undefined;
+    },
+    saved() {},
+    sample: print,
+    end: print,
+  };
+}
+
+/** @param source where the documents came from */
+export function humanReport(out: Output, source: string): TrainReport {
+  let progress: Progress | undefined;
+  return {
+    start(event) {
+      const { num_steps, log_every } = event.config;
+      out.write(header(event, source));
+      progress = new Progress(out, num_steps, log_every);
+    },
+    step(event) {
+      progress!.step(event);
+    },
+    endSteps() {
+      progress!.end();
+    },
+    saved(folder, step) {
+      out.write(`saved   step ${count(step)} in ${folder}\n`);
+    },
+    sample({ index, text }) {
+      out.write(`sample ${String(index).padStart(2)}: ${text}\n`);
+    },
+    end({ steps, seconds, tokens_per_s, model_dir, interrupted }) {
+      const speed = `${duration(seconds)}, ${count(Math.round(tokens_per_s))} tokens/s`;
+      out.write(`${interrupted ? "stopped" : "done"}: ${plural(steps, "step")} in ${speed}\n`);
+      if (model_dir === null) out.write("Nothing was saved: there was no step to save.\n");
+      else out.write(`More samples: npm run generate -- --model-dir ${model_dir}\n`);
+    },
+  };
+}
+
+function header(event: StartEvent, source: string): string {
+  const { device, adapter, fallback, num_docs, num_truncated, vocab_size, num_params } = event;
+  const { n_layer, n_embd, n_head, block_size, batch_size } = event.config;
+  const cpu = `CPU, in float64${fallback === null ? "" : ` (auto: ${fallback})`}`;
+  const cut =
+    num_truncated === 0
+      ? `none longer than the context`
+      : `${count(num_truncated)} longer than the context of ${plural(block_size, "token")}, and cut`;
+  const sizes = [
+    plural(n_layer, "layer"),
+    plural(n_embd, "channel"),
+    plural(n_head, "head"),
+    `context ${count(block_size)}`,
+    `batch ${count(batch_size)}`,
+  ];
+  return [
+    `device  ${device === "webgpu" ? `WebGPU: ${adapter}` : cpu}`,
+    `data    ${source}: ${plural(num_docs, "document")}, ${cut}; ${count(vocab_size)} tokens in the vocabulary`,
+    `model   ${plural(num_params, "parameter")}: ${sizes.join(", ")}`,
+    ``,
+  ].join("\n");
+}
