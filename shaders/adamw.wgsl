@@ -1,20 +1,23 @@
 // AdamW over all parameters at once, in place.
 //
-//   g       = grads[i] * min(1, GRAD_CLIP / grad_norm)          (GRAD_CLIP 0: no clipping)
-//   m[i]    = BETA1 * m[i] + (1 - BETA1) * g
-//   v[i]    = BETA2 * v[i] + (1 - BETA2) * g^2
-//   params -= lr * (m[i] * correction1 / (sqrt(v[i] * correction2) + EPSILON) + WEIGHT_DECAY * params[i])
+//   g       = grads[i] * min(1, grad_clip / grad_norm)          (grad_clip 0: no clipping)
+//   m[i]    = beta1 * m[i] + (1 - beta1) * g
+//   v[i]    = beta2 * v[i] + (1 - beta2) * g^2
+//   params -= lr * (m[i] * correction1 / (sqrt(v[i] * correction2) + epsilon) + weight_decay * params[i])
 //
 // One thread an element. Source: Loshchilov and Hutter, Decoupled Weight Decay Regularization, 2019.
 // reference: adamw()
 
-override SIZE: u32;        // elements
-override BETA1: f32;
-override BETA2: f32;
-override EPSILON: f32;
-override WEIGHT_DECAY: f32;
-override GRAD_CLIP: f32;
-override WG: u32 = 64u;    // threads in a workgroup
+override WG: u32 = 64u;   // threads in a workgroup
+
+struct Sizes {
+  size: u32,           // elements
+  beta1: f32,
+  beta2: f32,
+  epsilon: f32,
+  weight_decay: f32,
+  grad_clip: f32,
+}
 
 struct Step {
   slot: u32,          // of records
@@ -29,12 +32,13 @@ struct Record {
   grad_norm: f32,
 }
 
-@group(0) @binding(0) var<storage, read_write> params: array<f32>;   // (SIZE)
-@group(0) @binding(1) var<storage, read_write> m: array<f32>;        // (SIZE)
-@group(0) @binding(2) var<storage, read_write> v: array<f32>;        // (SIZE)
-@group(0) @binding(3) var<storage, read> grads: array<f32>;          // (SIZE)
+@group(0) @binding(0) var<storage, read_write> params: array<f32>;   // (size)
+@group(0) @binding(1) var<storage, read_write> m: array<f32>;        // (size)
+@group(0) @binding(2) var<storage, read_write> v: array<f32>;        // (size)
+@group(0) @binding(3) var<storage, read> grads: array<f32>;          // (size)
 @group(0) @binding(4) var<storage, read> records: array<Record>;     // (slots)
 @group(0) @binding(5) var<uniform> step_data: Step;
+@group(0) @binding(6) var<uniform> sizes: Sizes;
 
 @compute @workgroup_size(WG)
 fn adamw(
@@ -42,14 +46,14 @@ fn adamw(
   @builtin(num_workgroups) groups: vec3u,
 ) {
   let i = thread.x + thread.y * groups.x * WG;
-  if (i >= SIZE) { return; }
+  if (i >= sizes.size) { return; }
   let norm = records[step_data.slot].grad_norm;
   var g = grads[i];
-  if (GRAD_CLIP > 0.0 && norm > GRAD_CLIP) { g *= GRAD_CLIP / norm; }
-  let mean = BETA1 * m[i] + (1.0 - BETA1) * g;
-  let square = BETA2 * v[i] + (1.0 - BETA2) * g * g;
+  if (sizes.grad_clip > 0.0 && norm > sizes.grad_clip) { g *= sizes.grad_clip / norm; }
+  let mean = sizes.beta1 * m[i] + (1.0 - sizes.beta1) * g;
+  let square = sizes.beta2 * v[i] + (1.0 - sizes.beta2) * g * g;
   m[i] = mean;
   v[i] = square;
-  let update = mean * step_data.correction1 / (sqrt(square * step_data.correction2) + EPSILON);
-  params[i] -= step_data.lr * (update + WEIGHT_DECAY * params[i]);
+  let update = mean * step_data.correction1 / (sqrt(square * step_data.correction2) + sizes.epsilon);
+  params[i] -= step_data.lr * (update + sizes.weight_decay * params[i]);
 }

@@ -9,17 +9,21 @@
 // batch), in chunks of WG queries: a thread a query for p and dscore, then the threads across channels.
 // reference: attentionBackwardKv()
 
-override T: u32;              // positions
-override C: u32;              // channels
-override NH: u32;             // heads
-override HS: u32 = C / NH;    // channels of a head
-override WG: u32 = 64u;       // threads in a workgroup
+override HS: u32;          // channels of a head
+override WG: u32 = 64u;   // threads in a workgroup
+
+struct Sizes {
+  T: u32,    // positions
+  C: u32,    // channels
+  NH: u32,   // heads
+}
 
 @group(0) @binding(0) var<storage, read_write> dqkv: array<f32>;   // (B, T, 3C)
 @group(0) @binding(1) var<storage, read> delta: array<f32>;        // (B, NH, T)
 @group(0) @binding(2) var<storage, read> dout: array<f32>;         // (B, T, C)
 @group(0) @binding(3) var<storage, read> qkv: array<f32>;          // (B, T, 3C)
 @group(0) @binding(4) var<storage, read> stats: array<vec2f>;      // (B, NH, T, 2) largest, 1 / sum
+@group(0) @binding(5) var<uniform> sizes: Sizes;
 
 var<workgroup> p: array<f32, WG>;        // of the chunk's queries
 var<workgroup> dscore: array<f32, WG>;
@@ -35,41 +39,41 @@ fn attention_backward_kv(
 ) {
   let s = group.x;
   let head = group.y * HS;
-  let row = group.z * T;
-  let key = (row + s) * 3u * C + C + head;   // of k; v is C further
+  let row = group.z * sizes.T;
+  let key = (row + s) * 3u * sizes.C + sizes.C + head;   // of k; v is C further
   for (var c = i; c < HS; c += WG) {
     k[c] = qkv[key + c] / sqrt(f32(HS));
-    v[c] = qkv[key + C + c];
+    v[c] = qkv[key + sizes.C + c];
     dk[c] = 0.0;
     dv[c] = 0.0;
   }
   workgroupBarrier();
 
-  for (var first = s; first < T; first += WG) {
+  for (var first = s; first < sizes.T; first += WG) {
     let t = first + i;
-    if (t < T) {
-      let q = (row + t) * 3u * C + head;
-      let o = (row + t) * C + head;
+    if (t < sizes.T) {
+      let q = (row + t) * 3u * sizes.C + head;
+      let o = (row + t) * sizes.C + head;
       var score = 0.0;
       var dp = 0.0;
       for (var c = 0u; c < HS; c++) {
         score += qkv[q + c] * k[c];
         dp += dout[o + c] * v[c];
       }
-      let at = (group.z * NH + group.y) * T + t;
+      let at = (group.z * sizes.NH + group.y) * sizes.T + t;
       let weight = exp(score - stats[at].x) * stats[at].y;
       p[i] = weight;
       dscore[i] = weight * (dp - delta[at]) / sqrt(f32(HS));
     }
     workgroupBarrier();
-    let queries = min(WG, T - first);
+    let queries = min(WG, sizes.T - first);
     for (var c = i; c < HS; c += WG) {
       var sum_k = dk[c];
       var sum_v = dv[c];
       for (var j = 0u; j < queries; j++) {
         let n = row + first + j;
-        sum_k += dscore[j] * qkv[n * 3u * C + head + c];
-        sum_v += p[j] * dout[n * C + head + c];
+        sum_k += dscore[j] * qkv[n * 3u * sizes.C + head + c];
+        sum_v += p[j] * dout[n * sizes.C + head + c];
       }
       dk[c] = sum_k;
       dv[c] = sum_v;
@@ -78,6 +82,6 @@ fn attention_backward_kv(
   }
   for (var c = i; c < HS; c += WG) {
     dqkv[key + c] = dk[c];
-    dqkv[key + C + c] = dv[c];
+    dqkv[key + sizes.C + c] = dv[c];
   }
 }

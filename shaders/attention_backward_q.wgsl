@@ -9,11 +9,14 @@
 // chunks of WG keys: a thread a key for dscore, then the threads across channels for the sum.
 // reference: attentionBackwardQ()
 
-override T: u32;              // positions
-override C: u32;              // channels
-override NH: u32;             // heads
-override HS: u32 = C / NH;    // channels of a head
-override WG: u32 = 64u;       // threads in a workgroup, a power of two
+override HS: u32;          // channels of a head
+override WG: u32 = 64u;   // threads in a workgroup, a power of two
+
+struct Sizes {
+  T: u32,    // positions
+  C: u32,    // channels
+  NH: u32,   // heads
+}
 
 @group(0) @binding(0) var<storage, read_write> dqkv: array<f32>;    // (B, T, 3C)
 @group(0) @binding(1) var<storage, read_write> delta: array<f32>;   // (B, NH, T)
@@ -21,6 +24,7 @@ override WG: u32 = 64u;       // threads in a workgroup, a power of two
 @group(0) @binding(3) var<storage, read> out: array<f32>;           // (B, T, C)
 @group(0) @binding(4) var<storage, read> qkv: array<f32>;           // (B, T, 3C)
 @group(0) @binding(5) var<storage, read> stats: array<vec2f>;       // (B, NH, T, 2) largest, 1 / sum
+@group(0) @binding(6) var<uniform> sizes: Sizes;
 
 var<workgroup> partial: array<f32, WG>;
 var<workgroup> dscore: array<f32, WG>;   // of the chunk's keys
@@ -48,28 +52,28 @@ fn attention_backward_q(
 ) {
   let t = group.x;
   let head = group.y * HS;
-  let row = group.z * T;
-  let o = (row + t) * C + head;
+  let row = group.z * sizes.T;
+  let o = (row + t) * sizes.C + head;
   var dot = 0.0;
   for (var c = i; c < HS; c += WG) {
-    q[c] = qkv[(row + t) * 3u * C + head + c] / sqrt(f32(HS));
+    q[c] = qkv[(row + t) * 3u * sizes.C + head + c] / sqrt(f32(HS));
     dq[c] = 0.0;
     dout_t[c] = dout[o + c];
     dot += dout[o + c] * out[o + c];
   }
   let delta_t = reduce_sum(dot, i);   // its barriers also publish q, dq and dout_t
-  let at = (group.z * NH + group.y) * T + t;
+  let at = (group.z * sizes.NH + group.y) * sizes.T + t;
   let softmax = stats[at];
 
   for (var first = 0u; first <= t; first += WG) {
     let s = first + i;
     if (s <= t) {
-      let k = (row + s) * 3u * C + C + head;
+      let k = (row + s) * 3u * sizes.C + sizes.C + head;
       var score = 0.0;
       var dp = 0.0;
       for (var c = 0u; c < HS; c++) {
         score += q[c] * qkv[k + c];
-        dp += dout_t[c] * qkv[k + C + c];
+        dp += dout_t[c] * qkv[k + sizes.C + c];
       }
       dscore[i] = exp(score - softmax.x) * softmax.y * (dp - delta_t) / sqrt(f32(HS));
     }
@@ -78,12 +82,12 @@ fn attention_backward_q(
     for (var c = i; c < HS; c += WG) {
       var value = dq[c];
       for (var j = 0u; j < keys; j++) {
-        value += dscore[j] * qkv[(row + first + j) * 3u * C + C + head + c];
+        value += dscore[j] * qkv[(row + first + j) * 3u * sizes.C + sizes.C + head + c];
       }
       dq[c] = value;
     }
     workgroupBarrier();   // dscore is read to the end before the next chunk overwrites it
   }
-  for (var c = i; c < HS; c += WG) { dqkv[(row + t) * 3u * C + head + c] = dq[c]; }
+  for (var c = i; c < HS; c += WG) { dqkv[(row + t) * 3u * sizes.C + head + c] = dq[c]; }
   if (i == 0u) { delta[at] = delta_t; }
 }

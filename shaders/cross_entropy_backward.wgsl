@@ -6,9 +6,12 @@
 // One thread an element.
 // reference: crossEntropyBackward()
 
-override N: u32;          // rows, B*T
-override V: u32;          // vocabulary
 override WG: u32 = 64u;   // threads in a workgroup
+
+struct Sizes {
+  N: u32,   // rows, B*T
+  V: u32,   // vocabulary
+}
 
 struct Step {
   slot: u32,
@@ -22,6 +25,7 @@ struct Step {
 @group(0) @binding(1) var<storage, read> stats: array<vec2f>;        // (N, 2) largest, 1 / sum
 @group(0) @binding(2) var<storage, read> targets: array<i32>;        // (N)
 @group(0) @binding(3) var<uniform> step_data: Step;
+@group(0) @binding(4) var<uniform> sizes: Sizes;
 
 @compute @workgroup_size(WG)
 fn cross_entropy_backward(
@@ -29,13 +33,13 @@ fn cross_entropy_backward(
   @builtin(num_workgroups) groups: vec3u,
 ) {
   let i = thread.x + thread.y * groups.x * WG;
-  if (i >= N * V) { return; }
-  let n = i / V;
+  if (i >= sizes.N * sizes.V) { return; }
+  let n = i / sizes.V;
   let target_id = targets[n];
   var d = 0.0;
-  if (target_id >= 0 && u32(target_id) < V) {
+  if (target_id >= 0 && u32(target_id) < sizes.V) {
     let p = exp(logits[i] - stats[n].x) * stats[n].y;
-    d = (p - select(0.0, 1.0, i % V == u32(target_id))) * step_data.loss_scale;
+    d = (p - select(0.0, 1.0, i % sizes.V == u32(target_id))) * step_data.loss_scale;
   }
   logits[i] = d;
 }

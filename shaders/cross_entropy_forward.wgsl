@@ -7,14 +7,18 @@
 // A workgroup a row, its threads across the vocabulary.
 // reference: crossEntropyForward()
 
-override N: u32;          // rows, B*T
-override V: u32;          // vocabulary
 override WG: u32 = 64u;   // threads in a workgroup, a power of two
+
+struct Sizes {
+  N: u32,   // rows, B*T
+  V: u32,   // vocabulary
+}
 
 @group(0) @binding(0) var<storage, read_write> losses: array<f32>;    // (N)
 @group(0) @binding(1) var<storage, read_write> stats: array<vec2f>;   // (N, 2) largest, 1 / sum
 @group(0) @binding(2) var<storage, read> logits: array<f32>;          // (N, V)
 @group(0) @binding(3) var<storage, read> targets: array<i32>;         // (N)
+@group(0) @binding(4) var<uniform> sizes: Sizes;
 
 var<workgroup> partial: array<f32, WG>;
 
@@ -51,18 +55,18 @@ fn cross_entropy_forward(
   @builtin(local_invocation_index) i: u32,
 ) {
   let n = group.x + group.y * groups.x;
-  if (n >= N) { return; }
+  if (n >= sizes.N) { return; }
   var highest = -3.4e38;
-  for (var v = i; v < V; v += WG) { highest = max(highest, logits[n * V + v]); }
+  for (var v = i; v < sizes.V; v += WG) { highest = max(highest, logits[n * sizes.V + v]); }
   let largest = reduce_max(highest, i);
   var sum = 0.0;
-  for (var v = i; v < V; v += WG) { sum += exp(logits[n * V + v] - largest); }
+  for (var v = i; v < sizes.V; v += WG) { sum += exp(logits[n * sizes.V + v] - largest); }
   let total = reduce_sum(sum, i);
   if (i == 0u) {
     let target_id = targets[n];
     var loss = 0.0;
-    if (target_id >= 0 && u32(target_id) < V) {
-      loss = log(total) - (logits[n * V + u32(target_id)] - largest);
+    if (target_id >= 0 && u32(target_id) < sizes.V) {
+      loss = log(total) - (logits[n * sizes.V + u32(target_id)] - largest);
     }
     losses[n] = loss;
     stats[n] = vec2f(largest, 1.0 / total);

@@ -5,13 +5,17 @@
 // One thread an element of dwpe.
 // reference: embeddingBackwardPosition()
 
-override B: u32;          // batch
-override T: u32;          // positions
-override C: u32;          // channels
 override WG: u32 = 64u;   // threads in a workgroup
+
+struct Sizes {
+  B: u32,   // batch
+  T: u32,   // positions
+  C: u32,   // channels
+}
 
 @group(0) @binding(0) var<storage, read_write> dwpe: array<f32>;   // (T, C)
 @group(0) @binding(1) var<storage, read> dout: array<f32>;         // (B, T, C)
+@group(0) @binding(2) var<uniform> sizes: Sizes;
 
 @compute @workgroup_size(WG)
 fn embedding_backward_position(
@@ -19,8 +23,8 @@ fn embedding_backward_position(
   @builtin(num_workgroups) groups: vec3u,
 ) {
   let i = thread.x + thread.y * groups.x * WG;
-  if (i >= T * C) { return; }
+  if (i >= sizes.T * sizes.C) { return; }
   var sum = 0.0;
-  for (var b = 0u; b < B; b++) { sum += dout[b * T * C + i]; }
+  for (var b = 0u; b < sizes.B; b++) { sum += dout[b * sizes.T * sizes.C + i]; }
   dwpe[i] = sum;
 }

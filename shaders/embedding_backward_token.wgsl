@@ -7,14 +7,18 @@
 // across channels. A token that does not occur gets a row of zeros.
 // reference: embeddingBackwardToken()
 
-override C: u32;          // channels
-override V: u32;          // vocabulary
 override WG: u32 = 64u;   // threads in a workgroup
+
+struct Sizes {
+  C: u32,   // channels
+  V: u32,   // vocabulary
+}
 
 @group(0) @binding(0) var<storage, read_write> dwte: array<f32>;   // (V, C)
 @group(0) @binding(1) var<storage, read> dout: array<f32>;         // (N, C)
 @group(0) @binding(2) var<storage, read> order: array<u32>;        // (N) positions, sorted by token
 @group(0) @binding(3) var<storage, read> starts: array<u32>;       // (V + 1)
+@group(0) @binding(4) var<uniform> sizes: Sizes;
 
 @compute @workgroup_size(WG)
 fn embedding_backward_token(
@@ -23,12 +27,12 @@ fn embedding_backward_token(
   @builtin(local_invocation_index) i: u32,
 ) {
   let v = group.x + group.y * groups.x;
-  if (v >= V) { return; }
+  if (v >= sizes.V) { return; }
   let first = starts[v];
   let end = starts[v + 1u];
-  for (var c = i; c < C; c += WG) {
+  for (var c = i; c < sizes.C; c += WG) {
     var sum = 0.0;
-    for (var k = first; k < end; k++) { sum += dout[order[k] * C + c]; }
-    dwte[v * C + c] = sum;
+    for (var k = first; k < end; k++) { sum += dout[order[k] * sizes.C + c]; }
+    dwte[v * sizes.C + c] = sum;
   }
 }

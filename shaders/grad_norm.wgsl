@@ -5,8 +5,11 @@
 // One workgroup.
 // reference: gradNorm()
 
-override CHUNKS: u32;      // partials
 override WG: u32 = 256u;   // threads in the workgroup, a power of two
+
+struct Sizes {
+  chunks: u32,   // partials
+}
 
 struct Step {
   slot: u32,          // of records
@@ -22,8 +25,9 @@ struct Record {
 }
 
 @group(0) @binding(0) var<storage, read_write> records: array<Record>;   // (slots)
-@group(0) @binding(1) var<storage, read> partials: array<f32>;           // (CHUNKS)
+@group(0) @binding(1) var<storage, read> partials: array<f32>;           // (chunks)
 @group(0) @binding(2) var<uniform> step_data: Step;
+@group(0) @binding(3) var<uniform> sizes: Sizes;
 
 var<workgroup> partial: array<f32, WG>;
 
@@ -43,7 +47,7 @@ fn reduce_sum(value: f32, i: u32) -> f32 {
 @compute @workgroup_size(WG)
 fn grad_norm(@builtin(local_invocation_index) i: u32) {
   var sum = 0.0;
-  for (var g = i; g < CHUNKS; g += WG) { sum += partials[g]; }
+  for (var g = i; g < sizes.chunks; g += WG) { sum += partials[g]; }
   let total = reduce_sum(sum, i);
   if (i == 0u) { records[step_data.slot].grad_norm = sqrt(total); }
 }

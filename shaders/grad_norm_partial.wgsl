@@ -1,17 +1,21 @@
 // First half of the global gradient norm: the sum of squares of each chunk of the flat gradients.
 //
-//   partials[g] = sum of grads[i]^2 over i = g * CHUNK .. (g + 1) * CHUNK - 1
+//   partials[g] = sum of grads[i]^2 over i = g * chunk .. (g + 1) * chunk - 1
 //
 // A workgroup a chunk.
 // reference: gradNormPartial()
 
-override SIZE: u32;        // elements of grads
-override CHUNK: u32;       // elements a workgroup sums
-override OFFSET: u32;      // first chunk that this dispatch writes
 override WG: u32 = 256u;   // threads in a workgroup, a power of two
 
+struct Sizes {
+  size: u32,     // elements of grads
+  chunk: u32,    // elements a workgroup sums
+  offset: u32,   // first chunk that this dispatch writes
+}
+
 @group(0) @binding(0) var<storage, read_write> partials: array<f32>;   // (chunks)
-@group(0) @binding(1) var<storage, read> grads: array<f32>;            // (SIZE)
+@group(0) @binding(1) var<storage, read> grads: array<f32>;            // (size)
+@group(0) @binding(2) var<uniform> sizes: Sizes;
 
 var<workgroup> partial: array<f32, WG>;
 
@@ -35,9 +39,9 @@ fn grad_norm_partial(
   @builtin(local_invocation_index) i: u32,
 ) {
   let g = group.x + group.y * groups.x;
-  let end = min((g + 1u) * CHUNK, SIZE);
+  let end = min((g + 1u) * sizes.chunk, sizes.size);
   var sum = 0.0;
-  for (var k = g * CHUNK + i; k < end; k += WG) { sum += grads[k] * grads[k]; }
+  for (var k = g * sizes.chunk + i; k < end; k += WG) { sum += grads[k] * grads[k]; }
   let total = reduce_sum(sum, i);
-  if (i == 0u && g * CHUNK < SIZE) { partials[OFFSET + g] = total; }
+  if (i == 0u && g * sizes.chunk < sizes.size) { partials[sizes.offset + g] = total; }
 }

@@ -12,17 +12,20 @@
 // threads load along whichever stride is 1. Outside the matrices zeros are loaded and nothing is stored.
 // reference: matmulForward(), matmulBackwardInput(), matmulBackwardWeight()
 
-override M: u32;       // rows of the result
-override N: u32;       // columns of the result
-override K: u32;       // length of the sums
-override A_ROW: u32;   // stride of A between rows (m)
-override A_COL: u32;   // stride of A between columns (k)
-override B_ROW: u32;   // stride of B between rows (k)
-override B_COL: u32;   // stride of B between columns (n)
+struct Sizes {
+  M: u32,       // rows of the result
+  N: u32,       // columns of the result
+  K: u32,       // length of the sums
+  A_ROW: u32,   // stride of A between rows (m)
+  A_COL: u32,   // stride of A between columns (k)
+  B_ROW: u32,   // stride of B between rows (k)
+  B_COL: u32,   // stride of B between columns (n)
+}
 
 @group(0) @binding(0) var<storage, read_write> out: array<f32>;   // (M, N)
 @group(0) @binding(1) var<storage, read> a: array<f32>;           // (M, K) by strides
 @group(0) @binding(2) var<storage, read> b: array<f32>;           // (K, N) by strides
+@group(0) @binding(3) var<uniform> sizes: Sizes;
 
 const TILE = 64u;
 const DEPTH = 16u;
@@ -38,30 +41,30 @@ fn place(index: u32, along_k: bool) -> vec2u {
 
 fn load_tiles(m0: u32, n0: u32, k0: u32, thread: u32) {
   for (var index = thread; index < DEPTH * TILE; index += THREADS) {
-    let at = place(index, A_COL == 1u);
+    let at = place(index, sizes.A_COL == 1u);
     let m = m0 + at.x;
     let k = k0 + at.y;
     var value = 0.0;
-    if (m < M && k < K) { value = a[m * A_ROW + k * A_COL]; }
+    if (m < sizes.M && k < sizes.K) { value = a[m * sizes.A_ROW + k * sizes.A_COL]; }
     a_tile[at.y * TILE + at.x] = value;
   }
   for (var index = thread; index < DEPTH * TILE; index += THREADS) {
-    let at = place(index, B_ROW == 1u);
+    let at = place(index, sizes.B_ROW == 1u);
     let n = n0 + at.x;
     let k = k0 + at.y;
     var value = 0.0;
-    if (n < N && k < K) { value = b[k * B_ROW + n * B_COL]; }
+    if (n < sizes.N && k < sizes.K) { value = b[k * sizes.B_ROW + n * sizes.B_COL]; }
     b_tile[at.y * TILE + at.x] = value;
   }
 }
 
 fn store_row(m: u32, n: u32, values: vec4f) {
-  if (m >= M) { return; }
-  let at = m * N + n;
-  if (n < N) { out[at] = values.x; }
-  if (n + 1u < N) { out[at + 1u] = values.y; }
-  if (n + 2u < N) { out[at + 2u] = values.z; }
-  if (n + 3u < N) { out[at + 3u] = values.w; }
+  if (m >= sizes.M) { return; }
+  let at = m * sizes.N + n;
+  if (n < sizes.N) { out[at] = values.x; }
+  if (n + 1u < sizes.N) { out[at + 1u] = values.y; }
+  if (n + 2u < sizes.N) { out[at + 2u] = values.z; }
+  if (n + 3u < sizes.N) { out[at + 3u] = values.w; }
 }
 
 @compute @workgroup_size(16, 16)
@@ -78,10 +81,11 @@ fn matmul(
   var sum1 = vec4f();
   var sum2 = vec4f();
   var sum3 = vec4f();
-  for (var k0 = 0u; k0 < K; k0 += DEPTH) {
+  for (var k0 = 0u; k0 < sizes.K; k0 += DEPTH) {
     load_tiles(m0, n0, k0, thread);
     workgroupBarrier();
-    for (var k = 0u; k < DEPTH; k++) {
+    let depth = min(DEPTH, sizes.K - k0);
+    for (var k = 0u; k < depth; k++) {
       let p = k * TILE + row;
       let q = k * TILE + column;
       let bs = vec4f(b_tile[q], b_tile[q + 1u], b_tile[q + 2u], b_tile[q + 3u]);

@@ -5,8 +5,11 @@
 // One workgroup, its threads across the rows.
 // reference: meanLoss()
 
-override N: u32;           // rows, B*T
 override WG: u32 = 256u;   // threads in the workgroup, a power of two
+
+struct Sizes {
+  N: u32,   // rows, B*T
+}
 
 struct Step {
   slot: u32,          // of records
@@ -24,6 +27,7 @@ struct Record {
 @group(0) @binding(0) var<storage, read_write> records: array<Record>;   // (slots)
 @group(0) @binding(1) var<storage, read> losses: array<f32>;             // (N)
 @group(0) @binding(2) var<uniform> step_data: Step;
+@group(0) @binding(3) var<uniform> sizes: Sizes;
 
 var<workgroup> partial: array<f32, WG>;
 
@@ -43,7 +47,7 @@ fn reduce_sum(value: f32, i: u32) -> f32 {
 @compute @workgroup_size(WG)
 fn mean_loss(@builtin(local_invocation_index) i: u32) {
   var sum = 0.0;
-  for (var n = i; n < N; n += WG) { sum += losses[n]; }
+  for (var n = i; n < sizes.N; n += WG) { sum += losses[n]; }
   let total = reduce_sum(sum, i);
   if (i == 0u) { records[step_data.slot].loss = total * step_data.loss_scale; }
 }

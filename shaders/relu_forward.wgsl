@@ -5,11 +5,15 @@
 // One thread an element.
 // reference: reluForward()
 
-override SIZE: u32;        // elements
-override WG: u32 = 64u;    // threads in a workgroup
+override WG: u32 = 64u;   // threads in a workgroup
 
-@group(0) @binding(0) var<storage, read_write> out: array<f32>;   // (SIZE)
-@group(0) @binding(1) var<storage, read> inp: array<f32>;         // (SIZE)
+struct Sizes {
+  size: u32,   // elements
+}
+
+@group(0) @binding(0) var<storage, read_write> out: array<f32>;   // (size)
+@group(0) @binding(1) var<storage, read> inp: array<f32>;         // (size)
+@group(0) @binding(2) var<uniform> sizes: Sizes;
 
 @compute @workgroup_size(WG)
 fn relu_forward(
@@ -17,6 +21,6 @@ fn relu_forward(
   @builtin(num_workgroups) groups: vec3u,
 ) {
   let i = thread.x + thread.y * groups.x * WG;
-  if (i >= SIZE) { return; }
+  if (i >= sizes.size) { return; }
   out[i] = max(inp[i], 0.0);
 }

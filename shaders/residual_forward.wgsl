@@ -5,12 +5,16 @@
 // One thread an element.
 // reference: residualForward()
 
-override SIZE: u32;        // elements
-override WG: u32 = 64u;    // threads in a workgroup
+override WG: u32 = 64u;   // threads in a workgroup
 
-@group(0) @binding(0) var<storage, read_write> out: array<f32>;   // (SIZE)
-@group(0) @binding(1) var<storage, read> x: array<f32>;           // (SIZE) the stream before the block
-@group(0) @binding(2) var<storage, read> inp: array<f32>;         // (SIZE) the output of the block
+struct Sizes {
+  size: u32,   // elements
+}
+
+@group(0) @binding(0) var<storage, read_write> out: array<f32>;   // (size)
+@group(0) @binding(1) var<storage, read> x: array<f32>;           // (size) the stream before the block
+@group(0) @binding(2) var<storage, read> inp: array<f32>;         // (size) the output of the block
+@group(0) @binding(3) var<uniform> sizes: Sizes;
 
 @compute @workgroup_size(WG)
 fn residual_forward(
@@ -18,6 +22,6 @@ fn residual_forward(
   @builtin(num_workgroups) groups: vec3u,
 ) {
   let i = thread.x + thread.y * groups.x * WG;
-  if (i >= SIZE) { return; }
+  if (i >= sizes.size) { return; }
   out[i] = x[i] + inp[i];
 }

@@ -2,19 +2,23 @@
 //
 //   dinp[n,c] = rstd[n] * (dout[n,c] - inp[n,c] * rstd[n]^2 * mean_c(dout[n,c] * inp[n,c]))
 //
-// If ACCUMULATE, this is added to dinp, where the residual's gradient already stands.
+// If accumulate, this is added to dinp, where the residual's gradient already stands.
 // A workgroup a row, its threads across channels.
 // reference: rmsnormBackward()
 
-override N: u32;             // rows, B*T
-override C: u32;             // channels
-override ACCUMULATE: bool;
 override WG: u32 = 64u;      // threads in a workgroup, a power of two
+
+struct Sizes {
+  N: u32,             // rows, B*T
+  C: u32,             // channels
+  accumulate: u32,   // 1 or 0
+}
 
 @group(0) @binding(0) var<storage, read_write> dinp: array<f32>;   // (N, C)
 @group(0) @binding(1) var<storage, read> dout: array<f32>;         // (N, C)
 @group(0) @binding(2) var<storage, read> inp: array<f32>;          // (N, C)
 @group(0) @binding(3) var<storage, read> rstd: array<f32>;         // (N)
+@group(0) @binding(4) var<uniform> sizes: Sizes;
 
 var<workgroup> partial: array<f32, WG>;
 
@@ -38,15 +42,15 @@ fn rmsnorm_backward(
   @builtin(local_invocation_index) i: u32,
 ) {
   let n = group.x + group.y * groups.x;
-  if (n >= N) { return; }
+  if (n >= sizes.N) { return; }
   var dot = 0.0;
-  for (var c = i; c < C; c += WG) { dot += dout[n * C + c] * inp[n * C + c]; }
+  for (var c = i; c < sizes.C; c += WG) { dot += dout[n * sizes.C + c] * inp[n * sizes.C + c]; }
   let scale = rstd[n];
-  let pull = scale * scale * (reduce_sum(dot, i) / f32(C));
-  for (var c = i; c < C; c += WG) {
-    let k = n * C + c;
+  let pull = scale * scale * (reduce_sum(dot, i) / f32(sizes.C));
+  for (var c = i; c < sizes.C; c += WG) {
+    let k = n * sizes.C + c;
     var value = scale * (dout[k] - inp[k] * pull);
-    if (ACCUMULATE) { value += dinp[k]; }
+    if (sizes.accumulate != 0u) { value += dinp[k]; }
     dinp[k] = value;
   }
 }

@@ -1,19 +1,23 @@
 // RMSNorm forward, without a gain.
 //
-//   rstd[n]  = 1 / sqrt(mean_c inp[n,c]^2 + EPS)
+//   rstd[n]  = 1 / sqrt(mean_c inp[n,c]^2 + eps)
 //   out[n,c] = inp[n,c] * rstd[n]
 //
 // A workgroup a row, its threads across channels. rstd is kept for the backward pass.
 // reference: rmsnormForward()
 
-override N: u32;          // rows, B*T
-override C: u32;          // channels
-override EPS: f32;
 override WG: u32 = 64u;   // threads in a workgroup, a power of two
+
+struct Sizes {
+  N: u32,     // rows, B*T
+  C: u32,     // channels
+  eps: f32,
+}
 
 @group(0) @binding(0) var<storage, read_write> out: array<f32>;    // (N, C)
 @group(0) @binding(1) var<storage, read_write> rstd: array<f32>;   // (N)
 @group(0) @binding(2) var<storage, read> inp: array<f32>;          // (N, C)
+@group(0) @binding(3) var<uniform> sizes: Sizes;
 
 var<workgroup> partial: array<f32, WG>;
 
@@ -37,13 +41,13 @@ fn rmsnorm_forward(
   @builtin(local_invocation_index) i: u32,
 ) {
   let n = group.x + group.y * groups.x;
-  if (n >= N) { return; }
+  if (n >= sizes.N) { return; }
   var sum = 0.0;
-  for (var c = i; c < C; c += WG) {
-    let x = inp[n * C + c];
+  for (var c = i; c < sizes.C; c += WG) {
+    let x = inp[n * sizes.C + c];
     sum += x * x;
   }
-  let scale = 1.0 / sqrt(reduce_sum(sum, i) / f32(C) + EPS);
-  for (var c = i; c < C; c += WG) { out[n * C + c] = inp[n * C + c] * scale; }
+  let scale = 1.0 / sqrt(reduce_sum(sum, i) / f32(sizes.C) + sizes.eps);
+  for (var c = i; c < sizes.C; c += WG) { out[n * sizes.C + c] = inp[n * sizes.C + c] * scale; }
   if (i == 0u) { rstd[n] = scale; }
 }

@@ -12,7 +12,17 @@ export function parseBindings(wgsl: string): Binding[] {
   return [...wgsl.matchAll(declaration)].map(([, index, name]) => ({ name, index: Number(index) }));
 }
 
-export type Constants = Record<string, number | boolean>;
+/** Tuning constants, WGSL's overrides: each set of them is a pipeline of its own. */
+export type Constants = Record<string, number>;
+
+/** What a dispatch is about (N, C, eps …): data, so that one pipeline serves every shape. */
+export type Sizes = Record<string, number>;
+
+/** The fields of the struct `Sizes`, as the source declares them: name and type (u32 or f32). */
+function parseSizes(wgsl: string): { name: string; type: string }[] {
+  const body = /struct Sizes \{([^}]*)\}/.exec(wgsl)?.[1] ?? "";
+  return [...body.matchAll(/(\w+): (u32|f32),/g)].map(([, name, type]) => ({ name, type }));
+}
 
 export class Kernels {
   private readonly gpu: GPUDevice;
@@ -25,10 +35,28 @@ export class Kernels {
     this.sources = sources;
   }
 
-  bindings(kernel: string): Binding[] {
+  private source(kernel: string): string {
     const source = this.sources[kernel];
     if (source === undefined) throw new RangeError(`there is no kernel ${kernel}.wgsl`);
-    return parseBindings(source);
+    return source;
+  }
+
+  bindings(kernel: string): Binding[] {
+    return parseBindings(this.source(kernel));
+  }
+
+  /** The bytes of a kernel's uniform `sizes`. */
+  packSizes(kernel: string, sizes: Sizes): ArrayBuffer {
+    const fields = parseSizes(this.source(kernel));
+    const bytes = new ArrayBuffer(fields.length * 4);
+    const view = new DataView(bytes);
+    fields.forEach(({ name, type }, i) => {
+      const value = sizes[name];
+      if (value === undefined) throw new RangeError(`${kernel}.wgsl: no value for sizes.${name}`);
+      if (type === "u32") view.setUint32(i * 4, value, true);
+      else view.setFloat32(i * 4, value, true);
+    });
+    return bytes;
   }
 
   /** The pipeline of a kernel (file and entry point) for these constants. */
@@ -42,8 +70,7 @@ export class Kernels {
         compute: {
           module: this.module(kernel),
           entryPoint: kernel,
-          // booleans too are given as numbers
-          constants: Object.fromEntries(Object.entries(constants).map(([k, v]) => [k, Number(v)])),
+          constants,
         },
       });
       this.pipelines.set(key, pipeline);
@@ -54,7 +81,7 @@ export class Kernels {
   private module(kernel: string): GPUShaderModule {
     let module = this.modules.get(kernel);
     if (module === undefined) {
-      module = this.gpu.createShaderModule({ label: kernel, code: this.sources[kernel] });
+      module = this.gpu.createShaderModule({ label: kernel, code: this.source(kernel) });
       this.modules.set(kernel, module);
     }
     return module;

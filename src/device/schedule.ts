@@ -1,8 +1,8 @@
 // A fixed list of dispatches: pipelines and bind groups are made once, then the list is replayed.
 
 import type { Device } from "./device.ts";
-import type { Constants } from "./kernels.ts";
-import type { Tensor } from "./tensors.ts";
+import type { Constants, Sizes } from "./kernels.ts";
+import { ALIGNMENT, type Tensor } from "./tensors.ts";
 
 /** One kernel call, as data. */
 export interface Dispatch {
@@ -10,7 +10,10 @@ export interface Dispatch {
   op: string;
   /** File and entry point. */
   kernel: string;
+  /** Tuning constants (overrides). */
   constants: Constants;
+  /** The uniform `sizes`. */
+  sizes: Sizes;
   /** By the names in the WGSL. */
   bindings: Record<string, Tensor>;
   /** Workgroups in x, y, z. */
@@ -24,12 +27,12 @@ interface Command {
 }
 
 export class Schedule {
-  readonly dispatches: readonly Dispatch[];
   private readonly commands: Command[];
+  private readonly sizes: GPUBuffer;
 
-  private constructor(dispatches: readonly Dispatch[], commands: Command[]) {
-    this.dispatches = dispatches;
+  private constructor(commands: Command[], sizes: GPUBuffer) {
     this.commands = commands;
+    this.sizes = sizes;
   }
 
   /** Compiles every pipeline, all at once, and makes every bind group. */
@@ -37,12 +40,19 @@ export class Schedule {
     const pipelines = await Promise.all(
       dispatches.map(({ kernel, constants }) => device.kernels.pipeline(kernel, constants)),
     );
-    const commands = dispatches.map((dispatch, i) => ({
-      pipeline: pipelines[i],
-      bindGroup: bind(device, dispatch, pipelines[i]),
-      grid: dispatch.grid,
-    }));
-    return new Schedule(dispatches, commands);
+    const sizes = packSizes(device, dispatches);
+    const commands = dispatches.map((dispatch, i) => {
+      const { buffer, at, size } = { ...sizes, ...sizes.parts[i] };
+      const bindings = { ...dispatch.bindings, sizes: { buffer, offset: at, size } };
+      const bindGroup = bind(device, dispatch, bindings, pipelines[i]);
+      return { pipeline: pipelines[i], bindGroup, grid: dispatch.grid };
+    });
+    return new Schedule(commands, sizes.buffer);
+  }
+
+  /** Dispatches in the list. */
+  get length(): number {
+    return this.commands.length;
   }
 
   /** Records the whole list into one compute pass. */
@@ -57,11 +67,36 @@ export class Schedule {
     }
     pass.end();
   }
+
+  destroy(): void {
+    this.sizes.destroy();
+  }
 }
 
-function bind(device: Device, dispatch: Dispatch, pipeline: GPUComputePipeline): GPUBindGroup {
-  const { op, kernel, bindings } = dispatch;
-  const declared = device.kernels.bindings(kernel);
+/** One buffer with the sizes of every dispatch, each at a place where a binding may start. */
+function packSizes(device: Device, dispatches: readonly Dispatch[]) {
+  const parts = dispatches.map(({ kernel, sizes }, i) => {
+    const bytes = device.kernels.packSizes(kernel, sizes);
+    return { at: i * ALIGNMENT, size: bytes.byteLength, bytes };
+  });
+  const buffer = device.gpu.createBuffer({
+    label: "sizes",
+    size: parts.length * ALIGNMENT,
+    usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
+  });
+  for (const { at, bytes } of parts) device.gpu.queue.writeBuffer(buffer, at, bytes);
+  return { buffer, parts };
+}
+
+type Bindings = Record<string, Pick<Tensor, "buffer" | "offset" | "size">>;
+
+function bind(
+  { gpu, kernels }: Device,
+  { op, kernel }: Dispatch,
+  bindings: Bindings,
+  pipeline: GPUComputePipeline,
+): GPUBindGroup {
+  const declared = kernels.bindings(kernel);
   const extra = Object.keys(bindings).find((name) => !declared.some((b) => b.name === name));
   if (extra) throw new RangeError(`${op}: ${kernel}.wgsl declares no binding ${extra}`);
   const entries = declared.map(({ name, index }) => {
@@ -70,9 +105,5 @@ function bind(device: Device, dispatch: Dispatch, pipeline: GPUComputePipeline):
     const { buffer, offset, size } = tensor;
     return { binding: index, resource: { buffer, offset, size } };
   });
-  return device.gpu.createBindGroup({
-    label: op,
-    layout: pipeline.getBindGroupLayout(0),
-    entries,
-  });
+  return gpu.createBindGroup({ label: op, layout: pipeline.getBindGroupLayout(0), entries });
 }

@@ -49,7 +49,8 @@ export class GpuOps {
     return {
       op: "embedding_forward",
       kernel: "embedding_forward",
-      constants: { N: B * T, T, C, V, WG },
+      constants: { WG },
+      sizes: { N: B * T, T, C, V },
       bindings: { out, ids, wte, wpe },
       grid,
     };
@@ -67,7 +68,8 @@ export class GpuOps {
     return {
       op: "embedding_backward_token",
       kernel: "embedding_backward_token",
-      constants: { C, V, WG },
+      constants: { WG },
+      sizes: { C, V },
       bindings: { dwte, dout, order, starts },
       grid: this.grid(V),
     };
@@ -82,7 +84,8 @@ export class GpuOps {
     return {
       op: "embedding_backward_position",
       kernel: "embedding_backward_position",
-      constants: { B, T, C, WG },
+      constants: { WG },
+      sizes: { B, T, C },
       bindings: { dwpe, dout },
       grid,
     };
@@ -97,7 +100,8 @@ export class GpuOps {
     return {
       op: "rmsnorm_forward",
       kernel: "rmsnorm_forward",
-      constants: { N, C, EPS: eps, WG: this.rowThreads(C) },
+      constants: { WG: this.rowThreads(C) },
+      sizes: { N, C, eps },
       bindings: { out, rstd, inp },
       grid: this.grid(N),
     };
@@ -113,7 +117,8 @@ export class GpuOps {
     return {
       op: "rmsnorm_backward",
       kernel: "rmsnorm_backward",
-      constants: { N, C, ACCUMULATE: accumulate, WG: this.rowThreads(C) },
+      constants: { WG: this.rowThreads(C) },
+      sizes: { N, C, accumulate: Number(accumulate) },
       bindings: { dinp, dout, inp, rstd },
       grid: this.grid(N),
     };
@@ -130,7 +135,8 @@ export class GpuOps {
     return {
       op,
       kernel: "matmul",
-      constants: { M, N, K, A_ROW, A_COL, B_ROW, B_COL },
+      constants: {},
+      sizes: { M, N, K, A_ROW, A_COL, B_ROW, B_COL },
       bindings: { out, a, b },
       grid: [Math.ceil(N / MATMUL_TILE), Math.ceil(M / MATMUL_TILE), 1],
     };
@@ -196,7 +202,14 @@ export class GpuOps {
     { B, T, C, NH }: AttentionSizes,
   ): Dispatch {
     const WG = this.rowThreads(T);
-    return { op, kernel: op, constants: { T, C, NH, WG }, bindings, grid: [T, NH, B] };
+    return {
+      op,
+      kernel: op,
+      constants: { HS: C / NH, WG },
+      sizes: { T, C, NH },
+      bindings,
+      grid: [T, NH, B],
+    };
   }
 
   reluForward = this.elementwise("relu_forward", ["out", "inp"]);
@@ -207,14 +220,14 @@ export class GpuOps {
   residualForward(out: Tensor, x: Tensor, inp: Tensor, { size }: { size: number }): Dispatch {
     const { WG, grid } = this.elements(size);
     const op = "residual_forward";
-    return { op, kernel: op, constants: { SIZE: size, WG }, bindings: { out, x, inp }, grid };
+    return { op, kernel: op, constants: { WG }, sizes: { size }, bindings: { out, x, inp }, grid };
   }
 
   private elementwise(op: string, [first, second]: [string, string]) {
     return (a: Tensor, b: Tensor, { size }: { size: number }): Dispatch => {
       const { WG, grid } = this.elements(size);
       const bindings = { [first]: a, [second]: b };
-      return { op, kernel: op, constants: { SIZE: size, WG }, bindings, grid };
+      return { op, kernel: op, constants: { WG }, sizes: { size }, bindings, grid };
     };
   }
 
@@ -228,7 +241,8 @@ export class GpuOps {
     return {
       op: "cross_entropy_forward",
       kernel: "cross_entropy_forward",
-      constants: { N, V, WG: this.rowThreads(V) },
+      constants: { WG: this.rowThreads(V) },
+      sizes: { N, V },
       bindings: { losses, stats, logits, targets },
       grid: this.grid(N),
     };
@@ -245,7 +259,8 @@ export class GpuOps {
     return {
       op: "cross_entropy_backward",
       kernel: "cross_entropy_backward",
-      constants: { N, V, WG },
+      constants: { WG },
+      sizes: { N, V },
       bindings: { logits, stats, targets, step_data },
       grid,
     };
@@ -255,7 +270,8 @@ export class GpuOps {
     return {
       op: "mean_loss",
       kernel: "mean_loss",
-      constants: { N, WG: this.rowThreads(N) },
+      constants: { WG: this.rowThreads(N) },
+      sizes: { N },
       bindings: { records, losses, step_data },
       grid: [1, 1, 1],
     };
@@ -267,22 +283,24 @@ export class GpuOps {
     grads: Tensor,
     { chunk, first = 0 }: { chunk: number; first?: number },
   ): Dispatch {
-    const SIZE = sizeOf(grads);
+    const size = sizeOf(grads);
     return {
       op: "grad_norm_partial",
       kernel: "grad_norm_partial",
-      constants: { SIZE, CHUNK: chunk, OFFSET: first, WG: this.rowThreads(chunk) },
+      constants: { WG: this.rowThreads(chunk) },
+      sizes: { size, chunk, offset: first },
       bindings: { partials, grads },
-      grid: this.grid(Math.ceil(SIZE / chunk)),
+      grid: this.grid(Math.ceil(size / chunk)),
     };
   }
 
   gradNorm(records: Tensor, partials: Tensor, step_data: Tensor): Dispatch {
-    const CHUNKS = sizeOf(partials);
+    const chunks = sizeOf(partials);
     return {
       op: "grad_norm",
       kernel: "grad_norm",
-      constants: { CHUNKS, WG: this.rowThreads(CHUNKS) },
+      constants: { WG: this.rowThreads(chunks) },
+      sizes: { chunks },
       bindings: { records, partials, step_data },
       grid: [1, 1, 1],
     };
@@ -295,22 +313,15 @@ export class GpuOps {
     grads: Tensor,
     records: Tensor,
     step_data: Tensor,
-    settings: AdamwConstants,
+    { beta1, beta2, epsilon, weight_decay, grad_clip }: AdamwConstants,
   ): Dispatch {
     const size = sizeOf(params);
     const { WG, grid } = this.elements(size);
     return {
       op: "adamw",
       kernel: "adamw",
-      constants: {
-        SIZE: size,
-        BETA1: settings.beta1,
-        BETA2: settings.beta2,
-        EPSILON: settings.epsilon,
-        WEIGHT_DECAY: settings.weight_decay,
-        GRAD_CLIP: settings.grad_clip,
-        WG,
-      },
+      constants: { WG },
+      sizes: { size, beta1, beta2, epsilon, weight_decay, grad_clip },
       bindings: { params, m, v, grads, records, step_data },
       grid,
     };

@@ -58,6 +58,7 @@ export class GpuPredictor {
   }
 
   destroy(): void {
+    this.schedule.destroy();
     destroyTensors(this.tensors);
   }
 }

@@ -208,6 +208,7 @@ export class GpuTrainer implements Trainer {
 
   destroy(): void {
     this.predictor?.destroy();
+    this.schedule.destroy();
     this.ring.destroy();
     destroyTensors(this.tensors);
   }
