@@ -10,7 +10,7 @@ import { ConfigError, ModelFileError } from "../errors.ts";
 import { type Dims, dimsOf, ParameterLayout } from "../model/parameters.ts";
 import { type Tokenizer, tokenizerFromJSON } from "../text/tokenizer.ts";
 import { decodeSafetensors, encodeSafetensors, type TensorView } from "./safetensors.ts";
-import { isObject, parseStrictJson } from "./strict_json.ts";
+import { isObject, parseStrictJson, show } from "./strict_json.ts";
 
 /** A trained model. */
 export interface Model {
@@ -121,18 +121,18 @@ function readConfig(file: unknown, source: string) {
     );
   }
   if (format_version !== FORMAT_VERSION) {
-    fail(source, `has the format version ${JSON.stringify(format_version)}, not ${FORMAT_VERSION}`);
+    fail(source, `has the format version ${show(format_version)}, not ${FORMAT_VERSION}`);
   }
   for (const [key, value] of Object.entries({ step, vocab_size })) {
     if (!Number.isSafeInteger(value) || (value as number) < 0) {
-      fail(source, `has ${JSON.stringify(value)} as its ${key}, not a whole number of at least 0`);
+      fail(source, `has ${show(value)} as its ${key}, not a whole number of at least 0`);
     }
   }
   const known: Set<string> = new Set(settings.map(({ name }) => name));
   const missing = [...known].find((name) => !Object.hasOwn(config, name));
   if (missing !== undefined) fail(source, `lacks the setting ${missing}`);
   const unknown = Object.keys(config).find((name) => !known.has(name));
-  if (unknown !== undefined) fail(source, `has the unknown setting ${JSON.stringify(unknown)}`);
+  if (unknown !== undefined) fail(source, `has the unknown setting ${show(unknown)}`);
   try {
     return {
       config: resolveConfig("microgpt", config as Partial<Config>),

@@ -9,7 +9,7 @@
 // https://huggingface.co/docs/safetensors
 
 import { ModelFileError } from "../errors.ts";
-import { isObject, parseStrictJson } from "./strict_json.ts";
+import { isObject, parseStrictJson, show } from "./strict_json.ts";
 
 /** Longest header that is read; one of ours has about 100 bytes a tensor, and the settings. */
 export const MAX_HEADER = 2 ** 20;
@@ -89,7 +89,10 @@ export function decodeSafetensors(
   for (const entry of entries) {
     if (entry.begin !== end) {
       const what = entry.begin < end ? "overlaps the tensor before it" : "leaves a hole before it";
-      fail(where, `tensor ${entry.name} begins at ${entry.begin} and not at ${end}, so it ${what}`);
+      fail(
+        where,
+        `tensor ${show(entry.name)} begins at ${entry.begin} and not at ${end}, so it ${what}`,
+      );
     }
     end = entry.end;
   }
@@ -147,7 +150,7 @@ interface TensorInfo {
 }
 
 function parseInfo(name: string, info: unknown, where: string): TensorInfo {
-  const tensor = `tensor ${JSON.stringify(name)}`;
+  const tensor = `tensor ${show(name)}`;
   if (!isObject(info)) fail(where, `${tensor} is described by ${show(info)} and not by an object`);
   const { dtype, shape, data_offsets, ...unknown } = info;
   const [extra] = Object.keys(unknown);
@@ -172,12 +175,6 @@ function parseInfo(name: string, info: unknown, where: string): TensorInfo {
 
 function isSizes(value: unknown): value is number[] {
   return Array.isArray(value) && value.every((n) => Number.isSafeInteger(n) && n >= 0);
-}
-
-/** A value from the file for a message, which must not get as long as the file. */
-function show(value: unknown): string {
-  const text = JSON.stringify(value) ?? "missing";
-  return text.length > 60 ? `${text.slice(0, 60)}…` : text;
 }
 
 function fail(where: string, what: string): never {

@@ -25,11 +25,17 @@ export function parseStrictJson(text: string): unknown {
 
 function addKey(keys: Set<string>, key: string): void {
   if (key === "__proto__") throw new SyntaxError(`the key "__proto__" is not allowed`);
-  if (keys.has(key)) throw new SyntaxError(`the key ${JSON.stringify(key)} is there twice`);
+  if (keys.has(key)) throw new SyntaxError(`the key ${show(key)} is there twice`);
   keys.add(key);
 }
 
 /** True for what JSON calls an object. */
 export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** A value from the file for a message, which must not get as long as the file. */
+export function show(value: unknown): string {
+  const text = JSON.stringify(value) ?? "missing";
+  return text.length > 60 ? `${text.slice(0, 60)}…` : text;
 }

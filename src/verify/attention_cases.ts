@@ -1,0 +1,90 @@
+// The cases of the attention kernels: sequence lengths, head sizes and batches that fit no chunk, large scores.
+
+import * as ref from "../reference/attention.ts";
+import { UNIT_ROUNDOFF } from "./compare.ts";
+import type { KernelCase } from "./kernel_case.ts";
+
+/** [B, T, NH, HS] */
+const shapes = [
+  [1, 1, 1, 1],
+  [1, 2, 3, 1],
+  [2, 3, 2, 3],
+  [1, 7, 4, 4],
+  [3, 15, 1, 7],
+  [1, 16, 4, 4],
+  [2, 17, 3, 8],
+  [1, 31, 2, 15],
+  [2, 33, 1, 17],
+  [1, 63, 2, 31],
+  [1, 64, 1, 64],
+  [2, 65, 2, 33],
+  [1, 127, 1, 65],
+  [1, 129, 2, 16],
+  [1, 9, 1, 129],
+];
+
+export function attentionCases(normal: (size: number, std?: number) => Float32Array): KernelCase[] {
+  return [
+    ...shapes.flatMap(([B, T, NH, HS]) =>
+      attentionTriple(`B ${B}, T ${T}, NH ${NH}, HS ${HS}`, [B, T, NH, HS], 1, normal),
+    ),
+    ...attentionTriple("scores up to ±300", [1, 40, 2, 16], 10, normal),
+    ...attentionTriple("queries and keys of zero", [1, 20, 2, 4], 0, normal),
+  ];
+}
+
+function attentionTriple(
+  name: string,
+  [B, T, NH, HS]: number[],
+  std: number,
+  normal: (size: number, std?: number) => Float32Array,
+): KernelCase[] {
+  const C = NH * HS;
+  const N = B * T;
+  const sizes = { B, T, C, NH };
+  const qkv = normal(N * 3 * C);
+  qkv.forEach((_, i) => {
+    if (i % (3 * C) < 2 * C) qkv[i] *= std;
+  });
+  // An exponential's relative error is its argument's absolute one: about u times the largest score.
+  const largest = Math.max(1, std * std * Math.sqrt(HS)) * 4;
+  const allowed = 1e-6 + largest * UNIT_ROUNDOFF;
+  const backward = 4 * allowed; // differences of products with p, which nearly cancel in dscore
+
+  const out = new Float32Array(N * C);
+  const stats = new Float32Array(B * NH * T * 2);
+  const delta = new Float32Array(B * NH * T);
+  const dout = normal(N * C);
+  ref.attentionForward(out, stats, qkv, sizes);
+  ref.attentionBackwardQ(new Float32Array(N * 3 * C), delta, dout, out, qkv, stats, sizes);
+  const dqkv = { size: N * 3 * C, allowed: backward, initial: normal(N * 3 * C) };
+  return [
+    {
+      kernel: "attention_forward",
+      name,
+      inputs: { qkv },
+      outputs: { out: { size: N * C, allowed }, stats: { size: stats.length, allowed } },
+      dispatch: (ops, t) => ops.attentionForward(t.out, t.stats, t.qkv, sizes),
+      reference: (o, { values }) => ref.attentionForward(o.out, o.stats, values.qkv, sizes),
+    },
+    {
+      kernel: "attention_backward_q",
+      name,
+      inputs: { dout, out, qkv, stats },
+      outputs: { dqkv, delta: { size: delta.length, allowed: backward } },
+      dispatch: (ops, t) =>
+        ops.attentionBackwardQ(t.dqkv, t.delta, t.dout, t.out, t.qkv, t.stats, sizes),
+      reference: (o, { values: v }) =>
+        ref.attentionBackwardQ(o.dqkv, o.delta, v.dout, v.out, v.qkv, v.stats, sizes),
+    },
+    {
+      kernel: "attention_backward_kv",
+      name,
+      inputs: { delta, dout, qkv, stats },
+      outputs: { dqkv },
+      dispatch: (ops, t) => ops.attentionBackwardKv(t.dqkv, t.delta, t.dout, t.qkv, t.stats, sizes),
+      reference: (o, { values: v }) =>
+        ref.attentionBackwardKv(o.dqkv, v.delta, v.dout, v.qkv, v.stats, sizes),
+    },
+  ];
+}

@@ -1,0 +1,140 @@
+// Certifies a device: every kernel on its cases, whole models' gradients, and a short training run,
+// each against the float64 reference.
+
+import { type Config, resolveConfig } from "../config.ts";
+import type { Device } from "../device/device.ts";
+import { GpuOps } from "../model/gpu_ops.ts";
+import { dimsOf, initialParameters } from "../model/parameters.ts";
+import { PythonRandom } from "../random.ts";
+import { ReferenceGpt } from "../reference/gpt.ts";
+import { batchAt, tokenizeDocuments } from "../text/batches.ts";
+import { CharTokenizer } from "../text/tokenizer.ts";
+import { CpuTrainer } from "../training/cpu_trainer.ts";
+import { GpuTrainer } from "../training/gpu_trainer.ts";
+import { relativeError } from "./compare.ts";
+import { type CheckResult, runCase } from "./kernel_case.ts";
+import { kernelCases } from "./kernel_cases.ts";
+
+export type { CheckResult } from "./kernel_case.ts";
+
+/** Of any parameter's gradient, relative. */
+const GRADIENT_BOUND = 1e-5;
+/** Of any step's loss, absolute. */
+const LOSS_BOUND = 1e-5;
+
+/** Models that reach every branch: one layer and several, both activations, batches, clipping. */
+export const modelConfigs: { name: string; overrides: Partial<Config> }[] = [
+  { name: "microgpt", overrides: {} },
+  {
+    name: "B 3, L 3, C 24, NH 3, T 6",
+    overrides: { batch_size: 3, n_layer: 3, n_embd: 24, n_head: 3, block_size: 6 },
+  },
+  { name: "B 32", overrides: { batch_size: 32 } },
+  {
+    name: "B 2, C 10, NH 5, T 7, relu_squared, clipped, decayed",
+    overrides: {
+      batch_size: 2,
+      n_embd: 10,
+      n_head: 5,
+      block_size: 7,
+      activation: "relu_squared",
+      grad_clip: 0.5,
+      weight_decay: 0.1,
+    },
+  },
+  { name: "T 1, NH 1", overrides: { block_size: 1, n_head: 1 } },
+];
+
+const documents = [
+  "ada",
+  "grace",
+  "alan",
+  "barbara",
+  "edsger",
+  "frances",
+  "john",
+  "a",
+  "margaretehamilton",
+];
+
+function setUp(overrides: Partial<Config>) {
+  const config = resolveConfig("microgpt", { num_steps: 12, ...overrides });
+  const tokenizer = CharTokenizer.fromDocuments(documents);
+  const dims = dimsOf(config, tokenizer.vocab_size);
+  const params = initialParameters(config, dims, new PythonRandom(config.seed));
+  return {
+    config,
+    dims,
+    params,
+    sequences: tokenizeDocuments(documents, tokenizer, config.block_size),
+  };
+}
+
+/** The gradients of a model's first step, tensor by tensor: the worst one. */
+export async function checkGradients(
+  device: Device,
+  name: string,
+  overrides: Partial<Config>,
+): Promise<CheckResult> {
+  const { config, dims, params, sequences } = setUp(overrides);
+  const batch = batchAt(sequences, 0, config.batch_size);
+  const reference = new ReferenceGpt(config, dims, params);
+  reference.forward(batch);
+  reference.loss(batch);
+  reference.backward(batch);
+  const trainer = await GpuTrainer.create(device, config, dims, params, sequences);
+  for await (const _ of trainer.run(1));
+  const { layout, values } = await trainer.gradients();
+  trainer.destroy();
+  let worst = { error: 0, tensor: "" };
+  layout.slices.forEach(({ name: tensor, offset, size }, i) => {
+    const found = values.subarray(offset, offset + size);
+    const first = reference.layout.slices[i].offset;
+    const error = relativeError(found, reference.grads.subarray(first, first + size));
+    if (!(error <= worst.error)) worst = { error, tensor };
+  });
+  return {
+    type: "check",
+    kernel: "gradients",
+    case: name,
+    error: worst.error,
+    allowed: GRADIENT_BOUND,
+    pass: worst.error <= GRADIENT_BOUND,
+    detail: `worst in ${worst.tensor}`,
+  };
+}
+
+/** A short training run, step by step: the largest difference of any loss. */
+export async function checkTraining(
+  device: Device,
+  name: string,
+  overrides: Partial<Config>,
+): Promise<CheckResult> {
+  const { config, dims, params, sequences } = setUp(overrides);
+  const gpu = await GpuTrainer.create(device, config, dims, params, sequences);
+  const cpu = new CpuTrainer(config, dims, params.slice(), sequences);
+  const expected = cpu.run(config.num_steps);
+  let error = 0;
+  for await (const { loss } of gpu.run(config.num_steps)) {
+    const { value } = await expected.next();
+    const difference = Math.abs(loss - value!.loss);
+    if (!(difference <= error)) error = difference;
+  }
+  gpu.destroy();
+  return {
+    type: "check",
+    kernel: "training",
+    case: `${name}, ${config.num_steps} steps`,
+    error,
+    allowed: LOSS_BOUND,
+    pass: error <= LOSS_BOUND,
+  };
+}
+
+/** Every check in turn. @throws GpuError if the device fails */
+export async function* certify(device: Device): AsyncGenerator<CheckResult> {
+  const ops = new GpuOps(device);
+  for (const test of kernelCases()) yield runCase(device, ops, test);
+  for (const { name, overrides } of modelConfigs) yield checkGradients(device, name, overrides);
+  for (const { name, overrides } of modelConfigs) yield checkTraining(device, name, overrides);
+}

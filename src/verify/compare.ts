@@ -1,0 +1,19 @@
+// How far a result is from the reference.
+
+/** Unit roundoff of float32: half the distance between 1 and the next number. */
+export const UNIT_ROUNDOFF = 2 ** -24;
+
+/**
+ * Relative error in the Frobenius norm, ‖found - expected‖ / ‖expected‖; ‖found‖ where all of expected is 0.
+ * Infinity if anything in `found` is not finite.
+ */
+export function relativeError(found: ArrayLike<number>, expected: ArrayLike<number>): number {
+  let difference = 0;
+  let size = 0;
+  for (let i = 0; i < expected.length; i++) {
+    if (!Number.isFinite(found[i])) return Infinity;
+    difference += (found[i] - expected[i]) ** 2;
+    size += expected[i] ** 2;
+  }
+  return Math.sqrt(size > 0 ? difference / size : difference);
+}

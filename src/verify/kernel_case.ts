@@ -1,0 +1,155 @@
+// Runs one kernel on chosen inputs and compares every output with the reference.
+//
+// A kernel gets no chance to look right by accident: outputs are poisoned beforehand, every tensor lies
+// between guard bands that must come back untouched, and inputs must come back as they were.
+
+import type { Device } from "../device/device.ts";
+import { type Dispatch, Schedule } from "../device/schedule.ts";
+import { ALIGNMENT, type Tensor } from "../device/tensors.ts";
+import type { GpuOps } from "../model/gpu_ops.ts";
+import type { Ids, Values } from "../reference/ops.ts";
+import { relativeError } from "./compare.ts";
+
+export interface Output {
+  size: number;
+  /** Largest relative error allowed. */
+  allowed: number;
+  /** What the kernel finds there; poison where absent. */
+  initial?: Float32Array;
+}
+
+export interface KernelCase {
+  /** The operation: rmsnorm_forward. */
+  kernel: string;
+  /** What is special about the case: its sizes, its values. */
+  name: string;
+  inputs: Record<string, Float32Array | Int32Array | Uint32Array>;
+  outputs: Record<string, Output>;
+  dispatch(ops: GpuOps, tensors: Record<string, Tensor>): Dispatch;
+  /** Writes the outputs, in float64. */
+  reference(outputs: Record<string, Float64Array>, inputs: ReferenceInputs): void;
+}
+
+/** Float inputs in float64, ids as they are. */
+export interface ReferenceInputs {
+  values: Record<string, Values>;
+  ids: Record<string, Ids>;
+}
+
+/** One row of a certificate. */
+export interface CheckResult {
+  type: "check";
+  kernel: string;
+  case: string;
+  /** The largest relative error of any output, as a share of what that output allows, times `allowed`. */
+  error: number;
+  allowed: number;
+  pass: boolean;
+  /** What went wrong, where the error alone does not say it. */
+  detail?: string;
+}
+
+/** A NaN that no arithmetic makes. */
+const POISON = 0x7fc0dead;
+const GUARD = ALIGNMENT; // bytes before and after a tensor
+
+interface Guarded {
+  tensor: Tensor;
+  /** What the whole buffer held before the kernel ran. */
+  before: Uint32Array<ArrayBuffer>;
+}
+
+function guard(device: Device, name: string, size: number, values?: ArrayBufferView): Guarded {
+  const bytes = size * 4;
+  const before = new Uint32Array((GUARD * 2 + bytes) / 4).fill(POISON);
+  if (values) {
+    before.set(new Uint32Array(values.buffer, values.byteOffset, size), GUARD / 4);
+  }
+  const { STORAGE, UNIFORM, COPY_SRC, COPY_DST } = GPUBufferUsage;
+  const buffer = device.gpu.createBuffer({
+    label: name,
+    size: before.byteLength,
+    usage: STORAGE | UNIFORM | COPY_SRC | COPY_DST,
+  });
+  device.gpu.queue.writeBuffer(buffer, 0, before);
+  // The guard behind is bound too: where bounds are enforced, a write past a tensor's end that the
+  // binding did not reach would be bent back into it.
+  return {
+    tensor: { name, shape: [size], buffer, offset: GUARD, size: bytes + GUARD },
+    before,
+  };
+}
+
+/** @throws GpuError if the device fails */
+export async function runCase(device: Device, ops: GpuOps, test: KernelCase): Promise<CheckResult> {
+  const guarded: Record<string, Guarded> = {};
+  for (const [name, values] of Object.entries(test.inputs)) {
+    guarded[name] = guard(device, name, values.length, values);
+  }
+  for (const [name, { size, initial }] of Object.entries(test.outputs)) {
+    guarded[name] = guard(device, name, size, initial);
+  }
+  const tensors = Object.fromEntries(
+    Object.entries(guarded).map(([name, { tensor }]) => [name, tensor]),
+  );
+  const schedule = await Schedule.create(device, [test.dispatch(ops, tensors)]);
+  const encoder = device.gpu.createCommandEncoder();
+  schedule.encode(encoder);
+  device.gpu.queue.submit([encoder.finish()]);
+  const after: Record<string, Uint32Array<ArrayBuffer>> = {};
+  for (const [name, { tensor, before }] of Object.entries(guarded)) {
+    after[name] = new Uint32Array(await device.read(tensor.buffer, 0, before.byteLength));
+    tensor.buffer.destroy();
+  }
+  schedule.destroy();
+  return judge(test, guarded, after);
+}
+
+function judge(
+  test: KernelCase,
+  guarded: Record<string, Guarded>,
+  after: Record<string, Uint32Array<ArrayBuffer>>,
+): CheckResult {
+  const expected = expectedOutputs(test);
+  const row = { type: "check", kernel: test.kernel, case: test.name } as const;
+  let worst = { error: 0, allowed: Object.values(test.outputs)[0].allowed };
+  for (const [name, { before }] of Object.entries(guarded)) {
+    const output: Output | undefined = test.outputs[name];
+    const first = GUARD / 4;
+    const end = before.length - first;
+    const changed = before.findIndex((bits, i) => {
+      const guards = i < first || i >= end;
+      return (guards || !output) && after[name][i] !== bits;
+    });
+    if (changed >= 0) {
+      const detail = `wrote to ${name}[${changed - first}], which is not its to write`;
+      return { ...row, error: Infinity, allowed: worst.allowed, pass: false, detail };
+    }
+    if (!output) continue;
+    const missed = after[name].subarray(first, end).indexOf(POISON);
+    if (missed >= 0) {
+      const detail = `did not write ${name}[${missed}]`;
+      return { ...row, error: Infinity, allowed: output.allowed, pass: false, detail };
+    }
+    const found = new Float32Array(after[name].buffer, GUARD, output.size);
+    const error = relativeError(found, expected[name]);
+    if (error / output.allowed > worst.error / worst.allowed) {
+      worst = { error, allowed: output.allowed };
+    }
+  }
+  return { ...row, ...worst, pass: worst.error <= worst.allowed };
+}
+
+function expectedOutputs(test: KernelCase): Record<string, Float64Array> {
+  const inputs: ReferenceInputs = { values: {}, ids: {} };
+  for (const [name, values] of Object.entries(test.inputs)) {
+    if (values instanceof Int32Array) inputs.ids[name] = values;
+    else inputs.values[name] = Float64Array.from(values);
+  }
+  const outputs: Record<string, Float64Array> = {};
+  for (const [name, { size, initial }] of Object.entries(test.outputs)) {
+    outputs[name] = initial ? Float64Array.from(initial) : new Float64Array(size).fill(NaN);
+  }
+  test.reference(outputs, inputs);
+  return outputs;
+}

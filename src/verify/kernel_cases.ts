@@ -1,0 +1,362 @@
+// Every kernel's cases, for the tests and for `doctor`: odd shapes, extreme values, and the error allowed.
+//
+// Bounds: a product's relative error is at most u·√K (random signs, u = 2^-24); softmax, norms and
+// cross-entropy 1e-6; an element's own arithmetic a few u.
+
+import { sortByToken } from "../model/step_data.ts";
+import { PythonRandom } from "../random.ts";
+import * as ref from "../reference/ops.ts";
+import { attentionCases } from "./attention_cases.ts";
+import { UNIT_ROUNDOFF } from "./compare.ts";
+import type { KernelCase } from "./kernel_case.ts";
+
+/** Sizes that are no multiple of any tile, and their neighbours that are. */
+const ODD = [1, 2, 3, 7, 15, 16, 17, 31, 33, 63, 64, 65, 127, 129];
+const NORM_BOUND = 1e-6;
+const ELEMENT_BOUND = 4 * UNIT_ROUNDOFF;
+
+let random = new PythonRandom(1);
+
+/** Normal values; float32, as both sides read them. */
+export function normal(size: number, std = 1): Float32Array {
+  return Float32Array.from({ length: size }, () => random.gauss(0, std));
+}
+
+function ids(size: number, V: number): Int32Array {
+  return Int32Array.from({ length: size }, () => Math.floor(random.random() * V));
+}
+
+/** Triples of odd sizes in which every size stands once at every place. */
+const triples = ODD.map((a, i) => [a, ODD[(i * 5 + 3) % 14], ODD[(i * 11 + 6) % 14]]);
+const pairs = triples.map(([a, b]) => [a, b]);
+
+/** A fresh list; the values are the same each time. */
+export function kernelCases(): KernelCase[] {
+  random = new PythonRandom(1);
+  return [
+    ...embeddingCases(),
+    ...pairs.flatMap(([N, C]) => rmsnormCases(N, C, `N ${N}, C ${C}`, normal(N * C))),
+    ...rmsnormCases(3, 17, "a row of zeros", normal(3 * 17).fill(0, 17, 34)),
+    ...rmsnormCases(2, 4097, "C 4097", normal(2 * 4097)),
+    ...[...triples, [2, 3, 50257], [1, 4096, 5], [300, 70, 130]].flatMap(matmulCases),
+    ...attentionCases(normal),
+    ...[1, 2, 63, 64, 65, 1000, 70001].flatMap(elementwiseCases),
+    ...crossEntropyCases(),
+    ...optimizerCases(),
+  ];
+}
+
+function embeddingCases(): KernelCase[] {
+  return triples.flatMap(([B, C, V], i): KernelCase[] => {
+    const T = ODD[(i * 3 + 1) % 14];
+    const N = B * T;
+    const tokens = ids(N, V);
+    if (N > 1) tokens[N >> 1] = V; // an id outside the vocabulary
+    const order = new Uint32Array(N);
+    const starts = new Uint32Array(V + 1);
+    sortByToken(order, starts, tokens);
+    const name = `B ${B}, T ${T}, C ${C}, V ${V}`;
+    return [
+      {
+        kernel: "embedding_forward",
+        name,
+        inputs: { ids: tokens, wte: normal(V * C), wpe: normal(T * C) },
+        outputs: { out: { size: N * C, allowed: UNIT_ROUNDOFF } },
+        dispatch: (ops, t) => ops.embeddingForward(t.out, t.ids, t.wte, t.wpe, { B, T, C, V }),
+        reference: ({ out }, { values: v, ids: i }) =>
+          ref.embeddingForward(out, i.ids, v.wte, v.wpe, { B, T, C, V }),
+      },
+      {
+        kernel: "embedding_backward_token",
+        name,
+        inputs: { ids: tokens, order, starts, dout: normal(N * C) },
+        outputs: { dwte: { size: V * C, allowed: UNIT_ROUNDOFF * Math.sqrt(N) } },
+        dispatch: (ops, t) =>
+          ops.embeddingBackwardToken(t.dwte, t.dout, t.order, t.starts, { C, V }),
+        reference: ({ dwte }, { values, ids: i }) =>
+          ref.embeddingBackwardToken(dwte, values.dout, i.ids, { N, C, V }),
+      },
+      {
+        kernel: "embedding_backward_position",
+        name,
+        inputs: { dout: normal(N * C) },
+        outputs: { dwpe: { size: T * C, allowed: UNIT_ROUNDOFF * Math.sqrt(B) } },
+        dispatch: (ops, t) => ops.embeddingBackwardPosition(t.dwpe, t.dout, { B, T, C }),
+        reference: ({ dwpe }, { values }) =>
+          ref.embeddingBackwardPosition(dwpe, values.dout, { B, T, C }),
+      },
+    ];
+  });
+}
+
+function rmsnormCases(N: number, C: number, name: string, inp: Float32Array): KernelCase[] {
+  const eps = 1e-5;
+  const rstd = new Float32Array(N);
+  ref.rmsnormForward(new Float32Array(N * C), rstd, inp, { N, C, eps });
+  const backward = (accumulate: boolean): KernelCase => ({
+    kernel: "rmsnorm_backward",
+    name: accumulate ? `${name}, accumulating` : name,
+    inputs: { dout: normal(N * C), inp, rstd },
+    outputs: {
+      // At C = 1 the gradient is what eps leaves of two numbers that cancel, eps / inp² of either.
+      dinp: {
+        size: N * C,
+        allowed: C === 1 && !accumulate ? 0.1 : NORM_BOUND,
+        initial: accumulate ? normal(N * C) : undefined,
+      },
+    },
+    dispatch: (ops, t) => ops.rmsnormBackward(t.dinp, t.dout, t.inp, t.rstd, { N, C, accumulate }),
+    reference: ({ dinp }, { values: v }) =>
+      ref.rmsnormBackward(dinp, v.dout, v.inp, v.rstd, { N, C, accumulate }),
+  });
+  return [
+    {
+      kernel: "rmsnorm_forward",
+      name,
+      inputs: { inp },
+      outputs: {
+        out: { size: N * C, allowed: NORM_BOUND },
+        rstd: { size: N, allowed: NORM_BOUND },
+      },
+      dispatch: (ops, t) => ops.rmsnormForward(t.out, t.rstd, t.inp, { N, C, eps }),
+      reference: ({ out, rstd }, { values }) =>
+        ref.rmsnormForward(out, rstd, values.inp, { N, C, eps }),
+    },
+    backward(true),
+    backward(false),
+  ];
+}
+
+function matmulCases([N, C, OC]: number[]): KernelCase[] {
+  const sizes = { N, C, OC };
+  const name = `N ${N}, C ${C}, OC ${OC}`;
+  const bound = (K: number) => UNIT_ROUNDOFF * Math.sqrt(K);
+  const inp = normal(N * C);
+  const weight = normal(OC * C);
+  const dout = normal(N * OC);
+  return [
+    {
+      kernel: "matmul_forward",
+      name,
+      inputs: { inp, weight },
+      outputs: { out: { size: N * OC, allowed: bound(C) } },
+      dispatch: (ops, t) => ops.matmulForward(t.out, t.inp, t.weight, sizes),
+      reference: ({ out }, { values: v }) => ref.matmulForward(out, v.inp, v.weight, sizes),
+    },
+    {
+      kernel: "matmul_backward_input",
+      name,
+      inputs: { dout, weight },
+      outputs: { dinp: { size: N * C, allowed: bound(OC) } },
+      dispatch: (ops, t) => ops.matmulBackwardInput(t.dinp, t.dout, t.weight, sizes),
+      reference: ({ dinp }, { values: v }) =>
+        ref.matmulBackwardInput(dinp, v.dout, v.weight, sizes),
+    },
+    {
+      kernel: "matmul_backward_weight",
+      name,
+      inputs: { dout, inp },
+      outputs: { dweight: { size: OC * C, allowed: bound(N) } },
+      dispatch: (ops, t) => ops.matmulBackwardWeight(t.dweight, t.dout, t.inp, sizes),
+      reference: ({ dweight }, { values: v }) =>
+        ref.matmulBackwardWeight(dweight, v.dout, v.inp, sizes),
+    },
+  ];
+}
+
+function elementwiseCases(size: number): KernelCase[] {
+  const inp = normal(size);
+  if (size > 2) inp.set([0, -0], 1);
+  const out = { size, allowed: ELEMENT_BOUND };
+  const forward = (kernel: string, op: "reluForward" | "reluSquaredForward"): KernelCase => ({
+    kernel,
+    name: `size ${size}`,
+    inputs: { inp },
+    outputs: { out },
+    dispatch: (ops, t) => ops[op](t.out, t.inp, { size }),
+    reference: (o, { values }) => ref[op](o.out, values.inp, { size }),
+  });
+  const backward = (kernel: string, op: "reluBackward" | "reluSquaredBackward"): KernelCase => ({
+    kernel,
+    name: `size ${size}`,
+    inputs: { inp },
+    outputs: { dx: { ...out, initial: normal(size) } },
+    dispatch: (ops, t) => ops[op](t.dx, t.inp, { size }),
+    reference: ({ dx }, { values }) => ref[op](dx, values.inp, { size }),
+  });
+  return [
+    forward("relu_forward", "reluForward"),
+    backward("relu_backward", "reluBackward"),
+    forward("relu_squared_forward", "reluSquaredForward"),
+    backward("relu_squared_backward", "reluSquaredBackward"),
+    {
+      kernel: "residual_forward",
+      name: `size ${size}`,
+      inputs: { x: normal(size), inp },
+      outputs: { out },
+      dispatch: (ops, t) => ops.residualForward(t.out, t.x, t.inp, { size }),
+      reference: (o, { values: v }) => ref.residualForward(o.out, v.x, v.inp, { size }),
+    },
+  ];
+}
+
+/** The uniform `Step`, as model/step_data.ts packs it. */
+function stepData(
+  slot: number,
+  lr = 0,
+  correction1 = 0,
+  correction2 = 0,
+  loss_scale = 0,
+): Uint32Array {
+  const bytes = new ArrayBuffer(32);
+  new Float32Array(bytes).set([lr, correction1, correction2, loss_scale], 1);
+  new Uint32Array(bytes)[0] = slot;
+  return new Uint32Array(bytes);
+}
+
+function crossEntropyCases(): KernelCase[] {
+  const shapes = [...pairs, [3, 50257]].flatMap(([N, V]) =>
+    crossEntropyPair(N, V, `N ${N}, V ${V}`, normal(N * V, 2)),
+  );
+  const spike = normal(5 * 65, 0.1);
+  spike[2 * 65 + 9] = 88.8;
+  return [
+    ...shapes,
+    ...crossEntropyPair(
+      5,
+      65,
+      "logits of ±1e4",
+      normal(5 * 65).map((x) => 1e4 * Math.sign(x)),
+    ),
+    ...crossEntropyPair(5, 65, "all logits equal", new Float32Array(5 * 65).fill(3.25)),
+    ...crossEntropyPair(5, 65, "one logit of +88.8", spike),
+    ...crossEntropyPair(4, 9, "every position ignored", normal(36), [-1, -1, 9, -1]),
+  ];
+}
+
+function crossEntropyPair(
+  N: number,
+  V: number,
+  name: string,
+  logits: Float32Array,
+  fixed?: number[],
+): KernelCase[] {
+  const targets = fixed ? Int32Array.from(fixed) : ids(N, V);
+  if (!fixed && N > 2) targets.set([-1, V], 1); // ignored, and outside the vocabulary
+  const scale = Math.fround(1 / N);
+  const stats = new Float32Array(N * 2);
+  ref.crossEntropyForward(new Float32Array(N), stats, logits, targets, { N, V });
+  const tight = { allowed: NORM_BOUND };
+  return [
+    {
+      kernel: "cross_entropy_forward",
+      name,
+      inputs: { logits, targets },
+      outputs: { losses: { size: N, ...tight }, stats: { size: N * 2, ...tight } },
+      dispatch: (ops, t) =>
+        ops.crossEntropyForward(t.losses, t.stats, t.logits, t.targets, { N, V }),
+      reference: (o, { values, ids: i }) =>
+        ref.crossEntropyForward(o.losses, o.stats, values.logits, i.targets, { N, V }),
+    },
+    {
+      kernel: "cross_entropy_backward",
+      name,
+      inputs: { stats, targets, step_data: stepData(0, 0, 0, 0, scale) },
+      outputs: { logits: { size: N * V, ...tight, initial: logits } },
+      dispatch: (ops, t) =>
+        ops.crossEntropyBackward(t.logits, t.stats, t.targets, t.step_data, { N, V }),
+      reference: (o, { values, ids: i }) =>
+        ref.crossEntropyBackward(o.logits, values.stats, i.targets, { N, V, scale }),
+    },
+  ];
+}
+
+function optimizerCases(): KernelCase[] {
+  const records = 3;
+  const slot = 1;
+  const scale = Math.fround(1 / 37);
+  const loss = [1, 2, 37, 1000].map((N): KernelCase => {
+    const before = normal(records * 2);
+    return {
+      kernel: "mean_loss",
+      name: `N ${N}`,
+      inputs: { losses: normal(N).map(Math.abs), step_data: stepData(slot, 0, 0, 0, scale) },
+      outputs: { records: { size: records * 2, allowed: NORM_BOUND, initial: before } },
+      dispatch: (ops, t) => ops.meanLoss(t.records, t.losses, t.step_data, { N }),
+      reference: (o, { values }) => {
+        o.records[slot * 2] = ref.meanLoss(values.losses, { N, scale });
+      },
+    };
+  });
+  const norm = [1, 7, 300, 5000].flatMap((size): KernelCase[] => {
+    const chunk = 64;
+    const chunks = Math.ceil(size / chunk);
+    return [
+      {
+        kernel: "grad_norm_partial",
+        name: `size ${size}`,
+        inputs: { grads: normal(size) },
+        outputs: { partials: { size: chunks, allowed: NORM_BOUND } },
+        dispatch: (ops, t) => ops.gradNormPartial(t.partials, t.grads, { chunk }),
+        reference: (o, { values }) =>
+          ref.gradNormPartial(o.partials, values.grads, { size, chunk }),
+      },
+      {
+        kernel: "grad_norm",
+        name: `${size} partials`,
+        inputs: { partials: normal(size).map(Math.abs), step_data: stepData(slot) },
+        outputs: { records: { size: records * 2, allowed: NORM_BOUND, initial: normal(6) } },
+        dispatch: (ops, t) => ops.gradNorm(t.records, t.partials, t.step_data),
+        reference: (o, { values }) => {
+          o.records[slot * 2 + 1] = ref.gradNorm(values.partials);
+        },
+      },
+    ];
+  });
+  const adam = [
+    adamwCase("size 1", 1, {}),
+    adamwCase("size 1000", 1000, {}),
+    adamwCase("size 70001, weight decay", 70001, { weight_decay: 0.1 }),
+    adamwCase("clipped", 129, { grad_clip: 0.5 }),
+    adamwCase("norm below the clip", 129, { grad_clip: 5 }),
+    adamwCase("gradients of zero", 65, { grads: new Float32Array(65) }),
+  ];
+  return [...loss, ...norm, ...adam];
+}
+
+function adamwCase(
+  name: string,
+  size: number,
+  options: { weight_decay?: number; grad_clip?: number; grads?: Float32Array },
+): KernelCase {
+  const { weight_decay = 0, grad_clip = 0, grads = normal(size) } = options;
+  const grad_norm = 2;
+  const [lr, correction1, correction2] = [0.01, 1 / (1 - 0.85 ** 3), 1 / (1 - 0.99 ** 3)];
+  const settings = { beta1: 0.85, beta2: 0.99, epsilon: 1e-8, weight_decay };
+  const out = { size, allowed: NORM_BOUND };
+  return {
+    kernel: "adamw",
+    name,
+    inputs: {
+      grads,
+      records: Float32Array.from([0, 0, 0, grad_norm]),
+      step_data: stepData(1, lr, correction1, correction2),
+    },
+    outputs: {
+      params: { ...out, initial: normal(size) },
+      m: { ...out, initial: normal(size) },
+      v: { ...out, initial: normal(size).map(Math.abs) },
+    },
+    dispatch: (ops, { params, m, v, ...t }) =>
+      ops.adamw(params, m, v, t.grads, t.records, t.step_data, { ...settings, grad_clip }),
+    reference: (o, { values }) =>
+      ref.adamw(o.params, o.m, o.v, values.grads, {
+        ...settings,
+        size,
+        lr,
+        correction1,
+        correction2,
+        clip: grad_clip > 0 && grad_norm > grad_clip ? grad_clip / grad_norm : 1,
+      }),
+  };
+}
