@@ -1,0 +1,122 @@
+// Settings: what they may be, and the sentence for what they may not.
+
+import { describe, expect, test } from "vitest";
+import {
+  type Config,
+  describeRange,
+  parseSetting,
+  presets,
+  resolveConfig,
+  settings,
+} from "../src/config.ts";
+import { ConfigError } from "../src/errors.ts";
+
+const setting = (name: keyof Config) => settings.find((setting) => setting.name === name)!;
+
+test("every setting of a preset is in the table, and every one of the table in each preset", () => {
+  const names = settings.map(({ name }) => name).sort();
+  for (const preset of Object.values(presets)) expect(Object.keys(preset).sort()).toEqual(names);
+});
+
+test("every preset keeps to the limits of the table", () => {
+  for (const [name, preset] of Object.entries(presets)) expect(resolveConfig(name)).toEqual(preset);
+});
+
+test("flags and environment variables are unique", () => {
+  const flags = settings.map(({ flag }) => flag);
+  const variables = settings.flatMap(({ env }) => env);
+  expect(new Set(flags).size).toBe(flags.length);
+  expect(new Set(variables).size).toBe(variables.length);
+});
+
+test("the preset of the earlier revision has its settings", () => {
+  expect(resolveConfig("microgpt-cosine")).toMatchObject({
+    block_size: 8,
+    init_std: 0.02,
+    zero_init: true,
+    activation: "relu_squared",
+    lr_schedule: "cosine",
+    num_steps: 500,
+    beta1: 0.9,
+    beta2: 0.95,
+  });
+});
+
+describe("a text becomes", () => {
+  test.each<[keyof Config, string, unknown]>([
+    ["n_layer", "3", 3],
+    ["n_layer", " 3 ", 3],
+    ["num_steps", "1e3", 1000],
+    ["learning_rate", "0", 0],
+    ["learning_rate", ".5", 0.5],
+    ["learning_rate", "3e-4", 3e-4],
+    ["grad_clip", "+1.", 1],
+    ["zero_init", "true", true],
+    ["zero_init", "0", false],
+    ["lr_schedule", "constant", "constant"],
+    ["temperature", "1", 1],
+  ])("%s %j: %j", (name, text, value) => {
+    expect(parseSetting(setting(name), text, "--x")).toBe(value);
+  });
+});
+
+describe("a sentence for", () => {
+  test.each<[keyof Config, string]>([
+    ["n_layer", "0"],
+    ["n_layer", "-1"],
+    ["n_layer", "1.5"],
+    ["n_layer", "5x"],
+    ["n_layer", "0x10"],
+    ["n_layer", ""],
+    ["n_layer", "NaN"],
+    ["n_layer", "1e309"],
+    ["n_layer", "16777217"],
+    ["num_steps", "9007199254740993"],
+    ["seed", "-1"],
+    ["learning_rate", "-0.1"],
+    ["learning_rate", "Infinity"],
+    ["learning_rate", "1e309"],
+    ["temperature", "0"],
+    ["temperature", "2"],
+    ["beta1", "1"],
+    ["epsilon", "0"],
+    ["zero_init", "yes"],
+    ["lr_schedule", "toString"],
+  ])("%s %j", (name, text) => {
+    const parse = () => parseSetting(setting(name), text, "--x");
+    expect(parse).toThrow(ConfigError);
+    expect(parse).toThrow(/^--x is .+; it must be .+\.$/);
+  });
+
+  test.each([[null], ["5"], [Number.NaN], [1.5], [[1]], [{}], [true]])(
+    "the value %j in a program or file",
+    (value) => {
+      const overrides = { n_embd: value } as unknown as Partial<Config>;
+      expect(() => resolveConfig("microgpt", overrides)).toThrow(/^n_embd is .+ whole number/);
+    },
+  );
+
+  test.each([["micro"], ["toString"], ["__proto__"], [""]])("the preset %j", (preset) => {
+    expect(() => resolveConfig(preset)).toThrow(
+      `There is no preset "${preset}"; the presets are microgpt, microgpt-cosine.`,
+    );
+  });
+
+  test("a width that the heads cannot share, with one that they can", () => {
+    expect(() =>
+      resolveConfig("microgpt", { n_embd: 10, n_head: 4 }, { n_embd: "--n-embd" }),
+    ).toThrow("--n-embd 10 cannot be split into n_head 4 equal heads");
+    expect(() => resolveConfig("microgpt", { n_embd: 10, n_head: 4 })).toThrow("such as 12.");
+  });
+});
+
+test("a range is told in words", () => {
+  expect(describeRange(setting("n_layer"))).toBe(
+    "a whole number of at least 1 and at most 16777216",
+  );
+  expect(describeRange(setting("num_steps"))).toBe("a whole number of at least 1");
+  expect(describeRange(setting("temperature"))).toBe("a number above 0 and at most 1");
+  expect(describeRange(setting("beta1"))).toBe("a number of at least 0 and below 1");
+  expect(describeRange(setting("zero_init"))).toBe("true or false");
+  expect(describeRange(setting("activation"))).toBe("relu or relu_squared");
+});
