@@ -1,0 +1,143 @@
+// The loss curve: every step faintly, their running mean, and the loss of guessing as a line to compare with.
+
+import uPlot from "uplot";
+import "uplot/dist/uPlot.min.css";
+import { formatNumber } from "./format.ts";
+import type { LossHistory } from "./history.ts";
+
+export class LossChart {
+  private readonly plot: uPlot;
+  private readonly parent: HTMLElement;
+  private readonly readout: HTMLElement;
+  private history: LossHistory | null = null;
+  private num_steps = 1;
+  private guess = 1;
+  private colors = { mean: "", step: "", text: "", grid: "", guess: "" };
+  private font = "";
+
+  /** @param readout says the values under the pointer */
+  constructor(parent: HTMLElement, readout: HTMLElement) {
+    this.parent = parent;
+    this.readout = readout;
+    this.readStyle();
+    this.plot = new uPlot(this.options(), [[], [], []], parent);
+    new ResizeObserver(() => this.plot.setSize(this.size())).observe(parent);
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+      this.readStyle();
+      this.plot.redraw();
+    });
+  }
+
+  show(history: LossHistory, num_steps: number, vocab_size: number): void {
+    this.history = history;
+    this.num_steps = num_steps;
+    this.guess = Math.log(vocab_size);
+    this.plot.setData([history.steps, history.losses, history.means]);
+    const now = Number.isNaN(history.mean) ? "not begun" : `now ${history.mean.toFixed(2)}`;
+    const guess = `the loss of guessing is ${this.guess.toFixed(2)}`;
+    this.parent.setAttribute("aria-label", `Loss by step: ${now}; ${guess}.`);
+  }
+
+  private options(): uPlot.Options {
+    const axis: uPlot.Axis = {
+      stroke: () => this.colors.text,
+      font: this.font,
+      grid: { stroke: () => this.colors.grid, width: 1 },
+      ticks: { show: false },
+    };
+    const series = { points: { show: false } };
+    return {
+      ...this.size(),
+      padding: [12, 24, 0, 0],
+      legend: { show: false },
+      cursor: { y: false, drag: { x: false, y: false } },
+      scales: {
+        x: { time: false, range: () => [0, this.lastStepShown()] },
+        y: { range: () => this.lossesShown() },
+      },
+      axes: [
+        {
+          ...axis,
+          size: 30,
+          grid: { show: false },
+          space: 80,
+          values: (_, splits) => splits.map((step) => formatNumber(step)),
+        },
+        { ...axis, size: 40, space: 44, values: (_, splits) => splits.map((y) => y.toFixed(1)) },
+      ],
+      series: [
+        {},
+        { ...series, stroke: () => this.colors.step, width: 1 },
+        { ...series, stroke: () => this.colors.mean, width: 2 },
+      ],
+      hooks: { drawAxes: [() => this.drawGuess()], setCursor: [() => this.readCursor()] },
+    };
+  }
+
+  private size() {
+    return { width: this.parent.clientWidth, height: this.parent.clientHeight };
+  }
+
+  /** The whole run, or its beginning, doubled as a long run comes along. */
+  private lastStepShown(): number {
+    const step = this.history?.steps.at(-1) ?? 0;
+    let last = this.num_steps;
+    while (last > 8 * step && last > 2000) last /= 2;
+    return last;
+  }
+
+  /** Holds the running mean and the loss of guessing; single steps may lie outside. */
+  private lossesShown(): [number, number] {
+    const means = this.history?.means ?? [];
+    let low = this.guess;
+    let high = this.guess;
+    for (const mean of means) {
+      if (mean < low) low = mean;
+      if (mean > high) high = mean;
+    }
+    // Steps of a half, so that the axis does not tremble.
+    return [Math.max(0, Math.floor(2 * low - 1) / 2), Math.ceil(2 * high + 0.6) / 2];
+  }
+
+  private drawGuess(): void {
+    const { ctx, bbox } = this.plot;
+    const y = Math.round(this.plot.valToPos(this.guess, "y", true)) + 0.5;
+    const scale = devicePixelRatio;
+    ctx.save();
+    ctx.strokeStyle = ctx.fillStyle = this.colors.guess;
+    ctx.lineWidth = scale;
+    ctx.setLineDash([5 * scale, 4 * scale]);
+    ctx.beginPath();
+    ctx.moveTo(bbox.left, y);
+    ctx.lineTo(bbox.left + bbox.width, y);
+    ctx.stroke();
+    ctx.font = this.font.replace("12px", `${12 * scale}px`);
+    ctx.textAlign = "right";
+    ctx.textBaseline = "bottom";
+    const label = `guessing: ln ${Math.round(Math.exp(this.guess))} = ${this.guess.toFixed(2)}`;
+    ctx.fillText(label, bbox.left + bbox.width, y - 4 * scale);
+    ctx.restore();
+  }
+
+  private readCursor(): void {
+    const { idx } = this.plot.cursor;
+    const { steps, losses, means } = this.history ?? { steps: [], losses: [], means: [] };
+    this.readout.textContent =
+      idx == null || steps[idx] === undefined
+        ? ""
+        : `step ${formatNumber(steps[idx])}: ${losses[idx].toFixed(2)}, mean ${means[idx].toFixed(2)}`;
+  }
+
+  private readStyle(): void {
+    const style = getComputedStyle(this.parent);
+    const color = (name: string) => style.getPropertyValue(`--${name}`).trim();
+    this.colors = {
+      mean: color("accent"),
+      step: color("accent-faint"),
+      text: color("muted"),
+      grid: color("line"),
+      guess: color("guess"),
+    };
+    this.font = `12px ${style.fontFamily}`;
+  }
+}

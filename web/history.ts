@@ -1,0 +1,57 @@
+// The loss of every step so far, kept small: neighbours are merged into means once there are many.
+
+/** More points than this no screen can show apart. */
+const MAX_POINTS = 1000;
+
+export class LossHistory {
+  /** Last step of each point. */
+  readonly steps: number[] = [];
+  /** Mean loss over the steps of each point. */
+  readonly losses: number[] = [];
+  /** Running mean of the loss at each point. */
+  readonly means: number[] = [];
+  /** Running mean after the last step; NaN before the first. */
+  mean = NaN;
+  private stepsPerPoint = 1;
+  private stepsInLast = Infinity;
+  private count = 0;
+  private decayed = 0;
+  private readonly decay: number;
+
+  /** @param window steps over which the running mean looks back */
+  constructor(window: number) {
+    this.decay = 1 - 1 / Math.max(1, window);
+  }
+
+  push(step: number, loss: number): void {
+    this.count++;
+    this.decayed = this.decay * this.decayed + (1 - this.decay) * loss;
+    // Adam's correction: the sum began at zero.
+    this.mean = this.decayed / (1 - this.decay ** this.count);
+
+    if (this.stepsInLast >= this.stepsPerPoint) {
+      if (this.steps.length === MAX_POINTS) this.halve();
+      this.steps.push(step);
+      this.losses.push(loss);
+      this.means.push(this.mean);
+      this.stepsInLast = 1;
+    } else {
+      const last = this.steps.length - 1;
+      this.stepsInLast++;
+      this.steps[last] = step;
+      this.losses[last] += (loss - this.losses[last]) / this.stepsInLast;
+      this.means[last] = this.mean;
+    }
+  }
+
+  /** Merges each point with its neighbour. */
+  private halve(): void {
+    for (let i = 0; i < MAX_POINTS / 2; i++) {
+      this.steps[i] = this.steps[2 * i + 1];
+      this.losses[i] = (this.losses[2 * i] + this.losses[2 * i + 1]) / 2;
+      this.means[i] = this.means[2 * i + 1];
+    }
+    for (const points of [this.steps, this.losses, this.means]) points.length = MAX_POINTS / 2;
+    this.stepsPerPoint *= 2;
+  }
+}

@@ -1,0 +1,154 @@
+// The training text: the names that come with the page, pasted text, or a file that is chosen or dropped.
+
+import { DataError, UserError } from "../src/errors.ts";
+import { decodeText, splitDocuments } from "../src/text/documents.ts";
+import names from "../src/text/names.txt?raw";
+import { count } from "./format.ts";
+
+type Source = "names" | "paste" | "file";
+
+export interface TrainingText {
+  documents: string[];
+  /** Distinct characters. */
+  num_chars: number;
+}
+
+/** Parts of index.html. */
+export interface TextElements {
+  fieldset: HTMLFieldSetElement;
+  panels: Record<Source, HTMLElement>;
+  textarea: HTMLTextAreaElement;
+  file: HTMLInputElement;
+  fileName: HTMLElement;
+  summary: HTMLElement;
+  error: HTMLElement;
+}
+
+export class TextInput {
+  private readonly elements: TextElements;
+  private readonly changed: () => void;
+  private source: Source = "names";
+  /** bytes is null where the browser could not read the file. */
+  private file: { name: string; bytes: Uint8Array | null } | null = null;
+  private timer = 0;
+
+  /** @param changed called when there is another text */
+  constructor(elements: TextElements, changed: () => void) {
+    this.elements = elements;
+    this.changed = changed;
+    const { fieldset, textarea, file } = elements;
+    for (const radio of fieldset.querySelectorAll<HTMLInputElement>("input[type=radio]"))
+      radio.addEventListener("change", () => this.choose(radio.value as Source));
+    textarea.addEventListener("input", () => {
+      clearTimeout(this.timer);
+      this.timer = window.setTimeout(changed, 200);
+    });
+    file.addEventListener("change", () => {
+      if (file.files?.length) void this.open(file.files);
+    });
+    this.listenForDrops();
+  }
+
+  /** The training text; null if there is none, and then the page says why. */
+  read(): TrainingText | null {
+    clearTimeout(this.timer);
+    const { summary, error, textarea } = this.elements;
+    summary.textContent = error.textContent = "";
+    textarea.removeAttribute("aria-invalid");
+    try {
+      const text = this.parse();
+      summary.textContent = describe(text);
+      return text;
+    } catch (problem) {
+      if (!(problem instanceof UserError)) throw problem;
+      error.textContent = problem.message;
+      textarea.setAttribute("aria-invalid", "true");
+      return null;
+    }
+  }
+
+  /** Nothing was pasted or chosen yet: no reason to complain before Start is pressed. */
+  get untouched(): boolean {
+    return this.source === "paste" ? this.elements.textarea.value === "" : this.pending;
+  }
+
+  focus(): void {
+    if (this.source === "file") this.elements.file.focus();
+    else this.elements.textarea.focus();
+  }
+
+  private get pending(): boolean {
+    return this.source === "file" && this.file === null;
+  }
+
+  /** @throws DataError */
+  private parse(): TrainingText {
+    const { source, file } = this;
+    if (source === "names") return documentsOf(names, "names.txt");
+    if (source === "paste") return documentsOf(this.elements.textarea.value, "The pasted text");
+    if (file === null) {
+      throw new DataError("No file is chosen yet; choose a text file, or drop one on the page.");
+    }
+    if (file.bytes === null) {
+      throw new DataError(`${file.name} could not be read; choose a text file, not a folder.`);
+    }
+    return documentsOf(decodeText(file.bytes, file.name), file.name);
+  }
+
+  private choose(source: Source): void {
+    const { fieldset, panels } = this.elements;
+    this.source = source;
+    fieldset.querySelector<HTMLInputElement>(`[value=${source}]`)!.checked = true;
+    for (const [name, panel] of Object.entries(panels)) panel.hidden = name !== source;
+    this.changed();
+  }
+
+  private async open(files: FileList): Promise<void> {
+    const [file] = files;
+    const bytes = await file.arrayBuffer().then(
+      (buffer) => new Uint8Array(buffer),
+      () => null,
+    );
+    this.file = { name: file.name, bytes };
+    this.elements.fileName.textContent = file.name;
+    this.choose("file");
+  }
+
+  /** A file may be dropped anywhere: a miss would make the browser leave the page for it. */
+  private listenForDrops(): void {
+    const { fieldset } = this.elements;
+    const takes = (event: DragEvent) =>
+      event.dataTransfer?.types.includes("Files") && !fieldset.matches(":disabled");
+    document.addEventListener("dragover", (event) => {
+      if (!event.dataTransfer?.types.includes("Files")) return;
+      event.preventDefault();
+      event.dataTransfer.dropEffect = takes(event) ? "copy" : "none";
+      document.body.classList.toggle("dropping", takes(event));
+    });
+    document.addEventListener("dragleave", (event) => {
+      if (event.relatedTarget === null) document.body.classList.remove("dropping");
+    });
+    document.addEventListener("drop", (event) => {
+      document.body.classList.remove("dropping");
+      if (!event.dataTransfer?.types.includes("Files")) return;
+      event.preventDefault();
+      if (takes(event) && event.dataTransfer.files.length > 0)
+        void this.open(event.dataTransfer.files);
+    });
+  }
+}
+
+function documentsOf(text: string, source: string): TrainingText {
+  const documents = splitDocuments(text, source);
+  const chars = new Set<string>();
+  for (const document of documents) for (const char of document) chars.add(char);
+  return { documents, num_chars: chars.size };
+}
+
+/** "1,936 documents of 26 characters: aaliyah, aaron, abbas, …" */
+function describe({ documents, num_chars }: TrainingText): string {
+  const first = documents.slice(0, 3).map((document) => [...document].slice(0, 20).join(""));
+  const more = documents.length > 3 ? ", …" : "";
+  const chars = count(num_chars, "different character");
+  return `${count(documents.length, "document")}, ${chars}: ${first.join(", ")}${more}`;
+}
