@@ -1,0 +1,95 @@
+// Certifies this machine's WebGPU: every kernel, gradient and a short training run against float64.
+//
+//   npm run doctor
+
+import { type Device, openDevice } from "../src/device/device.ts";
+import { type CheckResult, certify } from "../src/verify/certify.ts";
+import { command } from "./command.ts";
+import * as options from "./options.ts";
+import { count, plural } from "./progress.ts";
+import { EXIT_FAILED, type Output, run } from "./run.ts";
+
+const description = {
+  name: "doctor",
+  summary: "Checks that this machine's WebGPU computes what the float64 reference computes.",
+  options: [{ ...options.device, help: "auto or webgpu; the CPU is what it is checked against" }],
+};
+
+export const main = command(description, async (flags, io) => {
+  flags.choice(options.device, ["auto", "webgpu"]);
+  const report = flags.has(options.json) ? jsonReport(io.stdout) : humanReport(io.stdout);
+  const device = await openDevice();
+  try {
+    report.device(device);
+    return (await checkAll(certify(device), report)) ? 0 : EXIT_FAILED;
+  } finally {
+    device.destroy();
+  }
+});
+
+interface DoctorReport {
+  device(device: Pick<Device, "name" | "info" | "features" | "limits">): void;
+  check(result: CheckResult): void;
+  end(passed: number, failed: number): void;
+}
+
+/** True if every check passes. */
+export async function checkAll(
+  checks: AsyncIterable<CheckResult>,
+  report: DoctorReport,
+): Promise<boolean> {
+  let passed = 0;
+  let failed = 0;
+  for await (const result of checks) {
+    report.check(result);
+    if (result.pass) passed++;
+    else failed++;
+  }
+  report.end(passed, failed);
+  return failed === 0;
+}
+
+export function jsonReport(out: Output): DoctorReport {
+  const print = (event: object) => out.write(`${JSON.stringify(event)}\n`);
+  return {
+    device({ name, info, features, limits }) {
+      const { vendor, architecture, device, description } = info;
+      const adapter = { vendor, architecture, device, description };
+      print({ type: "device", name, info: adapter, features, limits });
+    },
+    check: print,
+    end(passed, failed) {
+      print({ type: "end", passed, failed });
+    },
+  };
+}
+
+/** One row a check: what was computed, the error found, the error allowed. */
+export function humanReport(out: Output): DoctorReport {
+  const row = (kernel: string, error: string, allowed: string, verdict: string, name: string) =>
+    out.write(
+      `${kernel.padEnd(24)} ${error.padStart(9)} ${allowed.padStart(9)}  ${verdict.padEnd(6)}  ${name}\n`,
+    );
+  return {
+    device({ name, info, features, limits }) {
+      const rows = Object.entries(limits).map(([limit, value]) => `${limit} ${count(value)}`);
+      out.write(
+        `adapter   ${[name, info.vendor, info.architecture].filter(Boolean).join(", ")}\n` +
+          `features  ${features.join(", ")}\n` +
+          `limits    ${rows.join("\n          ")}\n\n`,
+      );
+      row("kernel", "error", "allowed", "", "case");
+    },
+    check({ kernel, case: name, error, allowed, pass, detail }) {
+      const verdict = pass ? "ok" : "FAILED";
+      const what = pass || detail === undefined ? name : `${name}: ${detail}`;
+      row(kernel, error.toExponential(1), allowed.toExponential(1), verdict, what);
+    },
+    end(passed, failed) {
+      const checks = plural(passed + failed, "check");
+      out.write(failed === 0 ? `${checks} passed\n` : `${failed} of ${checks} failed\n`);
+    },
+  };
+}
+
+if (import.meta.main) await run(main);
