@@ -168,27 +168,36 @@ function elementwiseCases(size: number): KernelCase[] {
   const inp = normal(size);
   if (size > 2) inp.set([0, -0], 1);
   const out = { size, allowed: ELEMENT_BOUND };
-  const forward = (kernel: string, op: "reluForward" | "reluSquaredForward"): KernelCase => ({
+  type Reference = (out: ref.Values, inp: ref.Values, sizes: { size: number }) => void;
+  const forward = (
+    kernel: string,
+    op: "reluForward" | "reluSquaredForward",
+    reference: Reference,
+  ): KernelCase => ({
     kernel,
     name: `size ${size}`,
     inputs: { inp },
     outputs: { out },
     dispatch: (ops, t) => ops[op](t.out, t.inp, { size }),
-    reference: (o, { values }) => ref[op](o.out, values.inp, { size }),
+    reference: (o, { values }) => reference(o.out, values.inp, { size }),
   });
-  const backward = (kernel: string, op: "reluBackward" | "reluSquaredBackward"): KernelCase => ({
+  const backward = (
+    kernel: string,
+    op: "reluBackward" | "reluSquaredBackward",
+    reference: Reference,
+  ): KernelCase => ({
     kernel,
     name: `size ${size}`,
     inputs: { inp },
     outputs: { dx: { ...out, initial: normal(size) } },
     dispatch: (ops, t) => ops[op](t.dx, t.inp, { size }),
-    reference: ({ dx }, { values }) => ref[op](dx, values.inp, { size }),
+    reference: ({ dx }, { values }) => reference(dx, values.inp, { size }),
   });
   return [
-    forward("relu_forward", "reluForward"),
-    backward("relu_backward", "reluBackward"),
-    forward("relu_squared_forward", "reluSquaredForward"),
-    backward("relu_squared_backward", "reluSquaredBackward"),
+    forward("relu_forward", "reluForward", ref.reluForward),
+    backward("relu_backward", "reluBackward", ref.reluBackward),
+    forward("relu_squared_forward", "reluSquaredForward", ref.reluSquaredForward),
+    backward("relu_squared_backward", "reluSquaredBackward", ref.reluSquaredBackward),
     {
       kernel: "residual_forward",
       name: `size ${size}`,

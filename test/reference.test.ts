@@ -1,0 +1,117 @@
+// The float64 reference: microgpt.py's golden traces, and its gradients against finite differences.
+
+import { expect, test } from "vitest";
+import { type Config, resolveConfig } from "../src/config.ts";
+import { dimsOf, initialParameters, parameterCount } from "../src/model/parameters.ts";
+import { PythonRandom } from "../src/random.ts";
+import { ReferenceGpt } from "../src/reference/gpt.ts";
+import { batchAt, IGNORED, tokenizeDocuments } from "../src/text/batches.ts";
+import { splitDocuments } from "../src/text/documents.ts";
+import names from "../src/text/names.txt?raw";
+import { CharTokenizer } from "../src/text/tokenizer.ts";
+import { CpuTrainer } from "../src/training/cpu_trainer.ts";
+import { Training } from "../src/training/train.ts";
+import deep from "./golden/microgpt-deep.json" with { type: "json" };
+import golden from "./golden/microgpt-names.json" with { type: "json" };
+
+const traces = [
+  { name: "names", trace: golden },
+  { name: "deep", trace: deep },
+];
+const documents = splitDocuments(names, "names.txt");
+
+function setUp({
+  config: { n_layer, n_embd, block_size, n_head, num_steps },
+}: typeof golden | typeof deep) {
+  const config = resolveConfig("microgpt", { n_layer, n_embd, block_size, n_head, num_steps });
+  const random = new PythonRandom(config.seed);
+  const shuffled = [...documents];
+  random.shuffle(shuffled);
+  const tokenizer = CharTokenizer.fromDocuments(shuffled);
+  const dims = dimsOf(config, tokenizer.vocab_size);
+  const params = initialParameters(config, dims, random);
+  const sequences = tokenizeDocuments(shuffled, tokenizer, block_size);
+  return { config, dims, params, sequences, shuffled, tokenizer };
+}
+
+const furthest = (found: ArrayLike<number>, expected: number[]) => {
+  expect(found.length).toBe(expected.length);
+  return Math.max(...expected.map((x, i) => Math.abs(found[i] - x)));
+};
+
+test.each(traces)(
+  "documents, vocabulary and initial weights are microgpt.py's: $name",
+  ({ trace }) => {
+    const { shuffled, tokenizer, params, dims } = setUp(trace);
+    expect(shuffled.slice(0, 10)).toEqual(trace.first_docs);
+    expect(tokenizer.chars.join("")).toBe(trace.vocab);
+    expect(tokenizer.bos).toBe(trace.bos);
+    expect(parameterCount(dims)).toBe(trace.init.length);
+    expect(furthest(params, trace.init)).toBeLessThan(1e-12);
+  },
+);
+
+test.each(traces)("the first step's gradients are microgpt.py's: $name", ({ trace }) => {
+  const { config, dims, params, sequences } = setUp(trace);
+  const gpt = new ReferenceGpt(config, dims, params);
+  const batch = batchAt(sequences, 0, 1);
+  gpt.forward(batch);
+  gpt.loss(batch);
+  gpt.backward(batch);
+  expect(furthest(gpt.grads, trace.grads_step1)).toBeLessThan(1e-12);
+});
+
+test.each(traces)("every loss and sample is microgpt.py's: $name", async ({ trace }) => {
+  const { config } = setUp(trace);
+  const training = await Training.open({ config, documents, device: "cpu" });
+  const losses: number[] = [];
+  for await (const { loss } of training.steps()) losses.push(loss);
+  expect(furthest(losses, trace.losses)).toBeLessThan(1e-9);
+  const samples: string[] = [];
+  for await (const { text } of training.samples()) samples.push(text);
+  expect(samples).toEqual(trace.samples);
+});
+
+test("the weights after 1000 steps are microgpt.py's", async () => {
+  const { config, dims, params, sequences } = setUp(golden);
+  const trainer = new CpuTrainer(config, dims, params, sequences);
+  for await (const _ of trainer.run(1000));
+  expect(furthest(params, golden.params_final)).toBeLessThan(1e-9);
+});
+
+test.each<Config["activation"]>(["relu", "relu_squared"])(
+  "gradients agree with finite differences: %s",
+  (activation) => {
+    const dims = { V: 7, T: 5, C: 6, NH: 2, L: 2 };
+    const random = new PythonRandom(3);
+    const config = { ...resolveConfig("microgpt"), activation, init_std: 0.5 };
+    const params = initialParameters(config, dims, random);
+    const gpt = new ReferenceGpt(config, dims, params);
+    const batch = {
+      B: 2,
+      T: 5,
+      inputs: Int32Array.from([6, 1, 2, 3, 0, 6, 5, 5, 0, 0]),
+      targets: Int32Array.from([1, 2, 3, 0, 6, 5, 5, 6, IGNORED, IGNORED]),
+      num_targets: 8,
+    };
+    const loss = () => {
+      gpt.forward(batch);
+      return gpt.loss(batch);
+    };
+    loss();
+    gpt.backward(batch);
+    const grads = gpt.grads.slice();
+    const step = 1e-6;
+    for (let i = 0; i < params.length; i++) {
+      const value = params[i];
+      params[i] = value + step;
+      const above = loss();
+      params[i] = value - step;
+      const below = loss();
+      params[i] = value;
+      const numeric = (above - below) / (2 * step);
+      expect(Math.abs(numeric - grads[i])).toBeLessThan(1e-5 + 1e-3 * Math.abs(numeric));
+    }
+    expect(grads.some((g) => Math.abs(g) > 1e-2)).toBe(true);
+  },
+);

@@ -1,0 +1,51 @@
+// No kernel without a name that fits, a reference and a case.
+
+import { readdirSync, readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import * as attention from "../src/reference/attention.ts";
+import * as ops from "../src/reference/ops.ts";
+import { kernelCases } from "../src/verify/kernel_cases.ts";
+import { ops as gpuOps } from "./harness/device.ts";
+
+const folder = new URL("../shaders/", import.meta.url);
+const kernels = readdirSync(folder).map((file) => file.replace(/\.wgsl$/, ""));
+const references: Record<string, unknown> = { ...ops, ...attention };
+
+/** Kernels that the cases dispatch, with the operations they were dispatched for. */
+const dispatched = new Map<string, Set<string>>();
+for (const kernelCase of kernelCases()) {
+  const tensors = Object.fromEntries(
+    Object.entries({ ...kernelCase.inputs, ...kernelCase.outputs }).map(([name, tensor]) => {
+      const shape = ["length" in tensor ? tensor.length : tensor.size];
+      return [name, { name, shape, buffer: undefined as never, offset: 0, size: 0 }];
+    }),
+  );
+  const { op, kernel } = kernelCase.dispatch(gpuOps, tensors);
+  expect(op).toBe(kernelCase.kernel);
+  if (!dispatched.has(kernel)) dispatched.set(kernel, new Set());
+  dispatched.get(kernel)!.add(op);
+}
+
+const camel = (name: string) => name.replace(/_(\w)/g, (_, letter) => letter.toUpperCase());
+
+test.each(kernels)("%s.wgsl has an entry point, a reference and a case", (kernel) => {
+  const wgsl = readFileSync(new URL(`${kernel}.wgsl`, folder), "utf8");
+  expect(wgsl).toMatch(new RegExp(`@compute[^\\n]*\\nfn ${kernel}\\(`));
+  const named = /\/\/ reference: (.*)/.exec(wgsl)?.[1].split(", ") ?? [];
+  expect(named.length).toBeGreaterThan(0);
+  for (const name of named) expect(references[name.replace("()", "")]).toBeTypeOf("function");
+  expect([...(dispatched.get(kernel) ?? [])].map((op) => `${camel(op)}()`).sort()).toEqual(
+    named.toSorted(),
+  );
+});
+
+test("every operation of the GPU has a case", () => {
+  const { constructor } = Object.getPrototypeOf(gpuOps);
+  const methods = [...Object.getOwnPropertyNames(constructor.prototype), ...Object.keys(gpuOps)];
+  const helpers = ["constructor", "device", "grid", "rowThreads", "elements"];
+  const shared = ["matmul", "attention", "elementwise"];
+  const tested = new Set([...dispatched.values()].flatMap((set) => [...set].map(camel)));
+  expect(methods.filter((m) => ![...helpers, ...shared].includes(m)).sort()).toEqual(
+    [...tested].sort(),
+  );
+});
