@@ -68,7 +68,7 @@ export function jsonReport(out: Output): DoctorReport {
 export function humanReport(out: Output): DoctorReport {
   const row = (kernel: string, error: string, allowed: string, verdict: string, name: string) =>
     out.write(
-      `${kernel.padEnd(24)} ${error.padStart(9)} ${allowed.padStart(9)}  ${verdict.padEnd(6)}  ${name}\n`,
+      `${kernel.padEnd(28)} ${error.padStart(9)} ${allowed.padStart(9)}  ${verdict.padEnd(6)}  ${name}\n`,
     );
   return {
     device({ name, info, features, limits }) {

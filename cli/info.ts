@@ -17,6 +17,9 @@ import * as options from "./options.ts";
 import { count, plural } from "./progress.ts";
 import { run } from "./run.ts";
 
+/** Of a vocabulary: more would hide the rest of the report. */
+const SHOWN_CHARS = 100;
+
 const description = {
   name: "info",
   summary: "Shows the settings, the tokenizer and the tensors of a saved model.",
@@ -54,11 +57,13 @@ function describe(folder: string, { config, tokenizer, step, layout }: Model) {
 function toText(description: ReturnType<typeof describe>): string {
   const { files, step, num_params, vocab_size, tokenizer, config, tensors } = description;
   const sizes = Object.entries(files).map(([name, size]) => `${name} (${count(size)} bytes)`);
-  const chars = tokenizer.chars.join("");
+  const chars = JSON.stringify(tokenizer.chars.slice(0, SHOWN_CHARS).join(""));
+  const more = tokenizer.chars.length - SHOWN_CHARS;
+  const known = more > 0 ? `${chars} and ${count(more)} more` : chars;
   return [
     `model      ${description.model_dir}: ${sizes.join(", ")}`,
     `trained    ${plural(step, "step")}`,
-    `tokenizer  ${tokenizer.type}, ${plural(vocab_size, "token")}: BOS and ${JSON.stringify(chars)}`,
+    `tokenizer  ${tokenizer.type}, ${plural(vocab_size, "token")}: BOS and ${known}`,
     ``,
     ...settings.map(
       ({ name, help }) => `${name.padEnd(15)}${String(config[name]).padEnd(12)}${help}`,

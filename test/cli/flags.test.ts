@@ -1,0 +1,199 @@
+// Flags and environment variables, and the sentences for those that cannot be understood.
+
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { main as doctor } from "../../cli/doctor.ts";
+import { type Env, parseFlags, unknownVariables } from "../../cli/flags.ts";
+import { main as generate } from "../../cli/generate.ts";
+import { main as info } from "../../cli/info.ts";
+import { nearest } from "../../cli/nearest.ts";
+import * as options from "../../cli/options.ts";
+import type { Main } from "../../cli/run.ts";
+import { main as train } from "../../cli/train.ts";
+import { type Config, settings } from "../../src/config.ts";
+import { parseLines, runCli, temporaryFolder } from "./fake_io.ts";
+
+const everything = { name: "test", summary: "", options: options.settingOptions() };
+const configOf = (argv: string[], env: Env = {}): Config =>
+  parseFlags(everything, argv, env).config("microgpt");
+
+/** A value other than the default, of any setting. */
+const others: Record<keyof Config, string> = {
+  n_layer: "2",
+  n_embd: "32",
+  n_head: "2",
+  block_size: "8",
+  activation: "relu_squared",
+  rmsnorm_eps: "1e-6",
+  init_std: "0.02",
+  zero_init: "true",
+  batch_size: "3",
+  num_steps: "7",
+  learning_rate: "0.5",
+  lr_schedule: "cosine",
+  beta1: "0.5",
+  beta2: "0.5",
+  epsilon: "1e-7",
+  weight_decay: "0.1",
+  grad_clip: "1",
+  seed: "7",
+  temperature: "0.9",
+  num_samples: "3",
+  log_every: "5",
+};
+
+describe("every setting", () => {
+  test.each(settings.map((setting) => [setting.flag, setting] as const))(
+    "--%s is a flag, and each of its environment variables works",
+    (flag, { name, env, kind }) => {
+      const text = others[name];
+      const value = kind === "choice" ? text : JSON.parse(text);
+      const argv = kind === "boolean" ? [`--${flag}`] : [`--${flag}`, text];
+      expect(configOf(argv)[name]).toBe(value);
+      expect(env.length).toBeGreaterThan(0);
+      for (const variable of env) expect(configOf([], { [variable]: text })[name]).toBe(value);
+    },
+  );
+});
+
+test("a flag wins over the environment, the last flag over the first", () => {
+  expect(configOf(["--seed", "1"], { MICROGPT_SEED: "2" }).seed).toBe(1);
+  expect(configOf(["--seed=1", "--seed", "3"]).seed).toBe(3);
+});
+
+test("a setting that is true or false is switched by --zero-init and --no-zero-init", () => {
+  expect(configOf(["--zero-init"]).zero_init).toBe(true);
+  expect(configOf(["--no-zero-init"], { MICROGPT_ZERO_INIT: "1" }).zero_init).toBe(false);
+});
+
+test("a preset's settings stay where no flag replaces them", () => {
+  const { block_size, num_steps } = parseFlags(everything, ["--steps", "9"], {}).config(
+    "microgpt-cosine",
+  );
+  expect({ block_size, num_steps }).toEqual({ block_size: 8, num_steps: 9 });
+});
+
+describe("exit code 2 and a sentence for", () => {
+  test.each<[string[], string]>([
+    [["--stepz", "5"], "There is no flag --stepz. Did you mean --steps?"],
+    [["--learning-rate", "1"], "There is no flag --learning-rate. Did you mean --lr?"],
+    [["--num-steps=5"], "There is no flag --num-steps. Did you mean --steps?"],
+    [["--unheard-of-thing"], "There is no flag --unheard-of-thing. --help lists the flags."],
+    [["-n", "5"], "There is no flag -n."],
+    [["names.txt"], `"names.txt" belongs to no flag; --help lists the flags.`],
+    [["--", "x"], `"x" belongs to no flag`],
+    [["--seed"], "--seed needs a value: --seed N."],
+    [["--seed", "--json"], "--seed needs a value: --seed N."],
+    [["--json=yes"], `--json takes no value, and got "yes".`],
+    [["--output="], "--output is empty; give it a value."],
+    [["--preset", "nano"], `There is no preset "nano"; the presets are microgpt, microgpt-cosine.`],
+    [["--device", "gpu"], `--device is "gpu"; it must be auto or webgpu or cpu.`],
+    [["--n-layer", "-1"], `--n-layer is -1; it must be a whole number of at least 1`],
+    [["--n-layer", "0"], `--n-layer is 0; it must be`],
+    [["--n-layer", "1.5"], `--n-layer is 1.5; it must be`],
+    [["--n-layer", "5x"], `--n-layer is "5x"; it must be`],
+    [["--lr", "1e309"], `--lr is Infinity; it must be a number of at least 0.`],
+    [["--lr", "NaN"], `--lr is "NaN"; it must be`],
+    [["--temperature", "0"], `--temperature is 0; it must be a number above 0 and at most 1.`],
+    [["--temperature", "2"], `--temperature is 2; it must be`],
+    [
+      ["--n-embd", "10", "--n-head", "4"],
+      "--n-embd 10 cannot be split into --n-head 4 equal heads",
+    ],
+  ])("train %j", async (argv, message) => {
+    const output = join(temporaryFolder(), "model");
+    const { code, stdout, stderr } = await runCli(train, ["--output", output, ...argv]);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+    expect(stderr).toContain(`error: ${message}`);
+    expect(stderr).toMatch(/^error: [^\n]*\.\n$/);
+  });
+
+  test("a bad value in the environment, by the variable's name", async () => {
+    const { code, stderr } = await runCli(train, [], { MICROGPT_N_HEAD: "0" });
+    expect(code).toBe(2);
+    expect(stderr).toBe(
+      "error: MICROGPT_N_HEAD is 0; it must be a whole number of at least 1 and at most 16777216.\n",
+    );
+  });
+
+  test("the flag of another command", async () => {
+    const { code, stderr } = await runCli(info, ["--steps", "5"]);
+    expect(code).toBe(2);
+    expect(stderr).toContain("There is no flag --steps.");
+  });
+});
+
+describe("environment variables of train", () => {
+  const run = async (env: Env) => {
+    const argv = ["--steps", "1", "--num-samples", "0", "--json"];
+    const outcome = await runCli(train, argv, { MICROGPT_DEVICE: "cpu", ...env });
+    expect(outcome.stderr).toBe("");
+    return parseLines(outcome.stdout);
+  };
+
+  test.each([["MICROGPT_OUTPUT"], ["MICROGPT_CHECKPOINT_PATH"]])("%s", async (name) => {
+    const output = temporaryFolder();
+    expect((await run({ [name]: output })).at(-1)!.model_dir).toBe(output);
+  });
+
+  test.each([["MICROGPT_INPUT_PATH"], ["MICROGPT_INPUT"]])("%s", async (name) => {
+    const MICROGPT_OUTPUT = temporaryFolder();
+    const input = join(MICROGPT_OUTPUT, "input.txt");
+    writeFileSync(input, "ab\nba\ncab\n");
+    const events = await run({ [name]: input, MICROGPT_OUTPUT });
+    expect(events[0]).toMatchObject({ num_docs: 3, vocab_size: 4 });
+  });
+
+  test("MICROGPT_PRESET", async () => {
+    const events = await run({
+      MICROGPT_PRESET: "microgpt-cosine",
+      MICROGPT_OUTPUT: temporaryFolder(),
+    });
+    expect(events[0]).toMatchObject({ num_params: 4064, config: { lr_schedule: "cosine" } });
+  });
+});
+
+test("a MICROGPT_ variable that no command reads gets one line of warning", async () => {
+  expect(unknownVariables({ MICROGPT_SEDE: "1", MICROGPT_STEPS: "1", HOME: "/" })).toEqual([
+    "warning: The environment variable MICROGPT_SEDE is not known and has no effect. " +
+      "Did you mean MICROGPT_SEED?\n",
+  ]);
+  const { code, stderr } = await runCli(info, ["--help"], { MICROGPT_WHATEVER_ELSE: "1" });
+  expect({ code, stderr }).toEqual({
+    code: 0,
+    stderr:
+      "warning: The environment variable MICROGPT_WHATEVER_ELSE is not known and has no effect.\n",
+  });
+});
+
+describe("--help", () => {
+  test.each<[string, Main]>([
+    ["train", train],
+    ["generate", generate],
+    ["info", info],
+    ["doctor", doctor],
+  ])("of %s goes to stdout with exit code 0", async (name, main) => {
+    for (const flag of ["--help", "-h"]) {
+      const { code, stdout, stderr } = await runCli(main, [flag]);
+      expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+      expect(stdout).toContain(`Usage: npm run ${name} -- [flags]`);
+    }
+  });
+
+  test("of train lists every setting with its default, and what the presets change", async () => {
+    const { stdout } = await runCli(train, ["--help"]);
+    for (const { flag, kind } of settings) {
+      const spelled = kind === "boolean" ? `--[no-]${flag}` : `--${flag} `;
+      const line = stdout.split("\n").find((line) => line.trimStart().startsWith(spelled));
+      expect(line).toMatch(/\(default: .+\)$/);
+    }
+    expect(stdout).toContain("Preset microgpt-cosine: block-size 8, activation relu_squared,");
+  });
+});
+
+test("the nearest name is the one with the fewest changed letters, if they are few", () => {
+  expect(nearest("sede", ["seed", "steps"])).toBe("seed");
+  expect(nearest("stpes", ["seed", "steps"])).toBe("steps");
+  expect(nearest("xyz", ["seed", "steps"])).toBeUndefined();
+});
