@@ -2,6 +2,7 @@
 
 import { platform } from "#platform";
 import { GpuError, NoWebGpuError } from "../errors.ts";
+import type { Platform } from "../platform/platform.ts";
 import { Kernels } from "./kernels.ts";
 
 /** Features asked for where the adapter has them. */
@@ -21,12 +22,13 @@ const usefulLimits = [
 
 /**
  * Opens a device of the most powerful adapter.
+ * @param from where the engine runs
  * @throws NoWebGpuError if there is none, with the reason
  */
-export async function openDevice(): Promise<Device> {
+export async function openDevice(from: Platform = platform): Promise<Device> {
   let entry: GPU | undefined;
   try {
-    entry = await platform.gpu();
+    entry = await from.gpu();
   } catch (error) {
     throw new NoWebGpuError(`WebGPU could not be loaded: ${messageOf(error)}`);
   }
@@ -50,10 +52,8 @@ export async function openDevice(): Promise<Device> {
     usefulLimits.map((name) => [name, adapter.limits[name]]),
   );
   try {
-    return new Device(
-      await adapter.requestDevice({ requiredFeatures, requiredLimits }),
-      adapter.info,
-    );
+    const gpu = await adapter.requestDevice({ requiredFeatures, requiredLimits });
+    return new Device(gpu, adapter.info, from.shaders());
   } catch (error) {
     throw new NoWebGpuError(
       `The adapter ${nameOf(adapter.info)} gave no device: ${messageOf(error)}`,
@@ -77,11 +77,11 @@ export class Device {
   readonly kernels: Kernels;
   private failure: GpuError | undefined;
 
-  constructor(gpu: GPUDevice, info: GPUAdapterInfo) {
+  constructor(gpu: GPUDevice, info: GPUAdapterInfo, shaders: Record<string, string>) {
     this.gpu = gpu;
     this.info = info;
     this.name = nameOf(info);
-    this.kernels = new Kernels(gpu, platform.shaders());
+    this.kernels = new Kernels(gpu, shaders);
     gpu.addEventListener("uncapturederror", (event) => {
       event.preventDefault(); // told by check(), not by the console
       const { message } = (event as GPUUncapturedErrorEvent).error;

@@ -27,20 +27,25 @@ export function decodeText(bytes: Uint8Array, source: string): string {
   return text;
 }
 
-/** Offset of the first byte that a strict decoder rejects, found by halving. */
+/** Offset of the first byte that belongs to no character, found by halving. */
 function firstInvalidByte(bytes: Uint8Array): number {
+  const decodes = (end: number, stream: boolean) => {
+    try {
+      new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(0, end), { stream });
+      return true;
+    } catch {
+      return false;
+    }
+  };
   let valid = 0;
-  let invalid = bytes.length;
+  let invalid = bytes.length + 1;
   while (invalid - valid > 1) {
     const middle = (valid + invalid) >> 1;
-    try {
-      // stream: a character cut off at the end is not yet an error
-      new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(0, middle), { stream: true });
-      valid = middle;
-    } catch {
-      invalid = middle;
-    }
+    // stream: a character cut off at the end is not yet an error
+    if (decodes(middle, true)) valid = middle;
+    else invalid = middle;
   }
+  while (!decodes(valid, false)) valid--; // back to where the cut-off character starts
   return valid;
 }
 

@@ -158,10 +158,11 @@ export class Training {
 /** The device that `choice` stands for; on the CPU it is undefined, and `fallback` says why `auto` took it. */
 export async function chooseDevice(
   choice: DeviceChoice,
+  open: () => Promise<Device> = openDevice,
 ): Promise<{ device: Device | undefined; fallback: string | null }> {
   if (choice === "cpu") return { device: undefined, fallback: null };
   try {
-    return { device: await openDevice(), fallback: null };
+    return { device: await open(), fallback: null };
   } catch (error) {
     if (choice === "webgpu" || !(error instanceof NoWebGpuError)) throw error;
     return { device: undefined, fallback: error.message };
