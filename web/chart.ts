@@ -2,7 +2,7 @@
 
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
-import { formatNumber } from "./format.ts";
+import { formatLoss, formatNumber } from "./format.ts";
 import type { LossHistory } from "./history.ts";
 
 export class LossChart {
@@ -33,7 +33,7 @@ export class LossChart {
     this.num_steps = num_steps;
     this.guess = Math.log(vocab_size);
     this.plot.setData([history.steps, history.losses, history.means]);
-    const now = Number.isNaN(history.mean) ? "not begun" : `now ${history.mean.toFixed(2)}`;
+    const now = Number.isNaN(history.mean) ? "not begun" : `now ${formatLoss(history.mean)}`;
     const guess = `the loss of guessing is ${this.guess.toFixed(2)}`;
     this.parent.setAttribute("aria-label", `Loss by step: ${now}; ${guess}.`);
   }
@@ -63,7 +63,12 @@ export class LossChart {
           space: 80,
           values: (_, splits) => splits.map((step) => formatNumber(step)),
         },
-        { ...axis, size: 40, space: 44, values: (_, splits) => splits.map((y) => y.toFixed(1)) },
+        {
+          ...axis,
+          size: 40,
+          space: 44,
+          values: (_, splits) => splits.map((y) => (y < 100 ? y.toFixed(1) : formatLoss(y))),
+        },
       ],
       series: [
         {},
@@ -125,7 +130,7 @@ export class LossChart {
     this.readout.textContent =
       idx == null || steps[idx] === undefined
         ? ""
-        : `step ${formatNumber(steps[idx])}: ${losses[idx].toFixed(2)}, mean ${means[idx].toFixed(2)}`;
+        : `step ${formatNumber(steps[idx])}: ${formatLoss(losses[idx])}, mean ${formatLoss(means[idx])}`;
   }
 
   private readStyle(): void {

@@ -1,9 +1,17 @@
 // Numbers and times as the page writes them.
 
-const grouped = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
+/** With commas between the thousands. */
+export function formatNumber(value: number, digits = 0): string {
+  return value.toLocaleString("en", {
+    minimumFractionDigits: digits,
+    maximumFractionDigits: digits,
+  });
+}
 
-export function formatNumber(value: number): string {
-  return grouped.format(value);
+/** A loss with its digits that matter: "2.38", "13,500", "5.9e+90". */
+export function formatLoss(loss: number): string {
+  if (loss < 1000) return loss.toFixed(2);
+  return loss < 1e6 ? formatNumber(loss) : loss.toExponential(1);
 }
 
 /** "3 s", "4 min 20 s", "2 h 5 min". */

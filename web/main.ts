@@ -19,26 +19,28 @@ const text = new TextInput(
     summary: byId("text-summary"),
     error: byId("text-error"),
   },
-  prepare,
+  textChanged,
 );
 const form = new SettingsForm(
   byId<HTMLSelectElement>("preset"),
   byId("fields"),
   byId<HTMLDetailsElement>("more"),
-  prepare,
+  settingsChanged,
 );
 const run = new Run(schedule);
 const view = new View();
+/** What a run would be with the form as it is. */
 const next: Preparation = { num_steps: 1, vocab_size: 2, noWebGpu: null };
 
-/** What a run would be with the form as it is. */
-function prepare(): void {
-  const training = text.untouched ? null : text.read();
+function textChanged(): void {
+  const training = text.read(false);
+  if (training) next.vocab_size = training.num_chars + 1;
+  view.showDocuments(training?.documents ?? []);
+  settingsChanged();
+}
+
+function settingsChanged(): void {
   const config = form.read();
-  if (training) {
-    next.vocab_size = training.num_chars + 1;
-    view.showDocuments(training.documents);
-  }
   if (config) next.num_steps = config.num_steps;
   const parameters = config && parameterCount(dimsOf(config, next.vocab_size));
   byId("size").textContent = parameters ? `A model of ${count(parameters, "parameter")}.` : "";
@@ -46,7 +48,7 @@ function prepare(): void {
 }
 
 function start(): void {
-  const training = text.read();
+  const training = text.read(true);
   const config = form.read();
   if (training === null) {
     text.focus();
@@ -82,6 +84,6 @@ byId("reset").addEventListener("click", () => {
   run.reset();
 });
 
-prepare();
+textChanged();
 next.noWebGpu = await whyNoWebGpu();
 schedule();

@@ -18,7 +18,7 @@ export type Report =
   | { type: "failed"; message: string; setting: string | null };
 
 /** Every step since the last report, in order. */
-export interface StepsReport {
+interface StepsReport {
   type: "steps";
   steps: StepEvent[];
   /** Time spent in training since the run began: pauses and samples are not in it. */

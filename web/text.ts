@@ -49,12 +49,20 @@ export class TextInput {
     this.listenForDrops();
   }
 
-  /** The training text; null if there is none, and then the page says why. */
-  read(): TrainingText | null {
+  /**
+   * The training text; null if there is none, and then the page says why.
+   * @param demanded false before Start is pressed: no complaint that nothing was given yet
+   */
+  read(demanded: boolean): TrainingText | null {
     clearTimeout(this.timer);
-    const { summary, error, textarea } = this.elements;
+    const { summary, error, textarea, file } = this.elements;
     summary.textContent = error.textContent = "";
     textarea.removeAttribute("aria-invalid");
+    file.removeAttribute("aria-invalid");
+    const nothing =
+      (this.source === "paste" && textarea.value === "") ||
+      (this.source === "file" && this.file === null);
+    if (nothing && !demanded) return null;
     try {
       const text = this.parse();
       summary.textContent = describe(text);
@@ -62,23 +70,17 @@ export class TextInput {
     } catch (problem) {
       if (!(problem instanceof UserError)) throw problem;
       error.textContent = problem.message;
-      textarea.setAttribute("aria-invalid", "true");
+      this.control.setAttribute("aria-invalid", "true");
       return null;
     }
   }
 
-  /** Nothing was pasted or chosen yet: no reason to complain before Start is pressed. */
-  get untouched(): boolean {
-    return this.source === "paste" ? this.elements.textarea.value === "" : this.pending;
-  }
-
   focus(): void {
-    if (this.source === "file") this.elements.file.focus();
-    else this.elements.textarea.focus();
+    this.control.focus();
   }
 
-  private get pending(): boolean {
-    return this.source === "file" && this.file === null;
+  private get control(): HTMLElement {
+    return this.source === "file" ? this.elements.file : this.elements.textarea;
   }
 
   /** @throws DataError */
@@ -145,10 +147,6 @@ function documentsOf(text: string, source: string): TrainingText {
   return { documents, num_chars: chars.size };
 }
 
-/** "1,936 documents of 26 characters: aaliyah, aaron, abbas, …" */
 function describe({ documents, num_chars }: TrainingText): string {
-  const first = documents.slice(0, 3).map((document) => [...document].slice(0, 20).join(""));
-  const more = documents.length > 3 ? ", …" : "";
-  const chars = count(num_chars, "different character");
-  return `${count(documents.length, "document")}, ${chars}: ${first.join(", ")}${more}`;
+  return `${count(documents.length, "document")}, ${count(num_chars, "different character")}.`;
 }

@@ -1,7 +1,7 @@
 // Writes the state of the run into the page.
 
 import { LossChart } from "./chart.ts";
-import { count, formatNumber, formatSeconds } from "./format.ts";
+import { count, formatLoss, formatNumber, formatSeconds } from "./format.ts";
 import type { Look, Phase, Run } from "./run.ts";
 
 /** What the page shows of a run that has not begun. */
@@ -50,6 +50,7 @@ export class View {
       createText(documents[Math.floor((i * documents.length) / length)].slice(0, 300), false),
     );
     this.reads.lastElementChild!.replaceChildren(...texts);
+    this.reads.hidden = length === 0;
   }
 
   show(run: Run, next: Preparation): void {
@@ -72,8 +73,8 @@ export class View {
 
     write("step", formatNumber(step));
     write("num-steps", `of ${formatNumber(num_steps)}`);
-    write("loss", started ? history.mean.toFixed(2) : "–");
-    write("choices", started ? `≈ ${Math.exp(history.mean).toFixed(1)} choices` : "");
+    write("loss", started ? formatLoss(history.mean) : "–");
+    write("choices", choices(history.mean));
     const speed = run.speed();
     write("speed", speed ? formatNumber(speed.tokensPerSecond) : "–");
     write("time-left", phase === "done" ? "none" : speed ? formatSeconds(speed.secondsLeft) : "–");
@@ -133,6 +134,11 @@ function createText(text: string, known: boolean): HTMLElement {
   return item;
 }
 
+/** The number of characters among which guessing evenly has this loss. */
+function choices(loss: number): string {
+  return loss < 20 ? `≈ ${formatNumber(Math.exp(loss), 1)} choices` : "";
+}
+
 function deviceLine({ start, phase }: Run): string {
   if (phase === "opening") return "Readying the device…";
   if (!start) return "";
@@ -142,7 +148,7 @@ function deviceLine({ start, phase }: Run): string {
 
 /** For screen readers: a sentence at each turn of the run and at each quarter of the steps. */
 function statusLine({ phase, step, config, history }: Run): string {
-  const loss = `loss ${history.mean.toFixed(2)}`;
+  const loss = `loss ${formatLoss(history.mean)}`;
   if (phase === "paused") return `Paused at step ${step}.`;
   if (phase === "done") return `Trained: ${count(step, "step")}, ${loss}.`;
   if (phase !== "running") return "";
