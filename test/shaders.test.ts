@@ -21,7 +21,6 @@ for (const kernelCase of kernelCases()) {
     }),
   );
   const { op, kernel } = kernelCase.dispatch(gpuOps, tensors);
-  expect(op).toBe(kernelCase.kernel);
   if (!dispatched.has(kernel)) dispatched.set(kernel, new Set());
   dispatched.get(kernel)!.add(op);
 }

@@ -68,12 +68,12 @@ test.each([
 
 test.each(modelConfigs)("gradients are the reference's: $name", async ({ name, overrides }) => {
   const result = await checkGradients(device, name, overrides);
-  expect(result, `${result.detail}: ${result.error}`).toMatchObject({ pass: true });
+  expect(result.pass || result).toBe(true);
 });
 
 test.each(modelConfigs)("losses are the reference's: $name", async ({ name, overrides }) => {
   const result = await checkTraining(device, name, overrides);
-  expect(result, `error ${result.error}`).toMatchObject({ pass: true });
+  expect(result.pass || result).toBe(true);
 });
 
 test("the same run gives the same bits twice", async () => {
