@@ -19,14 +19,14 @@ export function dimsOf(config: Config, vocab_size: number): Dims {
   return { V: vocab_size, T: block_size, C: n_embd, NH: n_head, L: n_layer };
 }
 
-export interface ParameterInfo {
+interface ParameterInfo {
   name: string;
   /** (rows, columns); a product's weight is (out, in). */
   shape: [number, number];
 }
 
 /** Every parameter in the order of initialisation and of microgpt's flat list. */
-export function parameterTable({ V, T, C, L }: Dims): ParameterInfo[] {
+function parameterTable({ V, T, C, L }: Dims): ParameterInfo[] {
   const table: ParameterInfo[] = [
     { name: "wte", shape: [V, C] },
     { name: "wpe", shape: [T, C] },

@@ -10,7 +10,7 @@ import type { GpuOps } from "../model/gpu_ops.ts";
 import type { Ids, Values } from "../reference/ops.ts";
 import { relativeError } from "./compare.ts";
 
-export interface Output {
+interface Output {
   size: number;
   /** Largest relative error allowed. */
   allowed: number;
@@ -31,7 +31,7 @@ export interface KernelCase {
 }
 
 /** Float inputs in float64, ids as they are. */
-export interface ReferenceInputs {
+interface ReferenceInputs {
   values: Record<string, Values>;
   ids: Record<string, Ids>;
 }

@@ -18,7 +18,7 @@ const ELEMENT_BOUND = 4 * UNIT_ROUNDOFF;
 let random = new PythonRandom(1);
 
 /** Normal values; float32, as both sides read them. */
-export function normal(size: number, std = 1): Float32Array {
+function normal(size: number, std = 1): Float32Array {
   return Float32Array.from({ length: size }, () => random.gauss(0, std));
 }
 
