@@ -37,16 +37,18 @@ export class Flags {
     return this.given.has(flag);
   }
 
-  /** The option's text, undefined if it was not given. */
-  text({ flag }: Option): string | undefined {
-    const given = this.given.get(flag);
+  /** The option's text, or its default. */
+  text(option: Option & { default: string }): string;
+  text(option: Option): string | undefined;
+  text(option: Option): string | undefined {
+    const given = this.given.get(option.flag);
     if (given?.text === "") throw new UsageError(`${given.label} is empty; give it a value.`);
-    return given?.text;
+    return given?.text ?? option.default;
   }
 
   /** The option's text where only some are possible. */
-  choice<T extends string>(option: Option, choices: readonly T[]): T {
-    const text = this.text(option) ?? option.default!;
+  choice<T extends string>(option: Option & { default: T }, choices: readonly T[]): T {
+    const text = this.text(option);
     const choice = choices.find((choice) => choice === text);
     if (choice !== undefined) return choice;
     const { label } = this.given.get(option.flag)!;
@@ -73,23 +75,27 @@ export class Flags {
  */
 export function parseFlags(command: Command, argv: readonly string[], env: Env): Flags {
   const options = [...command.options, json, help];
-  const given = new Map<string, Given>();
-  for (const { flag, env: names } of options) {
+  return new Flags(new Map([...fromEnvironment(options, env), ...fromArguments(options, argv)]));
+}
+
+function fromEnvironment(options: readonly Option[], env: Env): [string, Given][] {
+  return options.flatMap(({ flag, env: names }) => {
     const label = names.find((name) => env[name] !== undefined);
-    if (label !== undefined) given.set(flag, { text: env[label]!, label });
-  }
+    return label === undefined ? [] : [[flag, { text: env[label]!, label }]];
+  });
+}
+
+function fromArguments(options: readonly Option[], argv: readonly string[]): [string, Given][] {
   const spelled = new Map(options.flatMap(spellings));
+  const kinds = [...spelled].map(([name, { type }]) => [name, { type }]);
+  // Not strict: the sentences for what is wrong are ours.
   const { tokens } = parseArgs({
-    args: [...argv],
+    args: argv.map((argument) => (argument === "-h" ? "--help" : argument)),
+    options: Object.fromEntries(kinds),
     strict: false,
     tokens: true,
-    options: Object.fromEntries(
-      [...spelled].map(([name, { type }]) => [
-        name,
-        name === "help" ? { type, short: "h" } : { type },
-      ]),
-    ),
   });
+  const given: [string, Given][] = [];
   for (const token of tokens) {
     if (token.kind === "option-terminator") continue;
     if (token.kind === "positional") {
@@ -98,17 +104,17 @@ export function parseFlags(command: Command, argv: readonly string[], env: Env):
     const { name, rawName: label, value, inlineValue } = token;
     const known = spelled.get(name);
     if (known === undefined) throw unknownFlag(label, options);
+    const { option, type } = known;
     // `--seed --json` lacks the seed; a value that begins with dashes is written --prompt=--x.
-    const missing = value === undefined || (!inlineValue && value.startsWith("--"));
-    if (known.type === "string" && missing) {
-      throw new UsageError(`${label} needs a value: ${label} ${known.option.value}.`);
+    if (type === "string" && (value === undefined || (!inlineValue && value.startsWith("--")))) {
+      throw new UsageError(`${label} needs a value: ${label} ${option.value}.`);
     }
-    if (known.type === "boolean" && inlineValue) {
+    if (type === "boolean" && inlineValue) {
       throw new UsageError(`${label} takes no value, and got "${value}".`);
     }
-    given.set(known.option.flag, { text: value ?? known.text, label });
+    given.push([option.flag, { text: value ?? known.text, label }]);
   }
-  return new Flags(given);
+  return given;
 }
 
 interface Spelling {

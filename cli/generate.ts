@@ -23,7 +23,7 @@ export const main = command(description, async (flags, io) => {
   const { num_samples, temperature, seed } = flags.config("microgpt");
   const prompt = flags.text(options.prompt);
   const device = flags.choice(options.device, options.devices);
-  const model = loadModel(flags.text(options.modelDir) ?? options.modelDir.default!);
+  const model = loadModel(flags.text(options.modelDir));
 
   const generator = await Generator.open(model, device);
   if (generator.fallback !== null) {

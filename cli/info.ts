@@ -27,7 +27,7 @@ const description = {
 };
 
 export const main = command(description, async (flags, io) => {
-  const folder = flags.text(options.modelDir) ?? options.modelDir.default!;
+  const folder = flags.text(options.modelDir);
   const description = describe(folder, loadModel(folder));
   io.stdout.write(
     flags.has(options.json) ? `${JSON.stringify(description)}\n` : toText(description),

@@ -2,6 +2,7 @@
 
 import {
   closeSync,
+  existsSync,
   fsyncSync,
   mkdirSync,
   openSync,
@@ -9,9 +10,10 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { ModelFileError } from "../src/errors.ts";
 import { decodeModel, encodeModel, type Model } from "../src/training/model_files.ts";
 import { reason } from "./files.ts";
@@ -37,12 +39,19 @@ function readOptional(path: string): Uint8Array | undefined {
  */
 export function prepareFolder(folder: string): void {
   attempt(folder, () => {
-    mkdirSync(folder, { recursive: true });
+    makeFolder(folder);
     for (const file of readdirSync(folder)) if (isStale(file)) rmSync(join(folder, file));
     const probe = temporary(folder, "probe");
     writeFileSync(probe, "");
     rmSync(probe);
   });
+}
+
+/** As `mkdir -p`; Node's own never returns where the parent is there but refuses, as in /proc. */
+function makeFolder(path: string): void {
+  const parent = dirname(path);
+  if (!existsSync(parent)) makeFolder(parent);
+  if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) mkdirSync(path);
 }
 
 /**

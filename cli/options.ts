@@ -10,7 +10,6 @@ export interface Option {
   /** What --help calls the value; absent where there is none: the flag is a switch. */
   value?: string;
   help: string;
-  /** As --help shows it. */
   default?: string;
   /** A switch that `--no-<flag>` turns off. */
   negatable?: boolean;
@@ -20,43 +19,42 @@ export const input: Option = {
   flag: "input",
   env: ["MICROGPT_INPUT_PATH", "MICROGPT_INPUT"],
   value: "FILE",
-  help: "UTF-8 text to train on, one document a line; - is standard input",
-  default: "1,936 given names that come along",
+  help: "UTF-8 text to train on, one document a line, - for standard input; without it, 1,936 names",
 };
 
-export const output: Option = {
+export const output = {
   flag: "output",
   env: ["MICROGPT_OUTPUT", "MICROGPT_CHECKPOINT_PATH"],
   value: "FOLDER",
   help: "where the model is saved",
   default: "output",
-};
+} satisfies Option;
 
-export const modelDir: Option = {
+export const modelDir = {
   flag: "model-dir",
   env: ["MICROGPT_MODEL_DIR"],
   value: "FOLDER",
   help: "where the model was saved",
   default: "output",
-};
+} satisfies Option;
 
-export const preset: Option = {
+export const preset = {
   flag: "preset",
   env: ["MICROGPT_PRESET"],
   value: "NAME",
   help: `settings to start from: ${Object.keys(presets).join(" or ")}`,
   default: "microgpt",
-};
+} satisfies Option;
 
 export const devices = ["auto", "webgpu", "cpu"] as const;
 
-export const device: Option = {
+export const device = {
   flag: "device",
   env: ["MICROGPT_DEVICE"],
   value: "NAME",
   help: `${devices.join(", ")}; auto is WebGPU where there is one`,
-  default: "auto",
-};
+  default: "auto" as const,
+} satisfies Option;
 
 export const prompt: Option = {
   flag: "prompt",

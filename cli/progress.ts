@@ -51,7 +51,7 @@ export class Progress {
     const text = [
       `step ${String(step).padStart(String(this.num_steps).length)}/${this.num_steps}`,
       `loss ${loss.toFixed(4)}`,
-      `average ${this.average.toFixed(4)}`,
+      `avg ${this.average.toFixed(4)}`,
       `${count(Math.round(tokens / seconds))} tokens/s`,
       `${duration((seconds / step) * (this.num_steps - step))} left`,
     ].join("  ");

@@ -23,8 +23,8 @@ export interface Io {
 export type Main = (argv: readonly string[], env: Env, io: Io) => Promise<number>;
 
 export const EXIT_FAILED = 1;
-export const EXIT_USAGE = 2;
-export const EXIT_PIPE = 141;
+const EXIT_USAGE = 2;
+const EXIT_PIPE = 141;
 
 /** Runs the command of this process. The event loop ends by itself once the device is closed. */
 export async function run(main: Main): Promise<void> {

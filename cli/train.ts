@@ -24,9 +24,9 @@ const description = {
 };
 
 export const main = command(description, async (flags, io) => {
-  const config = flags.config(flags.text(options.preset) ?? "microgpt");
+  const config = flags.config(flags.text(options.preset));
   const device = flags.choice(options.device, options.devices);
-  const folder = flags.text(options.output) ?? options.output.default!;
+  const folder = flags.text(options.output);
   const { documents, source } = await readDocuments(flags.text(options.input), io);
   prepareFolder(folder);
 

@@ -5,7 +5,7 @@ import type { StartEvent, StepEvent } from "../src/training/train.ts";
 import { count, duration, plural, Progress } from "./progress.ts";
 import type { Output } from "./run.ts";
 
-export interface EndEvent {
+interface EndEvent {
   type: "end";
   /** Steps done. */
   steps: number;

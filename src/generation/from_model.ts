@@ -22,20 +22,12 @@ export interface SamplingOptions {
 export class Generator {
   private readonly model: Model;
   private readonly trainer: Trainer;
-  /** The GPU's name; null on the CPU. */
-  readonly adapter: string | null;
   /** Why `auto` took the CPU; null where it did not. */
   readonly fallback: string | null;
 
-  private constructor(
-    model: Model,
-    trainer: Trainer,
-    adapter: string | null,
-    fallback: string | null,
-  ) {
+  private constructor(model: Model, trainer: Trainer, fallback: string | null) {
     this.model = model;
     this.trainer = trainer;
-    this.adapter = adapter;
     this.fallback = fallback;
   }
 
@@ -49,7 +41,7 @@ export class Generator {
     const trainer = device
       ? await GpuTrainer.create(device, config, dims, params, [])
       : new CpuTrainer(config, dims, params);
-    return new Generator(model, trainer, device?.name ?? null, fallback);
+    return new Generator(model, trainer, fallback);
   }
 
   /**

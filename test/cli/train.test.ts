@@ -237,6 +237,11 @@ describe("a sentence and exit code 1 for", () => {
       (folder) => ["--output", join(file(folder, "a"), "model")],
       /No model can be saved in .*: a part of its path is a file/,
     ],
+    [
+      "an output that the system refuses",
+      () => ["--output", "/proc/microgpt/model"],
+      /No model can be saved in \/proc\/microgpt\/model: /,
+    ],
   ];
 
   function file(folder: string, content: string | Uint8Array): string {
