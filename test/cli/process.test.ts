@@ -11,9 +11,14 @@ import { temporaryFolder } from "./fake_io.ts";
 const root = join(import.meta.dirname, "../..");
 const endless = ["--device", "cpu", "--steps", "1000000000", "--log-every", "100", "--json"];
 
+/** The environment without what sets our own flags, or the tests'. */
+const clean = Object.fromEntries(
+  Object.entries(process.env).filter(([name]) => !name.startsWith("MICROGPT_")),
+);
+
 function start(name: string, argv: string[], env: NodeJS.ProcessEnv = {}): ChildProcess {
   return spawn(process.execPath, [join(root, "cli", `${name}.ts`), ...argv], {
-    env: { ...process.env, ...env },
+    env: { ...clean, ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
 }
