@@ -164,10 +164,16 @@ export function parseSetting(setting: Setting, text: string, label: string): Con
   if (setting.kind === "boolean" && (text === "true" || text === "1")) value = true;
   else if (setting.kind === "boolean" && (text === "false" || text === "0")) value = false;
   else if (setting.kind !== "choice" && decimal.test(text.trim())) value = Number(text);
-  return checkSetting(setting, value, label);
+  return checkSetting(setting, value, label, text);
 }
 
-function checkSetting(setting: Setting, value: unknown, label: string): Config[keyof Config] {
+/** @param text what the user wrote for the value */
+function checkSetting(
+  setting: Setting,
+  value: unknown,
+  label: string,
+  text?: string,
+): Config[keyof Config] {
   const { kind, min, above, max, below, choices } = setting;
   let good: boolean;
   if (kind === "boolean") good = typeof value === "boolean";
@@ -180,7 +186,8 @@ function checkSetting(setting: Setting, value: unknown, label: string): Config[k
       (min === undefined || (above ? value > min : value >= min)) &&
       (max === undefined || (below ? value < max : value <= max));
   if (good) return value as Config[keyof Config];
-  const got = typeof value === "string" ? `"${value}"` : String(value);
+  const shown = typeof value === "number" ? text : undefined; // 1e309, where the value is Infinity
+  const got = shown ?? (typeof value === "string" ? `"${value}"` : String(value));
   throw new ConfigError(setting.name, `${label} is ${got}; it must be ${describeRange(setting)}.`);
 }
 

@@ -2,14 +2,15 @@
 
 import { expect, test } from "vitest";
 import { type Config, resolveConfig } from "../src/config.ts";
+import { chooseDevice } from "../src/device/choose.ts";
 import { openDevice } from "../src/device/device.ts";
-import { DivergedError, NoWebGpuError } from "../src/errors.ts";
+import { DivergedError, NoWebGpuError, TensorTooLargeError } from "../src/errors.ts";
 import { softmax } from "../src/generation/generate.ts";
 import { batchAt, IGNORED, tokenizeDocuments } from "../src/text/batches.ts";
 import { CharTokenizer } from "../src/text/tokenizer.ts";
 import { clipFactor } from "../src/training/cpu_trainer.ts";
 import { biasCorrections, learningRate } from "../src/training/optimizer.ts";
-import { chooseDevice, Training } from "../src/training/train.ts";
+import { Training } from "../src/training/train.ts";
 
 const documents = ["anna", "bob", "carla", "dave", "a-name-longer-than-the-context"];
 const devices = ["cpu", "webgpu"] as const;
@@ -109,7 +110,8 @@ test("auto takes the GPU where there is one", async () => {
 });
 
 test("auto takes the CPU and says why where there is no GPU; webgpu insists", async () => {
-  const none = () => openDevice({ gpu: async () => undefined, shaders: () => ({}) });
+  const none = () =>
+    openDevice({ gpu: async () => undefined, shaders: () => ({}), memory: () => 0 });
   const { device, fallback } = await chooseDevice("auto", none);
   expect(device).toBeUndefined();
   expect(fallback).toMatch(/no WebGPU here/);
@@ -155,4 +157,17 @@ test("a lower temperature makes the likely likelier, and large logits do not ove
   const [warm, cold] = [1, 0.5].map((t) => softmax([1, 2, 3], t));
   expect(cold[2]).toBeGreaterThan(warm[2]);
   expect([...softmax([1e4, -1e4], 0.01)]).toEqual([1, 0]);
+});
+
+test.each<Partial<Config>>([
+  { n_embd: 2 ** 24, n_head: 1 },
+  { n_layer: 2 ** 24 },
+  { batch_size: 2 ** 24, block_size: 2 ** 10 },
+  { block_size: 2 ** 24, n_embd: 1024 },
+])("a model too large for memory is refused at once: %j", async (overrides) => {
+  for (const device of devices) {
+    const opening = open(device, overrides);
+    await expect(opening).rejects.toThrow(TensorTooLargeError);
+    await expect(opening).rejects.toThrow(/needs (about )?[\d,.]+ [GM]iB.*Choose a smaller batch/);
+  }
 });

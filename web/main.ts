@@ -1,7 +1,7 @@
 // The page: reads the form, starts runs, and shows their state once a frame.
 
 import { dimsOf, parameterCount } from "../src/model/parameters.ts";
-import type { DeviceChoice } from "../src/training/train.ts";
+import type { DeviceChoice } from "../src/device/choose.ts";
 import { SettingsForm } from "./form.ts";
 import { count } from "./format.ts";
 import { Run } from "./run.ts";

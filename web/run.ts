@@ -1,7 +1,8 @@
 // One training run as the page sees it: a worker, and the state that its reports add up to.
 
 import type { Config } from "../src/config.ts";
-import type { DeviceChoice, StartEvent } from "../src/training/train.ts";
+import type { DeviceChoice } from "../src/device/choose.ts";
+import type { StartEvent } from "../src/training/train.ts";
 import { LossHistory } from "./history.ts";
 import type { Report, Request, SampleReport } from "./protocol.ts";
 

@@ -1,14 +1,13 @@
 // A saved model, ready to write texts on the device of one's choice.
 
+import { chooseDevice, type DeviceChoice } from "../device/choose.ts";
 import { ConfigError } from "../errors.ts";
 import { ParameterLayout } from "../model/parameters.ts";
 import { PythonRandom } from "../random.ts";
-import { CpuTrainer } from "../training/cpu_trainer.ts";
-import { GpuTrainer } from "../training/gpu_trainer.ts";
-import type { Model } from "../training/model_files.ts";
-import { chooseDevice, type DeviceChoice } from "../training/train.ts";
-import type { Trainer } from "../training/trainer.ts";
+import type { Model } from "../files/model_files.ts";
 import { generate, type SampleEvent } from "./generate.ts";
+import { GpuPredictor } from "./gpu_predictor.ts";
+import { CpuPredictor, type Predictor } from "./predictor.ts";
 
 export interface SamplingOptions {
   num_samples: number;
@@ -21,13 +20,13 @@ export interface SamplingOptions {
 
 export class Generator {
   private readonly model: Model;
-  private readonly trainer: Trainer;
+  private readonly predictor: Predictor;
   /** Why `auto` took the CPU; null where it did not. */
   readonly fallback: string | null;
 
-  private constructor(model: Model, trainer: Trainer, fallback: string | null) {
+  private constructor(model: Model, predictor: Predictor, fallback: string | null) {
     this.model = model;
-    this.trainer = trainer;
+    this.predictor = predictor;
     this.fallback = fallback;
   }
 
@@ -38,10 +37,10 @@ export class Generator {
     const flat = new ParameterLayout(dims);
     const params = layout.convert(model.values, flat, new Float64Array(flat.size));
     const { device, fallback } = await chooseDevice(choice);
-    const trainer = device
-      ? await GpuTrainer.create(device, config, dims, params, [])
-      : new CpuTrainer(config, dims, params);
-    return new Generator(model, trainer, fallback);
+    const predictor = device
+      ? await GpuPredictor.fromValues(device, config, dims, params)
+      : new CpuPredictor(config, dims, params);
+    return new Generator(model, predictor, fallback);
   }
 
   /**
@@ -67,11 +66,11 @@ export class Generator {
       block_size,
       tokenizer,
       random: new PythonRandom(seed),
-      nextLogits: (tokens) => this.trainer.nextLogits(tokens),
+      nextLogits: (tokens) => this.predictor.nextLogits(tokens),
     });
   }
 
   close(): void {
-    this.trainer.destroy();
+    this.predictor.destroy();
   }
 }

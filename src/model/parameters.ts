@@ -57,6 +57,9 @@ export interface Slice {
   size: number;
 }
 
+/** Elements at whose multiples a tensor starts on the GPU: 256 bytes, as WebGPU wants of a binding. */
+export const PARAMETER_ALIGNMENT = 64;
+
 /** All parameters (or their gradients, or a moment of Adam) in one flat array. */
 export class ParameterLayout {
   readonly dims: Dims;
@@ -67,8 +70,7 @@ export class ParameterLayout {
   private readonly byName: Map<string, Slice>;
 
   /**
-   * @param align elements at whose multiples a tensor may start (64 for WebGPU's 256 bytes). attn_wk
-   *   and attn_wv always follow attn_wq without a gap: q, k and v are one product with a (3C, C) weight.
+   * @param align elements at whose multiples a tensor may start. attn_wk and attn_wv always follow attn_wq without a gap: q, k and v are one product with a (3C, C) weight.
    */
   constructor(dims: Dims, align = 1) {
     this.dims = dims;

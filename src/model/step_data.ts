@@ -17,8 +17,8 @@ const ELEMENTS = ALIGNMENT / 4;
 const padded = (size: number) => Math.ceil(size / ELEMENTS) * ELEMENTS;
 
 export class StepData {
-  /** Bytes to write. */
-  readonly bytes: ArrayBuffer;
+  private readonly size: number; // elements of the buffer
+  private packed: ArrayBuffer | undefined;
   private readonly N: number;
   private readonly V: number;
   private readonly offsets: { ids: number; targets: number; order: number; starts: number };
@@ -32,11 +32,16 @@ export class StepData {
     const order = targets + padded(N);
     const starts = order + padded(N);
     this.offsets = { ids, targets, order, starts };
-    this.bytes = new ArrayBuffer((starts + padded(V + 1)) * 4);
+    this.size = starts + padded(V + 1);
   }
 
   get spec(): TensorSpec & { name: "step" } {
-    return { name: "step", shape: [this.bytes.byteLength / 4] };
+    return { name: "step", shape: [this.size] };
+  }
+
+  /** What pack() fills, to be written; made when it is first needed, after the limits are checked. */
+  get bytes(): ArrayBuffer {
+    return (this.packed ??= new ArrayBuffer(this.size * 4));
   }
 
   /** The parts of the device's buffer, as kernels bind them. */

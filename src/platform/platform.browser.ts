@@ -8,9 +8,16 @@ const shaders = import.meta.glob<string>("../../shaders/*.wgsl", {
   eager: true,
 });
 
+/** What browsers grant a tab at the least; they do not tell how much there is. */
+const TAB_BYTES = 2 ** 31;
+
 export const platform: Platform = {
   async gpu() {
     return navigator.gpu;
+  },
+
+  memory() {
+    return TAB_BYTES;
   },
 
   shaders() {

@@ -26,6 +26,10 @@ export const platform: Platform = {
     return instance;
   },
 
+  memory() {
+    return process.availableMemory();
+  },
+
   shaders() {
     const files = readdirSync(shaderFolder).filter((file) => file.endsWith(".wgsl"));
     return Object.fromEntries(

@@ -5,4 +5,6 @@ export interface Platform {
   gpu(): Promise<GPU | undefined>;
   /** The text of every file in shaders/, by its name without `.wgsl`. */
   shaders(): Record<string, string>;
+  /** Bytes of main memory that a run may count on. */
+  memory(): number;
 }

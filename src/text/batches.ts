@@ -41,7 +41,7 @@ export function batchAt(
   T?: number,
 ): Batch {
   const rows = Array.from({ length: B }, (_, b) => sequences[(step * B + b) % sequences.length]);
-  T ??= Math.max(...rows.map((row) => row.length - 1));
+  T ??= rows.reduce((longest, row) => Math.max(longest, row.length - 1), 1);
   const inputs = new Int32Array(B * T);
   const targets = new Int32Array(B * T).fill(IGNORED);
   let num_targets = 0;

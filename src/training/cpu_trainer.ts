@@ -1,6 +1,7 @@
 // Trains on the CPU with the float64 reference: the fallback where there is no GPU, and the judge where there is.
 
 import type { Config } from "../config.ts";
+import { CpuPredictor } from "../generation/predictor.ts";
 import type { Dims } from "../model/parameters.ts";
 import { ReferenceGpt } from "../reference/gpt.ts";
 import { adamw, gradNorm, gradNormPartial } from "../reference/ops.ts";
@@ -17,20 +18,17 @@ export class CpuTrainer implements Trainer {
   private readonly config: Config;
   private readonly sequences: readonly Int32Array[];
   private readonly gpt: ReferenceGpt;
+  private readonly predictor: CpuPredictor;
   private readonly m: Float64Array;
   private readonly v: Float64Array;
   private readonly partials = new Float64Array(1);
 
   /** @param params flat, in the table's order; updated in place */
-  constructor(
-    config: Config,
-    dims: Dims,
-    params: Float64Array,
-    sequences: readonly Int32Array[] = [],
-  ) {
+  constructor(config: Config, dims: Dims, params: Float64Array, sequences: readonly Int32Array[]) {
     this.config = config;
     this.sequences = sequences;
     this.gpt = new ReferenceGpt(config, dims, params);
+    this.predictor = new CpuPredictor(config, dims, params);
     this.m = new Float64Array(params.length);
     this.v = new Float64Array(params.length);
   }
@@ -75,11 +73,8 @@ export class CpuTrainer implements Trainer {
     return { layout: this.gpt.layout, values: this.gpt.params };
   }
 
-  async nextLogits(tokens: readonly number[]): Promise<Float64Array> {
-    const T = tokens.length;
-    const { V } = this.gpt.dims;
-    const logits = this.gpt.forward({ B: 1, T, inputs: Int32Array.from(tokens) });
-    return logits.slice((T - 1) * V, T * V);
+  nextLogits(tokens: readonly number[]): Promise<ArrayLike<number>> {
+    return this.predictor.nextLogits(tokens);
   }
 
   destroy(): void {}

@@ -13,6 +13,7 @@ import {
   sliceTensor,
   writeTensor,
 } from "../device/tensors.ts";
+import { GpuPredictor } from "../generation/gpu_predictor.ts";
 import {
   type GpuGpt,
   activationTable,
@@ -22,10 +23,9 @@ import {
   lossList,
 } from "../model/gpu_gpt.ts";
 import { GpuOps } from "../model/gpu_ops.ts";
-import { type Dims, ParameterLayout } from "../model/parameters.ts";
+import { type Dims, PARAMETER_ALIGNMENT, ParameterLayout } from "../model/parameters.ts";
 import { StepData } from "../model/step_data.ts";
 import { batchAt } from "../text/batches.ts";
-import { GpuPredictor } from "./gpu_predictor.ts";
 import { biasCorrections, learningRate } from "./optimizer.ts";
 import type { StepRecord, Trainer } from "./trainer.ts";
 
@@ -95,7 +95,7 @@ export class GpuTrainer implements Trainer {
     sequences: readonly Int32Array[],
   ): Promise<GpuTrainer> {
     const B = config.batch_size;
-    const layout = new ParameterLayout(dims, 64);
+    const layout = new ParameterLayout(dims, PARAMETER_ALIGNMENT);
     const stepData = new StepData(B * dims.T, dims.V);
     const flat = { shape: [layout.size], sliced: true };
     checkTensors(device, [...layout.slices]);

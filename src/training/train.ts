@@ -1,20 +1,20 @@
 // A training run from settings and documents to a model: generators of plain objects that the command
 // line prints, the page's worker posts and tests assert on.
 
+import { platform } from "#platform";
 import type { Config } from "../config.ts";
-import { type Device, openDevice } from "../device/device.ts";
-import { DivergedError, NoWebGpuError } from "../errors.ts";
+import { chooseDevice, type DeviceChoice } from "../device/choose.ts";
+import { DivergedError } from "../errors.ts";
 import { generate, type SampleEvent } from "../generation/generate.ts";
+import { checkHostMemory } from "../model/memory.ts";
 import { dimsOf, initialParameters, parameterCount } from "../model/parameters.ts";
 import { PythonRandom } from "../random.ts";
 import { tokenizeDocuments } from "../text/batches.ts";
 import { CharTokenizer, type Tokenizer } from "../text/tokenizer.ts";
 import { CpuTrainer } from "./cpu_trainer.ts";
 import { GpuTrainer } from "./gpu_trainer.ts";
-import type { Model } from "./model_files.ts";
+import type { Model } from "../files/model_files.ts";
 import type { StepRecord, Trainer } from "./trainer.ts";
-
-export type DeviceChoice = "auto" | "webgpu" | "cpu";
 
 export interface StartEvent {
   type: "start";
@@ -63,7 +63,7 @@ export class Training {
   /**
    * Shuffles, tokenizes, draws the initial weights and readies the device.
    * @throws NoWebGpuError if `webgpu` was asked for and there is none
-   * @throws TensorTooLargeError if the model does not fit the device, before anything is allocated
+   * @throws TensorTooLargeError if the model fits neither device nor memory, before anything is allocated
    */
   static async open({ config, documents, device: choice }: TrainingOptions): Promise<Training> {
     const random = new PythonRandom(config.seed);
@@ -72,6 +72,7 @@ export class Training {
     const tokenizer = CharTokenizer.fromDocuments(shuffled);
     const dims = dimsOf(config, tokenizer.vocab_size);
     const { device, fallback } = await chooseDevice(choice);
+    checkHostMemory(dims, config.batch_size, device ? "webgpu" : "cpu", platform.memory());
     const sequences = tokenizeDocuments(shuffled, tokenizer, config.block_size);
     const params = initialParameters(config, dims, random);
     const trainer = device
@@ -152,19 +153,5 @@ export class Training {
 
   close(): void {
     this.trainer.destroy();
-  }
-}
-
-/** The device that `choice` stands for; on the CPU it is undefined, and `fallback` says why `auto` took it. */
-export async function chooseDevice(
-  choice: DeviceChoice,
-  open: () => Promise<Device> = openDevice,
-): Promise<{ device: Device | undefined; fallback: string | null }> {
-  if (choice === "cpu") return { device: undefined, fallback: null };
-  try {
-    return { device: await open(), fallback: null };
-  } catch (error) {
-    if (choice === "webgpu" || !(error instanceof NoWebGpuError)) throw error;
-    return { device: undefined, fallback: error.message };
   }
 }

@@ -1,5 +1,6 @@
 // What trains a model: the GPU engine and the CPU reference both do it behind this interface.
 
+import type { Predictor } from "../generation/predictor.ts";
 import type { ParameterLayout } from "../model/parameters.ts";
 
 /** One optimizer step, as it was confirmed by a read of its loss. */
@@ -15,7 +16,8 @@ export interface StepRecord {
   tokens: number;
 }
 
-export interface Trainer {
+/** Its predictions follow the parameters as they are trained. */
+export interface Trainer extends Predictor {
   /** Steps that are done, and confirmed. */
   readonly step: number;
   /**
@@ -26,8 +28,4 @@ export interface Trainer {
   run(until: number, signal?: AbortSignal): AsyncGenerator<StepRecord>;
   /** The parameters as they are after `step` steps, flat in the order of `layout`. */
   parameters(): Promise<{ layout: ParameterLayout; values: Float64Array | Float32Array }>;
-  /** Logits (V) of the token that follows `tokens` (1 to block_size ids). */
-  nextLogits(tokens: readonly number[]): Promise<ArrayLike<number>>;
-  /** Frees what the trainer holds on its device. */
-  destroy(): void;
 }

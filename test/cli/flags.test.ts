@@ -93,7 +93,7 @@ describe("exit code 2 and a sentence for", () => {
     [["--n-layer", "0"], `--n-layer is 0; it must be`],
     [["--n-layer", "1.5"], `--n-layer is 1.5; it must be`],
     [["--n-layer", "5x"], `--n-layer is "5x"; it must be`],
-    [["--lr", "1e309"], `--lr is Infinity; it must be a number of at least 0.`],
+    [["--lr", "1e309"], `--lr is 1e309; it must be a number of at least 0.`],
     [["--lr", "NaN"], `--lr is "NaN"; it must be`],
     [["--temperature", "0"], `--temperature is 0; it must be a number above 0 and at most 1.`],
     [["--temperature", "2"], `--temperature is 2; it must be`],

@@ -9,7 +9,7 @@ import { resolveConfig } from "../../src/config.ts";
 import { Generator } from "../../src/generation/from_model.ts";
 import { ParameterLayout } from "../../src/model/parameters.ts";
 import { Training } from "../../src/training/train.ts";
-import type { Model } from "../../src/training/model_files.ts";
+import type { Model } from "../../src/files/model_files.ts";
 import { parseLines, runCli, temporaryFolder } from "./fake_io.ts";
 
 let model: Model;

@@ -11,7 +11,7 @@ import { ModelFileError } from "../../src/errors.ts";
 import { dimsOf, initialParameters, ParameterLayout } from "../../src/model/parameters.ts";
 import { PythonRandom } from "../../src/random.ts";
 import { CharTokenizer } from "../../src/text/tokenizer.ts";
-import type { Model } from "../../src/training/model_files.ts";
+import type { Model } from "../../src/files/model_files.ts";
 import { temporaryFolder } from "./fake_io.ts";
 
 const files = ["config.json", "model.safetensors", "tokenizer.json"];

@@ -3,12 +3,13 @@
 import type { Config } from "../config.ts";
 import type { Device } from "../device/device.ts";
 import { Schedule } from "../device/schedule.ts";
-import { type Tensor, allocateTensors, destroyTensors } from "../device/tensors.ts";
+import { type Tensor, allocateTensors, destroyTensors, writeTensor } from "../device/tensors.ts";
 import { activationTable, forwardList } from "../model/gpu_gpt.ts";
 import { GpuOps } from "../model/gpu_ops.ts";
-import type { ParameterLayout } from "../model/parameters.ts";
+import { type Dims, PARAMETER_ALIGNMENT, ParameterLayout } from "../model/parameters.ts";
+import type { Predictor } from "./predictor.ts";
 
-export class GpuPredictor {
+export class GpuPredictor implements Predictor {
   private readonly device: Device;
   private readonly layout: ParameterLayout;
   private readonly tensors: Record<string, Tensor>;
@@ -24,6 +25,23 @@ export class GpuPredictor {
     this.layout = layout;
     this.tensors = tensors;
     this.schedule = schedule;
+  }
+
+  /** A predictor with weights of its own, given flat in the table's order without gaps. */
+  static async fromValues(
+    device: Device,
+    config: Pick<Config, "activation" | "rmsnorm_eps">,
+    dims: Dims,
+    values: Float32Array | Float64Array,
+  ): Promise<GpuPredictor> {
+    const layout = new ParameterLayout(dims, PARAMETER_ALIGNMENT);
+    const shape = [layout.size];
+    const { params } = await allocateTensors(device, [{ name: "params", shape, sliced: true }]);
+    const flat = new ParameterLayout(dims);
+    writeTensor(device, params, flat.convert(values, layout, new Float32Array(layout.size)));
+    const predictor = await GpuPredictor.create(device, config, layout, params);
+    predictor.tensors.params = params; // its own, to be freed with the rest
+    return predictor;
   }
 
   /** @param params flat in the layout's order; read in place, so it follows a training run */

@@ -1,0 +1,23 @@
+// Which device a user's choice stands for.
+
+import { NoWebGpuError } from "../errors.ts";
+import { type Device, openDevice } from "./device.ts";
+
+export type DeviceChoice = "auto" | "webgpu" | "cpu";
+
+/**
+ * On the CPU `device` is undefined, and `fallback` says why `auto` took it.
+ * @throws NoWebGpuError if `webgpu` was asked for and there is none
+ */
+export async function chooseDevice(
+  choice: DeviceChoice,
+  open: () => Promise<Device> = openDevice,
+): Promise<{ device: Device | undefined; fallback: string | null }> {
+  if (choice === "cpu") return { device: undefined, fallback: null };
+  try {
+    return { device: await open(), fallback: null };
+  } catch (error) {
+    if (choice === "webgpu" || !(error instanceof NoWebGpuError)) throw error;
+    return { device: undefined, fallback: error.message };
+  }
+}

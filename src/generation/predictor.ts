@@ -1,0 +1,35 @@
+// What continues a text: the logits of the next token, from the CPU or the GPU.
+
+import type { Config } from "../config.ts";
+import type { Dims } from "../model/parameters.ts";
+import { ReferenceGpt } from "../reference/gpt.ts";
+
+export interface Predictor {
+  /** Logits (V) of the token that follows `tokens` (1 to block_size ids). */
+  nextLogits(tokens: readonly number[]): Promise<ArrayLike<number>>;
+  /** Frees what the predictor holds on its device. */
+  destroy(): void;
+}
+
+/** Predicts with the float64 reference. Recomputes the whole context. */
+export class CpuPredictor implements Predictor {
+  private readonly gpt: ReferenceGpt;
+
+  /** @param params flat, in the table's order without gaps */
+  constructor(
+    config: Pick<Config, "activation" | "rmsnorm_eps">,
+    dims: Dims,
+    params: Float64Array,
+  ) {
+    this.gpt = new ReferenceGpt(config, dims, params);
+  }
+
+  async nextLogits(tokens: readonly number[]): Promise<Float64Array> {
+    const T = tokens.length;
+    const { V } = this.gpt.dims;
+    const logits = this.gpt.forward({ B: 1, T, inputs: Int32Array.from(tokens) });
+    return logits.slice((T - 1) * V, T * V);
+  }
+
+  destroy(): void {}
+}
