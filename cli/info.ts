@@ -10,7 +10,7 @@ import {
   type Model,
   TOKENIZER_FILE,
   WEIGHTS_FILE,
-} from "../src/training/model_files.ts";
+} from "../src/files/model_files.ts";
 import { command } from "./command.ts";
 import { loadModel } from "./model_dir.ts";
 import * as options from "./options.ts";

@@ -15,7 +15,7 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { ModelFileError } from "../src/errors.ts";
-import { decodeModel, encodeModel, type Model } from "../src/training/model_files.ts";
+import { decodeModel, encodeModel, type Model } from "../src/files/model_files.ts";
 import { reason } from "./files.ts";
 
 /** @throws ModelFileError if the folder holds no model that can be used */

@@ -14,8 +14,8 @@ import {
   type Model,
   TOKENIZER_FILE,
   WEIGHTS_FILE,
-} from "../src/training/model_files.ts";
-import { decodeSafetensors, encodeSafetensors, type Tensor } from "../src/training/safetensors.ts";
+} from "../src/files/model_files.ts";
+import { decodeSafetensors, encodeSafetensors, type Tensor } from "../src/files/safetensors.ts";
 
 function modelOf(overrides: Partial<Config> = {}, text = "abé😀"): Model {
   const config = resolveConfig("microgpt", { n_layer: 2, n_embd: 8, n_head: 2, ...overrides });

@@ -9,8 +9,8 @@ import {
   MAX_HEADER,
   type Tensor,
   type TensorView,
-} from "../src/training/safetensors.ts";
-import { parseStrictJson } from "../src/training/strict_json.ts";
+} from "../src/files/safetensors.ts";
+import { parseStrictJson } from "../src/files/strict_json.ts";
 
 /** A file as the format describes it, of any header and data, written without the module under test. */
 function file(header: string | Uint8Array, data: number[] = [], length?: bigint): Uint8Array {
