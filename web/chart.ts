@@ -1,5 +1,6 @@
 // The loss curve: every step faintly, their running mean, and the loss of guessing as a line to compare with.
 
+import "./language.ts";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { formatLoss, formatNumber } from "./format.ts";
@@ -83,11 +84,11 @@ export class LossChart {
     return { width: this.parent.clientWidth, height: this.parent.clientHeight };
   }
 
-  /** The whole run, or its beginning, doubled as a long run comes along. */
+  /** The whole run, or its beginning, doubled as the run comes along. */
   private lastStepShown(): number {
     const step = this.history?.steps.at(-1) ?? 0;
     let last = this.num_steps;
-    while (last > 8 * step && last > 2000) last /= 2;
+    while (step > 0 && last > 8 * step && last > 200) last /= 2;
     return last;
   }
 
@@ -100,8 +101,8 @@ export class LossChart {
       if (mean < low) low = mean;
       if (mean > high) high = mean;
     }
-    // Steps of a half, so that the axis does not tremble.
-    return [Math.max(0, Math.floor(2 * low - 1) / 2), Math.ceil(2 * high + 0.6) / 2];
+    // In quarters, so that the axis does not tremble.
+    return [Math.max(0, Math.floor(4 * low - 1.4) / 4), Math.ceil(4 * high + 0.8) / 4];
   }
 
   private drawGuess(): void {

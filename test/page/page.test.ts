@@ -90,7 +90,7 @@ test("pauses without losing anything, resumes, resets", async () => {
 
 test("trains on pasted text and on a dropped file", async () => {
   const page = await open();
-  await page.getByText("Paste", { exact: true }).click();
+  await page.getByLabel("Paste").check();
   await page.getByLabel("Training text").fill("abab\n\n baba \n");
   await expect.poll(() => page.textContent("#text-summary")).toContain("2 documents, 2 different");
   await train(page, { device: "cpu", num_steps: "200", temperature: "0.1" });
@@ -116,7 +116,7 @@ test("says what is wrong with a text", async () => {
   await page.click("#go");
   expect(await phaseOf(page)).toBe("idle");
 
-  await page.getByText("Paste", { exact: true }).click();
+  await page.getByLabel("Paste").check();
   expect(await page.textContent("#text-error")).toBe("");
   await page.click("#go");
   expect(await page.textContent("#text-error")).toContain("The pasted text holds no documents");
@@ -173,6 +173,15 @@ test("works with the keyboard alone", async () => {
   expect(await focused(page)).toBe("go");
 });
 
+test("starts in a browser whose language Intl does not know", async () => {
+  const page = await browser.newPage();
+  await page.addInitScript(() =>
+    Object.defineProperty(navigator, "language", { value: "en-US@posix", configurable: true }),
+  );
+  await page.goto(server.url);
+  await page.locator("body[data-phase=idle]").waitFor();
+});
+
 test("without WebGPU it says so and trains on the CPU", async () => {
   const plain = await launchBrowser({ webgpu: false });
   try {
@@ -196,7 +205,7 @@ test("without WebGPU it says so and trains on the CPU", async () => {
 /** A fresh page, whose complaints fail the test. */
 async function open(inBrowser = browser): Promise<Page> {
   const page = await inBrowser.newPage();
-  page.setDefaultTimeout(60_000);
+  page.setDefaultTimeout(30_000);
   page.on("pageerror", (error) => complaints.push(error.message));
   page.on("console", (message) => {
     if (message.type() === "error") complaints.push(message.text());
@@ -208,7 +217,7 @@ async function open(inBrowser = browser): Promise<Page> {
 
 /** Fills in the form: `device`, and settings by their names. */
 async function set(page: Page, { device, ...settings }: Record<string, string>): Promise<void> {
-  if (device) await page.check(`[name=device][value=${device}]`, { force: true });
+  if (device) await page.check(`[name=device][value=${device}]`);
   for (const [name, value] of Object.entries(settings)) {
     if (!(await page.isVisible(`#setting-${name}`))) await page.click("#more summary");
     await page.fill(`#setting-${name}`, value);
