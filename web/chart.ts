@@ -95,7 +95,7 @@ export class LossChart {
   /** Holds the running mean and the loss of guessing; single steps may lie outside. */
   private lossesShown(): [number, number] {
     const means = this.history?.means ?? [];
-    let low = this.guess;
+    let low = 0.7 * this.guess;
     let high = this.guess;
     for (const mean of means) {
       if (mean < low) low = mean;

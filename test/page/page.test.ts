@@ -179,7 +179,7 @@ test("starts in a browser whose language Intl does not know", async () => {
     Object.defineProperty(navigator, "language", { value: "en-US@posix", configurable: true }),
   );
   await page.goto(server.url);
-  await page.locator("body[data-phase=idle]").waitFor();
+  await expect.poll(() => phaseOf(page)).toBe("idle");
 });
 
 test("without WebGPU it says so and trains on the CPU", async () => {
