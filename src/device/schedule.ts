@@ -27,10 +27,12 @@ interface Command {
 }
 
 export class Schedule {
+  readonly dispatches: readonly Dispatch[];
   private readonly commands: Command[];
   private readonly sizes: GPUBuffer;
 
-  private constructor(commands: Command[], sizes: GPUBuffer) {
+  private constructor(dispatches: readonly Dispatch[], commands: Command[], sizes: GPUBuffer) {
+    this.dispatches = dispatches;
     this.commands = commands;
     this.sizes = sizes;
   }
@@ -47,17 +49,12 @@ export class Schedule {
       const bindGroup = bind(device, dispatch, bindings, pipelines[i]);
       return { pipeline: pipelines[i], bindGroup, grid: dispatch.grid };
     });
-    return new Schedule(commands, sizes.buffer);
-  }
-
-  /** Dispatches in the list. */
-  get length(): number {
-    return this.commands.length;
+    return new Schedule(dispatches, commands, sizes.buffer);
   }
 
   /** Records the whole list into one compute pass. */
-  encode(encoder: GPUCommandEncoder): void {
-    const pass = encoder.beginComputePass();
+  encode(encoder: GPUCommandEncoder, timestampWrites?: GPUComputePassTimestampWrites): void {
+    const pass = encoder.beginComputePass({ timestampWrites });
     let current: GPUComputePipeline | undefined;
     for (const { pipeline, bindGroup, grid } of this.commands) {
       if (pipeline !== current) pass.setPipeline(pipeline);

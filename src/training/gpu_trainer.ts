@@ -61,7 +61,8 @@ export class GpuTrainer implements Trainer {
   private readonly sequences: readonly Int32Array[];
   private readonly stepData: StepData;
   private readonly tensors: Record<string, Tensor>;
-  private readonly schedule: Schedule;
+  /** The whole step. */
+  readonly schedule: Schedule;
   private readonly ring: ReadbackRing;
 
   private constructor(
