@@ -6,12 +6,19 @@ import type { Dispatch } from "../device/schedule.ts";
 import { type Tensor, sizeOf } from "../device/tensors.ts";
 
 const MATMUL_TILE = 64;
+const LANE_ROWS = 12;
 
 export class GpuOps {
   private readonly device: Device;
 
   constructor(device: Device) {
     this.device = device;
+  }
+
+  /** Subgroup size for the kernels made for software GPUs; 0 where they are not for this device. */
+  private get lanes(): number {
+    const { lanes, features } = this.device;
+    return features.includes("subgroups") && (lanes === 4 || lanes === 8) ? lanes : 0;
   }
 
   /** A grid of at least `count` workgroups; kernels count x first, then y, and leave the rest out. */
@@ -132,12 +139,25 @@ export class GpuOps {
     [A_ROW, A_COL]: [number, number],
     [B_ROW, B_COL]: [number, number],
   ): Dispatch {
+    const bindings = { out, a, b };
+    const alongK = B_ROW === 1;
+    if (this.lanes && (alongK ? K : N) % 4 === 0) {
+      const LANES = this.lanes;
+      return {
+        op,
+        kernel: "matmul_lanes",
+        constants: { LANES, ALONG_K: Number(alongK) },
+        sizes: { M, N, K, A_ROW, A_COL, B_LINE: alongK ? B_COL : B_ROW },
+        bindings,
+        grid: [Math.ceil(N / (LANES * 4)), Math.ceil(M / LANE_ROWS), 1],
+      };
+    }
     return {
       op,
       kernel: "matmul",
       constants: {},
       sizes: { M, N, K, A_ROW, A_COL, B_ROW, B_COL },
-      bindings: { out, a, b },
+      bindings,
       grid: [Math.ceil(N / MATMUL_TILE), Math.ceil(M / MATMUL_TILE), 1],
     };
   }

@@ -41,7 +41,8 @@ const NORM_CHUNK = 8192;
 /** Steps that were submitted together and whose records are on their way. */
 interface Window {
   steps: { lr: number; tokens: number }[];
-  read: Promise<ArrayBuffer>;
+  /** Starts the read of their records. */
+  read: () => Promise<ArrayBuffer>;
 }
 
 export class GpuTrainer implements Trainer {
@@ -51,6 +52,7 @@ export class GpuTrainer implements Trainer {
   private tokens = 0;
   private windowSize = 1;
   private windowEnd = 0; // when the last window was read, in ms
+  private stepMs = 0; // time of a step in it
   private readonly windows: Window[] = [];
   private readonly confirmed: StepRecord[] = []; // read, not yet yielded
   private predictor: GpuPredictor | undefined;
@@ -158,9 +160,7 @@ export class GpuTrainer implements Trainer {
       gpu.queue.submit([encoder.finish()]);
     }
     this.submitted += count;
-    const reading = read!();
-    reading.catch(() => {}); // thrown where it is awaited
-    this.windows.push({ steps, read: reading });
+    this.windows.push({ steps, read: read! });
   }
 
   /** Writes what a step (from 0) reads. */
@@ -174,10 +174,20 @@ export class GpuTrainer implements Trainer {
     return { lr, tokens: this.tokens };
   }
 
+  /**
+   * Sleeps through most of the time that the oldest window still needs. Dawn waits for the GPU by
+   * spinning, which would cost a core, and on a software GPU one of those that do the work.
+   */
+  private async sleepUntilNearly(steps: number): Promise<void> {
+    const left = this.windowEnd + 0.9 * steps * this.stepMs - performance.now();
+    if (left > 1) await new Promise((resolve) => setTimeout(resolve, left));
+  }
+
   /** Waits for the oldest window's records; only now do its steps count. */
   private async confirmWindow(): Promise<void> {
     const { steps, read } = this.windows[0];
-    const records = new Float32Array(await read);
+    await this.sleepUntilNearly(steps.length);
+    const records = new Float32Array(await read());
     this.windows.shift();
     steps.forEach((step, k) => {
       this.step++;
@@ -186,6 +196,7 @@ export class GpuTrainer implements Trainer {
     });
     const now = performance.now();
     const took = now - this.windowEnd;
+    this.stepMs = took / steps.length;
     this.windowEnd = now;
     if (took < WINDOW_MS[0]) this.windowSize = Math.min(this.windowSize * 2, SLOTS / WINDOWS);
     else if (took > WINDOW_MS[1]) this.windowSize = Math.max(this.windowSize >> 1, 1);
