@@ -190,7 +190,9 @@ export class GpuOps {
   }
 
   attentionForward(out: Tensor, stats: Tensor, qkv: Tensor, sizes: AttentionSizes): Dispatch {
-    return this.attention("attention_forward", { out, stats, qkv }, sizes);
+    const shared = { out, stats, qkv };
+    const vectors = { qkv_vectors: qkv };
+    return this.attention("attention_forward", shared, {}, vectors, sizes);
   }
 
   attentionBackwardQ(
@@ -202,7 +204,9 @@ export class GpuOps {
     stats: Tensor,
     sizes: AttentionSizes,
   ): Dispatch {
-    return this.attention("attention_backward_q", { dqkv, delta, dout, out, qkv, stats }, sizes);
+    const shared = { dqkv, delta, dout, out, qkv, stats };
+    const vectors = { qkv_vectors: qkv };
+    return this.attention("attention_backward_q", shared, {}, vectors, sizes);
   }
 
   attentionBackwardKv(
@@ -213,23 +217,39 @@ export class GpuOps {
     stats: Tensor,
     sizes: AttentionSizes,
   ): Dispatch {
-    return this.attention("attention_backward_kv", { dqkv, delta, dout, qkv, stats }, sizes);
+    const shared = { dqkv, delta, qkv, stats };
+    const vectors = { qkv_vectors: qkv, dout_vectors: dout };
+    return this.attention("attention_backward_kv", shared, { dout }, vectors, sizes);
   }
 
+  /**
+   * @param shared what both kernels bind
+   * @param plain what only the one with workgroup memory binds
+   * @param vectors what only the one for software GPUs binds
+   */
   private attention(
     op: string,
-    bindings: Record<string, Tensor>,
+    shared: Record<string, Tensor>,
+    plain: Record<string, Tensor>,
+    vectors: Record<string, Tensor>,
     { B, T, C, NH }: AttentionSizes,
   ): Dispatch {
+    const HS = C / NH;
+    const sizes = { T, C, NH };
+    if (this.lanes && HS % 4 === 0) {
+      const LANES = this.lanes;
+      return {
+        op,
+        kernel: `${op}_lanes`,
+        constants: { HS, LANES },
+        sizes,
+        bindings: { ...shared, ...vectors },
+        grid: [Math.ceil(T / 8), NH * Math.ceil(HS / (LANES * 4)), B],
+      };
+    }
     const WG = this.rowThreads(T);
-    return {
-      op,
-      kernel: op,
-      constants: { HS: C / NH, WG },
-      sizes: { T, C, NH },
-      bindings,
-      grid: [T, NH, B],
-    };
+    const bindings = { ...shared, ...plain };
+    return { op, kernel: op, constants: { HS, WG }, sizes, bindings, grid: [T, NH, B] };
   }
 
   reluForward = this.elementwise("relu_forward", ["out", "inp"]);
