@@ -55,6 +55,16 @@ export class Flags {
     throw new UsageError(`${label} is "${text}"; it must be ${choices.join(" or ")}.`);
   }
 
+  /** The option's whole number, undefined where it was not given and has no default. */
+  integer(option: Option, min: number): number | undefined {
+    const text = this.text(option);
+    if (text === undefined) return undefined;
+    const value = /^\d+$/.test(text) ? Number(text) : NaN;
+    if (value >= min && Number.isSafeInteger(value)) return value;
+    const { label } = this.given.get(option.flag)!;
+    throw new UsageError(`${label} is "${text}"; it must be a whole number of at least ${min}.`);
+  }
+
   /** The preset with the settings that were given in their place. */
   config(preset: string): Config {
     const overrides: Partial<Record<keyof Config, unknown>> = {};

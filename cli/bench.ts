@@ -1,0 +1,96 @@
+// Measures how fast this machine trains.
+//
+//   npm run bench -- --preset medium --kernels
+
+import { readFileSync } from "node:fs";
+import type { Config } from "../src/config.ts";
+import { chooseDevice } from "../src/device/choose.ts";
+import { benchmark } from "../src/verify/benchmark.ts";
+import { benchmarkPresets, workload } from "../src/verify/workload.ts";
+import { humanReport, jsonReport } from "./bench_report.ts";
+import { command } from "./command.ts";
+import { type Flags, UsageError } from "./flags.ts";
+import { type Option, device as deviceOption, devices, settingOptions } from "./options.ts";
+import { run } from "./run.ts";
+import * as options from "./options.ts";
+
+const preset = {
+  flag: "preset",
+  env: [],
+  value: "NAME",
+  help: `sizes to start from: ${Object.keys(benchmarkPresets).join(", ")}`,
+  default: "small",
+} satisfies Option;
+
+const vocabSize: Option = { flag: "vocab-size", env: [], value: "N", help: "tokens" };
+const steps: Option = {
+  flag: "steps",
+  env: [],
+  value: "N",
+  help: "optimizer steps to time; without it, as many as fill 3 seconds",
+};
+const warmup = {
+  flag: "warmup",
+  env: [],
+  value: "N",
+  help: "optimizer steps before them",
+  default: "2",
+} satisfies Option;
+const kernels: Option = { flag: "kernels", env: [], help: "time every operation of a step too" };
+
+const sizeOptions = settingOptions("n_layer", "n_embd", "n_head", "block_size", "batch_size").map(
+  (option): Option => ({ ...option, env: [], default: undefined }),
+);
+
+const description = {
+  name: "bench",
+  summary: "Times training steps, on random tokens.",
+  options: [preset, deviceOption, ...sizeOptions, vocabSize, steps, warmup, kernels],
+};
+
+export const main = command(description, async (flags, io) => {
+  const work = workload({ ...presetOf(flags), ...sizesOf(flags) });
+  const measured = {
+    steps: flags.integer(steps, 1),
+    warmup: flags.integer(warmup, 1)!,
+    kernels: flags.has(kernels),
+  };
+  const { device, fallback } = await chooseDevice(flags.choice(deviceOption, devices));
+  if (fallback !== null) io.stderr.write(`The CPU is measured: ${fallback}\n`);
+  if (measured.kernels && device === undefined) {
+    throw new UsageError(
+      `--kernels times operations on the GPU; leave it out, or choose another --device.`,
+    );
+  }
+  try {
+    const { result, profile } = await benchmark(device, work, measured);
+    const report = flags.has(options.json) ? jsonReport : humanReport;
+    report(io.stdout, { peer: `microgpt-webgpu ${version()}`, ...result }, profile);
+  } finally {
+    device?.destroy();
+  }
+  return 0;
+});
+
+function presetOf(flags: Flags) {
+  const name = flags.text(preset);
+  if (Object.hasOwn(benchmarkPresets, name)) return benchmarkPresets[name];
+  const known = Object.keys(benchmarkPresets).join(", ");
+  throw new UsageError(`There is no preset "${name}" to measure; the presets are ${known}.`);
+}
+
+/** The sizes that were given in the preset's place. */
+function sizesOf(flags: Flags): Partial<Config & { vocab_size: number }> {
+  const given: [string, number][] = [];
+  for (const option of [...sizeOptions, vocabSize]) {
+    const value = flags.integer(option, 1);
+    if (value !== undefined) given.push([option.flag.replaceAll("-", "_"), value]);
+  }
+  return Object.fromEntries(given);
+}
+
+function version(): string {
+  return JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")).version;
+}
+
+if (import.meta.main) await run(main);

@@ -1,0 +1,106 @@
+// What `bench` prints: a JSON line for programs, aligned tables for people.
+
+import type { BenchmarkResult, Profile } from "../src/verify/benchmark.ts";
+import type { OperationCost } from "../src/verify/measure.ts";
+import { aligned, bytes, digits, percent } from "./format.ts";
+import { count, plural } from "./progress.ts";
+import type { Output } from "./run.ts";
+
+type Result = BenchmarkResult & { peer: string };
+type Report = (out: Output, result: Result, profile: Profile | undefined) => void;
+
+/** Numbers to the digits that a measurement has; losses in full. */
+export const jsonReport: Report = (out, result, profile) => {
+  const exact = new Set<string>(["loss_first", "loss_last"]);
+  const rounded = (key: string, value: unknown) =>
+    typeof value === "number" && !exact.has(key) && !Number.isInteger(value)
+      ? Number(value.toPrecision(6))
+      : value;
+  out.write(`${JSON.stringify({ ...result, ...profile }, rounded)}\n`);
+};
+
+export const humanReport: Report = (out, result, profile) => {
+  out.write(`${summary(result)}\n`);
+  if (profile !== undefined) out.write(`\n${table(profile)}\n`);
+};
+
+function summary(result: Result): string {
+  const { mode, adapter, layers, embd, heads, block, batch, vocab, params, steps } = result;
+  const rows = [
+    ["device", mode === "webgpu" ? `WebGPU: ${adapter}` : "CPU, in float64"],
+    [
+      "model",
+      `${plural(params, "parameter")}: ${plural(layers, "layer")}, ${plural(embd, "channel")}, ` +
+        `${plural(heads, "head")}, context ${count(block)}, batch ${count(batch)}, vocabulary ${count(vocab)}`,
+    ],
+    ["first step", `${digits(result.first_step_ms)} ms, with compilation`],
+    ["step", `${digits(result.ms_per_step)} ms, median over ${plural(steps, "step")}`],
+    ["tokens/s", count(Math.round(result.tokens_per_s))],
+    ["GFLOP/s", `${digits(result.gflops)}${ofPeak(result.peak_fraction)}`],
+    ["loss", `${result.loss_first.toFixed(4)} at first, ${result.loss_last.toFixed(4)} at last`],
+  ];
+  if (mode === "webgpu") {
+    const { dispatches_per_step, submits_per_step, gpu_ms_per_step, peak_bytes } = result;
+    const gpu =
+      gpu_ms_per_step === null ? "no clock of its own" : `${digits(gpu_ms_per_step)} ms a step`;
+    rows.push(
+      ["GPU", gpu],
+      [
+        "commands",
+        `${count(dispatches_per_step!)} dispatches, ${digits(submits_per_step!)} submits a step`,
+      ],
+      ["memory", `${bytes(peak_bytes!)} of buffers at most`],
+    );
+  }
+  return rows.map(([name, text]) => `${name.padEnd(12)}${text}`).join("\n");
+}
+
+function ofPeak(fraction: number | null): string {
+  return fraction === null ? "" : `, ${percent(fraction)} of what a large product reaches here`;
+}
+
+/** The operations, the one that takes longest first. */
+function table({ ceilings, operations }: Profile): string {
+  const head = [
+    "operation",
+    "shape",
+    "calls",
+    "ms each",
+    "ms",
+    "of step",
+    "GFLOP/s",
+    "GB/s",
+    "of best",
+  ];
+  const rows = operations.toSorted((a, b) => b.share - a.share).map(cells);
+  const total = operations.reduce((sum, { ms, calls }) => sum + ms * calls, 0);
+  const calls = operations.reduce((sum, { calls }) => sum + calls, 0);
+  const all = ["all", "", count(calls), "", digits(total), "", "", "", ""];
+  const best = [
+    "best here",
+    "",
+    "",
+    "",
+    "",
+    "",
+    digits(ceilings.gflops),
+    digits(ceilings.gb_per_s),
+    "",
+  ];
+  return aligned([head, ...rows, all, best], 2);
+}
+
+function cells({ op, shape, calls, ms, share, gflops, gb_per_s, of_ceiling }: OperationCost) {
+  const rate = (value: number | null) => (value === null ? "" : digits(value));
+  return [
+    op,
+    shape,
+    count(calls),
+    digits(ms),
+    digits(ms * calls),
+    percent(share),
+    rate(gflops),
+    rate(gb_per_s),
+    percent(of_ceiling),
+  ];
+}

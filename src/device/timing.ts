@@ -1,0 +1,119 @@
+// How long the device takes: by its own clock where it has one, by the wall clock elsewhere.
+
+import type { Device } from "./device.ts";
+import type { Schedule } from "./schedule.ts";
+
+/** Time that one measurement by the wall clock fills at least, in ms: against it a submit is short. */
+const FILL_MS = 20;
+const MOST_QUERIES = 4096; // WebGPU's limit for a query set
+
+/** Whether the device's own clock can be read. */
+export function hasTimestamps({ gpu }: Device): boolean {
+  return gpu.features.has("timestamp-query");
+}
+
+/**
+ * Median times of schedules in ms, each in a pass of its own. With timestamps all of them run one after
+ * the other, `repetitions` times over: of a step's dispatches each then finds data and caches as the one
+ * before it left them. Without, each runs many times by itself.
+ * @throws GpuError if the device fails
+ */
+export async function timeSchedules(
+  device: Device,
+  schedules: readonly Schedule[],
+  repetitions: number,
+): Promise<number[]> {
+  const times: number[] = [];
+  if (!hasTimestamps(device)) {
+    for (const schedule of schedules) times.push(await timeBusy(device, (e) => schedule.encode(e)));
+    return times;
+  }
+  for (let first = 0; first < schedules.length; first += MOST_QUERIES / 2) {
+    const part = schedules.slice(first, first + MOST_QUERIES / 2);
+    times.push(...(await timeByTimestamps(device, part, repetitions)));
+  }
+  return times;
+}
+
+async function timeByTimestamps(
+  device: Device,
+  schedules: readonly Schedule[],
+  repetitions: number,
+): Promise<number[]> {
+  const { gpu } = device;
+  const count = schedules.length * 2;
+  const querySet = gpu.createQuerySet({ type: "timestamp", count });
+  const usage = GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC;
+  const resolved = gpu.createBuffer({ label: "timestamps", size: count * 8, usage });
+  const samples: number[][] = schedules.map(() => []);
+  let expected = 0; // ms that a repetition takes
+  // The first repetition warms up.
+  for (let repetition = 0; repetition <= repetitions; repetition++) {
+    const encoder = gpu.createCommandEncoder();
+    schedules.forEach((schedule, i) =>
+      schedule.encode(encoder, {
+        querySet,
+        beginningOfPassWriteIndex: 2 * i,
+        endOfPassWriteIndex: 2 * i + 1,
+      }),
+    );
+    encoder.resolveQuerySet(querySet, 0, count, resolved, 0);
+    const start = performance.now();
+    gpu.queue.submit([encoder.finish()]);
+    await sleep(0.9 * expected);
+    const stamps = new BigUint64Array(await device.read(resolved, 0, count * 8)); // nanoseconds
+    expected = performance.now() - start;
+    if (repetition === 0) continue;
+    samples.forEach((times, i) => times.push(Number(stamps[2 * i + 1] - stamps[2 * i]) / 1e6));
+  }
+  querySet.destroy();
+  resolved.destroy();
+  return samples.map(median);
+}
+
+/**
+ * Time of some commands in ms by the wall clock: recorded so often into one submit that the submit
+ * itself hardly counts.
+ * @throws GpuError if the device fails
+ */
+export async function timeBusy(
+  device: Device,
+  encode: (encoder: GPUCommandEncoder) => void,
+): Promise<number> {
+  let best = 0; // ms that the commands take once
+  const run = async (count: number) => {
+    const encoder = device.gpu.createCommandEncoder();
+    for (let i = 0; i < count; i++) encode(encoder);
+    const commands = encoder.finish();
+    const start = performance.now();
+    device.gpu.queue.submit([commands]);
+    await sleep(0.8 * count * best);
+    await device.gpu.queue.onSubmittedWorkDone();
+    device.check();
+    return performance.now() - start;
+  };
+  await run(1); // may still compile
+  let count = 1;
+  let ms = await run(count);
+  while (ms < FILL_MS && count < 1024) {
+    count = Math.min(1024, Math.ceil(count * Math.min(16, (1.5 * FILL_MS) / Math.max(ms, 0.01))));
+    ms = await run(count);
+  }
+  const times = [ms];
+  while (times.length < 3) {
+    best = Math.min(...times) / count;
+    times.push(await run(count));
+  }
+  return median(times) / count;
+}
+
+/** Leaves the GPU alone for a while: Dawn waits by spinning, on a core that a software GPU works with. */
+async function sleep(ms: number): Promise<void> {
+  if (ms > 1) await new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}

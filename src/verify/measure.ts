@@ -1,0 +1,183 @@
+// What the operations of a training step cost on a device, beside what the device can do at best.
+
+import type { Device } from "../device/device.ts";
+import { type Dispatch, Schedule } from "../device/schedule.ts";
+import { allocateTensors, destroyTensors, type Tensor, writeTensor } from "../device/tensors.ts";
+import { timeBusy, timeSchedules } from "../device/timing.ts";
+import { GpuOps } from "../model/gpu_ops.ts";
+
+/** The best that was measured on the device itself. */
+export interface Ceilings {
+  /** Of the engine's own products, at a large shape. */
+  gflops: number;
+  /** Bytes read and bytes written by a buffer copy. */
+  gb_per_s: number;
+}
+
+/** An operation at one shape, as often as the step has it. */
+export interface OperationCost {
+  op: string;
+  kernel: string;
+  /** What tells it from the same operation at another shape: `512 x 65 x 64`. */
+  shape: string;
+  calls: number;
+  /** Of one call. */
+  ms: number;
+  /** Of all calls together in the time of all operations. */
+  share: number;
+  /** For operations that compute more than they move; else null. */
+  gflops: number | null;
+  /** For those that move; else null. */
+  gb_per_s: number | null;
+  /** Of the ceiling that holds for it. */
+  of_ceiling: number;
+}
+
+/** Times every operation of a step, whose tensors should hold what a step leaves there. */
+export async function measureOperations(
+  device: Device,
+  dispatches: readonly Dispatch[],
+  ceilings: Ceilings,
+  repetitions: number,
+): Promise<OperationCost[]> {
+  const schedules = await Promise.all(dispatches.map((d) => Schedule.create(device, [d])));
+  const times = await timeSchedules(device, schedules, repetitions);
+  for (const schedule of schedules) schedule.destroy();
+  const total = times.reduce((sum, ms) => sum + ms, 0);
+
+  const groups = Map.groupBy(dispatches.keys(), (i) => {
+    const { op, kernel, grid } = dispatches[i];
+    return JSON.stringify([op, kernel, shapeOf(dispatches[i]), grid]);
+  });
+  return [...groups.values()].map((members) => {
+    const dispatch = dispatches[members[0]];
+    const sum = members.reduce((ms, i) => ms + times[i], 0);
+    const ms = sum / members.length;
+    const flops = flopsOf(dispatch);
+    const gflops = flops === null ? null : flops / ms / 1e6;
+    const gb_per_s = flops === null ? bytesOf(dispatch) / ms / 1e6 : null;
+    return {
+      op: dispatch.op,
+      kernel: dispatch.kernel,
+      shape: shapeOf(dispatch),
+      calls: members.length,
+      ms,
+      share: sum / total,
+      gflops,
+      gb_per_s,
+      of_ceiling: gflops === null ? gb_per_s! / ceilings.gb_per_s : gflops / ceilings.gflops,
+    };
+  });
+}
+
+function shapeOf({ op, sizes, bindings }: Dispatch): string {
+  const { M, N, K } = sizes;
+  if (K !== undefined) return `${M} x ${N} x ${K}`;
+  if (op.startsWith("attention")) return `T ${sizes.T}, C ${sizes.C}, NH ${sizes.NH}`;
+  const largest = Math.max(...Object.values(bindings).map(({ size }) => size / 4));
+  return `${largest}`;
+}
+
+/** Floating-point operations of products, 2 to a multiply-add; null for what only moves numbers. */
+function flopsOf({ op, sizes, bindings }: Dispatch): number | null {
+  const { M, N, K, T, C } = sizes;
+  if (K !== undefined) return 2 * M * N * K;
+  // Products of (T, HS) and (T, T) in each head, of which the lower triangle is computed.
+  if (!Object.hasOwn(attentionProducts, op)) return null;
+  const rows = bindings.stats.size / 8 / sizes.NH; // B·T, two numbers a row and head
+  return attentionProducts[op] * rows * (T + 1) * C;
+}
+
+const attentionProducts: Record<string, number> = {
+  attention_forward: 2, // scores, out
+  attention_backward_q: 3, // scores again, their gradient, dq
+  attention_backward_kv: 4, // both again, dk, dv
+};
+
+/** Tensors that an operation both reads and writes. */
+const inPlace: Record<string, string[]> = {
+  relu_backward: ["dx"],
+  relu_squared_backward: ["dx"],
+  rmsnorm_backward: ["dinp"],
+  cross_entropy_backward: ["logits"],
+  adamw: ["params", "m", "v"],
+};
+
+/** Bytes that must be read and written at least: a tensor that is bound twice, as two types, counts once. */
+function bytesOf({ op, bindings }: Dispatch): number {
+  const tensors = new Map(
+    Object.entries(bindings).map(([name, { buffer, offset, size }]) => [
+      `${buffer.label} ${offset}`,
+      inPlace[op]?.includes(name) ? 2 * size : size,
+    ]),
+  );
+  return [...tensors.values()].reduce((sum, bytes) => sum + bytes, 0);
+}
+
+/** Measures both ceilings, on random numbers: zeros are faster on many GPUs. */
+export async function measureCeilings(device: Device): Promise<Ceilings> {
+  return { gflops: await bestProduct(device), gb_per_s: await copyBandwidth(device) };
+}
+
+const LARGEST_PRODUCT = 4096;
+/** A product that takes this long is large enough, in ms. */
+const LONG_MS = 30;
+
+/** GFLOP/s of a square product, in the best of its three layouts. */
+async function bestProduct(device: Device): Promise<number> {
+  let best = 0;
+  for (let n = 512, ms = 0; n <= LARGEST_PRODUCT && ms < LONG_MS; n *= 2) {
+    const shape = [n, n];
+    const t = await allocateTensors(device, [
+      { name: "out", shape },
+      { name: "a", shape },
+      { name: "b", shape },
+    ]);
+    fillRandom(device, t.a);
+    fillRandom(device, t.b);
+    const ops = new GpuOps(device);
+    const sizes = { N: n, C: n, OC: n };
+    const products = [
+      ops.matmulForward(t.out, t.a, t.b, sizes),
+      ops.matmulBackwardInput(t.out, t.a, t.b, sizes),
+      ops.matmulBackwardWeight(t.out, t.a, t.b, sizes),
+    ];
+    const schedules = await Promise.all(products.map((d) => Schedule.create(device, [d])));
+    ms = Math.min(...(await timeSchedules(device, schedules, 3)));
+    best = Math.max(best, (2 * n ** 3) / ms / 1e6);
+    for (const schedule of schedules) schedule.destroy();
+    destroyTensors(t);
+  }
+  return best;
+}
+
+const COPY_BYTES = 2 ** 28;
+
+/** GB/s of a copy from buffer to buffer, reads and writes together. */
+async function copyBandwidth(device: Device): Promise<number> {
+  const bytes = Math.min(COPY_BYTES, device.gpu.limits.maxBufferSize);
+  const shape = [bytes / 4];
+  const t = await allocateTensors(device, [
+    { name: "from", shape, sliced: true },
+    { name: "to", shape, sliced: true },
+  ]);
+  fillRandom(device, t.from);
+  const ms = await timeBusy(device, (encoder) =>
+    encoder.copyBufferToBuffer(t.from.buffer, 0, t.to.buffer, 0, bytes),
+  );
+  destroyTensors(t);
+  return (2 * bytes) / ms / 1e6;
+}
+
+/** Numbers of -1 to 1: a block of them, over and over. */
+function fillRandom(device: Device, tensor: Tensor): void {
+  const block = Float32Array.from(
+    { length: Math.min(2 ** 20, tensor.size / 4) },
+    () => 2 * Math.random() - 1,
+  );
+  for (let at = 0; at < tensor.size; at += block.byteLength) {
+    const size = Math.min(block.byteLength, tensor.size - at);
+    const part = { ...tensor, offset: tensor.offset + at, size };
+    writeTensor(device, part, block.subarray(0, size / 4));
+  }
+}

@@ -1,0 +1,82 @@
+// What a benchmark trains: a model's sizes, random weights and windows of random tokens.
+
+import { type Config, resolveConfig } from "../config.ts";
+import { type Dims, dimsOf, parameterCount } from "../model/parameters.ts";
+
+export interface Workload {
+  config: Config;
+  dims: Dims;
+}
+
+type Sizes = Pick<Config, "n_layer" | "n_embd" | "n_head" | "block_size" | "batch_size"> & {
+  vocab_size: number;
+};
+
+function sizes(
+  n_layer: number,
+  n_embd: number,
+  n_head: number,
+  block_size: number,
+  batch_size: number,
+  vocab_size: number,
+): Sizes {
+  return { n_layer, n_embd, n_head, block_size, batch_size, vocab_size };
+}
+
+/** From microgpt's own size to GPT-2's; the ones that other libraries are measured at too. */
+export const benchmarkPresets: Readonly<Record<string, Sizes>> = {
+  tiny: sizes(1, 16, 4, 16, 32, 27),
+  small: sizes(2, 64, 4, 64, 8, 65),
+  medium: sizes(4, 128, 4, 128, 8, 65),
+  shakespeare: sizes(6, 384, 6, 256, 64, 65),
+  gpt2: sizes(12, 768, 12, 1024, 8, 50304),
+};
+
+/** @throws ConfigError if a size cannot be */
+export function workload({ vocab_size, ...overrides }: Sizes): Workload {
+  const config = resolveConfig("microgpt", {
+    learning_rate: 0.001,
+    lr_schedule: "constant",
+    init_std: overrides.n_embd <= 64 ? 0.08 : 0.02,
+    ...overrides,
+  });
+  return { config, dims: dimsOf(config, vocab_size) };
+}
+
+/** Numbers of 0 to 1, always the same ones; far faster than Python's generator. */
+function generator(): () => number {
+  let state = 42;
+  return () => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) / 2 ** 32;
+}
+
+/** Weights of the right spread, flat and without gaps. */
+export function randomWeights({ config, dims }: Workload): Float32Array {
+  const random = generator();
+  const width = config.init_std * Math.sqrt(12); // of the uniform distribution with that deviation
+  return new Float32Array(parameterCount(dims)).map(() => (random() - 0.5) * width);
+}
+
+const TEXT = 10_000;
+/** Batches after which the tokens come again. */
+const BATCHES = 32;
+
+/** Windows of T + 1 tokens, so that every position counts, out of a text with some order in it. */
+export function randomSequences({ config, dims }: Workload): Int32Array[] {
+  const random = generator();
+  const { T, V } = dims;
+  const text = Int32Array.from(
+    { length: TEXT + T + 1 },
+    (_, i) => (i * i + 3 * i + Math.floor(i / 8)) % V,
+  );
+  return Array.from({ length: config.batch_size * BATCHES }, () => {
+    const start = Math.floor(random() * TEXT);
+    return text.subarray(start, start + T + 1);
+  });
+}
+
+/** Floating-point operations of a step: 6 a weight and token, and attention's products. */
+export function stepFlops({ config, dims }: Workload): number {
+  const { V, T, C, L } = dims;
+  const weights = parameterCount(dims) - V * C - T * C; // an embedding is looked up
+  return config.batch_size * T * (6 * weights + 6 * L * C * T);
+}
