@@ -12,13 +12,13 @@
 
 enable subgroups;
 
-override HS: u32;           // channels of a head, a multiple of 4
 override LANES: u32 = 8u;   // the subgroup's size, 4 or 8
 
 struct Sizes {
   T: u32,    // positions
   C: u32,    // channels
   NH: u32,   // heads
+  HS: u32,   // channels of a head, C / NH, a multiple of 4
 }
 
 @group(0) @binding(0) var<storage, read_write> dqkv: array<vec4f>;     // (B, T, 3C)
@@ -36,14 +36,14 @@ fn place(part: u32, row: u32, t: u32, c: u32) -> u32 {
 
 // Channel c of four positions from t on, zero where c is past the head's end.
 fn load_rows(part: u32, row: u32, t: u32, head: u32, c: u32) -> vec4f {
-  let at = head * HS + min(c, HS - 1u);
+  let at = head * sizes.HS + min(c, sizes.HS - 1u);
   let rows = vec4f(
     qkv[place(part, row, t, at)],
     qkv[place(part, row, t + 1u, at)],
     qkv[place(part, row, t + 2u, at)],
     qkv[place(part, row, t + 3u, at)],
   );
-  return select(vec4f(), rows, c < HS);
+  return select(vec4f(), rows, c < sizes.HS);
 }
 
 // Channels c .. c+3 of position t.
@@ -85,8 +85,8 @@ fn add_outer(sum: mat4x4f, rows: vec4f, columns: vec4f) -> mat4x4f {
 fn store(part: u32, row: u32, head: u32, s: u32, c: u32, sums: mat4x4f) {
   let rows = transpose(sums);
   for (var r = 0u; r < 4u; r++) {
-    if (c >= HS || s + r >= sizes.T) { return; }
-    dqkv[place(part, row, s + r, head * HS + c) / 4u] = rows[r];
+    if (c >= sizes.HS || s + r >= sizes.T) { return; }
+    dqkv[place(part, row, s + r, head * sizes.HS + c) / 4u] = rows[r];
   }
 }
 
@@ -95,7 +95,7 @@ fn attention_backward_kv_lanes(
   @builtin(workgroup_id) group: vec3u,
   @builtin(subgroup_invocation_id) lane: u32,
 ) {
-  let blocks = (HS + LANES * 4u - 1u) / (LANES * 4u);
+  let blocks = (sizes.HS + LANES * 4u - 1u) / (LANES * 4u);
   let head = group.y / blocks;
   let c = (group.y % blocks * LANES + lane) * 4u;   // the lane's channels of the head
   let row = group.z * sizes.T;
@@ -103,7 +103,7 @@ fn attention_backward_kv_lanes(
   let s = group.x * 8u;
   let s0 = vec4u(s) + vec4u(0u, 1u, 2u, 3u);
   let s1 = s0 + 4u;
-  let scale = 1.0 / sqrt(f32(HS));
+  let scale = 1.0 / sqrt(f32(sizes.HS));
 
   var dk0 = mat4x4f();
   var dk1 = mat4x4f();
@@ -115,13 +115,13 @@ fn attention_backward_kv_lanes(
     var p1 = mat4x4f();
     var d0 = mat4x4f();
     var d1 = mat4x4f();
-    for (var c0 = 0u; c0 < HS; c0 += LANES) {
+    for (var c0 = 0u; c0 < sizes.HS; c0 += LANES) {
       let k0 = load_rows(1u, row, s, head, c0 + lane);
       let k1 = load_rows(1u, row, s + 4u, head, c0 + lane);
       let v0 = load_rows(2u, row, s, head, c0 + lane);
       let v1 = load_rows(2u, row, s + 4u, head, c0 + lane);
-      for (var i = 0u; i < min(LANES, HS - c0); i += 4u) {
-        let at = head * HS + c0 + i;
+      for (var i = 0u; i < min(LANES, sizes.HS - c0); i += 4u) {
+        let at = head * sizes.HS + c0 + i;
         let q = transpose(load_columns(0u, row, t, at));
         let dout = transpose(mat4x4f(
           load_dout(row, t, at),
@@ -149,7 +149,7 @@ fn attention_backward_kv_lanes(
     }
     for (var l = 0u; l < LANES; l++) {
       for (var j = 0u; j < 4u; j++) {
-        let at = head * HS + min(c, HS - 4u);
+        let at = head * sizes.HS + min(c, sizes.HS - 4u);
         let q = load_channels(0u, row, first + l * 4u + j, at);
         let dout = load_dout(row, first + l * 4u + j, at);
         dk0 = add_outer(dk0, subgroupShuffle(d0[j], l), q);

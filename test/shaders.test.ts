@@ -5,11 +5,15 @@ import { expect, test } from "vitest";
 import * as attention from "../src/reference/attention.ts";
 import * as ops from "../src/reference/ops.ts";
 import { kernelCases } from "../src/verify/kernel_cases.ts";
-import { ops as gpuOps } from "./harness/device.ts";
+import { GpuOps } from "../src/model/gpu_ops.ts";
+import { device } from "./harness/device.ts";
 
 const folder = new URL("../shaders/", import.meta.url);
 const kernels = readdirSync(folder).map((file) => file.replace(/\.wgsl$/, ""));
 const references: Record<string, unknown> = { ...ops, ...attention };
+
+/** The choices of kernels of hardware and of software GPUs, whatever this one is. */
+const variants = [new GpuOps(device, 0), new GpuOps(device, 8)];
 
 /** Kernels that the cases dispatch, with the operations they were dispatched for. */
 const dispatched = new Map<string, Set<string>>();
@@ -20,9 +24,11 @@ for (const kernelCase of kernelCases()) {
       return [name, { name, shape, buffer: undefined as never, offset: 0, size: 0 }];
     }),
   );
-  const { op, kernel } = kernelCase.dispatch(gpuOps, tensors);
-  if (!dispatched.has(kernel)) dispatched.set(kernel, new Set());
-  dispatched.get(kernel)!.add(op);
+  for (const ops of variants) {
+    const { op, kernel } = kernelCase.dispatch(ops, tensors);
+    if (!dispatched.has(kernel)) dispatched.set(kernel, new Set());
+    dispatched.get(kernel)!.add(op);
+  }
 }
 
 const camel = (name: string) => name.replace(/_(\w)/g, (_, letter) => letter.toUpperCase());
@@ -39,9 +45,12 @@ test.each(kernels)("%s.wgsl has an entry point, a reference and a case", (kernel
 });
 
 test("every operation of the GPU has a case", () => {
-  const { constructor } = Object.getPrototypeOf(gpuOps);
-  const methods = [...Object.getOwnPropertyNames(constructor.prototype), ...Object.keys(gpuOps)];
-  const helpers = ["constructor", "device", "grid", "rowThreads", "elements"];
+  const { constructor } = Object.getPrototypeOf(variants[0]);
+  const methods = [
+    ...Object.getOwnPropertyNames(constructor.prototype),
+    ...Object.keys(variants[0]),
+  ];
+  const helpers = ["constructor", "device", "lanes", "grid", "rowThreads", "elements"];
   const shared = ["matmul", "attention", "elementwise"];
   const tested = new Set([...dispatched.values()].flatMap((set) => [...set].map(camel)));
   expect(methods.filter((m) => ![...helpers, ...shared].includes(m)).sort()).toEqual(

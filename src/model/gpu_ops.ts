@@ -10,15 +10,12 @@ const LANE_ROWS = 12;
 
 export class GpuOps {
   private readonly device: Device;
+  /** Subgroup size, for the kernels made for software GPUs; 0 for those that run anywhere. */
+  private readonly lanes: number;
 
-  constructor(device: Device) {
+  constructor(device: Device, lanes = softwareLanes(device)) {
     this.device = device;
-  }
-
-  /** Subgroup size for the kernels made for software GPUs; 0 where they are not for this device. */
-  private get lanes(): number {
-    const { lanes, features } = this.device;
-    return features.includes("subgroups") && (lanes === 4 || lanes === 8) ? lanes : 0;
+    this.lanes = lanes;
   }
 
   /** A grid of at least `count` workgroups; kernels count x first, then y, and leave the rest out. */
@@ -241,8 +238,8 @@ export class GpuOps {
       return {
         op,
         kernel: `${op}_lanes`,
-        constants: { HS, LANES },
-        sizes,
+        constants: { LANES },
+        sizes: { ...sizes, HS },
         bindings: { ...shared, ...vectors },
         grid: [Math.ceil(T / 8), NH * Math.ceil(HS / (LANES * 4)), B],
       };
@@ -366,6 +363,16 @@ export class GpuOps {
       grid,
     };
   }
+}
+
+/** The subgroup size of a software GPU that has subgroups; 0 on every other device. */
+function softwareLanes({ lanes, features }: Device): number {
+  return features.includes("subgroups") && (lanes === 4 || lanes === 8) ? lanes : 0;
+}
+
+/** Every choice of kernels that this device can run, the one it is given first. */
+export function opsVariants(device: Device): GpuOps[] {
+  return softwareLanes(device) ? [new GpuOps(device), new GpuOps(device, 0)] : [new GpuOps(device)];
 }
 
 export interface AttentionSizes {

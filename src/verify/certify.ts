@@ -3,7 +3,7 @@
 
 import { type Config, resolveConfig } from "../config.ts";
 import type { Device } from "../device/device.ts";
-import { GpuOps } from "../model/gpu_ops.ts";
+import { opsVariants } from "../model/gpu_ops.ts";
 import { dimsOf, initialParameters } from "../model/parameters.ts";
 import { PythonRandom } from "../random.ts";
 import { ReferenceGpt } from "../reference/gpt.ts";
@@ -133,8 +133,8 @@ export async function checkTraining(
 
 /** Every check in turn. @throws GpuError if the device fails */
 export async function* certify(device: Device): AsyncGenerator<CheckResult> {
-  const ops = new GpuOps(device);
-  for (const test of kernelCases()) yield runCase(device, ops, test);
+  const variants = opsVariants(device);
+  for (const test of kernelCases()) yield runCase(device, variants, test);
   for (const { name, overrides } of modelConfigs) yield checkGradients(device, name, overrides);
   for (const { name, overrides } of modelConfigs) yield checkTraining(device, name, overrides);
 }

@@ -1,7 +1,8 @@
 // The GPU that the tests of one process share.
 
 import { openDevice } from "../../src/device/device.ts";
-import { GpuOps } from "../../src/model/gpu_ops.ts";
+import { opsVariants } from "../../src/model/gpu_ops.ts";
 
 export const device = await openDevice();
-export const ops = new GpuOps(device);
+/** Every choice of kernels that the device can run; the first is the one that trains. */
+export const variants = opsVariants(device);

@@ -4,11 +4,11 @@ import { expect, test } from "vitest";
 import type { Dispatch } from "../../src/device/schedule.ts";
 import { type KernelCase, runCase } from "../../src/verify/kernel_case.ts";
 import { kernelCases } from "../../src/verify/kernel_cases.ts";
-import { device, ops } from "../harness/device.ts";
+import { device, variants } from "../harness/device.ts";
 
 for (const kernelCase of kernelCases()) {
   test(`${kernelCase.kernel}: ${kernelCase.name}`, async () => {
-    const result = await runCase(device, ops, kernelCase);
+    const result = await runCase(device, variants, kernelCase);
     expect(result.pass || result).toBe(true); // the whole result is shown if it fails
   });
 }
@@ -22,7 +22,7 @@ function spoilt(change: (dispatch: Dispatch) => Dispatch): KernelCase {
 test("a kernel that leaves an element out is found", async () => {
   const result = await runCase(
     device,
-    ops,
+    variants,
     spoilt((d) => ({ ...d, sizes: { size: 0 } })),
   );
   expect(result).toMatchObject({ pass: false, detail: "did not write out[0]" });
@@ -31,7 +31,7 @@ test("a kernel that leaves an element out is found", async () => {
 test("a kernel that writes past its tensor is found", async () => {
   const result = await runCase(
     device,
-    ops,
+    variants,
     spoilt((d) => ({ ...d, sizes: { size: d.sizes.size + 1 } })),
   );
   expect(result.pass).toBe(false);
@@ -41,7 +41,7 @@ test("a kernel that writes past its tensor is found", async () => {
 test("a kernel that changes an input is found", async () => {
   const result = await runCase(
     device,
-    ops,
+    variants,
     spoilt(({ bindings: { out, inp }, ...d }) => ({ ...d, bindings: { out: inp, inp: out } })),
   );
   expect(result.pass).toBe(false);
@@ -49,7 +49,7 @@ test("a kernel that changes an input is found", async () => {
 
 test("a kernel that computes something else is found", async () => {
   const healthy = kernelCases().find(({ kernel }) => kernel === "relu_squared_forward")!;
-  const result = await runCase(device, ops, {
+  const result = await runCase(device, variants, {
     ...healthy,
     dispatch: (o, t) => o.reluForward(t.out, t.inp, { size: healthy.inputs.inp.length }),
     inputs: { inp: new Float32Array(healthy.inputs.inp.length).fill(3) },
