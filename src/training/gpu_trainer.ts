@@ -6,6 +6,7 @@ import { ReadbackRing } from "../device/ring.ts";
 import { type Dispatch, Schedule } from "../device/schedule.ts";
 import {
   type Tensor,
+  type TensorSpec,
   allocateTensors,
   checkTensors,
   destroyTensors,
@@ -33,6 +34,8 @@ import type { StepRecord, Trainer } from "./trainer.ts";
 const SLOTS = 512;
 /** Windows of steps whose records may be on their way at once; more would only queue up. */
 const WINDOWS = 2;
+/** Bytes of a window's records at most, and how many such buffers there are. */
+export const READBACK = { size: SLOTS * 8, depth: WINDOWS };
 /** A window grows while it takes less time than the first, and shrinks above the second, in ms. */
 const WINDOW_MS = [15, 60];
 /** Gradients that one workgroup of the norm sums. */
@@ -83,7 +86,7 @@ export class GpuTrainer implements Trainer {
     this.stepData = stepData;
     this.tensors = tensors;
     this.schedule = schedule;
-    this.ring = new ReadbackRing(device, SLOTS * 8, WINDOWS);
+    this.ring = new ReadbackRing(device, READBACK.size, READBACK.depth);
   }
 
   /**
@@ -97,35 +100,12 @@ export class GpuTrainer implements Trainer {
     params: Float64Array | Float32Array,
     sequences: readonly Int32Array[],
   ): Promise<GpuTrainer> {
-    const B = config.batch_size;
     const layout = new ParameterLayout(dims, PARAMETER_ALIGNMENT);
-    const stepData = new StepData(B * dims.T, dims.V);
-    const flat = { shape: [layout.size], sliced: true };
     checkTensors(device, [...layout.slices]);
-    const tensors: Record<string, Tensor> = await allocateTensors(device, [
-      { name: "params", ...flat },
-      { name: "grads", ...flat },
-      { name: "m", ...flat },
-      { name: "v", ...flat },
-      { name: "partials", shape: [normChunks(layout.size)] },
-      { name: "records", shape: [SLOTS, 2] },
-      stepData.spec,
-      ...activationTable(dims, B),
-      ...gradientTable(dims, B),
-    ]);
-    const gpt = {
-      ops: new GpuOps(device),
-      config,
-      dims,
-      B,
-      layout,
-      tensors,
-      params: tensors.params,
-    };
-    const schedule = await Schedule.create(
-      device,
-      stepList(device, gpt, stepData.slices(tensors.step), config),
-    );
+    const table = trainingTable(dims, config.batch_size);
+    const tensors: Record<string, Tensor> = await allocateTensors(device, table);
+    const stepData = new StepData(config.batch_size * dims.T, dims.V);
+    const schedule = await Schedule.create(device, stepList(device, config, layout, tensors));
     const values = new ParameterLayout(dims).convert(params, layout, new Float32Array(layout.size));
     writeTensor(device, tensors.params, values);
     return new GpuTrainer(device, config, layout, sequences, stepData, tensors, schedule);
@@ -226,19 +206,36 @@ export class GpuTrainer implements Trainer {
   }
 }
 
-function normChunks(size: number): number {
-  return Math.ceil(size / NORM_CHUNK);
+/** Everything that the GPU holds for a training run, but for what is made of the schedule's length. */
+export function trainingTable(dims: Dims, B: number): TensorSpec[] {
+  const { size } = new ParameterLayout(dims, PARAMETER_ALIGNMENT);
+  const flat = { shape: [size], sliced: true };
+  return [
+    { name: "params", ...flat },
+    { name: "grads", ...flat },
+    { name: "m", ...flat },
+    { name: "v", ...flat },
+    { name: "partials", shape: [Math.ceil(size / NORM_CHUNK)] },
+    { name: "records", shape: [SLOTS, 2] },
+    new StepData(B * dims.T, dims.V).spec,
+    ...activationTable(dims, B),
+    ...gradientTable(dims, B),
+  ];
 }
 
 /** The whole step: forward, loss, backward, gradient norm, optimizer. */
-function stepList(
+export function stepList(
   device: Device,
-  gpt: GpuGpt,
-  data: ReturnType<StepData["slices"]>,
   config: Config,
+  layout: ParameterLayout,
+  tensors: Record<string, Tensor>,
 ): Dispatch[] {
-  const { ops, tensors } = gpt;
+  const { dims } = layout;
+  const B = config.batch_size;
   const { grads, params, m, v, partials, records } = tensors;
+  const ops = new GpuOps(device);
+  const gpt: GpuGpt = { ops, config, dims, B, layout, tensors, params };
+  const data = new StepData(B * dims.T, dims.V).slices(tensors.step);
   const { ids, targets, order, starts, step_data } = data;
   const segments = flatSegments(device, params);
   return [
