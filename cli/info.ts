@@ -5,12 +5,7 @@
 import { statSync } from "node:fs";
 import { join } from "node:path";
 import { settings } from "../src/config.ts";
-import {
-  CONFIG_FILE,
-  type Model,
-  TOKENIZER_FILE,
-  WEIGHTS_FILE,
-} from "../src/files/model_files.ts";
+import { CONFIG_FILE, type Model, TOKENIZER_FILE, WEIGHTS_FILE } from "../src/files/model_files.ts";
 import { command } from "./command.ts";
 import { loadModel } from "./model_dir.ts";
 import * as options from "./options.ts";
