@@ -6,12 +6,13 @@ import { readFileSync } from "node:fs";
 import type { Config } from "../src/config.ts";
 import { chooseDevice } from "../src/device/choose.ts";
 import { benchmark } from "../src/verify/benchmark.ts";
+import { microgptSuite } from "../src/verify/suite.ts";
 import { benchmarkPresets, workload } from "../src/verify/workload.ts";
-import { humanReport, jsonReport } from "./bench_report.ts";
+import { humanReport, jsonReport, suiteTable } from "./bench_report.ts";
 import { command } from "./command.ts";
 import { type Flags, UsageError } from "./flags.ts";
-import { type Option, device as deviceOption, devices, settingOptions } from "./options.ts";
-import { run } from "./run.ts";
+import type { Option } from "./options.ts";
+import { type Io, run } from "./run.ts";
 import * as options from "./options.ts";
 
 const preset = {
@@ -38,24 +39,34 @@ const warmup = {
 } satisfies Option;
 const kernels: Option = { flag: "kernels", env: [], help: "time every operation of a step too" };
 
-const sizeOptions = settingOptions("n_layer", "n_embd", "n_head", "block_size", "batch_size").map(
-  (option): Option => ({ ...option, env: [], default: undefined }),
-);
+const suite: Option = {
+  flag: "suite",
+  env: [],
+  value: "NAME",
+  help: "microgpt: instead, the six pieces of work that its translations to other languages time",
+};
+
+const sizeOptions = options
+  .settingOptions("n_layer", "n_embd", "n_head", "block_size", "batch_size")
+  .map((option): Option => ({ ...option, env: [], default: undefined }));
+
+const ofSteps = [preset, options.device, ...sizeOptions, vocabSize, steps, warmup, kernels];
 
 const description = {
   name: "bench",
   summary: "Times training steps, on random tokens.",
-  options: [preset, deviceOption, ...sizeOptions, vocabSize, steps, warmup, kernels],
+  options: [...ofSteps, suite],
 };
 
 export const main = command(description, async (flags, io) => {
+  if (flags.text(suite) !== undefined) return runSuite(flags, io);
   const work = workload({ ...presetOf(flags), ...sizesOf(flags) });
   const measured = {
     steps: flags.integer(steps, 1),
     warmup: flags.integer(warmup, 1)!,
     kernels: flags.has(kernels),
   };
-  const { device, fallback } = await chooseDevice(flags.choice(deviceOption, devices));
+  const { device, fallback } = await chooseDevice(flags.choice(options.device, options.devices));
   if (fallback !== null) io.stderr.write(`The CPU is measured: ${fallback}\n`);
   if (measured.kernels && device === undefined) {
     throw new UsageError(
@@ -71,6 +82,23 @@ export const main = command(description, async (flags, io) => {
   }
   return 0;
 });
+
+async function runSuite(flags: Flags, { stdout }: Io): Promise<number> {
+  if (flags.text(suite) !== "microgpt") {
+    throw new UsageError(`There is no suite "${flags.text(suite)}"; the only one is microgpt.`);
+  }
+  const other = flags.written(ofSteps);
+  if (other !== undefined) {
+    throw new UsageError(
+      `${other} does not go with --suite, whose pieces have their own sizes; leave it out.`,
+    );
+  }
+  const benchmarks = await microgptSuite();
+  const timestamp = new Date().toISOString();
+  const all = { language: "typescript", version: version(), timestamp, benchmarks };
+  stdout.write(`${flags.has(options.json) ? JSON.stringify(all) : suiteTable(benchmarks)}\n`);
+  return 0;
+}
 
 function presetOf(flags: Flags) {
   const name = flags.text(preset);

@@ -2,6 +2,7 @@
 
 import type { BenchmarkResult, Profile } from "../src/verify/benchmark.ts";
 import type { OperationCost } from "../src/verify/measure.ts";
+import type { SuiteResult } from "../src/verify/suite.ts";
 import { aligned, bytes, digits, percent } from "./format.ts";
 import { count, plural } from "./progress.ts";
 import type { Output } from "./run.ts";
@@ -103,4 +104,13 @@ function cells({ op, shape, calls, ms, share, gflops, gb_per_s, of_ceiling }: Op
     rate(gb_per_s),
     percent(of_ceiling),
   ];
+}
+
+export function suiteTable(benchmarks: readonly SuiteResult[]): string {
+  const rows = benchmarks.map(({ name, description, time_ms }) => [
+    name,
+    description,
+    digits(time_ms),
+  ]);
+  return aligned([["name", "what", "ms"], ...rows], 2);
 }

@@ -37,6 +37,12 @@ export class Flags {
     return this.given.has(flag);
   }
 
+  /** How the user wrote the first of some options that stands on the command line. */
+  written(options: readonly Option[]): string | undefined {
+    const labels = options.map(({ flag }) => this.given.get(flag)?.label);
+    return labels.find((label) => label?.startsWith("-"));
+  }
+
   /** The option's text, or its default. */
   text(option: Option & { default: string }): string;
   text(option: Option): string | undefined;

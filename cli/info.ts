@@ -1,34 +1,86 @@
-// Shows what a model folder holds.
+// Shows what a model folder holds, and what training and generating need; without one, what a run would need.
 //
 //   npm run info -- --model-dir output
+//   npm run info -- --n-layer 6 --n-embd 384 --batch-size 64
 
 import { statSync } from "node:fs";
 import { join } from "node:path";
-import { settings } from "../src/config.ts";
+import { type Config, settings } from "../src/config.ts";
 import { CONFIG_FILE, type Model, TOKENIZER_FILE, WEIGHTS_FILE } from "../src/files/model_files.ts";
+import { dimsOf } from "../src/model/parameters.ts";
+import { CharTokenizer } from "../src/text/tokenizer.ts";
+import { type Needs, needsOf } from "../src/training/needs.ts";
 import { command } from "./command.ts";
+import { readDocuments } from "./files.ts";
+import { type Flags, UsageError } from "./flags.ts";
+import { bytes } from "./format.ts";
 import { loadModel } from "./model_dir.ts";
 import * as options from "./options.ts";
 import { count, plural } from "./progress.ts";
-import { run } from "./run.ts";
+import { type Io, run } from "./run.ts";
 
 /** Of a vocabulary: more would hide the rest of the report. */
 const SHOWN_CHARS = 100;
 
+const ofRun = [options.preset, options.input, ...options.settingOptions()];
+
 const description = {
   name: "info",
-  summary: "Shows the settings, the tokenizer and the tensors of a saved model.",
-  options: [options.modelDir],
+  summary:
+    "Shows what a saved model holds, or, given settings instead, what a run with them would need.",
+  options: [options.modelDir, ...ofRun],
 };
 
 export const main = command(description, async (flags, io) => {
-  const folder = flags.text(options.modelDir);
-  const description = describe(folder, loadModel(folder));
-  io.stdout.write(
-    flags.has(options.json) ? `${JSON.stringify(description)}\n` : toText(description),
-  );
+  const setting = flags.written(ofRun);
+  if (setting !== undefined && flags.written([options.modelDir]) !== undefined) {
+    throw new UsageError(
+      `${setting} is about a run to come and --model-dir about a model that is there; leave one of them out.`,
+    );
+  }
+  const [description, text] =
+    setting === undefined ? describeModel(flags) : await describeRun(flags, io);
+  io.stdout.write(flags.has(options.json) ? `${JSON.stringify(description)}\n` : text);
   return 0;
 });
+
+function describeModel(flags: Flags): [object, string] {
+  const folder = flags.text(options.modelDir);
+  const description = describe(folder, loadModel(folder));
+  return [description, toText(description)];
+}
+
+async function describeRun(flags: Flags, io: Io): Promise<[object, string]> {
+  const config = flags.config(flags.text(options.preset));
+  const { documents, source } = await readDocuments(flags.text(options.input), io);
+  const { vocab_size } = CharTokenizer.fromDocuments(documents);
+  const needs = needsOf(config, dimsOf(config, vocab_size));
+  const rows = [
+    `data       ${source}: ${plural(documents.length, "document")}, ${plural(vocab_size, "token")} in the vocabulary`,
+    `model      ${plural(needs.num_params, "parameter")}`,
+    ...needsRows(config, needs),
+    ``,
+    ...settingRows(config),
+    ``,
+  ];
+  return [{ vocab_size, ...needs, config }, rows.join("\n")];
+}
+
+function needsRows({ batch_size }: Config, { training, generation, flops_per_token }: Needs) {
+  const row = ({ device_bytes, host_bytes, cpu_bytes }: Needs["training"]) =>
+    `${bytes(device_bytes)} of GPU memory and ${bytes(host_bytes)} of main memory; on the CPU ${bytes(cpu_bytes)}`;
+  return [
+    `training   with a batch of ${count(batch_size)}: ${row(training)}`,
+    `           ${count(flops_per_token)} floating-point operations a token`,
+    `writing    ${row(generation)}`,
+  ];
+}
+
+function settingRows(config: Config): string[] {
+  return settings.map(
+    ({ name, help }) => `${name.padEnd(15)}${String(config[name]).padEnd(12)}${help}`,
+  );
+}
 
 function describe(folder: string, { config, tokenizer, step, layout }: Model) {
   const files: Record<string, number> = {};
@@ -36,13 +88,15 @@ function describe(folder: string, { config, tokenizer, step, layout }: Model) {
     const stat = statSync(join(folder, name), { throwIfNoEntry: false });
     if (stat !== undefined) files[name] = stat.size;
   }
+  const { num_params, training, generation, flops_per_token } = needsOf(config, layout.dims);
   const tensors = layout.slices.map(({ name, shape, size }) => ({ name, shape, count: size }));
   return {
     model_dir: folder,
     files,
     step,
-    num_params: tensors.reduce((sum, { count }) => sum + count, 0),
+    num_params,
     vocab_size: tokenizer.vocab_size,
+    needs: { training, generation, flops_per_token },
     tokenizer: tokenizer.toJSON(),
     config,
     tensors,
@@ -50,7 +104,7 @@ function describe(folder: string, { config, tokenizer, step, layout }: Model) {
 }
 
 function toText(description: ReturnType<typeof describe>): string {
-  const { files, step, num_params, vocab_size, tokenizer, config, tensors } = description;
+  const { files, step, num_params, needs, vocab_size, tokenizer, config, tensors } = description;
   const sizes = Object.entries(files).map(([name, size]) => `${name} (${count(size)} bytes)`);
   const chars = JSON.stringify(tokenizer.chars.slice(0, SHOWN_CHARS).join(""));
   const more = tokenizer.chars.length - SHOWN_CHARS;
@@ -59,10 +113,9 @@ function toText(description: ReturnType<typeof describe>): string {
     `model      ${description.model_dir}: ${sizes.join(", ")}`,
     `trained    ${plural(step, "step")}`,
     `tokenizer  ${tokenizer.type}, ${plural(vocab_size, "token")}: BOS and ${known}`,
+    ...needsRows(config, { num_params, ...needs }),
     ``,
-    ...settings.map(
-      ({ name, help }) => `${name.padEnd(15)}${String(config[name]).padEnd(12)}${help}`,
-    ),
+    ...settingRows(config),
     ``,
     ...tensorRows(tensors),
     ``,

@@ -6,14 +6,16 @@ import { hasTimestamps, median, timeSchedules } from "../device/timing.ts";
 import { parameterCount } from "../model/parameters.ts";
 import { CpuTrainer } from "../training/cpu_trainer.ts";
 import { GpuTrainer } from "../training/gpu_trainer.ts";
+import { flopsPerToken } from "../training/needs.ts";
 import type { Trainer } from "../training/trainer.ts";
 import {
+  bestProduct,
   type Ceilings,
-  measureCeilings,
+  copyBandwidth,
   measureOperations,
   type OperationCost,
 } from "./measure.ts";
-import { randomSequences, randomWeights, stepFlops, type Workload } from "./workload.ts";
+import { randomSequences, randomWeights, type Workload } from "./workload.ts";
 
 export interface BenchmarkOptions {
   /** Steps to time; as many as fill a few seconds where absent. */
@@ -85,7 +87,7 @@ export async function benchmark(
     const run = await timeSteps(trainer, options, start, meter);
     meter?.stop();
     const tokens = config.batch_size * dims.T;
-    const gflops = stepFlops(work) / run.ms_per_step / 1e6;
+    const gflops = (tokens * flopsPerToken(dims)) / run.ms_per_step / 1e6;
     const gpu = device && (await measureGpu(device, trainer as GpuTrainer, options.kernels));
     return {
       result: {
@@ -108,10 +110,10 @@ export async function benchmark(
         submits_per_step: run.submits_per_step,
         peak_bytes: meter?.peak_bytes ?? null,
         gpu_ms_per_step: gpu?.ms_per_step ?? null,
-        peak_fraction: gpu ? gflops / gpu.ceilings.gflops : null,
+        peak_fraction: gpu ? gflops / gpu.gflops : null,
         adapter: device?.name ?? null,
       },
-      profile: gpu?.operations && { ceilings: gpu.ceilings, operations: gpu.operations },
+      profile: gpu?.profile,
     };
   } finally {
     trainer.destroy();
@@ -165,14 +167,14 @@ async function timeSteps(
 
 /** What the GPU says of a trainer's step, once its steps have been timed. */
 async function measureGpu(device: Device, { schedule }: GpuTrainer, kernels: boolean) {
-  const [ms] = hasTimestamps(device) ? await timeSchedules(device, [schedule], 5) : [null];
-  const ceilings = await measureCeilings(device);
-  return {
-    dispatches: schedule.dispatches.length,
-    ms_per_step: ms,
-    ceilings,
-    operations: kernels
-      ? await measureOperations(device, schedule.dispatches, ceilings, 5)
-      : undefined,
-  };
+  const { dispatches } = schedule;
+  const [ms_per_step] = hasTimestamps(device) ? await timeSchedules(device, [schedule], 5) : [null];
+  const gflops = await bestProduct(device);
+  let profile: Profile | undefined;
+  if (kernels) {
+    const ceilings = { gflops, gb_per_s: await copyBandwidth(device) };
+    const operations = await measureOperations(device, dispatches, ceilings, 5);
+    profile = { ceilings, operations };
+  }
+  return { dispatches: dispatches.length, ms_per_step, gflops, profile };
 }

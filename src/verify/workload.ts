@@ -73,10 +73,3 @@ export function randomSequences({ config, dims }: Workload): Int32Array[] {
     return text.subarray(start, start + T + 1);
   });
 }
-
-/** Floating-point operations of a step: 6 a weight and token, and attention's products. */
-export function stepFlops({ config, dims }: Workload): number {
-  const { V, T, C, L } = dims;
-  const weights = parameterCount(dims) - V * C - T * C; // an embedding is looked up
-  return config.batch_size * T * (6 * weights + 6 * L * C * T);
-}

@@ -9,7 +9,7 @@ import { type Config, resolveConfig } from "../../src/config.ts";
 import { dimsOf, initialParameters, ParameterLayout } from "../../src/model/parameters.ts";
 import { PythonRandom } from "../../src/random.ts";
 import { CharTokenizer } from "../../src/text/tokenizer.ts";
-import { parseLines, runCli, temporaryFolder } from "./fake_io.ts";
+import { FakeIo, parseLines, runCli, temporaryFolder } from "./fake_io.ts";
 
 function modelFolder(overrides: Partial<Config>, text = "abc"): string {
   const config = resolveConfig("microgpt", overrides);
@@ -69,4 +69,47 @@ test("a folder without a model is a sentence and exit code 1", async () => {
   const { code, stderr } = await runCli(info, ["--model-dir", temporaryFolder()]);
   expect(code).toBe(1);
   expect(stderr).toMatch(/^error: .* holds no model: .*\.\n$/);
+});
+
+test("a saved model comes with what training and writing with it need", async () => {
+  const folder = modelFolder({ batch_size: 8 });
+  const { stdout } = await runCli(info, ["--model-dir", folder]);
+  expect(stdout).toMatch(
+    /^training   with a batch of 8: \S+ KiB of GPU memory and \S+ KiB of main memory; on the CPU /m,
+  );
+  expect(stdout).toMatch(/^ +\S+ floating-point operations a token$/m);
+  expect(stdout).toMatch(/^writing    \S+ KiB of GPU memory/m);
+  const json = await runCli(info, ["--model-dir", folder, "--json"]);
+  expect(parseLines(json.stdout)[0].needs.training.device_bytes).toBeGreaterThan(1e5);
+});
+
+test("settings instead of a folder tell what a run with them would need", async () => {
+  const { code, stdout } = await runCli(info, ["--n-layer", "6", "--n-embd", "384"]);
+  expect(code).toBe(0);
+  expect(stdout).toMatch(
+    /^data +names\.txt: 1,936 documents, 27 tokens in the vocabulary\nmodel +10,643,712 parameters\n/,
+  );
+  expect(stdout).toMatch(/^n_layer +6 /m);
+
+  const io = new FakeIo();
+  io.stdin = (async function* () {
+    yield new TextEncoder().encode("abcd\n");
+  })();
+  const json = await runCli(
+    info,
+    ["--input", "-", "--json"],
+    { MICROGPT_N_LAYER: "2", MICROGPT_MODEL_DIR: "elsewhere" },
+    io,
+  );
+  const [run] = parseLines(json.stdout);
+  expect(run).toMatchObject({ vocab_size: 5, num_params: 6560, config: { n_layer: 2 } });
+  expect(run.generation.device_bytes).toBeLessThan(run.training.device_bytes);
+});
+
+test("settings and a folder at once are a sentence", async () => {
+  const { code, stderr } = await runCli(info, ["--lr", "0.1", "--model-dir", "output"]);
+  expect(code).toBe(2);
+  expect(stderr).toBe(
+    "error: --lr is about a run to come and --model-dir about a model that is there; leave one of them out.\n",
+  );
 });

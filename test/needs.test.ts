@@ -1,0 +1,86 @@
+// What a run needs: told before it, and what the device really gave it.
+
+import { expect, test } from "vitest";
+import { type Config, resolveConfig } from "../src/config.ts";
+import { Meter } from "../src/device/meter.ts";
+import { GpuPredictor } from "../src/generation/gpu_predictor.ts";
+import { type Dims, dimsOf, initialParameters } from "../src/model/parameters.ts";
+import { PythonRandom } from "../src/random.ts";
+import { GpuTrainer } from "../src/training/gpu_trainer.ts";
+import { needsOf } from "../src/training/needs.ts";
+import { device } from "./harness/device.ts";
+
+const models: { name: string; overrides: Partial<Config>; V: number }[] = [
+  { name: "microgpt", overrides: {}, V: 27 },
+  { name: "odd sizes", overrides: { n_layer: 3, n_embd: 15, n_head: 3, block_size: 7 }, V: 5 },
+  { name: "a batch", overrides: { batch_size: 9, n_embd: 32, activation: "relu_squared" }, V: 65 },
+];
+
+function setUp(overrides: Partial<Config>, V: number) {
+  const config = resolveConfig("microgpt", overrides);
+  const dims = dimsOf(config, V);
+  return { config, dims, params: initialParameters(config, dims, new PythonRandom(1)) };
+}
+
+/** Peak bytes of the device's buffers during `action`, all of which must be gone after it. */
+async function peakBytes(action: () => Promise<void>): Promise<number> {
+  const meter = new Meter(device);
+  try {
+    await action();
+  } finally {
+    meter.stop();
+  }
+  expect(meter.bytes).toBe(0);
+  return meter.peak_bytes;
+}
+
+test.each(models)("training takes the bytes foretold: $name", async ({ overrides, V }) => {
+  const { config, dims, params } = setUp(overrides, V);
+  const sequences = [Int32Array.of(0, 1, 2, 0)];
+  const peak = await peakBytes(async () => {
+    const trainer = await GpuTrainer.create(device, config, dims, params, sequences);
+    for await (const _ of trainer.run(3));
+    trainer.destroy();
+  });
+  expect(peak).toBe(needsOf(config, dims, device).training.device_bytes);
+});
+
+test.each(models)("generating takes the bytes foretold: $name", async ({ overrides, V }) => {
+  const { config, dims, params } = setUp(overrides, V);
+  const peak = await peakBytes(async () => {
+    const predictor = await GpuPredictor.fromValues(device, config, dims, params);
+    await predictor.nextLogits([0, 1]);
+    predictor.destroy();
+  });
+  expect(peak).toBe(needsOf(config, dims, device).generation.device_bytes);
+});
+
+test("without a device at hand, the bytes of a usual GPU are foretold", () => {
+  const { config, dims } = setUp({}, 27);
+  const { training } = needsOf(config, dims);
+  const here = needsOf(config, dims, device).training;
+  expect(training.device_bytes / here.device_bytes).toBeCloseTo(1, 1);
+});
+
+test("an absurd number of layers is counted at once, each as the last of those written out", () => {
+  const bytes = (L: number) => {
+    const dims: Dims = { V: 27, T: 16, C: 16, NH: 4, L };
+    return needsOf(resolveConfig("microgpt"), dims);
+  };
+  const [many, more] = [bytes(1000), bytes(2 ** 24)];
+  const layers = (2 ** 24 - 1000) / (1000 - 500);
+  const half = bytes(500);
+  for (const kind of ["training", "generation"] as const) {
+    for (const key of ["device_bytes", "host_bytes", "cpu_bytes"] as const) {
+      const expected = many[kind][key] + layers * (many[kind][key] - half[kind][key]);
+      expect(more[kind][key]).toBeCloseTo(expected, 0);
+    }
+  }
+});
+
+test("a token costs 6 operations a weight that is multiplied, and attention's products", () => {
+  const dims: Dims = { V: 65, T: 256, C: 384, NH: 6, L: 6 };
+  const weights = 65 * 384 + 6 * 12 * 384 ** 2;
+  const { flops_per_token } = needsOf(resolveConfig("microgpt"), dims);
+  expect(flops_per_token).toBe(6 * weights + 6 * 6 * 384 * 256);
+});
