@@ -84,6 +84,12 @@ export function execute(
   });
 }
 
+/** What a command that failed said of it: its last line about an error. */
+export function lastWords(stderr: string): string | undefined {
+  const lines = stderr.trim().split("\n");
+  return lines.findLast((line) => /error/i.test(line)) || lines.at(-1) || undefined;
+}
+
 /** The JSON objects among the lines of a text. */
 export function jsonLines(text: string): any[] {
   return text
@@ -106,12 +112,13 @@ export async function contest(
       const { stdout, stderr } = await execute(contestant);
       const results = jsonLines(stdout);
       if (results.length === 0) {
-        results.push({ error: stderr.trim().split("\n").at(-1) || "it printed no JSON line" });
+        results.push({ error: lastWords(stderr) ?? "it printed no JSON line" });
       }
       for (const result of results) {
         if (result.error === undefined) lines.push({ round, ...result });
         else failures.push({ round, name, error: result.error });
-        const told = result.error ?? `${result.mode}: ${count(Math.round(result.tokens_per_s))} tokens/s`;
+        const told =
+          result.error ?? `${result.mode}: ${count(Math.round(result.tokens_per_s))} tokens/s`;
         log(`round ${round}/${rounds}  ${name}  ${told}`);
       }
     }

@@ -70,7 +70,7 @@ test("--kernels shows every operation of the step with its share of the time", a
     expect.objectContaining({ op: "adamw", gflops: null, gb_per_s: expect.any(Number) }),
   );
   expect(operations).toContainEqual(
-    expect.objectContaining({ op: "matmul_forward", shape: "512 x 64 x 16", gb_per_s: null }),
+    expect.objectContaining({ op: "matmul_forward", shape: "512 x 48 x 16", gb_per_s: null }),
   );
 });
 
@@ -81,7 +81,7 @@ test("for people there are tables", async () => {
   expect(stdout).toMatch(
     /^operation +shape +calls +ms each +ms +of step +GFLOP\/s +GB\/s +of best$/m,
   );
-  expect(stdout).toMatch(/^matmul_forward +512 x 64 x 16 +1 +/m);
+  expect(stdout).toMatch(/^matmul_forward +512 x 48 x 16 +1 +/m);
 });
 
 test("without --steps, as many are timed as fill a few seconds", async () => {

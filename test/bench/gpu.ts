@@ -1,0 +1,219 @@
+// Everything that only a real GPU can tell, in one call of a few minutes: speed beside PyTorch, the largest
+// product's share of the peak, small models, cold start. Prints a Markdown table, and writes all of it as JSON.
+//
+//   node test/bench/gpu.ts --torch 'python3 torch_gpt.py' --peak-tflops 67 --out results
+//
+// --torch is the command line of a script that trains the same model with PyTorch; it takes --layers, --embd,
+// --heads, --block, --batch, --vocab and --modes. --only names the parts to run, with commas between.
+
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { bytes, digits, percent } from "../../cli/format.ts";
+import { count } from "../../cli/progress.ts";
+import { median } from "../../src/device/timing.ts";
+import {
+  type Contestant,
+  contest,
+  execute,
+  jsonLines,
+  lastWords,
+  own,
+  sizesOf,
+  table,
+} from "./contest.ts";
+import { firstLossSeconds } from "./cold_start.ts";
+
+const { values } = parseArgs({
+  options: {
+    torch: { type: "string" },
+    "peak-tflops": { type: "string", default: "67" }, // float32, as the maker states it
+    preset: { type: "string", default: "shakespeare" },
+    rounds: { type: "string", default: "3" },
+    steps: { type: "string", default: "20000" }, // of microgpt at batch 1
+    out: { type: "string", default: "output/gpu" },
+    only: { type: "string" },
+  },
+});
+const { preset } = values;
+const peak = Number(values["peak-tflops"]) * 1e3;
+const steps = Number(values.steps);
+
+interface Row {
+  what: string;
+  measured: string;
+  bar: string;
+  reached: boolean | null;
+}
+
+const rows: Row[] = [];
+const results: Record<string, unknown> = {};
+const scratch = mkdtempSync(join(tmpdir(), "microgpt-gpu-"));
+
+function row(what: string, measured: string, bar = "", reached: boolean | null = null): void {
+  rows.push({ what, measured, bar, reached });
+  console.error(`${what}: ${measured}${bar && ` (bar: ${bar})`}`);
+}
+
+/** Runs a command of this project for the JSON it prints. */
+async function ownJson(file: string, ...args: string[]): Promise<any[]> {
+  const { code, stdout, stderr } = await execute({
+    name: file,
+    command: own(file, ...args, "--json"),
+  });
+  if (code !== 0) throw new Error(lastWords(stderr) ?? `${file} ended with ${code}`);
+  return jsonLines(stdout);
+}
+
+const parts: Record<string, () => Promise<void>> = {
+  async doctor() {
+    const events = await ownJson("doctor.ts");
+    const { name } = events[0];
+    const { passed, failed } = events.at(-1);
+    results.doctor = events;
+    row("adapter", name);
+    row("checks against float64", `${passed} passed, ${failed} failed`, "0 failed", failed === 0);
+  },
+
+  /** This project and PyTorch in turns. */
+  async training() {
+    const contestants: Contestant[] = [
+      { name: "microgpt-webgpu", command: own("bench.ts", "--preset", preset, "--json") },
+    ];
+    if (values.torch !== undefined) {
+      const sizes = Object.entries(sizesOf(preset)).map(([name, size]) => `--${name} ${size}`);
+      const line = `${values.torch} ${sizes.join(" ")} --modes fp32`;
+      contestants.push({ name: "PyTorch", command: [line], shell: true });
+    }
+    const run = await contest(contestants, Number(values.rounds), console.error);
+    results.training = run;
+    for (const { name, error } of run.failures) row(`${name}, ${preset}`, `failed: ${error}`);
+    const [ours, torch] = [true, false].map((own) => {
+      const lines = run.lines.filter(({ peer }) => peer.startsWith("microgpt-webgpu") === own);
+      const speed = lines.length > 0 ? median(lines.map((line) => line.tokens_per_s)) : NaN;
+      return { speed, peak_bytes: lines[0]?.peak_bytes ?? NaN };
+    });
+    const ratio = ours.speed / torch.speed;
+    row(`${preset}, tokens/s`, count(Math.round(ours.speed)));
+    if (Number.isNaN(ratio)) return;
+    row(`${preset}, PyTorch fp32 eager, tokens/s`, count(Math.round(torch.speed)));
+    row(`${preset}, against PyTorch fp32 eager`, `${ratio.toFixed(2)}×`, "0.9×", ratio >= 0.9);
+    row(
+      `${preset}, peak GPU memory`,
+      bytes(ours.peak_bytes),
+      `PyTorch's ${bytes(torch.peak_bytes)}`,
+      ours.peak_bytes <= torch.peak_bytes,
+    );
+  },
+
+  async kernels() {
+    const [line] = await ownJson("bench.ts", "--preset", preset, "--kernels");
+    results.kernels = line;
+    const products = line.operations
+      .filter(({ shape, gflops }: any) => gflops !== null && shape.includes(" x "))
+      .map((operation: any) => ({ ...operation, flops: operation.gflops * operation.ms }))
+      .toSorted((a: any, b: any) => b.flops - a.flops || b.gflops - a.gflops);
+    // Several products are the largest: the three layouts of one layer.
+    for (const { op, shape, gflops } of products.filter(
+      (p: any) => p.flops > 0.99 * products[0].flops,
+    )) {
+      const share = gflops / peak;
+      row(
+        `largest product, ${op} ${shape}`,
+        `${digits(gflops / 1e3)} TFLOP/s, ${percent(share)} of the peak`,
+        "60 %",
+        share >= 0.6,
+      );
+    }
+    row(
+      `${preset}, step on the GPU's clock`,
+      `${digits(line.gpu_ms_per_step)} ms, wall clock ${digits(line.ms_per_step)} ms`,
+    );
+    const slowest = line.operations.toSorted((a: any, b: any) => b.share - a.share).slice(0, 5);
+    row(
+      `${preset}, where the time goes`,
+      slowest.map(({ op, share }: any) => `${op} ${percent(share)}`).join(", "),
+    );
+    row("copy bandwidth", `${count(Math.round(line.ceilings.gb_per_s))} GB/s`);
+  },
+
+  async microgpt() {
+    const one = await trainMicrogpt("1", steps);
+    row("microgpt, batch 1", `${digits(one)} µs a step`, "20 µs", one <= 20);
+    const sixteen = (await trainMicrogpt("16", Math.ceil(steps / 4))) / 16;
+    row("microgpt, batch 16", `${digits(sixteen)} µs a sample`, "3 µs", sixteen <= 3);
+  },
+
+  async sweep() {
+    const models = 132;
+    const each = 1000;
+    const start = performance.now();
+    const events = await ownJson(
+      "sweep.ts",
+      "--seed",
+      `1..${models}`,
+      "--steps",
+      String(each),
+      "--output",
+      join(scratch, "sweep"),
+    );
+    const seconds = events.at(-1).seconds ?? (performance.now() - start) / 1000;
+    results.sweep = { models, steps: each, seconds, end: events.at(-1) };
+    const speed = (models * each) / seconds;
+    row(`sweep of ${models} models`, `${digits(speed / 1e6)} M model-steps/s`, "5 M", speed >= 5e6);
+  },
+
+  async start() {
+    const cold = await firstLossSeconds("cold");
+    const warm = await firstLossSeconds("warm");
+    results.start = { cold, warm };
+    row("process start to first loss, cold shader caches", `${digits(cold)} s`, "2 s", cold <= 2);
+    row("process start to first loss, warm", `${digits(warm)} s`);
+  },
+};
+
+/** Microseconds a step. */
+async function trainMicrogpt(batch_size: string, num_steps: number): Promise<number> {
+  const output = join(scratch, "microgpt");
+  const events = await ownJson(
+    ...([
+      "train.ts",
+      "--device",
+      "webgpu",
+      "--batch-size",
+      batch_size,
+      "--steps",
+      String(num_steps),
+    ] as const),
+    ...["--log-every", String(num_steps), "--num-samples", "0", "--output", output],
+  );
+  const end = events.at(-1);
+  results[`microgpt batch ${batch_size}`] = end;
+  return (end.seconds / end.steps) * 1e6;
+}
+
+const wanted = values.only?.split(",") ?? Object.keys(parts);
+for (const name of wanted) {
+  const start = performance.now();
+  try {
+    if (parts[name] === undefined)
+      throw new Error(`there is no such part; there are ${Object.keys(parts).join(", ")}`);
+    await parts[name]();
+  } catch (error) {
+    row(name, `failed: ${(error as Error).message}`);
+  }
+  console.error(`${name}: ${((performance.now() - start) / 1000).toFixed(1)} s\n`);
+}
+rmSync(scratch, { recursive: true });
+
+mkdirSync(values.out, { recursive: true });
+writeFileSync(join(values.out, "gpu.json"), `${JSON.stringify({ rows, results }, null, 2)}\n`);
+const verdict = { true: "yes", false: "no", null: "" };
+const text = table([
+  ["what", "measured", "bar", "reached"],
+  ["---", "---", "---", "---"],
+  ...rows.map(({ what, measured, bar, reached }) => [what, measured, bar, verdict[`${reached}`]]),
+]);
+writeFileSync(join(values.out, "gpu.md"), `${text}\n`);
+console.log(text);
