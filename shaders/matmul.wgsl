@@ -10,7 +10,10 @@
 // A workgroup of 16 x 16 threads makes a tile of 64 x 64 outputs, 4 x 4 a thread in named registers.
 // Tiles of A and B, 16 deep in k, pass through workgroup memory, both stored k-major. Consecutive
 // threads load along whichever stride is 1. Outside the matrices zeros are loaded and nothing is stored.
-// reference: matmulForward(), matmulBackwardInput(), matmulBackwardWeight()
+// reference: matmulForward(), matmulResidualForward(), matmulActivationForward(), matmulBackwardInput(),
+//   matmulActivationBackwardInput(), matmulBackwardWeight()
+
+override EPILOGUE: u32 = 0u;   // what becomes of a sum before it is stored, see below
 
 struct Sizes {
   M: u32,       // rows of the result
@@ -25,7 +28,8 @@ struct Sizes {
 @group(0) @binding(0) var<storage, read_write> out: array<f32>;   // (M, N)
 @group(0) @binding(1) var<storage, read> a: array<f32>;           // (M, K) by strides
 @group(0) @binding(2) var<storage, read> b: array<f32>;           // (K, N) by strides
-@group(0) @binding(3) var<uniform> sizes: Sizes;
+@group(0) @binding(3) var<storage, read> extra: array<f32>;       // (M, N) or, where it is not read, any
+@group(0) @binding(4) var<uniform> sizes: Sizes;
 
 const TILE = 64u;
 const DEPTH = 16u;
@@ -58,13 +62,29 @@ fn load_tiles(m0: u32, n0: u32, k0: u32, thread: u32) {
   }
 }
 
+// What becomes of a sum before it is stored (EPILOGUE); residual and gradients read extra.
+const RESIDUAL = 1u;                // + extra
+const RELU = 2u;                    // max(sum, 0)
+const RELU_SQUARED = 3u;            // max(sum, 0)^2
+const RELU_BACKWARD = 4u;           // * relu'(x), where extra = relu(x)
+const RELU_SQUARED_BACKWARD = 5u;   // * 2 relu(x), where extra = relu(x)^2
+
+fn finish(sum: f32, at: u32) -> f32 {
+  if (EPILOGUE == RESIDUAL) { return sum + extra[at]; }
+  if (EPILOGUE == RELU) { return max(sum, 0.0); }
+  if (EPILOGUE == RELU_SQUARED) { return max(sum, 0.0) * max(sum, 0.0); }
+  if (EPILOGUE == RELU_BACKWARD) { return select(0.0, sum, extra[at] > 0.0); }
+  if (EPILOGUE == RELU_SQUARED_BACKWARD) { return sum * 2.0 * sqrt(extra[at]); }
+  return sum;
+}
+
 fn store_row(m: u32, n: u32, values: vec4f) {
   if (m >= sizes.M) { return; }
   let at = m * sizes.N + n;
-  if (n < sizes.N) { out[at] = values.x; }
-  if (n + 1u < sizes.N) { out[at + 1u] = values.y; }
-  if (n + 2u < sizes.N) { out[at + 2u] = values.z; }
-  if (n + 3u < sizes.N) { out[at + 3u] = values.w; }
+  if (n < sizes.N) { out[at] = finish(values.x, at); }
+  if (n + 1u < sizes.N) { out[at + 1u] = finish(values.y, at + 1u); }
+  if (n + 2u < sizes.N) { out[at + 2u] = finish(values.z, at + 2u); }
+  if (n + 3u < sizes.N) { out[at + 3u] = finish(values.w, at + 3u); }
 }
 
 @compute @workgroup_size(16, 16)

@@ -7,12 +7,14 @@
 // 12 rows of LANES * 4 columns: each lane 12 x 4 outputs in three 4 x 4 matrices, whose columns are
 // vectors of four rows. In steps of LANES in k, each lane loads one k of all 12 rows of A, which then goes
 // round by shuffles, and B by whole vectors. N, or K if ALONG_K, is a multiple of 4.
-// reference: matmulForward(), matmulBackwardInput(), matmulBackwardWeight()
+// reference: matmulForward(), matmulResidualForward(), matmulActivationForward(), matmulBackwardInput(),
+//   matmulActivationBackwardInput(), matmulBackwardWeight()
 
 enable subgroups;
 
 override LANES: u32 = 8u;          // the subgroup's size, 4 or 8
 override ALONG_K: bool = false;    // whether B is contiguous along k
+override EPILOGUE: u32 = 0u;       // what becomes of a sum before it is stored, see below
 
 struct Sizes {
   M: u32,        // rows of the result
@@ -26,7 +28,8 @@ struct Sizes {
 @group(0) @binding(0) var<storage, read_write> out: array<f32>;   // (M, N)
 @group(0) @binding(1) var<storage, read> a: array<f32>;           // (M, K) by strides
 @group(0) @binding(2) var<storage, read> b: array<vec4f>;         // (K, N) or (N, K)
-@group(0) @binding(3) var<uniform> sizes: Sizes;
+@group(0) @binding(3) var<storage, read> extra: array<f32>;       // (M, N) or, where it is not read, any
+@group(0) @binding(4) var<uniform> sizes: Sizes;
 
 // Four rows of A from m on, at column k; zeros where k is past the end.
 fn load_a(m: u32, k: u32) -> vec4f {
@@ -57,15 +60,31 @@ fn add_outer(sum: mat4x4f, rows: vec4f, columns: vec4f) -> mat4x4f {
   );
 }
 
+// What becomes of a sum before it is stored (EPILOGUE); residual and gradients read extra.
+const RESIDUAL = 1u;                // + extra
+const RELU = 2u;                    // max(sum, 0)
+const RELU_SQUARED = 3u;            // max(sum, 0)^2
+const RELU_BACKWARD = 4u;           // * relu'(x), where extra = relu(x)
+const RELU_SQUARED_BACKWARD = 5u;   // * 2 relu(x), where extra = relu(x)^2
+
+fn finish(sum: f32, at: u32) -> f32 {
+  if (EPILOGUE == RESIDUAL) { return sum + extra[at]; }
+  if (EPILOGUE == RELU) { return max(sum, 0.0); }
+  if (EPILOGUE == RELU_SQUARED) { return max(sum, 0.0) * max(sum, 0.0); }
+  if (EPILOGUE == RELU_BACKWARD) { return select(0.0, sum, extra[at] > 0.0); }
+  if (EPILOGUE == RELU_SQUARED_BACKWARD) { return sum * 2.0 * sqrt(extra[at]); }
+  return sum;
+}
+
 fn store(m: u32, n: u32, sum: mat4x4f) {
   let rows = transpose(sum);
   for (var r = 0u; r < 4u; r++) {
     if (m + r >= sizes.M) { return; }
     let at = (m + r) * sizes.N + n;
-    if (n < sizes.N) { out[at] = rows[r].x; }
-    if (n + 1u < sizes.N) { out[at + 1u] = rows[r].y; }
-    if (n + 2u < sizes.N) { out[at + 2u] = rows[r].z; }
-    if (n + 3u < sizes.N) { out[at + 3u] = rows[r].w; }
+    if (n < sizes.N) { out[at] = finish(rows[r].x, at); }
+    if (n + 1u < sizes.N) { out[at + 1u] = finish(rows[r].y, at + 1u); }
+    if (n + 2u < sizes.N) { out[at + 2u] = finish(rows[r].z, at + 2u); }
+    if (n + 3u < sizes.N) { out[at + 3u] = finish(rows[r].w, at + 3u); }
   }
 }
 

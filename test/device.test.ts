@@ -92,17 +92,19 @@ test("bindings are read from the WGSL", () => {
 
 test("a dispatch that lacks a tensor, names a wrong one or an unknown kernel is refused by name", async () => {
   const t = await allocateTensors(device, [
-    { name: "out", shape: [4] },
-    { name: "inp", shape: [4] },
+    { name: "dwpe", shape: [4] },
+    { name: "dout", shape: [4] },
   ]);
-  const relu = variants[0].reluForward(t.out, t.inp, { size: 4 });
-  const create = (change: object) => Schedule.create(device, [{ ...relu, ...change }]);
-  await expect(create({ bindings: { out: t.out } })).rejects.toThrow(/binding inp of relu_forward/);
-  await expect(create({ bindings: { ...relu.bindings, extra: t.inp } })).rejects.toThrow(
+  const healthy = variants[0].embeddingBackwardPosition(t.dwpe, t.dout, { B: 1, T: 2, C: 2 });
+  const create = (change: object) => Schedule.create(device, [{ ...healthy, ...change }]);
+  await expect(create({ bindings: { dwpe: t.dwpe } })).rejects.toThrow(
+    /binding dout of embedding_backward_position/,
+  );
+  await expect(create({ bindings: { ...healthy.bindings, extra: t.dout } })).rejects.toThrow(
     /declares no binding extra/,
   );
-  await expect(create({ sizes: {} })).rejects.toThrow(/no value for sizes.size/);
-  await expect(create({ kernel: "relu_sideways" })).rejects.toThrow(/no kernel relu_sideways.wgsl/);
+  await expect(create({ sizes: {} })).rejects.toThrow(/no value for sizes.B/);
+  await expect(create({ kernel: "sideways" })).rejects.toThrow(/no kernel sideways.wgsl/);
 });
 
 test("the ring holds no more copies in flight than it has buffers", () => {

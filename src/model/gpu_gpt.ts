@@ -14,7 +14,6 @@ export function activationTable({ T, C, V, NH, L }: Dims, B: number): TensorSpec
     { name: "encoded", shape: [N, C] },
     { name: "rstd", shape: [N] },
     { name: "x", shape: [N, C] }, // the residual stream before the first layer
-    { name: "proj", shape: [N, C] }, // what a block adds to the stream
     { name: "logits", shape: [N, V] }, // the backward pass turns them into their gradient
   ];
   for (let l = 0; l < L; l++) {
@@ -27,7 +26,6 @@ export function activationTable({ T, C, V, NH, L }: Dims, B: number): TensorSpec
       { name: `layer${l}.mid`, shape: [N, C] }, // the stream between attention and MLP
       { name: `layer${l}.ln2`, shape: [N, C] },
       { name: `layer${l}.rstd2`, shape: [N] },
-      { name: `layer${l}.fc1`, shape: [N, 4 * C] },
       { name: `layer${l}.act`, shape: [N, 4 * C] },
       { name: `layer${l}.x`, shape: [N, C] }, // the stream after the layer
     );
@@ -40,7 +38,6 @@ export function gradientTable({ T, C, NH }: Dims, B: number): TensorSpec[] {
   const N = B * T;
   return [
     { name: "losses", shape: [N] },
-    { name: "loss_stats", shape: [N, 2] },
     { name: "dx", shape: [N, C] }, // the residual stream's gradient
     { name: "dln", shape: [N, C] },
     { name: "dact", shape: [N, 4 * C] },
@@ -62,25 +59,20 @@ export interface GpuGpt {
   params: Tensor;
 }
 
-function activationOps(ops: GpuOps, activation: Config["activation"]) {
-  return activation === "relu"
-    ? { forward: ops.reluForward, backward: ops.reluBackward }
-    : { forward: ops.reluSquaredForward, backward: ops.reluSquaredBackward };
-}
-
 /** ids (B, T) to logits (B, T, V). */
 export function forwardList(gpt: GpuGpt, ids: Tensor): Dispatch[] {
   const { ops, config, dims, B, layout, tensors: t, params } = gpt;
   const { T, C, V, NH, L } = dims;
   const N = B * T;
-  const eps = config.rmsnorm_eps;
+  const { activation, rmsnorm_eps: eps } = config;
   const w = (name: string) => sliceTensor(params, layout.slice(name));
-  const activation = activationOps(ops, config.activation);
 
   const list = [
     ops.embeddingForward(t.encoded, ids, w("wte"), w("wpe"), { B, T, C, V }),
     ops.rmsnormForward(t.x, t.rstd, t.encoded, { N, C, eps }),
   ];
+  const fc1 = { N, C, OC: 4 * C };
+  const fc2 = { N, C: 4 * C, OC: C };
   let x = t.x;
   for (let l = 0; l < L; l++) {
     const a = (name: string) => t[`layer${l}.${name}`];
@@ -89,13 +81,10 @@ export function forwardList(gpt: GpuGpt, ids: Tensor): Dispatch[] {
       ops.rmsnormForward(a("ln1"), a("rstd1"), x, { N, C, eps }),
       ops.matmulForward(a("qkv"), a("ln1"), wl("attn_wqkv"), { N, C, OC: 3 * C }),
       ops.attentionForward(a("att"), a("stats"), a("qkv"), { B, T, C, NH }),
-      ops.matmulForward(t.proj, a("att"), wl("attn_wo"), { N, C, OC: C }),
-      ops.residualForward(a("mid"), x, t.proj, { size: N * C }),
+      ops.matmulResidualForward(a("mid"), x, a("att"), wl("attn_wo"), { N, C, OC: C }),
       ops.rmsnormForward(a("ln2"), a("rstd2"), a("mid"), { N, C, eps }),
-      ops.matmulForward(a("fc1"), a("ln2"), wl("mlp_fc1"), { N, C, OC: 4 * C }),
-      activation.forward(a("act"), a("fc1"), { size: N * 4 * C }),
-      ops.matmulForward(t.proj, a("act"), wl("mlp_fc2"), { N, C: 4 * C, OC: C }),
-      ops.residualForward(a("x"), a("mid"), t.proj, { size: N * C }),
+      ops.matmulActivationForward(a("act"), a("ln2"), wl("mlp_fc1"), { ...fc1, activation }),
+      ops.matmulResidualForward(a("x"), a("mid"), a("act"), wl("mlp_fc2"), fc2),
     );
     x = a("x");
   }
@@ -113,9 +102,8 @@ export function lossList(
   const N = B * dims.T;
   const { V } = dims;
   return [
-    ops.crossEntropyForward(t.losses, t.loss_stats, t.logits, targets, { N, V }),
+    ops.crossEntropy(t.losses, t.logits, targets, step_data, { N, V }),
     ops.meanLoss(records, t.losses, step_data, { N }),
-    ops.crossEntropyBackward(t.logits, t.loss_stats, targets, step_data, { N, V }),
   ];
 }
 
@@ -131,7 +119,7 @@ export function backwardList(
   const N = B * T;
   const w = (name: string) => sliceTensor(params, layout.slice(name));
   const dw = (name: string) => sliceTensor(grads, layout.slice(name));
-  const activation = activationOps(ops, config.activation);
+  const { activation } = config;
 
   const dlogits = t.logits;
   const last = t[`layer${L - 1}.x`];
@@ -146,8 +134,12 @@ export function backwardList(
     const x = l === 0 ? t.x : t[`layer${l - 1}.x`];
     list.push(
       ops.matmulBackwardWeight(dwl("mlp_fc2"), t.dx, a("act"), { N, C: 4 * C, OC: C }),
-      ops.matmulBackwardInput(t.dact, t.dx, wl("mlp_fc2"), { N, C: 4 * C, OC: C }),
-      activation.backward(t.dact, a("fc1"), { size: N * 4 * C }),
+      ops.matmulActivationBackwardInput(t.dact, t.dx, wl("mlp_fc2"), a("act"), {
+        N,
+        C: 4 * C,
+        OC: C,
+        activation,
+      }),
       ops.matmulBackwardWeight(dwl("mlp_fc1"), t.dact, a("ln2"), { N, C, OC: 4 * C }),
       ops.matmulBackwardInput(t.dln, t.dact, wl("mlp_fc1"), { N, C, OC: 4 * C }),
       ops.rmsnormBackward(t.dx, t.dln, a("mid"), a("rstd2"), { N, C, accumulate: true }),

@@ -1,12 +1,25 @@
 // Every operation of the reference as a dispatch of its kernel: same names (in camelCase), same order of
 // arguments. This is the one place that chooses a kernel, its constants and its grid for a shape.
 
+import type { Config } from "../config.ts";
 import type { Device } from "../device/device.ts";
 import type { Dispatch } from "../device/schedule.ts";
 import { type Tensor, sizeOf } from "../device/tensors.ts";
 
 const MATMUL_TILE = 64;
 const LANE_ROWS = 12;
+
+type Activation = Config["activation"];
+
+/** What a product's kernel makes of its sums, as the WGSL numbers it. */
+const EPILOGUES = {
+  none: 0,
+  residual: 1,
+  relu: 2,
+  relu_squared: 3,
+  relu_backward: 4,
+  relu_squared_backward: 5,
+} as const;
 
 export class GpuOps {
   private readonly device: Device;
@@ -135,15 +148,18 @@ export class GpuOps {
     [M, N, K]: [number, number, number],
     [A_ROW, A_COL]: [number, number],
     [B_ROW, B_COL]: [number, number],
+    epilogue: keyof typeof EPILOGUES = "none",
+    extra = a,
   ): Dispatch {
-    const bindings = { out, a, b };
+    const bindings = { out, a, b, extra };
+    const EPILOGUE = EPILOGUES[epilogue];
     const alongK = B_ROW === 1;
     if (this.lanes && (alongK ? K : N) % 4 === 0) {
       const LANES = this.lanes;
       return {
         op,
         kernel: "matmul_lanes",
-        constants: { LANES, ALONG_K: Number(alongK) },
+        constants: { LANES, ALONG_K: Number(alongK), EPILOGUE },
         sizes: { M, N, K, A_ROW, A_COL, B_LINE: alongK ? B_COL : B_ROW },
         bindings,
         grid: [Math.ceil(N / (LANES * 4)), Math.ceil(M / LANE_ROWS), 1],
@@ -152,36 +168,64 @@ export class GpuOps {
     return {
       op,
       kernel: "matmul",
-      constants: {},
+      constants: { EPILOGUE },
       sizes: { M, N, K, A_ROW, A_COL, B_ROW, B_COL },
       bindings,
       grid: [Math.ceil(N / MATMUL_TILE), Math.ceil(M / MATMUL_TILE), 1],
     };
   }
 
-  matmulForward(
+  matmulForward(out: Tensor, inp: Tensor, weight: Tensor, { N, C, OC }: LinearSizes): Dispatch {
+    return this.matmul("matmul_forward", [out, inp, weight], [N, OC, C], [C, 1], [1, C]);
+  }
+
+  matmulResidualForward(
     out: Tensor,
+    x: Tensor,
     inp: Tensor,
     weight: Tensor,
-    { N, C, OC }: { N: number; C: number; OC: number },
+    { N, C, OC }: LinearSizes,
   ): Dispatch {
-    return this.matmul("matmul_forward", [out, inp, weight], [N, OC, C], [C, 1], [1, C]);
+    const op = "matmul_residual_forward";
+    return this.matmul(op, [out, inp, weight], [N, OC, C], [C, 1], [1, C], "residual", x);
+  }
+
+  matmulActivationForward(
+    act: Tensor,
+    inp: Tensor,
+    weight: Tensor,
+    { N, C, OC, activation }: LinearSizes & { activation: Activation },
+  ): Dispatch {
+    const op = "matmul_activation_forward";
+    return this.matmul(op, [act, inp, weight], [N, OC, C], [C, 1], [1, C], activation);
   }
 
   matmulBackwardInput(
     dinp: Tensor,
     dout: Tensor,
     weight: Tensor,
-    { N, C, OC }: { N: number; C: number; OC: number },
+    { N, C, OC }: LinearSizes,
   ): Dispatch {
     return this.matmul("matmul_backward_input", [dinp, dout, weight], [N, C, OC], [OC, 1], [C, 1]);
+  }
+
+  matmulActivationBackwardInput(
+    dx: Tensor,
+    dout: Tensor,
+    weight: Tensor,
+    act: Tensor,
+    { N, C, OC, activation }: LinearSizes & { activation: Activation },
+  ): Dispatch {
+    const op = "matmul_activation_backward_input";
+    const epilogue = `${activation}_backward` as const;
+    return this.matmul(op, [dx, dout, weight], [N, C, OC], [OC, 1], [C, 1], epilogue, act);
   }
 
   matmulBackwardWeight(
     dweight: Tensor,
     dout: Tensor,
     inp: Tensor,
-    { N, C, OC }: { N: number; C: number; OC: number },
+    { N, C, OC }: LinearSizes,
   ): Dispatch {
     return this.matmul("matmul_backward_weight", [dweight, dout, inp], [OC, C, N], [1, OC], [C, 1]);
   }
@@ -249,57 +293,20 @@ export class GpuOps {
     return { op, kernel: op, constants: { HS, WG }, sizes, bindings, grid: [T, NH, B] };
   }
 
-  reluForward = this.elementwise("relu_forward", ["out", "inp"]);
-  reluBackward = this.elementwise("relu_backward", ["dx", "inp"]);
-  reluSquaredForward = this.elementwise("relu_squared_forward", ["out", "inp"]);
-  reluSquaredBackward = this.elementwise("relu_squared_backward", ["dx", "inp"]);
-
-  residualForward(out: Tensor, x: Tensor, inp: Tensor, { size }: { size: number }): Dispatch {
-    const { WG, grid } = this.elements(size);
-    const op = "residual_forward";
-    return { op, kernel: op, constants: { WG }, sizes: { size }, bindings: { out, x, inp }, grid };
-  }
-
-  private elementwise(op: string, [first, second]: [string, string]) {
-    return (a: Tensor, b: Tensor, { size }: { size: number }): Dispatch => {
-      const { WG, grid } = this.elements(size);
-      const bindings = { [first]: a, [second]: b };
-      return { op, kernel: op, constants: { WG }, sizes: { size }, bindings, grid };
-    };
-  }
-
-  crossEntropyForward(
+  crossEntropy(
     losses: Tensor,
-    stats: Tensor,
     logits: Tensor,
-    targets: Tensor,
-    { N, V }: { N: number; V: number },
-  ): Dispatch {
-    return {
-      op: "cross_entropy_forward",
-      kernel: "cross_entropy_forward",
-      constants: { WG: this.rowThreads(V) },
-      sizes: { N, V },
-      bindings: { losses, stats, logits, targets },
-      grid: this.grid(N),
-    };
-  }
-
-  crossEntropyBackward(
-    logits: Tensor,
-    stats: Tensor,
     targets: Tensor,
     step_data: Tensor,
     { N, V }: { N: number; V: number },
   ): Dispatch {
-    const { WG, grid } = this.elements(N * V);
     return {
-      op: "cross_entropy_backward",
-      kernel: "cross_entropy_backward",
-      constants: { WG },
+      op: "cross_entropy",
+      kernel: "cross_entropy",
+      constants: { WG: this.rowThreads(V) },
       sizes: { N, V },
-      bindings: { logits, stats, targets, step_data },
-      grid,
+      bindings: { losses, logits, targets, step_data },
+      grid: this.grid(N),
     };
   }
 
@@ -373,6 +380,13 @@ function softwareLanes({ lanes, features }: Device): number {
 /** Every choice of kernels that this device can run, the one it is given first. */
 export function opsVariants(device: Device): GpuOps[] {
   return softwareLanes(device) ? [new GpuOps(device), new GpuOps(device, 0)] : [new GpuOps(device)];
+}
+
+/** Of a linear layer: rows, input and output channels. */
+export interface LinearSizes {
+  N: number;
+  C: number;
+  OC: number;
 }
 
 export interface AttentionSizes {

@@ -6,12 +6,6 @@ import type { Batch } from "../text/batches.ts";
 import { attentionBackwardKv, attentionBackwardQ, attentionForward } from "./attention.ts";
 import * as ops from "./ops.ts";
 
-type Activation = Config["activation"];
-const activations = {
-  relu: { forward: ops.reluForward, backward: ops.reluBackward },
-  relu_squared: { forward: ops.reluSquaredForward, backward: ops.reluSquaredBackward },
-};
-
 /** What a layer keeps of its forward pass for the backward pass. */
 function layerActivations(N: number, B: number, T: number, { C, NH }: Dims) {
   const values = (size: number) => new Float64Array(size);
@@ -24,7 +18,6 @@ function layerActivations(N: number, B: number, T: number, { C, NH }: Dims) {
     mid: values(N * C), // (N, C) the residual stream between attention and MLP
     ln2: values(N * C), // (N, C)
     rstd2: values(N), // (N)
-    fc1: values(N * 4 * C), // (N, 4C)
     act: values(N * 4 * C), // (N, 4C)
     x: values(N * C), // (N, C) the residual stream after the layer
   };
@@ -36,7 +29,7 @@ export class ReferenceGpt {
   /** Flat, in the layout's order. */
   readonly params: Float64Array;
   readonly grads: Float64Array;
-  private readonly activation: (typeof activations)[Activation];
+  private readonly activation: Config["activation"];
   private readonly eps: number;
 
   // activations, made for up to B rows of T positions
@@ -45,10 +38,8 @@ export class ReferenceGpt {
   private rstd!: Float64Array; // (N)
   private x!: Float64Array; // (N, C) the residual stream before the first layer
   private layers!: ReturnType<typeof layerActivations>[];
-  private logits!: Float64Array; // (N, V), after backward() their gradient
-  private stats!: Float64Array; // (N, 2)
+  private logits!: Float64Array; // (N, V), after loss() their gradient
   private losses!: Float64Array; // (N)
-  private proj!: Float64Array; // (N, C) what a block adds to the residual stream
   private dx!: Float64Array; // (N, C) the residual stream's gradient
   private dln!: Float64Array; // (N, C)
   private dact!: Float64Array; // (N, 4C)
@@ -65,7 +56,7 @@ export class ReferenceGpt {
     this.layout = new ParameterLayout(dims);
     this.params = params;
     this.grads = new Float64Array(this.layout.size);
-    this.activation = activations[config.activation];
+    this.activation = config.activation;
     this.eps = config.rmsnorm_eps;
   }
 
@@ -82,9 +73,7 @@ export class ReferenceGpt {
     this.x = values(N * C);
     this.layers = Array.from({ length: L }, () => layerActivations(N, B, T, this.dims));
     this.logits = values(N * V);
-    this.stats = values(N * 2);
     this.losses = values(N);
-    this.proj = values(N * C);
     this.dx = values(N * C);
     this.dln = values(N * C);
     this.dact = values(N * 4 * C);
@@ -102,7 +91,7 @@ export class ReferenceGpt {
   forward({ B, T, inputs }: Pick<Batch, "B" | "T" | "inputs">): Float64Array {
     this.allocate(B, T);
     const { C, V, NH, L } = this.dims;
-    const { eps } = this;
+    const { eps, activation } = this;
     const N = B * T;
     const w = (name: string) => this.view(this.params, name);
 
@@ -114,38 +103,39 @@ export class ReferenceGpt {
       ops.rmsnormForward(a.ln1, a.rstd1, x, { N, C, eps });
       ops.matmulForward(a.qkv, a.ln1, w(`layer${l}.attn_wqkv`), { N, C, OC: 3 * C });
       attentionForward(a.att, a.stats, a.qkv, { B, T, C, NH });
-      ops.matmulForward(this.proj, a.att, w(`layer${l}.attn_wo`), { N, C, OC: C });
-      ops.residualForward(a.mid, x, this.proj, { size: N * C });
+      ops.matmulResidualForward(a.mid, x, a.att, w(`layer${l}.attn_wo`), { N, C, OC: C });
       ops.rmsnormForward(a.ln2, a.rstd2, a.mid, { N, C, eps });
-      ops.matmulForward(a.fc1, a.ln2, w(`layer${l}.mlp_fc1`), { N, C, OC: 4 * C });
-      this.activation.forward(a.act, a.fc1, { size: N * 4 * C });
-      ops.matmulForward(this.proj, a.act, w(`layer${l}.mlp_fc2`), { N, C: 4 * C, OC: C });
-      ops.residualForward(a.x, a.mid, this.proj, { size: N * C });
+      const fc1 = { N, C, OC: 4 * C, activation };
+      ops.matmulActivationForward(a.act, a.ln2, w(`layer${l}.mlp_fc1`), fc1);
+      const fc2 = { N, C: 4 * C, OC: C };
+      ops.matmulResidualForward(a.x, a.mid, a.act, w(`layer${l}.mlp_fc2`), fc2);
       x = a.x;
     }
     ops.matmulForward(this.logits, x, w("lm_head"), { N, C, OC: V });
     return this.logits.subarray(0, N * V);
   }
 
-  /** Mean loss over the batch's positions that count; forward() of it must have run just before. */
+  /**
+   * Mean loss over the batch's positions that count, and the logits become its gradient; forward()
+   * of the batch must have run just before.
+   */
   loss({ B, T, targets, num_targets }: Batch): number {
     const { V } = this.dims;
     const N = B * T;
-    ops.crossEntropyForward(this.losses, this.stats, this.logits, targets, { N, V });
-    return ops.meanLoss(this.losses, { N, scale: 1 / Math.max(num_targets, 1) });
+    const scale = 1 / Math.max(num_targets, 1);
+    ops.crossEntropy(this.losses, this.logits, targets, { N, V, scale });
+    return ops.meanLoss(this.losses, { N, scale });
   }
 
   /** All of `grads`; forward() and loss() of the batch must have run just before. */
-  backward({ B, T, inputs, targets, num_targets }: Batch): void {
+  backward({ B, T, inputs }: Batch): void {
     const { C, V, NH, L } = this.dims;
-    const { dx, dln, dact, datt, delta, dqkv } = this;
+    const { dx, dln, dact, datt, delta, dqkv, activation } = this;
     const N = B * T;
     const w = (name: string) => this.view(this.params, name);
     const dw = (name: string) => this.view(this.grads, name);
 
-    const scale = 1 / Math.max(num_targets, 1);
     const dlogits = this.logits;
-    ops.crossEntropyBackward(dlogits, this.stats, targets, { N, V, scale });
     const last = this.layers[L - 1].x;
     ops.matmulBackwardWeight(dw("lm_head"), dlogits, last, { N, C, OC: V });
     ops.matmulBackwardInput(dx, dlogits, w("lm_head"), { N, C, OC: V });
@@ -153,8 +143,8 @@ export class ReferenceGpt {
       const a = this.layers[l];
       const x = l === 0 ? this.x : this.layers[l - 1].x;
       ops.matmulBackwardWeight(dw(`layer${l}.mlp_fc2`), dx, a.act, { N, C: 4 * C, OC: C });
-      ops.matmulBackwardInput(dact, dx, w(`layer${l}.mlp_fc2`), { N, C: 4 * C, OC: C });
-      this.activation.backward(dact, a.fc1, { size: N * 4 * C });
+      const fc2 = { N, C: 4 * C, OC: C, activation };
+      ops.matmulActivationBackwardInput(dact, dx, w(`layer${l}.mlp_fc2`), a.act, fc2);
       ops.matmulBackwardWeight(dw(`layer${l}.mlp_fc1`), dact, a.ln2, { N, C, OC: 4 * C });
       ops.matmulBackwardInput(dln, dact, w(`layer${l}.mlp_fc1`), { N, C, OC: 4 * C });
       ops.rmsnormBackward(dx, dln, a.mid, a.rstd2, { N, C, accumulate: true });

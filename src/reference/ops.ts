@@ -136,73 +136,74 @@ export function matmulBackwardWeight(
   }
 }
 
-/** out = max(inp, 0). */
-export function reluForward(out: Values, inp: Values, { size }: { size: number }): void {
-  for (let i = 0; i < size; i++) out[i] = inp[i] > 0 ? inp[i] : 0;
-}
-
-/** dx = dx · (inp > 0), in place. */
-export function reluBackward(dx: Values, inp: Values, { size }: { size: number }): void {
-  for (let i = 0; i < size; i++) dx[i] = inp[i] > 0 ? dx[i] : 0;
-}
-
-/** out = max(inp, 0)². */
-export function reluSquaredForward(out: Values, inp: Values, { size }: { size: number }): void {
-  for (let i = 0; i < size; i++) out[i] = inp[i] > 0 ? inp[i] * inp[i] : 0;
-}
-
-/** dx = dx · 2 max(inp, 0), in place. */
-export function reluSquaredBackward(dx: Values, inp: Values, { size }: { size: number }): void {
-  for (let i = 0; i < size; i++) dx[i] = inp[i] > 0 ? dx[i] * 2 * inp[i] : 0;
-}
-
-/** out = x + inp. */
-export function residualForward(
+/** out (N, OC) = x (N, OC) + inp (N, C) · weight (OC, C)ᵀ: what a block adds to the residual stream. */
+export function matmulResidualForward(
   out: Values,
   x: Values,
   inp: Values,
-  { size }: { size: number },
+  weight: Values,
+  sizes: { N: number; C: number; OC: number },
 ): void {
-  for (let i = 0; i < size; i++) out[i] = x[i] + inp[i];
+  matmulForward(out, inp, weight, sizes);
+  for (let i = 0; i < sizes.N * sizes.OC; i++) out[i] += x[i];
 }
 
-/**
- * losses (N) = -log softmax(logits (N, V))[target], 0 where the target is outside 0..V-1.
- * stats (N, 2) keeps each row's largest logit and 1 / sum(exp(logit - largest)) for the backward pass.
- */
-export function crossEntropyForward(
-  losses: Values,
-  stats: Values,
-  logits: Values,
-  targets: Ids,
-  { N, V }: { N: number; V: number },
+export type Activation = "relu" | "relu_squared";
+
+/** act (N, OC) = activation(inp (N, C) · weight (OC, C)ᵀ); relu_squared is max(x, 0)². */
+export function matmulActivationForward(
+  act: Values,
+  inp: Values,
+  weight: Values,
+  { activation, ...sizes }: { N: number; C: number; OC: number; activation: Activation },
 ): void {
-  for (let n = 0; n < N; n++) {
-    const row = logits.subarray(n * V, (n + 1) * V);
-    let largest = -Infinity;
-    for (let v = 0; v < V; v++) largest = Math.max(largest, row[v]);
-    let sum = 0;
-    for (let v = 0; v < V; v++) sum += Math.exp(row[v] - largest);
-    const target = targets[n];
-    losses[n] = target >= 0 && target < V ? Math.log(sum) - (row[target] - largest) : 0;
-    stats[2 * n] = largest;
-    stats[2 * n + 1] = 1 / sum;
+  matmulForward(act, inp, weight, sizes);
+  for (let i = 0; i < sizes.N * sizes.OC; i++) {
+    const x = Math.max(act[i], 0);
+    act[i] = activation === "relu" ? x : x * x;
   }
 }
 
-/** logits (N, V) become their gradient in place: (softmax - onehot(target)) · scale, 0 in ignored rows. */
-export function crossEntropyBackward(
+/**
+ * dx (N, C) = (dout (N, OC) · weight (OC, C)) · activation'(x), the gradient of the activation's
+ * input x; its output act (N, C) = activation(x) is enough to know the slope.
+ */
+export function matmulActivationBackwardInput(
+  dx: Values,
+  dout: Values,
+  weight: Values,
+  act: Values,
+  { activation, ...sizes }: { N: number; C: number; OC: number; activation: Activation },
+): void {
+  matmulBackwardInput(dx, dout, weight, sizes);
+  for (let i = 0; i < sizes.N * sizes.C; i++) {
+    const slope = activation === "relu" ? (act[i] > 0 ? 1 : 0) : 2 * Math.sqrt(act[i]);
+    dx[i] *= slope;
+  }
+}
+
+/**
+ * losses (N) = -log softmax(logits (N, V))[target], and the logits become the gradient of their sum
+ * times scale: (softmax - onehot(target)) · scale. Both are 0 where the target is outside 0..V-1.
+ */
+export function crossEntropy(
+  losses: Values,
   logits: Values,
-  stats: Values,
   targets: Ids,
   { N, V, scale }: { N: number; V: number; scale: number },
 ): void {
   for (let n = 0; n < N; n++) {
+    const row = logits.subarray(n * V, (n + 1) * V);
     const target = targets[n];
     const counts = target >= 0 && target < V;
+    let largest = -Infinity;
+    for (let v = 0; v < V; v++) largest = Math.max(largest, row[v]);
+    let sum = 0;
+    for (let v = 0; v < V; v++) sum += Math.exp(row[v] - largest);
+    losses[n] = counts ? Math.log(sum) - (row[target] - largest) : 0;
     for (let v = 0; v < V; v++) {
-      const p = Math.exp(logits[n * V + v] - stats[2 * n]) * stats[2 * n + 1];
-      logits[n * V + v] = counts ? (p - (v === target ? 1 : 0)) * scale : 0;
+      const p = Math.exp(row[v] - largest) / sum;
+      row[v] = counts ? (p - (v === target ? 1 : 0)) * scale : 0;
     }
   }
 }

@@ -28,6 +28,7 @@ import { type Dims, PARAMETER_ALIGNMENT, ParameterLayout } from "../model/parame
 import { StepData } from "../model/step_data.ts";
 import { batchAt } from "../text/batches.ts";
 import { biasCorrections, learningRate } from "./optimizer.ts";
+import { Pace } from "./pace.ts";
 import type { StepRecord, Trainer } from "./trainer.ts";
 
 /** Records (loss, gradient norm) that the GPU keeps until they are read. */
@@ -36,8 +37,6 @@ const SLOTS = 512;
 const WINDOWS = 2;
 /** Bytes of a window's records at most, and how many such buffers there are. */
 export const READBACK = { size: SLOTS * 8, depth: WINDOWS };
-/** A window grows while it takes less time than the first, and shrinks above the second, in ms. */
-const WINDOW_MS = [15, 60];
 /** Gradients that one workgroup of the norm sums. */
 const NORM_CHUNK = 8192;
 
@@ -53,9 +52,7 @@ export class GpuTrainer implements Trainer {
   step = 0;
   private submitted = 0;
   private tokens = 0;
-  private windowSize = 1;
-  private windowEnd = 0; // when the last window was read, in ms
-  private stepMs = 0; // time of a step in it
+  private readonly pace = new Pace(SLOTS / WINDOWS);
   private readonly windows: Window[] = [];
   private readonly confirmed: StepRecord[] = []; // read, not yet yielded
   private predictor: GpuPredictor | undefined;
@@ -112,7 +109,7 @@ export class GpuTrainer implements Trainer {
   }
 
   async *run(until: number, signal?: AbortSignal): AsyncGenerator<StepRecord> {
-    this.windowEnd = performance.now();
+    this.pace.start();
     for (;;) {
       while (this.confirmed.length > 0) yield this.confirmed.shift()!;
       while (this.windows.length < WINDOWS && this.submitted < until && !signal?.aborted) {
@@ -127,7 +124,7 @@ export class GpuTrainer implements Trainer {
   private submitWindow(until: number): void {
     const { gpu } = this.device;
     const first = this.submitted % SLOTS;
-    const count = Math.min(this.windowSize, until - this.submitted, SLOTS - first);
+    const count = Math.min(this.pace.windowSize, until - this.submitted, SLOTS - first);
     const steps: Window["steps"] = [];
     let read: (() => Promise<ArrayBuffer>) | undefined;
     for (let k = 0; k < count; k++) {
@@ -154,19 +151,10 @@ export class GpuTrainer implements Trainer {
     return { lr, tokens: this.tokens };
   }
 
-  /**
-   * Sleeps through most of the time that the oldest window still needs. Dawn waits for the GPU by
-   * spinning, which would cost a core, and on a software GPU one of those that do the work.
-   */
-  private async sleepUntilNearly(steps: number): Promise<void> {
-    const left = this.windowEnd + 0.9 * steps * this.stepMs - performance.now();
-    if (left > 1) await new Promise((resolve) => setTimeout(resolve, left));
-  }
-
   /** Waits for the oldest window's records; only now do its steps count. */
   private async confirmWindow(): Promise<void> {
     const { steps, read } = this.windows[0];
-    await this.sleepUntilNearly(steps.length);
+    await this.pace.sleep(steps.length);
     const records = new Float32Array(await read());
     this.windows.shift();
     steps.forEach((step, k) => {
@@ -174,12 +162,7 @@ export class GpuTrainer implements Trainer {
       const [loss, grad_norm] = records.subarray(2 * k, 2 * k + 2);
       this.confirmed.push({ step: this.step, loss, grad_norm, ...step });
     });
-    const now = performance.now();
-    const took = now - this.windowEnd;
-    this.stepMs = took / steps.length;
-    this.windowEnd = now;
-    if (took < WINDOW_MS[0]) this.windowSize = Math.min(this.windowSize * 2, SLOTS / WINDOWS);
-    else if (took > WINDOW_MS[1]) this.windowSize = Math.max(this.windowSize >> 1, 1);
+    this.pace.done(steps.length);
   }
 
   async parameters() {

@@ -51,6 +51,8 @@ export interface CheckResult {
 
 /** A NaN that no arithmetic makes. */
 const POISON = 0x7fc0dead;
+/** Another around inputs: what is read there by mistake and passed on is not taken for poison. */
+const INPUT_GUARD = 0x7fc0beef;
 const GUARD = ALIGNMENT; // bytes before and after a tensor
 
 interface Guarded {
@@ -61,7 +63,8 @@ interface Guarded {
 
 function guard(device: Device, name: string, size: number, values?: ArrayBufferView): Guarded {
   const bytes = size * 4;
-  const before = new Uint32Array((GUARD * 2 + bytes) / 4).fill(POISON);
+  const around = values ? INPUT_GUARD : POISON;
+  const before = new Uint32Array((GUARD * 2 + bytes) / 4).fill(around);
   if (values) {
     before.set(new Uint32Array(values.buffer, values.byteOffset, size), GUARD / 4);
   }

@@ -39,8 +39,8 @@ export function kernelCases(): KernelCase[] {
     ...rmsnormCases(3, 17, "a row of zeros", normal(3 * 17).fill(0, 17, 34)),
     ...rmsnormCases(2, 4097, "C 4097", normal(2 * 4097)),
     ...[...triples, [2, 3, 50257], [1, 4096, 5], [300, 70, 130]].flatMap(matmulCases),
+    ...[...triples, [24, 16, 64]].flatMap(epilogueCases),
     ...attentionCases(normal),
-    ...[1, 2, 63, 64, 65, 1000, 70001].flatMap(elementwiseCases),
     ...crossEntropyCases(),
     ...optimizerCases(),
   ];
@@ -164,48 +164,52 @@ function matmulCases([N, C, OC]: number[]): KernelCase[] {
   ];
 }
 
-function elementwiseCases(size: number): KernelCase[] {
-  const inp = normal(size);
-  if (size > 2) inp.set([0, -0], 1);
-  const out = { size, allowed: ELEMENT_BOUND };
-  type Reference = (out: ref.Values, inp: ref.Values, sizes: { size: number }) => void;
-  const forward = (
-    kernel: string,
-    op: "reluForward" | "reluSquaredForward",
-    reference: Reference,
-  ): KernelCase => ({
-    kernel,
-    name: `size ${size}`,
-    inputs: { inp },
-    outputs: { out },
-    dispatch: (ops, t) => ops[op](t.out, t.inp, { size }),
-    reference: (o, { values }) => reference(o.out, values.inp, { size }),
-  });
-  const backward = (
-    kernel: string,
-    op: "reluBackward" | "reluSquaredBackward",
-    reference: Reference,
-  ): KernelCase => ({
-    kernel,
-    name: `size ${size}`,
-    inputs: { inp },
-    outputs: { dx: { ...out, initial: normal(size) } },
-    dispatch: (ops, t) => ops[op](t.dx, t.inp, { size }),
-    reference: ({ dx }, { values }) => reference(dx, values.inp, { size }),
-  });
+/** The products that do more than multiply: what becomes of the sums. */
+function epilogueCases([N, C, OC]: number[]): KernelCase[] {
+  const sizes = { N, C, OC };
+  const name = `N ${N}, C ${C}, OC ${OC}`;
+  // The residual and the square are of the sums' own size or steeper.
+  const bound = (K: number) => 2 * UNIT_ROUNDOFF * Math.sqrt(K) + ELEMENT_BOUND;
+  const inp = normal(N * C);
+  const weight = normal(OC * C);
+  const dout = normal(N * OC);
+  const activations = ["relu", "relu_squared"] as const;
   return [
-    forward("relu_forward", "reluForward", ref.reluForward),
-    backward("relu_backward", "reluBackward", ref.reluBackward),
-    forward("relu_squared_forward", "reluSquaredForward", ref.reluSquaredForward),
-    backward("relu_squared_backward", "reluSquaredBackward", ref.reluSquaredBackward),
     {
-      kernel: "residual_forward",
-      name: `size ${size}`,
-      inputs: { x: normal(size), inp },
-      outputs: { out },
-      dispatch: (ops, t) => ops.residualForward(t.out, t.x, t.inp, { size }),
-      reference: (o, { values: v }) => ref.residualForward(o.out, v.x, v.inp, { size }),
+      kernel: "matmul_residual_forward",
+      name,
+      inputs: { x: normal(N * OC), inp, weight },
+      outputs: { out: { size: N * OC, allowed: bound(C) } },
+      dispatch: (ops, t) => ops.matmulResidualForward(t.out, t.x, t.inp, t.weight, sizes),
+      reference: ({ out }, { values: v }) =>
+        ref.matmulResidualForward(out, v.x, v.inp, v.weight, sizes),
     },
+    ...activations.flatMap((activation): KernelCase[] => [
+      {
+        kernel: "matmul_activation_forward",
+        name: `${name}, ${activation}`,
+        inputs: { inp, weight },
+        outputs: { act: { size: N * OC, allowed: bound(C) } },
+        dispatch: (ops, t) =>
+          ops.matmulActivationForward(t.act, t.inp, t.weight, { ...sizes, activation }),
+        reference: ({ act }, { values: v }) =>
+          ref.matmulActivationForward(act, v.inp, v.weight, { ...sizes, activation }),
+      },
+      {
+        kernel: "matmul_activation_backward_input",
+        name: `${name}, ${activation}`,
+        // an activation's output: nothing below zero, and much of it zero
+        inputs: { dout, weight, act: normal(N * C).map((x) => Math.max(x, 0)) },
+        outputs: { dx: { size: N * C, allowed: bound(OC) } },
+        dispatch: (ops, t) =>
+          ops.matmulActivationBackwardInput(t.dx, t.dout, t.weight, t.act, {
+            ...sizes,
+            activation,
+          }),
+        reference: ({ dx }, { values: v }) =>
+          ref.matmulActivationBackwardInput(dx, v.dout, v.weight, v.act, { ...sizes, activation }),
+      },
+    ]),
   ];
 }
 
@@ -224,60 +228,41 @@ function stepData(
 }
 
 function crossEntropyCases(): KernelCase[] {
-  const shapes = [...pairs, [3, 50257]].flatMap(([N, V]) =>
-    crossEntropyPair(N, V, `N ${N}, V ${V}`, normal(N * V, 2)),
-  );
   const spike = normal(5 * 65, 0.1);
   spike[2 * 65 + 9] = 88.8;
+  const huge = normal(5 * 65).map((x) => 1e4 * Math.sign(x));
   return [
-    ...shapes,
-    ...crossEntropyPair(
-      5,
-      65,
-      "logits of ±1e4",
-      normal(5 * 65).map((x) => 1e4 * Math.sign(x)),
+    ...[...pairs, [3, 50257]].map(([N, V]) =>
+      crossEntropyCase(N, V, `N ${N}, V ${V}`, normal(N * V, 2)),
     ),
-    ...crossEntropyPair(5, 65, "all logits equal", new Float32Array(5 * 65).fill(3.25)),
-    ...crossEntropyPair(5, 65, "one logit of +88.8", spike),
-    ...crossEntropyPair(4, 9, "every position ignored", normal(36), [-1, -1, 9, -1]),
+    crossEntropyCase(5, 65, "logits of ±1e4", huge),
+    crossEntropyCase(5, 65, "all logits equal", new Float32Array(5 * 65).fill(3.25)),
+    crossEntropyCase(5, 65, "one logit of +88.8", spike),
+    crossEntropyCase(4, 9, "every position ignored", normal(36), [-1, -1, 9, -1]),
   ];
 }
 
-function crossEntropyPair(
+function crossEntropyCase(
   N: number,
   V: number,
   name: string,
-  logits: Float32Array,
+  initial: Float32Array,
   fixed?: number[],
-): KernelCase[] {
+): KernelCase {
   const targets = fixed ? Int32Array.from(fixed) : ids(N, V);
   if (!fixed && N > 2) targets.set([-1, V], 1); // ignored, and outside the vocabulary
   const scale = Math.fround(1 / N);
-  const stats = new Float32Array(N * 2);
-  ref.crossEntropyForward(new Float32Array(N), stats, logits, targets, { N, V });
-  const tight = { allowed: NORM_BOUND };
-  return [
-    {
-      kernel: "cross_entropy_forward",
-      name,
-      inputs: { logits, targets },
-      outputs: { losses: { size: N, ...tight }, stats: { size: N * 2, ...tight } },
-      dispatch: (ops, t) =>
-        ops.crossEntropyForward(t.losses, t.stats, t.logits, t.targets, { N, V }),
-      reference: (o, { values, ids: i }) =>
-        ref.crossEntropyForward(o.losses, o.stats, values.logits, i.targets, { N, V }),
+  return {
+    kernel: "cross_entropy",
+    name,
+    inputs: { targets, step_data: stepData(0, 0, 0, 0, scale) },
+    outputs: {
+      losses: { size: N, allowed: NORM_BOUND },
+      logits: { size: N * V, allowed: NORM_BOUND, initial },
     },
-    {
-      kernel: "cross_entropy_backward",
-      name,
-      inputs: { stats, targets, step_data: stepData(0, 0, 0, 0, scale) },
-      outputs: { logits: { size: N * V, ...tight, initial: logits } },
-      dispatch: (ops, t) =>
-        ops.crossEntropyBackward(t.logits, t.stats, t.targets, t.step_data, { N, V }),
-      reference: (o, { values, ids: i }) =>
-        ref.crossEntropyBackward(o.logits, values.stats, i.targets, { N, V, scale }),
-    },
-  ];
+    dispatch: (ops, t) => ops.crossEntropy(t.losses, t.logits, t.targets, t.step_data, { N, V }),
+    reference: (o, { ids: i }) => ref.crossEntropy(o.losses, o.logits, i.targets, { N, V, scale }),
+  };
 }
 
 function optimizerCases(): KernelCase[] {

@@ -13,46 +13,45 @@ for (const kernelCase of kernelCases()) {
   });
 }
 
-/** The first ReLU case with its dispatch spoilt. */
+/** A small case with its dispatch spoilt. */
 function spoilt(change: (dispatch: Dispatch) => Dispatch): KernelCase {
-  const healthy = kernelCases().find(({ kernel }) => kernel === "relu_forward")!;
-  return { ...healthy, dispatch: (o, tensors) => change(healthy.dispatch(o, tensors)) };
+  const healthy = kernelCases().find((c) => c.kernel === "embedding_backward_position")!;
+  return { ...healthy, dispatch: (ops, tensors) => change(healthy.dispatch(ops, tensors)) };
 }
 
+const find = (change: (dispatch: Dispatch) => Dispatch) =>
+  runCase(device, variants, spoilt(change));
+
 test("a kernel that leaves an element out is found", async () => {
-  const result = await runCase(
-    device,
-    variants,
-    spoilt((d) => ({ ...d, sizes: { size: 0 } })),
-  );
-  expect(result).toMatchObject({ pass: false, detail: "did not write out[0]" });
+  const result = await find((d) => ({ ...d, sizes: { ...d.sizes, T: 0 } }));
+  expect(result).toMatchObject({ pass: false, detail: "did not write dwpe[0]" });
 });
 
 test("a kernel that writes past its tensor is found", async () => {
-  const result = await runCase(
-    device,
-    variants,
-    spoilt((d) => ({ ...d, sizes: { size: d.sizes.size + 1 } })),
-  );
+  const result = await find((d) => ({ ...d, sizes: { ...d.sizes, C: d.sizes.C + 1 } }));
   expect(result.pass).toBe(false);
-  expect(result.detail).toMatch(/^wrote to out\[1\]/);
+  expect(result.detail).toMatch(/^wrote to dwpe\[\d+\], which is not its to write/);
 });
 
 test("a kernel that changes an input is found", async () => {
-  const result = await runCase(
-    device,
-    variants,
-    spoilt(({ bindings: { out, inp }, ...d }) => ({ ...d, bindings: { out: inp, inp: out } })),
-  );
+  const result = await find(({ bindings: { dwpe, dout, ...rest }, ...d }) => ({
+    ...d,
+    bindings: { ...rest, dwpe: dout, dout: dwpe },
+  }));
   expect(result.pass).toBe(false);
+  expect(result.detail).toMatch(/^wrote to dout/);
 });
 
 test("a kernel that computes something else is found", async () => {
-  const healthy = kernelCases().find(({ kernel }) => kernel === "relu_squared_forward")!;
+  const healthy = kernelCases().find(({ name }) => name.endsWith("relu_squared"))!;
+  const sizes = { N: 1, C: 2, OC: 2, activation: "relu" } as const;
   const result = await runCase(device, variants, {
     ...healthy,
-    dispatch: (o, t) => o.reluForward(t.out, t.inp, { size: healthy.inputs.inp.length }),
-    inputs: { inp: new Float32Array(healthy.inputs.inp.length).fill(3) },
+    inputs: { inp: Float32Array.of(1, 2), weight: Float32Array.of(1, 1, 0, 1) },
+    outputs: { act: { size: 2, allowed: 1e-3 } },
+    dispatch: (ops, t) => ops.matmulActivationForward(t.act, t.inp, t.weight, sizes),
+    reference: ({ act }) => act.set([9, 4]),
   });
-  expect(result.pass).toBe(false);
+  expect(result).toMatchObject({ pass: false });
+  expect(result.error).toBeGreaterThan(0.1);
 });

@@ -1,0 +1,89 @@
+// Softmax cross-entropy, forward and backward in one: the losses, and the logits become their gradient.
+//
+//   losses[n]   = log(sum_v exp(logits[n,v] - largest)) - (logits[n,target] - largest)
+//   logits[n,v] = (exp(logits[n,v] - largest) / sum - [v = target]) * step.loss_scale
+//
+// loss_scale is 1 / (positions that count). A row whose target is outside 0..V-1 is ignored: its loss and
+// its gradient are 0. A workgroup a row, its threads across the vocabulary.
+// reference: crossEntropy()
+
+override WG: u32 = 64u;   // threads in a workgroup, a power of two
+
+struct Sizes {
+  N: u32,   // rows, B*T
+  V: u32,   // vocabulary
+}
+
+struct Step {
+  slot: u32,
+  lr: f32,
+  correction1: f32,
+  correction2: f32,
+  loss_scale: f32,
+}
+
+@group(0) @binding(0) var<storage, read_write> losses: array<f32>;   // (N)
+@group(0) @binding(1) var<storage, read_write> logits: array<f32>;   // (N, V)
+@group(0) @binding(2) var<storage, read> targets: array<i32>;        // (N)
+@group(0) @binding(3) var<uniform> step_data: Step;
+@group(0) @binding(4) var<uniform> sizes: Sizes;
+
+var<workgroup> partial: array<f32, WG>;
+
+// The largest of every thread's value, the same for all of them.
+fn reduce_max(value: f32, i: u32) -> f32 {
+  partial[i] = value;
+  workgroupBarrier();
+  for (var half = WG / 2u; half > 0u; half /= 2u) {
+    if (i < half) { partial[i] = max(partial[i], partial[i + half]); }
+    workgroupBarrier();
+  }
+  let largest = partial[0];
+  workgroupBarrier();
+  return largest;
+}
+
+// The sum of every thread's value, the same for all of them; pairs are added in a tree.
+fn reduce_sum(value: f32, i: u32) -> f32 {
+  partial[i] = value;
+  workgroupBarrier();
+  for (var half = WG / 2u; half > 0u; half /= 2u) {
+    if (i < half) { partial[i] += partial[i + half]; }
+    workgroupBarrier();
+  }
+  let total = partial[0];
+  workgroupBarrier();
+  return total;
+}
+
+@compute @workgroup_size(WG)
+fn cross_entropy(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) i: u32,
+) {
+  let n = group.x + group.y * groups.x;
+  if (n >= sizes.N) { return; }
+  let V = sizes.V;
+  let target_id = targets[n];
+  let counts = target_id >= 0 && u32(target_id) < V;
+
+  var highest = -3.4e38;
+  for (var v = i; v < V; v += WG) { highest = max(highest, logits[n * V + v]); }
+  let largest = reduce_max(highest, i);
+  var sum = 0.0;
+  for (var v = i; v < V; v += WG) { sum += exp(logits[n * V + v] - largest); }
+  let total = reduce_sum(sum, i);
+
+  if (i == 0u) {
+    var loss = 0.0;
+    if (counts) { loss = log(total) - (logits[n * V + u32(target_id)] - largest); }
+    losses[n] = loss;
+  }
+  storageBarrier();   // the target's logit is read before its thread overwrites it
+  for (var v = i; v < V; v += WG) {
+    let p = exp(logits[n * V + v] - largest) / total;
+    let d = (p - select(0.0, 1.0, v == u32(target_id))) * step_data.loss_scale;
+    logits[n * V + v] = select(0.0, d, counts);
+  }
+}
