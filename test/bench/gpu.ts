@@ -10,9 +10,12 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { humanReport } from "../../cli/bench_report.ts";
 import { bytes, digits, percent } from "../../cli/format.ts";
 import { count } from "../../cli/progress.ts";
 import { median } from "../../src/device/timing.ts";
+import type { BenchmarkResult, Profile } from "../../src/verify/benchmark.ts";
+import type { OperationCost } from "../../src/verify/measure.ts";
 import {
   type Contestant,
   contest,
@@ -76,88 +79,47 @@ const parts: Record<string, () => Promise<void>> = {
     row("checks against float64", `${passed} passed, ${failed} failed`, "0 failed", failed === 0);
   },
 
-  /** This project and PyTorch in turns. */
-  async training() {
-    const contestants: Contestant[] = [
-      { name: "microgpt-webgpu", command: own("bench.ts", "--preset", preset, "--json") },
-    ];
-    if (values.torch !== undefined) {
-      const sizes = Object.entries(sizesOf(preset)).map(([name, size]) => `--${name} ${size}`);
-      const line = `${values.torch} ${sizes.join(" ")} --modes fp32`;
-      contestants.push({ name: "PyTorch", command: [line], shell: true });
-    }
-    const run = await contest(contestants, Number(values.rounds), console.error);
-    results.training = run;
-    for (const { name, error } of run.failures) row(`${name}, ${preset}`, `failed: ${error}`);
-    const [ours, torch] = [true, false].map((own) => {
-      const lines = run.lines.filter(({ peer }) => peer.startsWith("microgpt-webgpu") === own);
-      const speed = lines.length > 0 ? median(lines.map((line) => line.tokens_per_s)) : NaN;
-      return { speed, peak_bytes: lines[0]?.peak_bytes ?? NaN };
-    });
-    const ratio = ours.speed / torch.speed;
-    row(`${preset}, tokens/s`, count(Math.round(ours.speed)));
-    if (Number.isNaN(ratio)) return;
-    row(`${preset}, PyTorch fp32 eager, tokens/s`, count(Math.round(torch.speed)));
-    row(`${preset}, against PyTorch fp32 eager`, `${ratio.toFixed(2)}×`, "0.9×", ratio >= 0.9);
-    row(
-      `${preset}, peak GPU memory`,
-      bytes(ours.peak_bytes),
-      `PyTorch's ${bytes(torch.peak_bytes)}`,
-      ours.peak_bytes <= torch.peak_bytes,
-    );
-  },
+  training: () => besidePyTorch(preset, Number(values.rounds), ["0.9×", 0.9]),
 
   async kernels() {
     const [line] = await ownJson("bench.ts", "--preset", preset, "--kernels");
+    const { operations, ceilings, ...result } = line as BenchmarkResult & Profile;
     results.kernels = line;
-    const products = line.operations
-      .filter(({ shape, gflops }: any) => gflops !== null && shape.includes(" x "))
-      .map((operation: any) => ({ ...operation, flops: operation.gflops * operation.ms }))
-      .toSorted((a: any, b: any) => b.flops - a.flops || b.gflops - a.gflops);
-    // Several products are the largest: the three layouts of one layer.
-    for (const { op, shape, gflops } of products.filter(
-      (p: any) => p.flops > 0.99 * products[0].flops,
-    )) {
-      const share = gflops / peak;
-      row(
-        `largest product, ${op} ${shape}`,
-        `${digits(gflops / 1e3)} TFLOP/s, ${percent(share)} of the peak`,
-        "60 %",
-        share >= 0.6,
-      );
+    humanReport(
+      { write: (text) => writeFileSync(join(values.out, "kernels.txt"), text, { flag: "a" }) },
+      { peer: "", ...result },
+      { operations, ceilings },
+    );
+    const products = operations.filter(({ shape }) => shape.includes(" x "));
+    const flops = ({ gflops, ms }: OperationCost) => gflops! * ms;
+    const most = Math.max(...products.map(flops));
+    // Several are the largest: a layer's product in its three layouts.
+    for (const product of products.filter((product) => flops(product) > 0.99 * most)) {
+      const { op, shape, gflops } = product;
+      const share = gflops! / peak;
+      const measured = `${digits(gflops! / 1e3)} TFLOP/s, ${percent(share)} of the peak`;
+      row(`largest product: ${op} ${shape}`, measured, "60 %", share >= 0.6);
     }
-    row(
-      `${preset}, step on the GPU's clock`,
-      `${digits(line.gpu_ms_per_step)} ms, wall clock ${digits(line.ms_per_step)} ms`,
-    );
-    const slowest = line.operations.toSorted((a: any, b: any) => b.share - a.share).slice(0, 5);
-    row(
-      `${preset}, where the time goes`,
-      slowest.map(({ op, share }: any) => `${op} ${percent(share)}`).join(", "),
-    );
-    row("copy bandwidth", `${count(Math.round(line.ceilings.gb_per_s))} GB/s`);
+    const { gpu_ms_per_step, ms_per_step } = result;
+    if (gpu_ms_per_step !== null) {
+      row(`${preset}, a step by the GPU's clock`, `${digits(gpu_ms_per_step)} ms`);
+    }
+    row(`${preset}, a step by the wall clock`, `${digits(ms_per_step)} ms`);
+    row("copy bandwidth", `${count(Math.round(ceilings.gb_per_s))} GB/s`);
   },
 
   async microgpt() {
-    const one = await trainMicrogpt("1", steps);
+    const one = await trainMicrogpt(1, steps);
     row("microgpt, batch 1", `${digits(one)} µs a step`, "20 µs", one <= 20);
-    const sixteen = (await trainMicrogpt("16", Math.ceil(steps / 4))) / 16;
+    const sixteen = (await trainMicrogpt(16, Math.ceil(steps / 4))) / 16;
     row("microgpt, batch 16", `${digits(sixteen)} µs a sample`, "3 µs", sixteen <= 3);
   },
 
   async sweep() {
-    const models = 132;
-    const each = 1000;
+    const [models, each] = [132, 1000];
+    const seeds = ["--seed", `1..${models}`, "--steps", String(each)];
     const start = performance.now();
-    const events = await ownJson(
-      "sweep.ts",
-      "--seed",
-      `1..${models}`,
-      "--steps",
-      String(each),
-      "--output",
-      join(scratch, "sweep"),
-    );
+    const events = await ownJson("sweep.ts", ...seeds, "--output", join(scratch, "sweep"));
     const seconds = events.at(-1).seconds ?? (performance.now() - start) / 1000;
     results.sweep = { models, steps: each, seconds, end: events.at(-1) };
     const speed = (models * each) / seconds;
@@ -171,49 +133,79 @@ const parts: Record<string, () => Promise<void>> = {
     row("process start to first loss, cold shader caches", `${digits(cold)} s`, "2 s", cold <= 2);
     row("process start to first loss, warm", `${digits(warm)} s`);
   },
+
+  gpt2: () => besidePyTorch("gpt2", 1),
 };
 
+/**
+ * This project and PyTorch in turns.
+ * @param bar of their ratio
+ */
+async function besidePyTorch(preset: string, rounds: number, bar?: [string, number]) {
+  const command = own("bench.ts", "--preset", preset, "--json");
+  const contestants: Contestant[] = [{ name: "microgpt-webgpu", command }];
+  if (values.torch !== undefined) {
+    const sizes = Object.entries(sizesOf(preset)).map(([name, size]) => `--${name} ${size}`);
+    const line = `${values.torch} ${sizes.join(" ")} --modes fp32`;
+    contestants.push({ name: "PyTorch", command: [line], shell: true });
+  }
+  const run = await contest(contestants, rounds, console.error);
+  results[`training ${preset}`] = run;
+  for (const { name, error } of run.failures) row(`${name}, ${preset}`, `failed: ${error}`);
+  const [ours, torch] = [true, false].map((own) => {
+    const lines = run.lines.filter(({ peer }) => peer.startsWith("microgpt-webgpu") === own);
+    const speed = lines.length > 0 ? median(lines.map((line) => line.tokens_per_s)) : NaN;
+    return { speed, peak_bytes: lines[0]?.peak_bytes ?? NaN };
+  });
+  if (ours.speed) row(`${preset}, tokens/s`, count(Math.round(ours.speed)));
+  if (torch.speed) row(`${preset}, PyTorch fp32 eager, tokens/s`, count(Math.round(torch.speed)));
+  const ratio = ours.speed / torch.speed;
+  if (!ratio) return;
+  const [words, least] = bar ?? ["", NaN];
+  const reached = bar ? ratio >= least : null;
+  row(`${preset}, against PyTorch fp32 eager`, `${ratio.toFixed(2)}×`, words, reached);
+  const less = ours.peak_bytes <= torch.peak_bytes;
+  const torchBytes = `PyTorch's ${bytes(torch.peak_bytes)}`;
+  row(`${preset}, peak GPU memory`, bytes(ours.peak_bytes), torchBytes, less);
+}
+
 /** Microseconds a step. */
-async function trainMicrogpt(batch_size: string, num_steps: number): Promise<number> {
-  const output = join(scratch, "microgpt");
-  const events = await ownJson(
-    ...([
-      "train.ts",
-      "--device",
-      "webgpu",
-      "--batch-size",
-      batch_size,
-      "--steps",
-      String(num_steps),
-    ] as const),
-    ...["--log-every", String(num_steps), "--num-samples", "0", "--output", output],
-  );
+async function trainMicrogpt(batch_size: number, num_steps: number): Promise<number> {
+  const sizes = ["--batch-size", String(batch_size), "--steps", String(num_steps)];
+  const quiet = ["--log-every", String(num_steps), "--num-samples", "0", "--output", scratch];
+  const events = await ownJson("train.ts", "--device", "webgpu", ...sizes, ...quiet);
   const end = events.at(-1);
   results[`microgpt batch ${batch_size}`] = end;
   return (end.seconds / end.steps) * 1e6;
 }
 
+/** What is known so far: a time limit may end the whole at any moment. */
+function save(): string {
+  const verdict = { true: "yes", false: "no", null: "" };
+  const text = table([
+    ["what", "measured", "bar", "reached"],
+    ["---", "---", "---", "---"],
+    ...rows.map(({ what, measured, bar, reached }) => [what, measured, bar, verdict[`${reached}`]]),
+  ]);
+  writeFileSync(join(values.out, "gpu.json"), `${JSON.stringify({ rows, results }, null, 2)}\n`);
+  writeFileSync(join(values.out, "gpu.md"), `${text}\n`);
+  return text;
+}
+
+mkdirSync(values.out, { recursive: true });
 const wanted = values.only?.split(",") ?? Object.keys(parts);
 for (const name of wanted) {
   const start = performance.now();
   try {
-    if (parts[name] === undefined)
+    if (!Object.hasOwn(parts, name)) {
       throw new Error(`there is no such part; there are ${Object.keys(parts).join(", ")}`);
+    }
     await parts[name]();
   } catch (error) {
     row(name, `failed: ${(error as Error).message}`);
   }
+  save();
   console.error(`${name}: ${((performance.now() - start) / 1000).toFixed(1)} s\n`);
 }
 rmSync(scratch, { recursive: true });
-
-mkdirSync(values.out, { recursive: true });
-writeFileSync(join(values.out, "gpu.json"), `${JSON.stringify({ rows, results }, null, 2)}\n`);
-const verdict = { true: "yes", false: "no", null: "" };
-const text = table([
-  ["what", "measured", "bar", "reached"],
-  ["---", "---", "---", "---"],
-  ...rows.map(({ what, measured, bar, reached }) => [what, measured, bar, verdict[`${reached}`]]),
-]);
-writeFileSync(join(values.out, "gpu.md"), `${text}\n`);
-console.log(text);
+console.log(save());
