@@ -96,10 +96,8 @@ const attentionProducts: Record<string, number> = {
 
 /** Tensors that an operation both reads and writes. */
 const inPlace: Record<string, string[]> = {
-  relu_backward: ["dx"],
-  relu_squared_backward: ["dx"],
   rmsnorm_backward: ["dinp"],
-  cross_entropy_backward: ["logits"],
+  cross_entropy: ["logits"],
   adamw: ["params", "m", "v"],
 };
 

@@ -9,7 +9,7 @@
 // {block}, {batch}, {vocab}, {steps} and {warmup} stand for the preset's sizes in it.
 
 import { existsSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { type Contestant, contest, markdown, own, sizesOf } from "./contest.ts";
 
@@ -66,6 +66,6 @@ function inFolder(folder: string): Contestant[] {
   }
   return found.map(({ file, backend }) => ({
     name: `${file} ${backend}`,
-    command: [process.execPath, join(folder, file), "--backend", backend, ...flags],
+    command: [process.execPath, resolve(folder, file), "--backend", backend, ...flags],
   }));
 }
