@@ -3,6 +3,7 @@
 import type { Config } from "../config.ts";
 import type { Dims } from "../model/parameters.ts";
 import { ReferenceGpt } from "../reference/gpt.ts";
+import { Breather } from "./breather.ts";
 
 export interface Predictor {
   /** Logits (V) of the token that follows `tokens` (1 to block_size ids). */
@@ -14,6 +15,7 @@ export interface Predictor {
 /** Predicts with the float64 reference. Recomputes the whole context. */
 export class CpuPredictor implements Predictor {
   private readonly gpt: ReferenceGpt;
+  private readonly breather = new Breather();
 
   /** @param params flat, in the table's order without gaps */
   constructor(
@@ -25,6 +27,7 @@ export class CpuPredictor implements Predictor {
   }
 
   async nextLogits(tokens: readonly number[]): Promise<Float64Array> {
+    await this.breather.rest();
     const T = tokens.length;
     const { V } = this.gpt.dims;
     const logits = this.gpt.forward({ B: 1, T, inputs: Int32Array.from(tokens) });

@@ -1,6 +1,7 @@
 // Trains on the CPU with the float64 reference: the fallback where there is no GPU, and the judge where there is.
 
 import type { Config } from "../config.ts";
+import { Breather } from "../generation/breather.ts";
 import { CpuPredictor } from "../generation/predictor.ts";
 import type { Dims } from "../model/parameters.ts";
 import { ReferenceGpt } from "../reference/gpt.ts";
@@ -9,12 +10,10 @@ import { batchAt } from "../text/batches.ts";
 import { biasCorrections, learningRate } from "./optimizer.ts";
 import type { StepRecord, Trainer } from "./trainer.ts";
 
-/** Longest time for which the loop keeps the event loop waiting, in ms. */
-const SLICE_MS = 30;
-
 export class CpuTrainer implements Trainer {
   step = 0;
   private tokens = 0;
+  private readonly breather = new Breather();
   private readonly config: Config;
   private readonly sequences: readonly Int32Array[];
   private readonly gpt: ReferenceGpt;
@@ -34,13 +33,9 @@ export class CpuTrainer implements Trainer {
   }
 
   async *run(until: number, signal?: AbortSignal): AsyncGenerator<StepRecord> {
-    let sliceStart = performance.now();
     while (this.step < until && !signal?.aborted) {
       yield this.trainStep();
-      if (performance.now() - sliceStart > SLICE_MS) {
-        await new Promise((resolve) => setTimeout(resolve));
-        sliceStart = performance.now();
-      }
+      await this.breather.rest();
     }
   }
 

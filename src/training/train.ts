@@ -99,11 +99,12 @@ export class Training {
 
   /**
    * Every step up to num_steps. Not pulling pauses; an aborted signal ends it after the steps in flight.
-   * @throws DivergedError at the first loss or gradient norm that is not finite
+   * @throws DivergedError at the first loss or gradient norm that is not finite in float32
    */
   async *steps(signal?: AbortSignal): AsyncGenerator<StepEvent> {
     for await (const record of this.trainer.run(this.start.config.num_steps, signal)) {
-      if (!Number.isFinite(record.loss) || !Number.isFinite(record.grad_norm)) {
+      // beyond float32, even where the CPU goes on in float64: such weights could not be saved
+      if (![record.loss, record.grad_norm].every((x) => Number.isFinite(Math.fround(x)))) {
         throw new DivergedError(
           `Training diverged: at step ${record.step} the loss is ${record.loss} and the gradient norm ` +
             `${record.grad_norm}, at a learning rate of ${record.lr}. Nothing of it was saved. ` +
