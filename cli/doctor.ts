@@ -12,7 +12,10 @@ import { EXIT_FAILED, type Output, run } from "./run.ts";
 const description = {
   name: "doctor",
   summary: "Checks that this machine's WebGPU computes what the float64 reference computes.",
-  options: [{ ...options.device, help: "auto or webgpu; the CPU is what it is checked against" }],
+  options: [
+    { ...options.device, help: "auto or webgpu; the CPU is what it is checked against" },
+    options.only,
+  ],
 };
 
 export const main = command(description, async (flags, io) => {
@@ -21,7 +24,7 @@ export const main = command(description, async (flags, io) => {
   const device = await openDevice();
   try {
     report.device(device);
-    return (await checkAll(certify(device), report)) ? 0 : EXIT_FAILED;
+    return (await checkAll(certify(device, flags.text(options.only)), report)) ? 0 : EXIT_FAILED;
   } finally {
     device.destroy();
   }
@@ -33,7 +36,7 @@ interface DoctorReport {
   end(passed: number, failed: number): void;
 }
 
-/** True if every check passes. */
+/** True if there is a check and every one passes. */
 export async function checkAll(
   checks: AsyncIterable<CheckResult>,
   report: DoctorReport,
@@ -46,7 +49,7 @@ export async function checkAll(
     else failed++;
   }
   report.end(passed, failed);
-  return failed === 0;
+  return failed === 0 && passed > 0;
 }
 
 export function jsonReport(out: Output): DoctorReport {
@@ -68,7 +71,7 @@ export function jsonReport(out: Output): DoctorReport {
 export function humanReport(out: Output): DoctorReport {
   const row = (kernel: string, error: string, allowed: string, verdict: string, name: string) =>
     out.write(
-      `${kernel.padEnd(28)} ${error.padStart(9)} ${allowed.padStart(9)}  ${verdict.padEnd(6)}  ${name}\n`,
+      `${kernel.padEnd(32)} ${error.padStart(9)} ${allowed.padStart(9)}  ${verdict.padEnd(6)}  ${name}\n`,
     );
   return {
     device({ name, info, features, limits }) {
@@ -87,7 +90,8 @@ export function humanReport(out: Output): DoctorReport {
     },
     end(passed, failed) {
       const checks = plural(passed + failed, "check");
-      out.write(failed === 0 ? `${checks} passed\n` : `${failed} of ${checks} failed\n`);
+      if (passed + failed === 0) out.write("No check has that name.\n");
+      else out.write(failed === 0 ? `${checks} passed\n` : `${failed} of ${checks} failed\n`);
     },
   };
 }

@@ -63,6 +63,13 @@ export const prompt: Option = {
   help: "what every sample begins with",
 };
 
+export const only: Option = {
+  flag: "only",
+  env: [],
+  value: "NAME",
+  help: "only the checks whose kernel has this in its name",
+};
+
 export const json: Option = { flag: "json", env: [], help: "print JSON lines and nothing else" };
 
 export const help: Option = { flag: "help", env: [], help: "show this" };

@@ -131,10 +131,19 @@ export async function checkTraining(
   };
 }
 
-/** Every check in turn. @throws GpuError if the device fails */
-export async function* certify(device: Device): AsyncGenerator<CheckResult> {
+/**
+ * Every check in turn, or those whose kernel has `only` in its name.
+ * @throws GpuError if the device fails
+ */
+export async function* certify(device: Device, only = ""): AsyncGenerator<CheckResult> {
   const variants = opsVariants(device);
-  for (const test of kernelCases()) yield runCase(device, variants, test);
-  for (const { name, overrides } of modelConfigs) yield checkGradients(device, name, overrides);
-  for (const { name, overrides } of modelConfigs) yield checkTraining(device, name, overrides);
+  for (const test of kernelCases()) {
+    if (test.kernel.includes(only)) yield runCase(device, variants, test);
+  }
+  for (const { name, overrides } of modelConfigs) {
+    if ("gradients".includes(only)) yield checkGradients(device, name, overrides);
+  }
+  for (const { name, overrides } of modelConfigs) {
+    if ("training".includes(only)) yield checkTraining(device, name, overrides);
+  }
 }

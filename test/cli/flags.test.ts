@@ -118,7 +118,7 @@ describe("exit code 2 and a sentence for", () => {
   });
 
   test("the flag of another command", async () => {
-    const { code, stderr } = await runCli(info, ["--steps", "5"]);
+    const { code, stderr } = await runCli(generate, ["--steps", "5"]);
     expect(code).toBe(2);
     expect(stderr).toContain("There is no flag --steps.");
   });
