@@ -373,8 +373,9 @@ export class GpuOps {
 }
 
 /** The subgroup size of a software GPU that has subgroups; 0 on every other device. */
-function softwareLanes({ lanes, features }: Device): number {
-  return features.includes("subgroups") && (lanes === 4 || lanes === 8) ? lanes : 0;
+function softwareLanes({ lanes, features, info }: Device): number {
+  const fixed = features.includes("subgroups") && info.subgroupMinSize === lanes;
+  return fixed && (lanes === 4 || lanes === 8) ? lanes : 0;
 }
 
 /** Every choice of kernels that this device can run, the one it is given first. */
