@@ -4,13 +4,15 @@ import { readdirSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import * as attention from "../src/reference/attention.ts";
 import * as ops from "../src/reference/ops.ts";
+import * as small from "../src/reference/small.ts";
 import { kernelCases } from "../src/verify/kernel_cases.ts";
 import { GpuOps } from "../src/model/gpu_ops.ts";
+import * as smallOps from "../src/model/small_ops.ts";
 import { device } from "./harness/device.ts";
 
 const folder = new URL("../shaders/", import.meta.url);
 const kernels = readdirSync(folder).map((file) => file.replace(/\.wgsl$/, ""));
-const references: Record<string, unknown> = { ...ops, ...attention };
+const references: Record<string, unknown> = { ...ops, ...attention, ...small };
 
 /** The choices of kernels of hardware and of software GPUs, whatever this one is. */
 const variants = [new GpuOps(device, 0), new GpuOps(device, 8)];
@@ -50,8 +52,17 @@ test("every operation of the GPU has a case", () => {
   const methods = [
     ...Object.getOwnPropertyNames(constructor.prototype),
     ...Object.keys(variants[0]),
+    ...Object.keys(smallOps),
   ];
-  const helpers = ["constructor", "device", "lanes", "grid", "rowThreads", "elements"];
+  const helpers = [
+    "constructor",
+    "device",
+    "lanes",
+    "grid",
+    "rowThreads",
+    "elements",
+    "smallTuning",
+  ];
   const shared = ["matmul", "attention", "elementwise"];
   const tested = new Set([...dispatched.values()].flatMap((set) => [...set].map(camel)));
   expect(methods.filter((m) => ![...helpers, ...shared].includes(m)).sort()).toEqual(

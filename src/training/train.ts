@@ -11,8 +11,7 @@ import { dimsOf, initialParameters, parameterCount } from "../model/parameters.t
 import { PythonRandom } from "../random.ts";
 import { tokenizeDocuments } from "../text/batches.ts";
 import { CharTokenizer, type Tokenizer } from "../text/tokenizer.ts";
-import { CpuTrainer } from "./cpu_trainer.ts";
-import { GpuTrainer } from "./gpu_trainer.ts";
+import { createTrainer } from "./choose_trainer.ts";
 import type { Model } from "../files/model_files.ts";
 import type { StepRecord, Trainer } from "./trainer.ts";
 
@@ -75,9 +74,7 @@ export class Training {
     checkHostMemory(dims, config.batch_size, device ? "webgpu" : "cpu", platform.memory());
     const sequences = tokenizeDocuments(shuffled, tokenizer, config.block_size);
     const params = initialParameters(config, dims, random);
-    const trainer = device
-      ? await GpuTrainer.create(device, config, dims, params, sequences)
-      : new CpuTrainer(config, dims, params, sequences);
+    const trainer = await createTrainer(device, config, dims, params, sequences);
     const start: StartEvent = {
       type: "start",
       device: device ? "webgpu" : "cpu",

@@ -9,6 +9,7 @@ import * as ref from "../reference/ops.ts";
 import { attentionCases } from "./attention_cases.ts";
 import { UNIT_ROUNDOFF } from "./compare.ts";
 import type { KernelCase } from "./kernel_case.ts";
+import { smallCases } from "./small_cases.ts";
 
 /** Sizes that are no multiple of any tile, and their neighbours that are. */
 const ODD = [1, 2, 3, 7, 15, 16, 17, 31, 33, 63, 64, 65, 127, 129];
@@ -43,6 +44,7 @@ export function kernelCases(): KernelCase[] {
     ...attentionCases(normal),
     ...crossEntropyCases(),
     ...optimizerCases(),
+    ...smallCases(normal, ids),
   ];
 }
 

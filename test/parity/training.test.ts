@@ -3,6 +3,7 @@
 
 import { expect, test } from "vitest";
 import { type Config, resolveConfig } from "../../src/config.ts";
+import { generate } from "../../src/generation/generate.ts";
 import { dimsOf, initialParameters } from "../../src/model/parameters.ts";
 import { PythonRandom } from "../../src/random.ts";
 import { tokenizeDocuments } from "../../src/text/batches.ts";
@@ -10,7 +11,6 @@ import { splitDocuments } from "../../src/text/documents.ts";
 import names from "../../src/text/names.txt?raw";
 import { CharTokenizer } from "../../src/text/tokenizer.ts";
 import { GpuTrainer } from "../../src/training/gpu_trainer.ts";
-import { Training } from "../../src/training/train.ts";
 import { checkGradients, checkTraining, modelConfigs } from "../../src/verify/certify.ts";
 import { device } from "../harness/device.ts";
 import deep from "../golden/microgpt-deep.json" with { type: "json" };
@@ -23,7 +23,8 @@ function goldenConfig({ config }: typeof golden | typeof deep): Config {
   return resolveConfig("microgpt", { n_layer, n_embd, block_size, n_head, num_steps });
 }
 
-async function trainer(config: Config): Promise<GpuTrainer> {
+/** The general engine, whatever `train` would choose for so small a model. */
+async function setUp(config: Config) {
   const random = new PythonRandom(config.seed);
   const shuffled = [...documents];
   random.shuffle(shuffled);
@@ -31,14 +32,15 @@ async function trainer(config: Config): Promise<GpuTrainer> {
   const dims = dimsOf(config, tokenizer.vocab_size);
   const params = initialParameters(config, dims, random);
   const sequences = tokenizeDocuments(shuffled, tokenizer, config.block_size);
-  return GpuTrainer.create(device, config, dims, params, sequences);
+  const gpu = await GpuTrainer.create(device, config, dims, params, sequences);
+  return { gpu, tokenizer, random };
 }
 
 test.each([
   ["names", golden],
   ["deep", deep],
 ])("one step's gradients are microgpt.py's: %s", async (_, trace) => {
-  const gpu = await trainer(goldenConfig(trace));
+  const { gpu } = await setUp(goldenConfig(trace));
   for await (const _step of gpu.run(1));
   const { layout, values } = await gpu.gradients();
   gpu.destroy();
@@ -54,12 +56,15 @@ test.each([
   ["deep", deep],
 ])("every loss and every sample is microgpt.py's: %s", async (_, trace) => {
   const config = goldenConfig(trace);
-  const training = await Training.open({ config, documents, device: "webgpu" });
+  const { gpu, tokenizer, random } = await setUp(config);
   const losses: number[] = [];
-  for await (const event of training.steps()) losses.push(event.loss);
+  for await (const { loss } of gpu.run(config.num_steps)) losses.push(loss);
   const samples: string[] = [];
-  for await (const { text } of training.samples()) samples.push(text);
-  training.close();
+  const nextLogits = (tokens: readonly number[]) => gpu.nextLogits(tokens);
+  for await (const { text } of generate({ ...config, tokenizer, random, nextLogits })) {
+    samples.push(text);
+  }
+  gpu.destroy();
   expect(losses).toHaveLength(trace.losses.length);
   const worst = Math.max(...losses.map((loss, i) => Math.abs(loss - trace.losses[i])));
   expect(worst).toBeLessThan(1e-5);
@@ -78,7 +83,7 @@ test.each(modelConfigs)("losses are the reference's: $name", async ({ name, over
 
 test("the same run gives the same bits twice", async () => {
   const bits = async () => {
-    const gpu = await trainer(resolveConfig("microgpt", { batch_size: 5, num_steps: 40 }));
+    const { gpu } = await setUp(resolveConfig("microgpt", { batch_size: 5, num_steps: 40 }));
     for await (const _step of gpu.run(40));
     const { values } = await gpu.parameters();
     gpu.destroy();

@@ -1,0 +1,83 @@
+// What small_train.wgsl reads, packed: documents, their orders, each model's settings, and the schedules.
+
+import type { Config } from "../config.ts";
+import { biasCorrections, learningRate } from "../training/optimizer.ts";
+
+/** One model to train. */
+export interface SmallRun {
+  config: Config;
+  /** Flat, in the table's order without gaps. */
+  params: Float64Array | Float32Array;
+  /** Which document comes when; as they are where absent. */
+  order?: Uint32Array;
+}
+
+/** Largest whole number of which float32 has all smaller ones. */
+export const MAX_FLOAT_INTEGER = 2 ** 24;
+
+/** All tokens in a row, and where each document is: its first token, its positions. */
+export function packDocuments(sequences: readonly Int32Array[]) {
+  const tokens = new Uint32Array(sequences.reduce((sum, { length }) => sum + length, 0));
+  const places = new Uint32Array(sequences.length * 2);
+  let end = 0;
+  sequences.forEach((sequence, d) => {
+    tokens.set(sequence, end);
+    places.set([end, sequence.length - 1], 2 * d);
+    end += sequence.length;
+  });
+  return { tokens, places };
+}
+
+/** Rows (first token, positions) of the documents in an order. */
+export function packOrder(places: Uint32Array, order: Uint32Array | undefined): Uint32Array {
+  if (order === undefined) return places;
+  const rows = new Uint32Array(places.length);
+  order.forEach((d, k) => rows.set(places.subarray(2 * d, 2 * d + 2), 2 * k));
+  return rows;
+}
+
+/** Fields of the kernel's struct `Model`. */
+export const MODEL_FIELDS = 11;
+/** Fields of the kernel's struct `Row`. */
+export const ROW_FIELDS = 4;
+
+/** The kernel's struct `Model`. */
+export function packModel(config: Config, order: number, schedule: number): Float32Array {
+  return Float32Array.of(
+    config.learning_rate,
+    config.beta1,
+    config.beta2,
+    config.epsilon,
+    config.weight_decay,
+    config.grad_clip,
+    config.rmsnorm_eps,
+    config.activation === "relu_squared" ? 1 : 0,
+    config.batch_size,
+    order,
+    schedule,
+  );
+}
+
+/** What tells two schedules apart. */
+export function scheduleKey(config: Config): string {
+  const { lr_schedule, num_steps, beta1, beta2, batch_size } = config;
+  return JSON.stringify([lr_schedule, num_steps, beta1, beta2, batch_size]);
+}
+
+/** The kernel's struct `Row` for each of `steps` steps from `first` on. */
+export function packSchedule(
+  config: Config,
+  docs: number,
+  first: number,
+  steps: number,
+): Float32Array {
+  const rows = new Float32Array(steps * ROW_FIELDS);
+  for (let k = 0; k < steps; k++) {
+    const step = first + k;
+    const { correction1, correction2 } = biasCorrections(config, step);
+    const factor = learningRate({ ...config, learning_rate: 1 }, step);
+    const document = step < config.num_steps ? (step * config.batch_size) % docs : -1;
+    rows.set([factor, correction1, correction2, document], k * ROW_FIELDS);
+  }
+  return rows;
+}

@@ -1,0 +1,117 @@
+// The operations of models that one workgroup trains, as dispatches, and which models those are; all other
+// operations are in gpu_ops.ts.
+
+import type { Device } from "../device/device.ts";
+import type { Dispatch } from "../device/schedule.ts";
+import type { Tensor } from "../device/tensors.ts";
+import type { Dims } from "./parameters.ts";
+import { rowLength, SmallLayout } from "./small_layout.ts";
+import { MAX_OPERATIONS, operationCount, smallRows } from "./small_program.ts";
+
+/** Tuning constants of small_train.wgsl. */
+export interface SmallTuning {
+  /** Threads of a workgroup. */
+  X: number;
+  Y: number;
+  Z: number;
+  /** Whether parameters live in workgroup memory too. */
+  shared: boolean;
+}
+
+function constants(dims: Dims, { X, Y, Z, shared }: SmallTuning) {
+  const tiles = Math.ceil(dims.T / 4);
+  return {
+    ACT: Math.max(smallRows(dims).count * tiles, X * Y * Z),
+    W: shared ? new SmallLayout(dims).size : 1,
+    IDS: tiles * 4 + 1,
+    X,
+    Y,
+    Z,
+  };
+}
+
+/** How a device trains a model in one workgroup; undefined if the model is too large for that. */
+export function smallTuning(
+  device: Pick<Device, "lanes" | "gpu">,
+  dims: Dims,
+): SmallTuning | undefined {
+  const { maxComputeWorkgroupStorageSize, maxComputeInvocationsPerWorkgroup } = device.gpu.limits;
+  // Of sizes that are absurd no tables are made.
+  if (operationCount(dims) > MAX_OPERATIONS) return undefined;
+  if (dims.T * dims.C * 16 > maxComputeWorkgroupStorageSize) return undefined;
+  // Software GPUs run a workgroup on one core: threads beyond its lanes cost barriers and bring nothing.
+  const threads =
+    device.lanes < 16
+      ? { X: device.lanes, Y: 1, Z: 1 }
+      : { X: 16, Y: 4, Z: maxComputeInvocationsPerWorkgroup < 256 ? 2 : 4 };
+  return [true, false]
+    .map((shared) => ({ ...threads, shared }))
+    .find((tuning) => {
+      const { ACT, W, IDS } = constants(dims, tuning);
+      const padded = (elements: number) => Math.ceil(elements / 4) * 16;
+      return ACT * 16 + padded(W) + padded(IDS) <= maxComputeWorkgroupStorageSize;
+    });
+}
+
+/** What small_train binds, as small_data.ts and small_program.ts pack it. */
+export interface SmallTensors {
+  params: Tensor;
+  moments: Tensor;
+  grads: Tensor;
+  records: Tensor;
+  tokens: Tensor;
+  orders: Tensor;
+  models: Tensor;
+  schedules: Tensor;
+  program: Tensor;
+  window: Tensor;
+}
+
+/**
+ * Trains `groups` models for a window of steps, or spreads the first one's batch over as many workgroups.
+ * @param docs documents in an order
+ * @param capacity rows of a schedule
+ */
+export function smallTrain(
+  tensors: SmallTensors,
+  dims: Dims,
+  sizes: { docs: number; capacity: number; groups: number; spread?: boolean },
+  tuning: SmallTuning,
+): Dispatch {
+  const { params, moments, grads, records, tokens, orders, models, schedules, program, window } =
+    tensors;
+  const { T, V, C, NH } = dims;
+  const { docs, capacity, groups, spread = false } = sizes;
+  return {
+    op: "small_train",
+    kernel: "small_train",
+    constants: constants(dims, tuning),
+    sizes: {
+      P: new SmallLayout(dims).size,
+      T,
+      V,
+      C,
+      NH,
+      HS: C / NH,
+      tiles: Math.ceil(T / 4),
+      row: rowLength(C),
+      operations: operationCount(dims),
+      docs,
+      capacity,
+      spread: Number(spread),
+    },
+    bindings: {
+      params,
+      moments,
+      grads,
+      records,
+      tokens,
+      orders,
+      models,
+      schedules,
+      program,
+      window,
+    },
+    grid: [groups, 1, 1],
+  };
+}

@@ -1,0 +1,96 @@
+// Trains a model so small that one workgroup holds all of it: many steps in one dispatch.
+
+import type { Config } from "../config.ts";
+import type { Device } from "../device/device.ts";
+import { GpuPredictor } from "../generation/gpu_predictor.ts";
+import type { Dims } from "../model/parameters.ts";
+import type { SmallTuning } from "../model/small_ops.ts";
+import { learningRate } from "./optimizer.ts";
+import { SmallRuns, type SmallWindow } from "./small_runs.ts";
+import type { StepRecord, Trainer } from "./trainer.ts";
+
+export class SmallTrainer implements Trainer {
+  private tokens = 0;
+  private readonly confirmed: StepRecord[] = []; // read, not yet yielded
+  /** Of the parameters after so many steps. */
+  private predictor: { step: number; gpu: GpuPredictor } | undefined;
+
+  private readonly device: Device;
+  private readonly config: Config;
+  private readonly dims: Dims;
+  private readonly sequences: readonly Int32Array[];
+  private readonly runs: SmallRuns;
+
+  private constructor(
+    device: Device,
+    config: Config,
+    dims: Dims,
+    sequences: readonly Int32Array[],
+    runs: SmallRuns,
+  ) {
+    this.device = device;
+    this.config = config;
+    this.dims = dims;
+    this.sequences = sequences;
+    this.runs = runs;
+  }
+
+  /** @param params flat, in the table's order without gaps */
+  static async create(
+    device: Device,
+    config: Config,
+    dims: Dims,
+    params: Float64Array | Float32Array,
+    sequences: readonly Int32Array[],
+    tuning: SmallTuning,
+  ): Promise<SmallTrainer> {
+    const runs = await SmallRuns.create(device, dims, tuning, sequences, [{ config, params }]);
+    return new SmallTrainer(device, config, dims, sequences, runs);
+  }
+
+  get step(): number {
+    return this.runs.step;
+  }
+
+  async *run(until: number, signal?: AbortSignal): AsyncGenerator<StepRecord> {
+    while (this.confirmed.length > 0) yield this.confirmed.shift()!;
+    for await (const window of this.runs.run(until, signal)) {
+      this.take(window);
+      while (this.confirmed.length > 0) yield this.confirmed.shift()!;
+    }
+  }
+
+  private take({ first, steps, records }: SmallWindow): void {
+    const { config, sequences } = this;
+    for (let k = 0; k < steps; k++) {
+      const step = first + k;
+      for (let b = 0; b < config.batch_size; b++) {
+        const document = (step * config.batch_size + b) % sequences.length;
+        this.tokens += sequences[document].length - 1;
+      }
+      const [loss, grad_norm] = records.subarray(2 * k, 2 * k + 2);
+      const lr = learningRate(config, step);
+      this.confirmed.push({ step: step + 1, loss, lr, grad_norm, tokens: this.tokens });
+    }
+  }
+
+  async parameters() {
+    for (const window of await this.runs.settle()) this.take(window);
+    return this.runs.parameters(0);
+  }
+
+  async nextLogits(tokens: readonly number[]): Promise<Float32Array> {
+    if (this.predictor === undefined || this.predictor.step !== this.runs.submitted) {
+      const { values } = await this.parameters();
+      this.predictor?.gpu.destroy();
+      const gpu = await GpuPredictor.fromValues(this.device, this.config, this.dims, values);
+      this.predictor = { step: this.step, gpu };
+    }
+    return this.predictor.gpu.nextLogits(tokens);
+  }
+
+  destroy(): void {
+    this.predictor?.gpu.destroy();
+    this.runs.destroy();
+  }
+}

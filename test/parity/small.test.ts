@@ -1,0 +1,116 @@
+// Models that one workgroup trains, many steps in one dispatch: golden traces of microgpt.py, and the reference.
+
+import { expect, test } from "vitest";
+import { type Config, resolveConfig } from "../../src/config.ts";
+import { dimsOf, initialParameters } from "../../src/model/parameters.ts";
+import { smallTuning } from "../../src/model/small_ops.ts";
+import { PythonRandom } from "../../src/random.ts";
+import { tokenizeDocuments } from "../../src/text/batches.ts";
+import { splitDocuments } from "../../src/text/documents.ts";
+import names from "../../src/text/names.txt?raw";
+import { CharTokenizer } from "../../src/text/tokenizer.ts";
+import { createTrainer } from "../../src/training/choose_trainer.ts";
+import { CpuTrainer } from "../../src/training/cpu_trainer.ts";
+import { SmallTrainer } from "../../src/training/small_trainer.ts";
+import { Training } from "../../src/training/train.ts";
+import { device } from "../harness/device.ts";
+import golden from "../golden/microgpt-names.json" with { type: "json" };
+
+const documents = splitDocuments(names, "names.txt");
+
+function setUp(overrides: Partial<Config>) {
+  const config = resolveConfig("microgpt", overrides);
+  const random = new PythonRandom(config.seed);
+  const shuffled = [...documents];
+  random.shuffle(shuffled);
+  const tokenizer = CharTokenizer.fromDocuments(shuffled);
+  const dims = dimsOf(config, tokenizer.vocab_size);
+  const params = initialParameters(config, dims, random);
+  const sequences = tokenizeDocuments(shuffled, tokenizer, config.block_size);
+  return { config, dims, params, sequences };
+}
+
+async function small(overrides: Partial<Config>) {
+  const { config, dims, params, sequences } = setUp(overrides);
+  const tuning = smallTuning(device, dims)!;
+  return SmallTrainer.create(device, config, dims, params, sequences, tuning);
+}
+
+test("every loss and every sample of a thousand steps is microgpt.py's", async () => {
+  const config = resolveConfig("microgpt");
+  const { dims, params, sequences } = setUp({});
+  const trainer = await createTrainer(device, config, dims, params, sequences);
+  expect(trainer).toBeInstanceOf(SmallTrainer);
+  trainer.destroy();
+  const training = await Training.open({ config, documents, device: "webgpu" });
+  const losses: number[] = [];
+  for await (const event of training.steps()) losses.push(event.loss);
+  const samples: string[] = [];
+  for await (const { text } of training.samples()) samples.push(text);
+  training.close();
+  const worst = Math.max(...losses.map((loss, i) => Math.abs(loss - golden.losses[i])));
+  expect(losses).toHaveLength(1000);
+  expect(worst).toBeLessThan(1e-5);
+  expect(samples).toEqual(golden.samples);
+});
+
+const configs: [string, Partial<Config>][] = [
+  [
+    "microgpt-cosine's settings",
+    {
+      block_size: 8,
+      activation: "relu_squared",
+      init_std: 0.02,
+      zero_init: true,
+      lr_schedule: "cosine",
+    },
+  ],
+  [
+    "two layers, clipped, decayed, constant",
+    {
+      n_layer: 2,
+      n_embd: 8,
+      n_head: 2,
+      grad_clip: 0.5,
+      weight_decay: 0.1,
+      lr_schedule: "constant",
+    },
+  ],
+  ["batches of 3", { batch_size: 3 }],
+];
+
+test.each(configs)("steps are the reference's: %s", async (_, overrides) => {
+  const { config, dims, params, sequences } = setUp({ num_steps: 60, ...overrides });
+  const gpu = await small({ num_steps: 60, ...overrides });
+  const cpu = new CpuTrainer(config, dims, params, sequences).run(60);
+  for await (const { loss, grad_norm, ...rest } of gpu.run(60)) {
+    const { loss: wanted, grad_norm: norm, ...others } = (await cpu.next()).value!;
+    expect(Math.abs(loss - wanted)).toBeLessThan(1e-5);
+    expect(Math.abs(grad_norm / norm - 1)).toBeLessThan(1e-4);
+    expect(rest).toEqual(others);
+  }
+  expect(gpu.step).toBe(60);
+  gpu.destroy();
+});
+
+test("the same run gives the same bits twice", async () => {
+  const bits = async () => {
+    const gpu = await small({ num_steps: 50 });
+    for await (const _step of gpu.run(50));
+    const { values } = await gpu.parameters();
+    gpu.destroy();
+    return new Uint32Array(values.buffer);
+  };
+  expect(await bits()).toEqual(await bits());
+});
+
+test("where windows begin and end makes no difference", async () => {
+  const losses = async (...stops: number[]) => {
+    const gpu = await small({ num_steps: 40 });
+    const all: number[] = [];
+    for (const stop of stops) for await (const { loss } of gpu.run(stop)) all.push(loss);
+    gpu.destroy();
+    return all;
+  };
+  expect(await losses(7, 8, 40)).toEqual(await losses(40));
+});
