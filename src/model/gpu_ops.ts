@@ -5,21 +5,9 @@ import type { Config } from "../config.ts";
 import type { Device } from "../device/device.ts";
 import type { Dispatch } from "../device/schedule.ts";
 import { type Tensor, sizeOf } from "../device/tensors.ts";
-
-const MATMUL_TILE = 64;
-const LANE_ROWS = 12;
+import { product } from "./product.ts";
 
 type Activation = Config["activation"];
-
-/** What a product's kernel makes of its sums, as the WGSL numbers it. */
-const EPILOGUES = {
-  none: 0,
-  residual: 1,
-  relu: 2,
-  relu_squared: 3,
-  relu_backward: 4,
-  relu_squared_backward: 5,
-} as const;
 
 export class GpuOps {
   private readonly device: Device;
@@ -141,42 +129,8 @@ export class GpuOps {
     };
   }
 
-  /** out (M, N) = a (M, K) · b (K, N), each read by its strides [row, column]. */
-  private matmul(
-    op: string,
-    [out, a, b]: [Tensor, Tensor, Tensor],
-    [M, N, K]: [number, number, number],
-    [A_ROW, A_COL]: [number, number],
-    [B_ROW, B_COL]: [number, number],
-    epilogue: keyof typeof EPILOGUES = "none",
-    extra = a,
-  ): Dispatch {
-    const bindings = { out, a, b, extra };
-    const EPILOGUE = EPILOGUES[epilogue];
-    const alongK = B_ROW === 1;
-    if (this.lanes && (alongK ? K : N) % 4 === 0) {
-      const LANES = this.lanes;
-      return {
-        op,
-        kernel: "matmul_lanes",
-        constants: { LANES, ALONG_K: Number(alongK), EPILOGUE },
-        sizes: { M, N, K, A_ROW, A_COL, B_LINE: alongK ? B_COL : B_ROW },
-        bindings,
-        grid: [Math.ceil(N / (LANES * 4)), Math.ceil(M / LANE_ROWS), 1],
-      };
-    }
-    return {
-      op,
-      kernel: "matmul",
-      constants: { EPILOGUE },
-      sizes: { M, N, K, A_ROW, A_COL, B_ROW, B_COL },
-      bindings,
-      grid: [Math.ceil(N / MATMUL_TILE), Math.ceil(M / MATMUL_TILE), 1],
-    };
-  }
-
   matmulForward(out: Tensor, inp: Tensor, weight: Tensor, { N, C, OC }: LinearSizes): Dispatch {
-    return this.matmul("matmul_forward", [out, inp, weight], [N, OC, C], [C, 1], [1, C]);
+    return product(this.lanes, "matmul_forward", [out, inp, weight], [N, OC, C], [C, 1], [1, C]);
   }
 
   matmulResidualForward(
@@ -187,7 +141,7 @@ export class GpuOps {
     { N, C, OC }: LinearSizes,
   ): Dispatch {
     const op = "matmul_residual_forward";
-    return this.matmul(op, [out, inp, weight], [N, OC, C], [C, 1], [1, C], "residual", x);
+    return product(this.lanes, op, [out, inp, weight], [N, OC, C], [C, 1], [1, C], "residual", x);
   }
 
   matmulActivationForward(
@@ -197,7 +151,7 @@ export class GpuOps {
     { N, C, OC, activation }: LinearSizes & { activation: Activation },
   ): Dispatch {
     const op = "matmul_activation_forward";
-    return this.matmul(op, [act, inp, weight], [N, OC, C], [C, 1], [1, C], activation);
+    return product(this.lanes, op, [act, inp, weight], [N, OC, C], [C, 1], [1, C], activation);
   }
 
   matmulBackwardInput(
@@ -206,7 +160,14 @@ export class GpuOps {
     weight: Tensor,
     { N, C, OC }: LinearSizes,
   ): Dispatch {
-    return this.matmul("matmul_backward_input", [dinp, dout, weight], [N, C, OC], [OC, 1], [C, 1]);
+    return product(
+      this.lanes,
+      "matmul_backward_input",
+      [dinp, dout, weight],
+      [N, C, OC],
+      [OC, 1],
+      [C, 1],
+    );
   }
 
   matmulActivationBackwardInput(
@@ -218,7 +179,7 @@ export class GpuOps {
   ): Dispatch {
     const op = "matmul_activation_backward_input";
     const epilogue = `${activation}_backward` as const;
-    return this.matmul(op, [dx, dout, weight], [N, C, OC], [OC, 1], [C, 1], epilogue, act);
+    return product(this.lanes, op, [dx, dout, weight], [N, C, OC], [OC, 1], [C, 1], epilogue, act);
   }
 
   matmulBackwardWeight(
@@ -227,7 +188,14 @@ export class GpuOps {
     inp: Tensor,
     { N, C, OC }: LinearSizes,
   ): Dispatch {
-    return this.matmul("matmul_backward_weight", [dweight, dout, inp], [OC, C, N], [1, OC], [C, 1]);
+    return product(
+      this.lanes,
+      "matmul_backward_weight",
+      [dweight, dout, inp],
+      [OC, C, N],
+      [1, OC],
+      [C, 1],
+    );
   }
 
   attentionForward(out: Tensor, stats: Tensor, qkv: Tensor, sizes: AttentionSizes): Dispatch {
