@@ -9,7 +9,7 @@ import { softmax } from "../src/generation/generate.ts";
 import { batchAt, IGNORED, tokenizeDocuments } from "../src/text/batches.ts";
 import { CharTokenizer } from "../src/text/tokenizer.ts";
 import { clipFactor } from "../src/training/cpu_trainer.ts";
-import { biasCorrections, learningRate } from "../src/training/optimizer.ts";
+import { biasCorrections, learningRate } from "../src/model/optimizer.ts";
 import { Training } from "../src/training/train.ts";
 
 const documents = ["anna", "bob", "carla", "dave", "a-name-longer-than-the-context"];

@@ -1,7 +1,7 @@
 // What small_train.wgsl reads, packed: documents, their orders, each model's settings, and the schedules.
 
 import type { Config } from "../config.ts";
-import { biasCorrections, learningRate } from "../training/optimizer.ts";
+import { biasCorrections, learningRate } from "./optimizer.ts";
 
 /** One model to train. */
 export interface SmallRun {

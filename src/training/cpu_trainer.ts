@@ -7,7 +7,7 @@ import type { Dims } from "../model/parameters.ts";
 import { ReferenceGpt } from "../reference/gpt.ts";
 import { adamw, gradNorm, gradNormPartial } from "../reference/ops.ts";
 import { batchAt } from "../text/batches.ts";
-import { biasCorrections, learningRate } from "./optimizer.ts";
+import { biasCorrections, learningRate } from "../model/optimizer.ts";
 import type { StepRecord, Trainer } from "./trainer.ts";
 
 export class CpuTrainer implements Trainer {

@@ -27,7 +27,7 @@ import { GpuOps } from "../model/gpu_ops.ts";
 import { type Dims, PARAMETER_ALIGNMENT, ParameterLayout } from "../model/parameters.ts";
 import { StepData } from "../model/step_data.ts";
 import { batchAt } from "../text/batches.ts";
-import { biasCorrections, learningRate } from "./optimizer.ts";
+import { biasCorrections, learningRate } from "../model/optimizer.ts";
 import { Pace } from "./pace.ts";
 import type { StepRecord, Trainer } from "./trainer.ts";
 

@@ -5,7 +5,7 @@ import type { Device } from "../device/device.ts";
 import { GpuPredictor } from "../generation/gpu_predictor.ts";
 import type { Dims } from "../model/parameters.ts";
 import type { SmallTuning } from "../model/small_ops.ts";
-import { learningRate } from "./optimizer.ts";
+import { learningRate } from "../model/optimizer.ts";
 import { SmallRuns, type SmallWindow } from "./small_runs.ts";
 import type { StepRecord, Trainer } from "./trainer.ts";
 
