@@ -26,9 +26,10 @@ export const humanReport: Report = (out, result, profile) => {
 };
 
 function summary(result: Result): string {
-  const { mode, adapter, layers, embd, heads, block, batch, vocab, params, steps } = result;
+  const { mode, engine, adapter, layers, embd, heads, block, batch, vocab, params, steps } = result;
   const rows = [
     ["device", mode === "webgpu" ? `WebGPU: ${adapter}` : "CPU, in float64"],
+    ...(engine === "small" ? [["engine", "for small models: many steps a dispatch"]] : []),
     [
       "model",
       `${plural(params, "parameter")}: ${plural(layers, "layer")}, ${plural(embd, "channel")}, ` +
@@ -42,16 +43,11 @@ function summary(result: Result): string {
   ];
   if (mode === "webgpu") {
     const { dispatches_per_step, submits_per_step, gpu_ms_per_step, peak_bytes } = result;
-    const gpu =
-      gpu_ms_per_step === null ? "no clock of its own" : `${digits(gpu_ms_per_step)} ms a step`;
-    rows.push(
-      ["GPU", gpu],
-      [
-        "commands",
-        `${count(dispatches_per_step!)} dispatches, ${digits(submits_per_step!)} submits a step`,
-      ],
-      ["memory", `${bytes(peak_bytes!)} of buffers at most`],
-    );
+    const commands = `${digits(dispatches_per_step!)} dispatches and ${digits(submits_per_step!)} submits a step`;
+    if (gpu_ms_per_step !== null) {
+      rows.push(["GPU", `${digits(gpu_ms_per_step)} ms a step at best, by its own clock`]);
+    }
+    rows.push(["commands", commands], ["memory", `${bytes(peak_bytes!)} of buffers at most`]);
   }
   return rows.map(([name, text]) => `${name.padEnd(12)}${text}`).join("\n");
 }

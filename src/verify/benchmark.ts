@@ -4,7 +4,7 @@ import type { Device } from "../device/device.ts";
 import { Meter } from "../device/meter.ts";
 import { hasTimestamps, median, timeSchedules } from "../device/timing.ts";
 import { parameterCount } from "../model/parameters.ts";
-import { CpuTrainer } from "../training/cpu_trainer.ts";
+import { createTrainer } from "../training/choose_trainer.ts";
 import { GpuTrainer } from "../training/gpu_trainer.ts";
 import { flopsPerToken } from "../training/needs.ts";
 import type { Trainer } from "../training/trainer.ts";
@@ -29,6 +29,8 @@ export interface BenchmarkOptions {
 /** The names are those of the scripts that measure other libraries. */
 export interface BenchmarkResult {
   mode: "webgpu" | "cpu";
+  /** The trainer that served: for models of any size, for small ones, or the CPU's. */
+  engine: "general" | "small" | "reference";
   params: number;
   layers: number;
   embd: number;
@@ -50,7 +52,7 @@ export interface BenchmarkResult {
   submits_per_step: number | null;
   /** Of all buffers that lived at once. */
   peak_bytes: number | null;
-  /** By the GPU's own clock; null where it has none. */
+  /** By the GPU's own clock, the shortest of a few; null where it has none. */
   gpu_ms_per_step: number | null;
   /** gflops as a share of what the engine's own product reaches at a large shape. */
   peak_fraction: number | null;
@@ -68,8 +70,13 @@ const PARTS = 5;
 const ENOUGH_MS = 3000;
 const FEWEST = 10;
 const MOST = 20_000;
+/** Of what is timed by the GPU's clock. */
+const REPETITIONS = 8;
 
-/** @param device the CPU where undefined */
+/**
+ * With `kernels` the general trainer is measured, however small the model.
+ * @param device the CPU where undefined
+ */
 export async function benchmark(
   device: Device | undefined,
   work: Workload,
@@ -80,53 +87,55 @@ export async function benchmark(
   const weights = randomWeights(work);
   const meter = device && new Meter(device);
   const start = performance.now();
-  const trainer = device
-    ? await GpuTrainer.create(device, config, dims, weights, sequences)
-    : new CpuTrainer(config, dims, Float64Array.from(weights), sequences);
+  const trainer =
+    device && options.kernels
+      ? await GpuTrainer.create(device, config, dims, weights, sequences)
+      : await createTrainer(device, config, dims, weights, sequences);
+  const general = trainer instanceof GpuTrainer;
   try {
-    const run = await timeSteps(trainer, options, start, meter);
-    meter?.stop();
+    const run = await timeSteps(trainer, options, start);
+    const gpu = device && {
+      ...(await countCommands(device, trainer, run.steps)),
+      peak_bytes: meter!.stop().peak_bytes,
+      clock: general ? await timeByClock(device, trainer) : null,
+      gflops: await bestProduct(device),
+    };
     const tokens = config.batch_size * dims.T;
     const gflops = (tokens * flopsPerToken(dims)) / run.ms_per_step / 1e6;
-    const gpu = device && (await measureGpu(device, trainer as GpuTrainer, options.kernels));
-    return {
-      result: {
-        mode: device ? "webgpu" : "cpu",
-        params: parameterCount(dims),
-        layers: dims.L,
-        embd: dims.C,
-        heads: dims.NH,
-        block: dims.T,
-        batch: config.batch_size,
-        vocab: dims.V,
-        steps: run.steps,
-        first_step_ms: run.first_step_ms,
-        ms_per_step: run.ms_per_step,
-        tokens_per_s: (tokens / run.ms_per_step) * 1e3,
-        gflops,
-        loss_first: run.loss_first,
-        loss_last: run.loss_last,
-        dispatches_per_step: gpu?.dispatches ?? null,
-        submits_per_step: run.submits_per_step,
-        peak_bytes: meter?.peak_bytes ?? null,
-        gpu_ms_per_step: gpu?.ms_per_step ?? null,
-        peak_fraction: gpu ? gflops / gpu.gflops : null,
-        adapter: device?.name ?? null,
-      },
-      profile: gpu?.profile,
+    const result: BenchmarkResult = {
+      mode: device ? "webgpu" : "cpu",
+      engine: device ? (general ? "general" : "small") : "reference",
+      params: parameterCount(dims),
+      layers: dims.L,
+      embd: dims.C,
+      heads: dims.NH,
+      block: dims.T,
+      batch: config.batch_size,
+      vocab: dims.V,
+      steps: run.steps,
+      first_step_ms: run.first_step_ms,
+      ms_per_step: run.ms_per_step,
+      tokens_per_s: (tokens / run.ms_per_step) * 1e3,
+      gflops,
+      loss_first: run.loss_first,
+      loss_last: run.loss_last,
+      dispatches_per_step: gpu?.dispatches ?? null,
+      submits_per_step: gpu?.submits ?? null,
+      peak_bytes: gpu?.peak_bytes ?? null,
+      gpu_ms_per_step: gpu?.clock ?? null,
+      peak_fraction: gpu ? gflops / gpu.gflops : null,
+      adapter: device?.name ?? null,
     };
+    const profile =
+      gpu && options.kernels && general ? await profileOf(device, trainer, gpu) : undefined;
+    return { result, profile };
   } finally {
     trainer.destroy();
   }
 }
 
 /** Trains, the clock running from `start`. */
-async function timeSteps(
-  trainer: Trainer,
-  { steps, warmup }: BenchmarkOptions,
-  start: number,
-  meter: Meter | undefined,
-) {
+async function timeSteps(trainer: Trainer, { steps, warmup }: BenchmarkOptions, start: number) {
   let loss = 0;
   let done = 0;
   /** Milliseconds that `count` further steps take. */
@@ -150,7 +159,6 @@ async function timeSteps(
   }
   const parts = Math.min(PARTS, steps);
   const times: number[] = [];
-  const submits = meter?.submits ?? 0;
   for (let part = 0; part < parts; part++) {
     const count = Math.floor((steps * (part + 1)) / parts) - Math.floor((steps * part) / parts);
     times.push((await train(count)) / count);
@@ -161,20 +169,30 @@ async function timeSteps(
     ms_per_step: median(times),
     loss_first,
     loss_last: loss,
-    submits_per_step: meter ? (meter.submits - submits) / steps : null,
   };
 }
 
-/** What the GPU says of a trainer's step, once its steps have been timed. */
-async function measureGpu(device: Device, { schedule }: GpuTrainer, kernels: boolean) {
+/** Dispatches and submits of a step, counted over some more of them. */
+async function countCommands(device: Device, trainer: Trainer, steps: number) {
+  const meter = new Meter(device);
+  for await (const _ of trainer.run(trainer.step + steps));
+  meter.stop();
+  return { dispatches: meter.dispatches / steps, submits: meter.submits / steps };
+}
+
+/** Milliseconds of a step by the GPU's own clock. */
+async function timeByClock(device: Device, { schedule }: GpuTrainer): Promise<number | null> {
+  if (!hasTimestamps(device)) return null;
+  return (await timeSchedules(device, [schedule], REPETITIONS))[0];
+}
+
+async function profileOf(
+  device: Device,
+  { schedule }: GpuTrainer,
+  { gflops }: { gflops: number },
+): Promise<Profile> {
+  const ceilings = { gflops, gb_per_s: await copyBandwidth(device) };
   const { dispatches } = schedule;
-  const [ms_per_step] = hasTimestamps(device) ? await timeSchedules(device, [schedule], 5) : [null];
-  const gflops = await bestProduct(device);
-  let profile: Profile | undefined;
-  if (kernels) {
-    const ceilings = { gflops, gb_per_s: await copyBandwidth(device) };
-    const operations = await measureOperations(device, dispatches, ceilings, 5);
-    profile = { ceilings, operations };
-  }
-  return { dispatches: dispatches.length, ms_per_step, gflops, profile };
+  const operations = await measureOperations(device, dispatches, ceilings, REPETITIONS);
+  return { ceilings, operations };
 }

@@ -35,6 +35,7 @@ export const benchmarkPresets: Readonly<Record<string, Sizes>> = {
 /** @throws ConfigError if a size cannot be */
 export function workload({ vocab_size, ...overrides }: Sizes): Workload {
   const config = resolveConfig("microgpt", {
+    num_steps: 1_000_000, // more than any benchmark takes
     learning_rate: 0.001,
     lr_schedule: "constant",
     init_std: overrides.n_embd <= 64 ? 0.08 : 0.02,
@@ -50,10 +51,10 @@ function generator(): () => number {
 }
 
 /** Weights of the right spread, flat and without gaps. */
-export function randomWeights({ config, dims }: Workload): Float32Array {
+export function randomWeights({ config, dims }: Workload): Float64Array {
   const random = generator();
   const width = config.init_std * Math.sqrt(12); // of the uniform distribution with that deviation
-  return new Float32Array(parameterCount(dims)).map(() => (random() - 0.5) * width);
+  return new Float64Array(parameterCount(dims)).map(() => (random() - 0.5) * width);
 }
 
 const TEXT = 10_000;
