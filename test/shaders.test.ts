@@ -62,6 +62,7 @@ test("every operation of the GPU has a case", () => {
     "rowThreads",
     "elements",
     "smallTuning",
+    "normChunks",
   ];
   const shared = ["attention"];
   const tested = new Set([...dispatched.values()].flatMap((set) => [...set].map(camel)));

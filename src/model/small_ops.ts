@@ -8,17 +8,32 @@ import type { Dims } from "./parameters.ts";
 import { rowLength, SmallLayout } from "./small_layout.ts";
 import { MAX_OPERATIONS, operationCount, smallRows } from "./small_program.ts";
 
-/** Tuning constants of small_train.wgsl. */
-export interface SmallTuning {
-  /** Threads of a workgroup. */
+/** Threads of a workgroup of small_train.wgsl; their product is a power of two. */
+interface Threads {
   X: number;
   Y: number;
   Z: number;
-  /** Whether parameters live in workgroup memory too. */
-  shared: boolean;
 }
 
-function constants(dims: Dims, { X, Y, Z, shared }: SmallTuning) {
+/** How a device trains small models. */
+export interface SmallTuning extends Threads {
+  /** Whether parameters live in workgroup memory too. */
+  shared: boolean;
+  /** Workgroups that share a batch at most. */
+  parts: number;
+}
+
+/** Threads of gradient_sum.wgsl. */
+function sumThreads({ X, Y, Z }: Threads): number {
+  return Math.min(64, X * Y * Z);
+}
+
+/** Elements of gradientSum's partials. */
+export function normChunks(size: number, threads: Threads): number {
+  return Math.ceil(size / sumThreads(threads));
+}
+
+function constants(dims: Dims, { X, Y, Z, shared }: Omit<SmallTuning, "parts">) {
   const tiles = Math.ceil(dims.T / 4);
   return {
     ACT: Math.max(smallRows(dims).count * tiles, X * Y * Z),
@@ -42,8 +57,8 @@ export function smallTuning(
   // Software GPUs run a workgroup on one core: threads beyond its lanes cost barriers and bring nothing.
   const threads =
     device.lanes < 16
-      ? { X: device.lanes, Y: 1, Z: 1 }
-      : { X: 16, Y: 4, Z: maxComputeInvocationsPerWorkgroup < 256 ? 2 : 4 };
+      ? { X: device.lanes, Y: 1, Z: 1, parts: 8 }
+      : { X: 16, Y: 4, Z: maxComputeInvocationsPerWorkgroup < 256 ? 2 : 4, parts: 1024 };
   return [true, false]
     .map((shared) => ({ ...threads, shared }))
     .find((tuning) => {
@@ -54,18 +69,17 @@ export function smallTuning(
 }
 
 /** What small_train binds, as small_data.ts and small_program.ts pack it. */
-export interface SmallTensors {
-  params: Tensor;
-  moments: Tensor;
-  grads: Tensor;
-  records: Tensor;
-  tokens: Tensor;
-  orders: Tensor;
-  models: Tensor;
-  schedules: Tensor;
-  program: Tensor;
-  window: Tensor;
-}
+export type SmallBinding =
+  | "params"
+  | "moments"
+  | "grads"
+  | "records"
+  | "tokens"
+  | "orders"
+  | "models"
+  | "schedules"
+  | "program"
+  | "window";
 
 /**
  * Trains `groups` models for a window of steps, or spreads the first one's batch over as many workgroups.
@@ -73,10 +87,10 @@ export interface SmallTensors {
  * @param capacity rows of a schedule
  */
 export function smallTrain(
-  tensors: SmallTensors,
+  tensors: Record<SmallBinding, Tensor>,
   dims: Dims,
   sizes: { docs: number; capacity: number; groups: number; spread?: boolean },
-  tuning: SmallTuning,
+  tuning: Omit<SmallTuning, "parts">,
 ): Dispatch {
   const { params, moments, grads, records, tokens, orders, models, schedules, program, window } =
     tensors;
@@ -113,5 +127,26 @@ export function smallTrain(
       window,
     },
     grid: [groups, 1, 1],
+  };
+}
+
+/** grads = the sum of parts, the loss that of shares; partials are what gradNorm sums. */
+export function gradientSum(
+  grads: Tensor,
+  partials: Tensor,
+  records: Tensor,
+  parts: Tensor,
+  shares: Tensor,
+  step_data: Tensor,
+  { size, parts: count }: { size: number; parts: number },
+  threads: Threads,
+): Dispatch {
+  return {
+    op: "gradient_sum",
+    kernel: "gradient_sum",
+    constants: { WG: sumThreads(threads) },
+    sizes: { size, parts: count },
+    bindings: { grads, partials, records, parts, shares, step_data },
+    grid: [normChunks(size, threads), 1, 1],
   };
 }

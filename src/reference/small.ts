@@ -106,3 +106,22 @@ export function smallTrain(
     }
   }
 }
+
+/** grads (size) = the sum of parts (parts, size); partials: the sums of squares of chunks; and the loss's sum. */
+export function gradientSum(
+  grads: Values,
+  partials: Values,
+  records: Values,
+  parts: Values,
+  shares: Values,
+  { size, parts: count, chunk, slot }: { size: number; parts: number; chunk: number; slot: number },
+): void {
+  grads.fill(0);
+  let loss = 0;
+  for (let g = 0; g < count; g++) {
+    for (let i = 0; i < size; i++) grads[i] += parts[g * size + i];
+    loss += shares[2 * g];
+  }
+  gradNormPartial(partials, grads, { size, chunk });
+  records[2 * slot] = loss;
+}

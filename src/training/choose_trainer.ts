@@ -2,13 +2,22 @@
 
 import type { Config } from "../config.ts";
 import type { Device } from "../device/device.ts";
-import type { Dims } from "../model/parameters.ts";
+import { type Dims, parameterCount } from "../model/parameters.ts";
 import { MAX_FLOAT_INTEGER } from "../model/small_data.ts";
-import { smallTuning } from "../model/small_ops.ts";
+import { smallTuning, type SmallTuning } from "../model/small_ops.ts";
 import { CpuTrainer } from "./cpu_trainer.ts";
 import { GpuTrainer } from "./gpu_trainer.ts";
-import { SmallTrainer } from "./small_trainer.ts";
+import { SPREAD_FROM, SmallTrainer } from "./small_trainer.ts";
 import type { Trainer } from "./trainer.ts";
+
+/**
+ * Parameters times tiles of four positions that a workgroup takes in a step, for each layer and one more:
+ * up to here it was never slower than the general trainer's dispatches, whose number grows with the layers.
+ * Measured on software GPUs, where one workgroup has one core and the general trainer has all of them.
+ */
+const SOFTWARE_WORK = 24_000;
+/** Hardware starts dispatches no faster, but computes many times as fast. */
+const HARDWARE_WORK = 200_000;
 
 /**
  * @param device undefined for the CPU
@@ -23,8 +32,25 @@ export async function createTrainer(
   sequences: readonly Int32Array[],
 ): Promise<Trainer> {
   if (!device) return new CpuTrainer(config, dims, params, sequences);
-  const tuning = smallTuning(device, dims);
-  if (tuning && sequences.length <= MAX_FLOAT_INTEGER)
-    return SmallTrainer.create(device, config, dims, params, sequences, tuning);
+  const tuning = chooseSmall(device, config, dims, sequences);
+  if (tuning) return SmallTrainer.create(device, config, dims, params, sequences, tuning);
   return GpuTrainer.create(device, config, dims, params, sequences);
+}
+
+/** How one workgroup trains the model; undefined where it does not fit, or where that would be slower. */
+export function chooseSmall(
+  device: Device,
+  { batch_size }: Pick<Config, "batch_size">,
+  dims: Dims,
+  sequences: readonly Int32Array[],
+): SmallTuning | undefined {
+  const tuning = smallTuning(device, dims);
+  if (tuning === undefined || sequences.length > MAX_FLOAT_INTEGER) return undefined;
+  const tiles = sequences.reduce((sum, { length }) => sum + Math.ceil((length - 1) / 4), 0);
+  const perDocument = (parameterCount(dims) * tiles) / sequences.length;
+  const software = device.lanes < 16;
+  const spread = batch_size >= SPREAD_FROM && !software;
+  const documents = spread ? Math.ceil(batch_size / tuning.parts) : batch_size;
+  const limit = (software ? SOFTWARE_WORK : HARDWARE_WORK) * (dims.L + 1);
+  return perDocument * documents <= limit ? tuning : undefined;
 }

@@ -1,4 +1,4 @@
-// Trains a model so small that one workgroup holds all of it: many steps in one dispatch.
+// Trains a model so small that one workgroup holds all of it.
 
 import type { Config } from "../config.ts";
 import type { Device } from "../device/device.ts";
@@ -6,8 +6,13 @@ import { GpuPredictor } from "../generation/gpu_predictor.ts";
 import type { Dims } from "../model/parameters.ts";
 import type { SmallTuning } from "../model/small_ops.ts";
 import { learningRate } from "../model/optimizer.ts";
-import { SmallRuns, type SmallWindow } from "./small_runs.ts";
+import { SmallBatch } from "./small_batch.ts";
+import { SmallRuns } from "./small_runs.ts";
 import type { StepRecord, Trainer } from "./trainer.ts";
+import type { StepWindow } from "./windows.ts";
+
+/** Documents in a step from which on they go to workgroups of their own. */
+export const SPREAD_FROM = 4;
 
 export class SmallTrainer implements Trainer {
   private tokens = 0;
@@ -19,20 +24,20 @@ export class SmallTrainer implements Trainer {
   private readonly config: Config;
   private readonly dims: Dims;
   private readonly sequences: readonly Int32Array[];
-  private readonly runs: SmallRuns;
+  private readonly engine: SmallRuns | SmallBatch;
 
   private constructor(
     device: Device,
     config: Config,
     dims: Dims,
     sequences: readonly Int32Array[],
-    runs: SmallRuns,
+    engine: SmallRuns | SmallBatch,
   ) {
     this.device = device;
     this.config = config;
     this.dims = dims;
     this.sequences = sequences;
-    this.runs = runs;
+    this.engine = engine;
   }
 
   /** @param params flat, in the table's order without gaps */
@@ -44,23 +49,26 @@ export class SmallTrainer implements Trainer {
     sequences: readonly Int32Array[],
     tuning: SmallTuning,
   ): Promise<SmallTrainer> {
-    const runs = await SmallRuns.create(device, dims, tuning, sequences, [{ config, params }]);
-    return new SmallTrainer(device, config, dims, sequences, runs);
+    const engine =
+      config.batch_size >= SPREAD_FROM
+        ? await SmallBatch.create(device, config, dims, params, sequences, tuning)
+        : await SmallRuns.create(device, dims, tuning, sequences, [{ config, params }]);
+    return new SmallTrainer(device, config, dims, sequences, engine);
   }
 
   get step(): number {
-    return this.runs.step;
+    return this.engine.windows.step;
   }
 
   async *run(until: number, signal?: AbortSignal): AsyncGenerator<StepRecord> {
     while (this.confirmed.length > 0) yield this.confirmed.shift()!;
-    for await (const window of this.runs.run(until, signal)) {
+    for await (const window of this.engine.windows.run(until, signal)) {
       this.take(window);
       while (this.confirmed.length > 0) yield this.confirmed.shift()!;
     }
   }
 
-  private take({ first, steps, records }: SmallWindow): void {
+  private take({ first, steps, records }: StepWindow): void {
     const { config, sequences } = this;
     for (let k = 0; k < steps; k++) {
       const step = first + k;
@@ -75,12 +83,12 @@ export class SmallTrainer implements Trainer {
   }
 
   async parameters() {
-    for (const window of await this.runs.settle()) this.take(window);
-    return this.runs.parameters(0);
+    for (const window of await this.engine.windows.settle()) this.take(window);
+    return this.engine.parameters();
   }
 
   async nextLogits(tokens: readonly number[]): Promise<Float32Array> {
-    if (this.predictor === undefined || this.predictor.step !== this.runs.submitted) {
+    if (this.predictor === undefined || this.predictor.step !== this.engine.windows.submitted) {
       const { values } = await this.parameters();
       this.predictor?.gpu.destroy();
       const gpu = await GpuPredictor.fromValues(this.device, this.config, this.dims, values);
@@ -91,6 +99,6 @@ export class SmallTrainer implements Trainer {
 
   destroy(): void {
     this.predictor?.gpu.destroy();
-    this.runs.destroy();
+    this.engine.destroy();
   }
 }

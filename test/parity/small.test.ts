@@ -76,7 +76,9 @@ const configs: [string, Partial<Config>][] = [
       lr_schedule: "constant",
     },
   ],
-  ["batches of 3", { batch_size: 3 }],
+  ["batches of 3, one document after the other", { batch_size: 3 }],
+  ["batches of 5, a workgroup each", { batch_size: 5, grad_clip: 1 }],
+  ["batches of 32, more than workgroups on a software GPU", { batch_size: 32, weight_decay: 0.01 }],
 ];
 
 test.each(configs)("steps are the reference's: %s", async (_, overrides) => {
@@ -93,9 +95,9 @@ test.each(configs)("steps are the reference's: %s", async (_, overrides) => {
   gpu.destroy();
 });
 
-test("the same run gives the same bits twice", async () => {
+test.each([1, 7])("the same run gives the same bits twice: batch size %i", async (batch_size) => {
   const bits = async () => {
-    const gpu = await small({ num_steps: 50 });
+    const gpu = await small({ num_steps: 50, batch_size });
     for await (const _step of gpu.run(50));
     const { values } = await gpu.parameters();
     gpu.destroy();

@@ -1,0 +1,192 @@
+// Trains a small model on batches: a workgroup for some of the documents, then their gradients' sum and AdamW.
+
+import type { Config } from "../config.ts";
+import type { Device } from "../device/device.ts";
+import { Schedule } from "../device/schedule.ts";
+import {
+  ALIGNMENT,
+  allocateTensors,
+  destroyTensors,
+  readTensor,
+  sliceTensor,
+  type Tensor,
+} from "../device/tensors.ts";
+import { GpuOps } from "../model/gpu_ops.ts";
+import type { Dims } from "../model/parameters.ts";
+import {
+  MODEL_FIELDS,
+  packDocuments,
+  packModel,
+  packSchedule,
+  ROW_FIELDS,
+} from "../model/small_data.ts";
+import { SmallLayout } from "../model/small_layout.ts";
+import {
+  gradientSum,
+  normChunks,
+  type SmallBinding,
+  smallTrain,
+  type SmallTuning,
+} from "../model/small_ops.ts";
+import { packProgram } from "../model/small_program.ts";
+import { biasCorrections, learningRate } from "../model/optimizer.ts";
+import { WINDOWS, Windows } from "./windows.ts";
+
+/** Steps of a window at most. */
+const CAPACITY = 256;
+/** Of what changes from step to step: the uniform `Step` of the general kernels, and a row of a schedule. */
+const STEP_BYTES = 2 * ALIGNMENT;
+
+type BatchTensors = Record<
+  | Exclude<SmallBinding, "schedules">
+  | "m"
+  | "v"
+  | "parts"
+  | "shares"
+  | "partials"
+  | "step"
+  | "steps",
+  Tensor
+>;
+
+export class SmallBatch {
+  /** Records are (steps, 2): loss and gradient norm. */
+  readonly windows: Windows;
+  private readonly device: Device;
+  private readonly layout: SmallLayout;
+  private readonly tensors: BatchTensors;
+  private readonly schedule: Schedule;
+
+  private constructor(
+    device: Device,
+    layout: SmallLayout,
+    tensors: BatchTensors,
+    schedule: Schedule,
+    windows: Windows,
+  ) {
+    this.device = device;
+    this.layout = layout;
+    this.tensors = tensors;
+    this.schedule = schedule;
+    this.windows = windows;
+  }
+
+  /** @param params flat, in the table's order without gaps */
+  static async create(
+    device: Device,
+    config: Config,
+    dims: Dims,
+    params: Float64Array | Float32Array,
+    sequences: readonly Int32Array[],
+    tuning: SmallTuning,
+  ): Promise<SmallBatch> {
+    const layout = new SmallLayout(dims);
+    const { size } = layout;
+    const docs = sequences.length;
+    const parts = Math.min(config.batch_size, tuning.parts);
+    const { tokens, places } = packDocuments(sequences);
+    const operations = packProgram(dims);
+    const tensors: BatchTensors = await allocateTensors(device, [
+      { name: "params", shape: [size] },
+      { name: "grads", shape: [size] },
+      { name: "m", shape: [size] },
+      { name: "v", shape: [size] },
+      { name: "parts", shape: [parts, size] },
+      { name: "shares", shape: [parts, 2] },
+      { name: "partials", shape: [normChunks(size, tuning)] },
+      { name: "records", shape: [WINDOWS, CAPACITY, 2] },
+      { name: "tokens", shape: [tokens.length] },
+      { name: "orders", shape: [docs, 2] },
+      { name: "models", shape: [MODEL_FIELDS] },
+      { name: "program", shape: [operations.length] },
+      { name: "window", shape: [2] },
+      { name: "moments", shape: [2] }, // of small_train, which does not touch them here
+      { name: "step", shape: [STEP_BYTES / 4] },
+      { name: "steps", shape: [CAPACITY, STEP_BYTES / 4] },
+    ]);
+    const write = (tensor: Tensor, values: Float32Array | Uint32Array) =>
+      device.gpu.queue.writeBuffer(tensor.buffer, 0, values as Uint32Array<ArrayBuffer>);
+    write(tensors.params, layout.pack(params, new Float32Array(size)));
+    write(tensors.tokens, tokens);
+    write(tensors.orders, places);
+    write(tensors.models, packModel(config, 0, 0));
+    write(tensors.program, operations);
+    write(tensors.window, Uint32Array.of(1, 0));
+    const schedule = await Schedule.create(
+      device,
+      stepList(device, config, dims, tensors, { docs, parts, size }, tuning),
+    );
+    const { step, steps, records } = tensors;
+    const windows = new Windows(device, CAPACITY, 8, (encoder, first, count, half) => {
+      const bytes = packSteps(config, docs, first, count, half * CAPACITY);
+      device.gpu.queue.writeBuffer(steps.buffer, 0, bytes);
+      for (let k = 0; k < count; k++) {
+        encoder.copyBufferToBuffer(steps.buffer, k * STEP_BYTES, step.buffer, 0, STEP_BYTES);
+        schedule.encode(encoder);
+      }
+      return { buffer: records.buffer, offset: half * CAPACITY * 8 };
+    });
+    return new SmallBatch(device, layout, tensors, schedule, windows);
+  }
+
+  /** The parameters, flat in the table's order. */
+  async parameters() {
+    const { flat } = this.layout;
+    const small = await readTensor(this.device, this.tensors.params);
+    return { layout: flat, values: this.layout.unpack(small, new Float32Array(flat.size)) };
+  }
+
+  destroy(): void {
+    this.windows.destroy();
+    this.schedule.destroy();
+    destroyTensors(this.tensors);
+  }
+}
+
+/** A step: gradients of the batch's parts, their sum, the norm, AdamW. */
+function stepList(
+  device: Device,
+  config: Config,
+  dims: Dims,
+  t: BatchTensors,
+  { docs, parts, size }: { docs: number; parts: number; size: number },
+  tuning: SmallTuning,
+) {
+  const ops = new GpuOps(device);
+  const part = (name: string, offset: number, size: number) =>
+    sliceTensor(t.step, { name, shape: [size], offset, size });
+  const step_data = part("step_data", 0, 8);
+  const schedules = part("schedules", ALIGNMENT / 4, ROW_FIELDS);
+  const bindings = { ...t, grads: t.parts, records: t.shares, schedules };
+  const sizes = { docs, capacity: 1, groups: parts, spread: true };
+  return [
+    smallTrain(bindings, dims, sizes, tuning),
+    gradientSum(
+      t.grads,
+      t.partials,
+      t.records,
+      t.parts,
+      t.shares,
+      step_data,
+      { size, parts },
+      tuning,
+    ),
+    ops.gradNorm(t.records, t.partials, step_data),
+    ops.adamw(t.params, t.m, t.v, t.grads, t.records, step_data, config),
+  ];
+}
+
+/** What `count` steps from `first` on read, each as `step` holds it. */
+function packSteps(config: Config, docs: number, first: number, count: number, slot: number) {
+  const bytes = new ArrayBuffer(count * STEP_BYTES);
+  const rows = packSchedule(config, docs, first, count);
+  for (let k = 0; k < count; k++) {
+    const { correction1, correction2 } = biasCorrections(config, first + k);
+    const lr = learningRate(config, first + k);
+    new Uint32Array(bytes, k * STEP_BYTES, 1)[0] = slot + k;
+    new Float32Array(bytes, k * STEP_BYTES + 4, 3).set([lr, correction1, correction2]);
+    const row = rows.subarray(k * ROW_FIELDS, (k + 1) * ROW_FIELDS);
+    new Float32Array(bytes, k * STEP_BYTES + ALIGNMENT, ROW_FIELDS).set(row);
+  }
+  return bytes;
+}
