@@ -6,6 +6,7 @@ import { Meter } from "../src/device/meter.ts";
 import { GpuPredictor } from "../src/generation/gpu_predictor.ts";
 import { type Dims, dimsOf, initialParameters } from "../src/model/parameters.ts";
 import { PythonRandom } from "../src/random.ts";
+import { createTrainer } from "../src/training/choose_trainer.ts";
 import { GpuTrainer } from "../src/training/gpu_trainer.ts";
 import { needsOf } from "../src/training/needs.ts";
 import { device } from "./harness/device.ts";
@@ -13,7 +14,8 @@ import { device } from "./harness/device.ts";
 const models: { name: string; overrides: Partial<Config>; V: number }[] = [
   { name: "microgpt", overrides: {}, V: 27 },
   { name: "odd sizes", overrides: { n_layer: 3, n_embd: 15, n_head: 3, block_size: 7 }, V: 5 },
-  { name: "a batch", overrides: { batch_size: 9, n_embd: 32, activation: "relu_squared" }, V: 65 },
+  { name: "a batch", overrides: { batch_size: 9, activation: "relu_squared" }, V: 27 },
+  { name: "a wide one", overrides: { batch_size: 9, n_embd: 256, n_layer: 2 }, V: 65 },
 ];
 
 function setUp(overrides: Partial<Config>, V: number) {
@@ -36,13 +38,14 @@ async function peakBytes(action: () => Promise<void>): Promise<number> {
 
 test.each(models)("training takes the bytes foretold: $name", async ({ overrides, V }) => {
   const { config, dims, params } = setUp(overrides, V);
-  const sequences = [Int32Array.of(0, 1, 2, 0)];
+  const sequences = [Int32Array.of(0, 1, 2, 0), Int32Array.of(0, 1, 0)];
   const peak = await peakBytes(async () => {
-    const trainer = await GpuTrainer.create(device, config, dims, params, sequences);
+    const trainer = await createTrainer(device, config, dims, params, sequences);
+    expect(trainer instanceof GpuTrainer).toBe(config.n_embd > 100);
     for await (const _ of trainer.run(3));
     trainer.destroy();
   });
-  expect(peak).toBe(needsOf(config, dims, device).training.device_bytes);
+  expect(peak).toBe(needsOf(config, dims, sequences, device).training.device_bytes);
 });
 
 test.each(models)("generating takes the bytes foretold: $name", async ({ overrides, V }) => {
@@ -52,13 +55,13 @@ test.each(models)("generating takes the bytes foretold: $name", async ({ overrid
     await predictor.nextLogits([0, 1]);
     predictor.destroy();
   });
-  expect(peak).toBe(needsOf(config, dims, device).generation.device_bytes);
+  expect(peak).toBe(needsOf(config, dims, undefined, device).generation.device_bytes);
 });
 
 test("without a device at hand, the bytes of a usual GPU are foretold", () => {
-  const { config, dims } = setUp({}, 27);
+  const { config, dims } = setUp({ n_embd: 256 }, 27);
   const { training } = needsOf(config, dims);
-  const here = needsOf(config, dims, device).training;
+  const here = needsOf(config, dims, undefined, device).training;
   expect(training.device_bytes / here.device_bytes).toBeCloseTo(1, 1);
 });
 

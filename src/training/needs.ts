@@ -12,12 +12,27 @@ import {
   ParameterLayout,
   parameterCount,
 } from "../model/parameters.ts";
+import { packDocuments } from "../model/small_data.ts";
+import { SmallLayout } from "../model/small_layout.ts";
+import type { SmallTuning } from "../model/small_ops.ts";
+import { chooseSmall } from "./choose_trainer.ts";
 import { READBACK, stepList, trainingTable } from "./gpu_trainer.ts";
+import {
+  type BatchTensors,
+  SMALL_CAPACITY,
+  smallBatchList,
+  smallBatchTable,
+} from "./small_batch.ts";
+import { smallCapacity, smallRunsTable } from "./small_runs.ts";
+import { SPREAD_FROM } from "./small_trainer.ts";
+import { WINDOWS } from "./windows.ts";
 
-/** Bytes of the device's memory, and of main memory; on the CPU all of it is main memory. */
 interface Bytes {
+  /** Of the GPU's memory. */
   device_bytes: number;
+  /** Of main memory beside it. */
   host_bytes: number;
+  /** Of main memory where the CPU does it all. */
   cpu_bytes: number;
 }
 
@@ -45,10 +60,21 @@ const usualGpu = {
   },
 } as unknown as Device;
 
-/** @param device the GPU, if it is known already */
-export function needsOf(config: Config, dims: Dims, device = usualGpu): Needs {
+/**
+ * @param sequences what is trained on; one document as long as the context where that is not known
+ * @param device the GPU, if it is known already
+ */
+export function needsOf(
+  config: Config,
+  dims: Dims,
+  sequences: readonly Int32Array[] = [new Int32Array(dims.T + 1)],
+  device = usualGpu,
+): Needs {
   const B = config.batch_size;
-  const training = byLayers(dims, (d) => trainingBytes(config, d, device));
+  const tuning = chooseSmall(device, config, dims, sequences);
+  const training = tuning
+    ? smallBytes(config, dims, sequences, tuning, device)
+    : byLayers(dims, (d) => trainingBytes(config, d, device));
   const generation = byLayers(dims, (d) => generationBytes(config, d, device));
   const num_params = parameterCount(dims);
   return {
@@ -93,6 +119,28 @@ function trainingBytes(config: Config, dims: Dims, device: Device): number {
   return bytesOf(table) + length * ALIGNMENT + READBACK.size * READBACK.depth;
 }
 
+/** Of all buffers that SmallTrainer holds. */
+function smallBytes(
+  config: Config,
+  dims: Dims,
+  sequences: readonly Int32Array[],
+  tuning: SmallTuning,
+  device: Device,
+): number {
+  const docs = sequences.length;
+  const tokens = packDocuments(sequences).tokens.length;
+  if (config.batch_size < SPREAD_FROM) {
+    const table = smallRunsTable(dims, { groups: 1, docs, tokens, orders: 1, schedules: 1 });
+    return bytesOf(table) + ALIGNMENT + WINDOWS * smallCapacity(1) * 8;
+  }
+  const parts = Math.min(config.batch_size, tuning.parts);
+  const table = smallBatchTable(dims, tuning, { parts, docs, tokens });
+  const sizes = { docs, parts, size: new SmallLayout(dims).size };
+  const tensors = unallocated(table) as BatchTensors;
+  const { length } = smallBatchList(device, config, dims, tensors, sizes, tuning);
+  return bytesOf(table) + length * ALIGNMENT + WINDOWS * SMALL_CAPACITY * 8;
+}
+
 /** Of all buffers that GpuPredictor holds with weights of its own, and of one readback. */
 function generationBytes(config: Config, dims: Dims, device: Device): number {
   const layout = new ParameterLayout(dims, PARAMETER_ALIGNMENT);
@@ -112,8 +160,9 @@ function elements(table: readonly TensorSpec[]): number {
   return table.reduce((sum, spec) => sum + sizeOf(spec), 0);
 }
 
+/** As allocateTensors() makes them: none is empty. */
 function bytesOf(table: readonly TensorSpec[]): number {
-  return 4 * elements(table);
+  return table.reduce((sum, spec) => sum + 4 * Math.max(sizeOf(spec), 1), 0);
 }
 
 /** Tensors to make lists of dispatches with, that are never run. */

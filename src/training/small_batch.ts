@@ -10,6 +10,7 @@ import {
   readTensor,
   sliceTensor,
   type Tensor,
+  type TensorSpec,
 } from "../device/tensors.ts";
 import { GpuOps } from "../model/gpu_ops.ts";
 import type { Dims } from "../model/parameters.ts";
@@ -33,11 +34,11 @@ import { biasCorrections, learningRate } from "../model/optimizer.ts";
 import { WINDOWS, Windows } from "./windows.ts";
 
 /** Steps of a window at most. */
-const CAPACITY = 256;
+export const SMALL_CAPACITY = 256;
 /** Of what changes from step to step: the uniform `Step` of the general kernels, and a row of a schedule. */
 const STEP_BYTES = 2 * ALIGNMENT;
 
-type BatchTensors = Record<
+export type BatchTensors = Record<
   | Exclude<SmallBinding, "schedules">
   | "m"
   | "v"
@@ -86,24 +87,11 @@ export class SmallBatch {
     const parts = Math.min(config.batch_size, tuning.parts);
     const { tokens, places } = packDocuments(sequences);
     const operations = packProgram(dims);
-    const tensors: BatchTensors = await allocateTensors(device, [
-      { name: "params", shape: [size] },
-      { name: "grads", shape: [size] },
-      { name: "m", shape: [size] },
-      { name: "v", shape: [size] },
-      { name: "parts", shape: [parts, size] },
-      { name: "shares", shape: [parts, 2] },
-      { name: "partials", shape: [normChunks(size, tuning)] },
-      { name: "records", shape: [WINDOWS, CAPACITY, 2] },
-      { name: "tokens", shape: [tokens.length] },
-      { name: "orders", shape: [docs, 2] },
-      { name: "models", shape: [MODEL_FIELDS] },
-      { name: "program", shape: [operations.length] },
-      { name: "window", shape: [2] },
-      { name: "moments", shape: [2] }, // of small_train, which does not touch them here
-      { name: "step", shape: [STEP_BYTES / 4] },
-      { name: "steps", shape: [CAPACITY, STEP_BYTES / 4] },
-    ]);
+    const counts = { parts, docs, tokens: tokens.length };
+    const tensors: BatchTensors = await allocateTensors(
+      device,
+      smallBatchTable(dims, tuning, counts),
+    );
     const write = (tensor: Tensor, values: Float32Array | Uint32Array) =>
       device.gpu.queue.writeBuffer(tensor.buffer, 0, values as Uint32Array<ArrayBuffer>);
     write(tensors.params, layout.pack(params, new Float32Array(size)));
@@ -114,17 +102,17 @@ export class SmallBatch {
     write(tensors.window, Uint32Array.of(1, 0));
     const schedule = await Schedule.create(
       device,
-      stepList(device, config, dims, tensors, { docs, parts, size }, tuning),
+      smallBatchList(device, config, dims, tensors, { docs, parts, size }, tuning),
     );
     const { step, steps, records } = tensors;
-    const windows = new Windows(device, CAPACITY, 8, (encoder, first, count, half) => {
-      const bytes = packSteps(config, docs, first, count, half * CAPACITY);
+    const windows = new Windows(device, SMALL_CAPACITY, 8, (encoder, first, count, half) => {
+      const bytes = packSteps(config, docs, first, count, half * SMALL_CAPACITY);
       device.gpu.queue.writeBuffer(steps.buffer, 0, bytes);
       for (let k = 0; k < count; k++) {
         encoder.copyBufferToBuffer(steps.buffer, k * STEP_BYTES, step.buffer, 0, STEP_BYTES);
         schedule.encode(encoder);
       }
-      return { buffer: records.buffer, offset: half * CAPACITY * 8 };
+      return { buffer: records.buffer, offset: half * SMALL_CAPACITY * 8 };
     });
     return new SmallBatch(device, layout, tensors, schedule, windows);
   }
@@ -143,8 +131,35 @@ export class SmallBatch {
   }
 }
 
+/** What the GPU holds for so many parts of a batch, documents and tokens. */
+export function smallBatchTable(
+  dims: Dims,
+  tuning: SmallTuning,
+  { parts, docs, tokens }: { parts: number; docs: number; tokens: number },
+) {
+  const { size } = new SmallLayout(dims);
+  return [
+    { name: "params", shape: [size] },
+    { name: "grads", shape: [size] },
+    { name: "m", shape: [size] },
+    { name: "v", shape: [size] },
+    { name: "parts", shape: [parts, size] },
+    { name: "shares", shape: [parts, 2] },
+    { name: "partials", shape: [normChunks(size, tuning)] },
+    { name: "records", shape: [WINDOWS, SMALL_CAPACITY, 2] },
+    { name: "tokens", shape: [tokens] },
+    { name: "orders", shape: [docs, 2] },
+    { name: "models", shape: [MODEL_FIELDS] },
+    { name: "program", shape: [packProgram(dims).length] },
+    { name: "window", shape: [2] },
+    { name: "moments", shape: [2] }, // of small_train, which does not touch them here
+    { name: "step", shape: [STEP_BYTES / 4] },
+    { name: "steps", shape: [SMALL_CAPACITY, STEP_BYTES / 4] },
+  ] as const satisfies TensorSpec[];
+}
+
 /** A step: gradients of the batch's parts, their sum, the norm, AdamW. */
-function stepList(
+export function smallBatchList(
   device: Device,
   config: Config,
   dims: Dims,

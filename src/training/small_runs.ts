@@ -8,6 +8,7 @@ import {
   readTensor,
   sliceTensor,
   type Tensor,
+  type TensorSpec,
 } from "../device/tensors.ts";
 import type { Dims } from "../model/parameters.ts";
 import {
@@ -28,6 +29,32 @@ import { WINDOWS, Windows } from "./windows.ts";
 /** Steps of a window at most, and records of one: more than a window has time for. */
 const MAX_STEPS = 4096;
 const MAX_RECORDS = 2 ** 18;
+
+/** Steps of a window at most. */
+export function smallCapacity(groups: number): number {
+  return Math.max(1, Math.min(MAX_STEPS, Math.floor(MAX_RECORDS / groups)));
+}
+
+/** What the GPU holds for so many models, documents, tokens, orders of documents and schedules. */
+export function smallRunsTable(
+  dims: Dims,
+  n: { groups: number; docs: number; tokens: number; orders: number; schedules: number },
+) {
+  const { size } = new SmallLayout(dims);
+  const capacity = smallCapacity(n.groups);
+  return [
+    { name: "params", shape: [n.groups, size] },
+    { name: "moments", shape: [n.groups, size, 2] },
+    { name: "grads", shape: [n.groups, size] },
+    { name: "records", shape: [WINDOWS, capacity, n.groups, 2] },
+    { name: "tokens", shape: [n.tokens] },
+    { name: "orders", shape: [n.orders, n.docs, 2] },
+    { name: "models", shape: [n.groups, MODEL_FIELDS] },
+    { name: "schedules", shape: [n.schedules, capacity, ROW_FIELDS] },
+    { name: "program", shape: [packProgram(dims).length] },
+    { name: "window", shape: [2] },
+  ] as const satisfies TensorSpec[];
+}
 
 export class SmallRuns {
   /** Records are (steps, models, 2): loss and gradient norm; anything where a model has no such step. */
@@ -65,21 +92,14 @@ export class SmallRuns {
     const orders = [...new Set(runs.map(({ order }) => order))];
     const schedules = new Map(runs.map(({ config }) => [scheduleKey(config), config]));
     const keys = [...schedules.keys()];
-    const capacity = Math.max(1, Math.min(MAX_STEPS, Math.floor(MAX_RECORDS / groups)));
+    const capacity = smallCapacity(groups);
     const { tokens, places } = packDocuments(sequences);
     const operations = packProgram(dims);
-    const tensors = await allocateTensors(device, [
-      { name: "params", shape: [groups, layout.size] },
-      { name: "moments", shape: [groups, layout.size, 2] },
-      { name: "grads", shape: [groups, layout.size] },
-      { name: "records", shape: [WINDOWS, capacity, groups, 2] },
-      { name: "tokens", shape: [tokens.length] },
-      { name: "orders", shape: [orders.length, docs, 2] },
-      { name: "models", shape: [groups, MODEL_FIELDS] },
-      { name: "schedules", shape: [keys.length, capacity, ROW_FIELDS] },
-      { name: "program", shape: [operations.length] },
-      { name: "window", shape: [2] },
-    ]);
+    const counts = { groups, docs, tokens: tokens.length, orders: orders.length };
+    const tensors = await allocateTensors(
+      device,
+      smallRunsTable(dims, { ...counts, schedules: keys.length }),
+    );
     const write = (tensor: Tensor, at: number, values: Float32Array | Uint32Array) =>
       device.gpu.queue.writeBuffer(tensor.buffer, at * 4, values as Uint32Array<ArrayBuffer>);
     write(tensors.tokens, 0, tokens);
