@@ -19,7 +19,7 @@ export interface Command {
   options: readonly Option[];
 }
 
-interface Given {
+export interface Given {
   text: string;
   /** How the user wrote it: `--n-embd` or `MICROGPT_N_EMBD`. */
   label: string;
@@ -41,6 +41,11 @@ export class Flags {
   written(options: readonly Option[]): string | undefined {
     const labels = options.map(({ flag }) => this.given.get(flag)?.label);
     return labels.find((label) => label?.startsWith("-"));
+  }
+
+  /** What the user wrote for the option, undefined if nothing. */
+  raw({ flag }: Pick<Option, "flag">): Given | undefined {
+    return this.given.get(flag);
   }
 
   /** The option's text, or its default. */

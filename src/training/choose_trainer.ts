@@ -19,6 +19,10 @@ const SOFTWARE_WORK = 24_000;
 /** Hardware starts dispatches no faster, but computes many times as fast. */
 const HARDWARE_WORK = 200_000;
 
+/** Workgroups that run at once, at least. */
+const SOFTWARE_CORES = 2;
+const HARDWARE_CORES = 16;
+
 /**
  * @param device undefined for the CPU
  * @param params flat, in the table's order without gaps; the CPU's trainer updates them in place
@@ -37,20 +41,25 @@ export async function createTrainer(
   return GpuTrainer.create(device, config, dims, params, sequences);
 }
 
-/** How one workgroup trains the model; undefined where it does not fit, or where that would be slower. */
+/**
+ * How one workgroup trains the model; undefined where it does not fit, or where that would be slower.
+ * @param models of this shape that are trained at once; the general trainer takes one after the other
+ */
 export function chooseSmall(
   device: Device,
   { batch_size }: Pick<Config, "batch_size">,
   dims: Dims,
   sequences: readonly Int32Array[],
+  models = 1,
 ): SmallTuning | undefined {
   const tuning = smallTuning(device, dims);
   if (tuning === undefined || sequences.length > MAX_FLOAT_INTEGER) return undefined;
   const tiles = sequences.reduce((sum, { length }) => sum + Math.ceil((length - 1) / 4), 0);
   const perDocument = (parameterCount(dims) * tiles) / sequences.length;
   const software = device.lanes < 16;
-  const spread = batch_size >= SPREAD_FROM && !software;
+  const spread = batch_size >= SPREAD_FROM && !software && models === 1;
   const documents = spread ? Math.ceil(batch_size / tuning.parts) : batch_size;
   const limit = (software ? SOFTWARE_WORK : HARDWARE_WORK) * (dims.L + 1);
-  return perDocument * documents <= limit ? tuning : undefined;
+  const together = Math.min(models, software ? SOFTWARE_CORES : HARDWARE_CORES);
+  return perDocument * documents <= limit * together ? tuning : undefined;
 }

@@ -12,6 +12,8 @@ import { CharTokenizer } from "../../src/text/tokenizer.ts";
 import { createTrainer } from "../../src/training/choose_trainer.ts";
 import { CpuTrainer } from "../../src/training/cpu_trainer.ts";
 import { SmallTrainer } from "../../src/training/small_trainer.ts";
+import { Sweep } from "../../src/training/sweep.ts";
+import { Tally } from "../../src/training/tally.ts";
 import { Training } from "../../src/training/train.ts";
 import { device } from "../harness/device.ts";
 import golden from "../golden/microgpt-names.json" with { type: "json" };
@@ -115,4 +117,39 @@ test("where windows begin and end makes no difference", async () => {
     return all;
   };
   expect(await losses(7, 8, 40)).toEqual(await losses(40));
+});
+
+test("models that are trained at once are, bit for bit, what each is by itself", async () => {
+  const differences: Partial<Config>[] = [
+    {},
+    { learning_rate: 0.03, num_steps: 25 },
+    { seed: 7 },
+    { seed: 7, beta1: 0.9, beta2: 0.95, grad_clip: 0.5 },
+    { activation: "relu_squared", weight_decay: 0.1, lr_schedule: "cosine", init_std: 0.05 },
+  ];
+  const configs = differences.map((overrides) =>
+    resolveConfig("microgpt", { num_steps: 40, ...overrides }),
+  );
+  const sweep = await Sweep.open({ configs, documents, device: "webgpu" });
+  expect(sweep.start.num_small).toBe(configs.length);
+  const together: number[][] = [];
+  for await (const event of sweep.run()) {
+    if (event.type === "model") together.push([event.steps, event.final_loss, event.mean_loss]);
+  }
+  const alone: number[][] = [];
+  const models: Float32Array[] = [];
+  for (const overrides of differences) {
+    const trainer = await small({ num_steps: 40, ...overrides });
+    const tally = new Tally(overrides.num_steps ?? 40);
+    for await (const { loss, grad_norm } of trainer.run(overrides.num_steps ?? 40)) {
+      tally.add(loss, grad_norm);
+    }
+    alone.push([tally.steps, tally.loss, tally.mean]);
+    models.push((await trainer.parameters()).values);
+    trainer.destroy();
+  }
+  expect(together).toEqual(alone);
+  const { outcome, model } = sweep.best!;
+  expect(outcome.mean_loss).toBe(Math.min(...alone.map(([, , mean]) => mean)));
+  expect(model.values).toEqual(models[outcome.index]);
 });

@@ -1,0 +1,77 @@
+// Trains a model for every combination of settings, many at once, and saves the best one.
+//
+//   npm run sweep -- --lr 0.003,0.01,0.03 --seed 1..64
+
+import { Sweep } from "../src/training/sweep.ts";
+import { command } from "./command.ts";
+import { readDocuments } from "./files.ts";
+import { Interrupt } from "./interrupt.ts";
+import { prepareFolder, saveModel } from "./model_dir.ts";
+import * as options from "./options.ts";
+import { EXIT_FAILED, run } from "./run.ts";
+import { sweepable, sweepConfigs } from "./sweep_lists.ts";
+import { humanReport, jsonReport, type SweepReport } from "./sweep_report.ts";
+
+const lists = options.settingOptions(...sweepable.map(({ name }) => name)).map((option) => ({
+  ...option,
+  value: option.value === undefined ? undefined : "LIST",
+}));
+
+const description = {
+  name: "sweep",
+  summary:
+    "Trains a model for every combination of settings and saves the best one. A LIST is one value, values " +
+    "with commas (0.003,0.01,0.03), or a range (1..64, or 0.01..0.05..0.01 with a step).",
+  options: [options.input, options.output, options.device, options.preset, ...lists],
+};
+
+export const main = command(description, async (flags, io) => {
+  const { configs, varied } = sweepConfigs(flags, flags.text(options.preset));
+  const device = flags.choice(options.device, options.devices);
+  const folder = flags.text(options.output);
+  const { documents, source } = await readDocuments(flags.text(options.input), io);
+  prepareFolder(folder);
+
+  const interrupt = new Interrupt(io);
+  try {
+    const sweep = await Sweep.open({ configs, documents, device });
+    const report = flags.has(options.json)
+      ? jsonReport(io.stdout, varied)
+      : humanReport(io.stdout, source, varied);
+    const saved = await train(sweep, report, folder, interrupt);
+    return interrupt.code || (saved ? 0 : EXIT_FAILED);
+  } finally {
+    interrupt.close();
+  }
+});
+
+/** True if there was a model to save. */
+async function train(
+  sweep: Sweep,
+  report: SweepReport,
+  folder: string,
+  interrupt: Interrupt,
+): Promise<boolean> {
+  report.start(sweep.start);
+  const startedAt = performance.now();
+  for await (const event of sweep.run(interrupt.signal)) {
+    if (event.type === "model") report.model(event);
+    else report.progress(event);
+  }
+  const seconds = (performance.now() - startedAt) / 1000;
+  const { best, models, model_steps } = sweep;
+  if (best) saveModel(folder, best.model);
+  report.end({
+    type: "end",
+    models,
+    model_steps,
+    seconds,
+    model_steps_per_s: model_steps / seconds,
+    best: best?.outcome.index ?? null,
+    model_dir: best ? folder : null,
+    ...(interrupt.code === 0 ? {} : { interrupted: true }),
+  });
+  return best !== undefined;
+}
+
+if (import.meta.main) await run(main);

@@ -1,0 +1,260 @@
+// Trains many models that differ in their settings: those that fit a workgroup many at a time, one workgroup
+// each, the others one after the other.
+
+import { platform } from "#platform";
+import type { Config } from "../config.ts";
+import { chooseDevice, type DeviceChoice } from "../device/choose.ts";
+import type { Device } from "../device/device.ts";
+import type { Model } from "../files/model_files.ts";
+import { checkHostMemory } from "../model/memory.ts";
+import { type Dims, dimsOf, initialParameters } from "../model/parameters.ts";
+import type { SmallRun } from "../model/small_data.ts";
+import type { SmallTuning } from "../model/small_ops.ts";
+import { PythonRandom } from "../random.ts";
+import { CharTokenizer } from "../text/tokenizer.ts";
+import { createTrainer } from "./choose_trainer.ts";
+import { SmallRuns } from "./small_runs.ts";
+import { planSweep } from "./sweep_plan.ts";
+import { Tally } from "./tally.ts";
+
+export interface SweepStart {
+  type: "start";
+  device: "webgpu" | "cpu";
+  /** The GPU's name; null on the CPU. */
+  adapter: string | null;
+  /** Why `auto` took the CPU; null where it did not. */
+  fallback: string | null;
+  num_docs: number;
+  vocab_size: number;
+  num_models: number;
+  /** Models that are trained many at a time. */
+  num_small: number;
+  /** Steps of all models together. */
+  model_steps: number;
+}
+
+export interface SweepProgress {
+  type: "progress";
+  models: number;
+  model_steps: number;
+}
+
+/** A model whose run is over. */
+export interface SweepModel {
+  type: "model";
+  /** Place among the sweep's configs. */
+  index: number;
+  config: Config;
+  /** Steps done: fewer than num_steps if the sweep was interrupted or the run diverged. */
+  steps: number;
+  /** Of the last step; NaN if the run diverged. */
+  final_loss: number;
+  /** Mean of the last tenth of its steps. */
+  mean_loss: number;
+}
+
+export interface SweepOptions {
+  configs: readonly Config[];
+  /** In the order of the text; each model shuffles them by its own seed. */
+  documents: readonly string[];
+  device: DeviceChoice;
+}
+
+/** Longest time between two signs of progress, in ms. */
+const PROGRESS_MS = 100;
+
+export class Sweep {
+  readonly start: SweepStart;
+  private readonly options: SweepOptions;
+  private readonly device: Device | undefined;
+  private readonly tokenizer: CharTokenizer;
+  private readonly plan: ReturnType<typeof planSweep>;
+  /** Models whose runs are over. */
+  models = 0;
+  /** Steps of all models together that are done. */
+  model_steps = 0;
+  private winner: { outcome: SweepModel; model: Model } | undefined;
+
+  private constructor(
+    options: SweepOptions,
+    device: Device | undefined,
+    fallback: string | null,
+    tokenizer: CharTokenizer,
+  ) {
+    const { configs, documents } = options;
+    this.options = options;
+    this.device = device;
+    this.tokenizer = tokenizer;
+    this.plan = planSweep(device, configs, tokenizer, documents);
+    this.start = {
+      type: "start",
+      device: device ? "webgpu" : "cpu",
+      adapter: device ? device.name : null,
+      fallback,
+      num_docs: documents.length,
+      vocab_size: tokenizer.vocab_size,
+      num_models: configs.length,
+      num_small: this.plan.reduce(
+        (sum, { tuning, indices }) => sum + (tuning ? indices.length : 0),
+        0,
+      ),
+      model_steps: configs.reduce((sum, { num_steps }) => sum + num_steps, 0),
+    };
+  }
+
+  /**
+   * @throws NoWebGpuError if `webgpu` was asked for and there is none
+   * @throws TensorTooLargeError if one of the models does not fit memory
+   */
+  static async open(options: SweepOptions): Promise<Sweep> {
+    const { configs, documents, device: choice } = options;
+    const tokenizer = CharTokenizer.fromDocuments(documents);
+    const { device, fallback } = await chooseDevice(choice);
+    for (const config of configs) {
+      const dims = dimsOf(config, tokenizer.vocab_size);
+      checkHostMemory(dims, config.batch_size, device ? "webgpu" : "cpu", platform.memory());
+    }
+    return new Sweep(options, device, fallback, tokenizer);
+  }
+
+  /**
+   * Trains them all. Once `signal` is aborted no further step is begun; the models in flight are told as
+   * they are, those that were not begun are left out.
+   * @throws GpuError if the device fails
+   */
+  async *run(signal?: AbortSignal): AsyncGenerator<SweepProgress | SweepModel> {
+    for (const { dims, tuning, indices, sequences } of this.plan) {
+      if (signal?.aborted) return;
+      if (tuning) yield* this.runTogether(dims, tuning, sequences, indices, signal);
+      else yield* this.runAlone(dims, sequences, indices[0], signal);
+    }
+  }
+
+  private async *runTogether(
+    dims: Dims,
+    tuning: SmallTuning,
+    sequences: readonly Int32Array[],
+    indices: readonly number[],
+    signal?: AbortSignal,
+  ): AsyncGenerator<SweepProgress | SweepModel> {
+    const configs = indices.map((index) => this.options.configs[index]);
+    const tallies = configs.map(({ num_steps }) => new Tally(num_steps));
+    const starts = startingPoints(configs, dims, sequences.length);
+    const runs = await SmallRuns.create(this.device!, dims, tuning, sequences, starts);
+    try {
+      const longest = Math.max(...configs.map(({ num_steps }) => num_steps));
+      for await (const { first, steps, records } of runs.windows.run(longest, signal)) {
+        tallies.forEach((tally, m) => {
+          const count = Math.min(steps, configs[m].num_steps - first);
+          for (let k = 0; k < count; k++) {
+            const at = (k * tallies.length + m) * 2;
+            tally.add(records[at], records[at + 1]);
+          }
+          this.model_steps += Math.max(count, 0);
+        });
+        yield this.progress();
+      }
+      for (const [m, index] of indices.entries()) {
+        if (tallies[m].steps === 0) continue;
+        yield await this.end(index, tallies[m], () => runs.parameters(m));
+      }
+    } finally {
+      runs.destroy();
+    }
+  }
+
+  private async *runAlone(
+    dims: Dims,
+    sequences: readonly Int32Array[],
+    index: number,
+    signal?: AbortSignal,
+  ): AsyncGenerator<SweepProgress | SweepModel> {
+    const config = this.options.configs[index];
+    const tally = new Tally(config.num_steps);
+    const [{ params, order }] = startingPoints([config], dims, sequences.length);
+    const shuffled = Array.from(order!, (d) => sequences[d]);
+    const trainer = await createTrainer(this.device, config, dims, params, shuffled);
+    try {
+      let shown = performance.now();
+      for await (const { loss, grad_norm } of trainer.run(config.num_steps, signal)) {
+        tally.add(loss, grad_norm);
+        this.model_steps++;
+        if (tally.diverged) break;
+        if (performance.now() - shown < PROGRESS_MS) continue;
+        yield this.progress();
+        shown = performance.now();
+      }
+      if (tally.steps > 0) yield await this.end(index, tally, () => trainer.parameters());
+    } finally {
+      trainer.destroy();
+    }
+  }
+
+  private progress(): SweepProgress {
+    return { type: "progress", models: this.models, model_steps: this.model_steps };
+  }
+
+  /** Tells a model's outcome, and keeps the model if it is the best so far. */
+  private async end(
+    index: number,
+    tally: Tally,
+    parameters: () => Promise<Pick<Model, "layout" | "values">>,
+  ): Promise<SweepModel> {
+    const config = this.options.configs[index];
+    const { steps, loss, mean } = tally;
+    const final_loss = tally.diverged ? NaN : loss;
+    const outcome = { type: "model", index, config, steps, final_loss, mean_loss: mean } as const;
+    this.models++;
+    if (better(outcome, this.winner?.outcome)) {
+      const { layout, values } = await parameters();
+      const model = {
+        config,
+        tokenizer: this.tokenizer,
+        step: steps,
+        layout,
+        values: values.slice(),
+      };
+      this.winner = { outcome, model };
+    }
+    return outcome;
+  }
+
+  /** The model with the lowest mean loss so far; undefined if none was trained without diverging. */
+  get best(): { outcome: SweepModel; model: Model } | undefined {
+    return this.winner;
+  }
+}
+
+/** Those that did all their steps come first, then the lower mean loss. */
+function better(a: SweepModel, b: SweepModel | undefined): boolean {
+  if (!Number.isFinite(a.mean_loss)) return false;
+  if (b === undefined) return true;
+  const [done, before] = [a, b].map(({ steps, config }) => steps === config.num_steps);
+  return done === before ? a.mean_loss < b.mean_loss : done;
+}
+
+/** Every model's weights and the order of its documents, as `train` draws them from its seed. */
+function startingPoints(
+  configs: readonly Config[],
+  dims: Dims,
+  docs: number,
+): (SmallRun & { params: Float64Array })[] {
+  const drawn = new Map<string, { params: Float64Array; order: Uint32Array }>();
+  const orders = new Map<number, Uint32Array>();
+  return configs.map((config) => {
+    const { seed, init_std, zero_init } = config;
+    const key = JSON.stringify([seed, init_std, zero_init]);
+    let start = drawn.get(key);
+    if (start === undefined) {
+      const random = new PythonRandom(seed);
+      const shuffled = Array.from({ length: docs }, (_, d) => d);
+      random.shuffle(shuffled);
+      // One object for each seed: models that share an order share its place on the device.
+      if (!orders.has(seed)) orders.set(seed, Uint32Array.from(shuffled));
+      const params = initialParameters(config, dims, random);
+      start = { params, order: orders.get(seed)! };
+      drawn.set(key, start);
+    }
+    return { config, ...start };
+  });
+}

@@ -1,0 +1,36 @@
+// The losses of one run of a sweep: the last one, and the mean of the last tenth, which is the fairer of the
+// two: the loss of a single document says more about the document than about the model.
+
+/** Losses that are kept at most. */
+const MOST = 1000;
+
+export class Tally {
+  /** Steps so far. */
+  steps = 0;
+  /** Of the last step; NaN before the first one. */
+  loss = NaN;
+  /** True once a loss or a gradient norm was not finite. */
+  diverged = false;
+  private readonly tail: Float64Array;
+
+  constructor(num_steps: number) {
+    this.tail = new Float64Array(Math.min(MOST, Math.ceil(num_steps / 10)));
+  }
+
+  /** The next step's record; nothing counts any more once the run has diverged. */
+  add(loss: number, grad_norm: number): void {
+    if (this.diverged) return;
+    this.loss = loss;
+    this.diverged = !Number.isFinite(loss) || !Number.isFinite(grad_norm);
+    this.tail[this.steps % this.tail.length] = loss;
+    this.steps++;
+  }
+
+  /** Of the last tenth of the steps, 1,000 at most; NaN if the run diverged or has not begun. */
+  get mean(): number {
+    if (this.diverged) return NaN;
+    const { length } = this.tail;
+    const losses = this.tail.subarray(0, Math.min(this.steps, length));
+    return losses.reduce((sum, loss) => sum + loss, 0) / losses.length;
+  }
+}

@@ -1,0 +1,146 @@
+// Sweeps: which models are trained together, how their losses are told, stopping, and models too large for a workgroup.
+
+import { expect, test } from "vitest";
+import { type Config, resolveConfig } from "../src/config.ts";
+import type { Device } from "../src/device/device.ts";
+import { CharTokenizer } from "../src/text/tokenizer.ts";
+import { planSweep } from "../src/training/sweep_plan.ts";
+import { Sweep, type SweepModel } from "../src/training/sweep.ts";
+import { Tally } from "../src/training/tally.ts";
+import { Training } from "../src/training/train.ts";
+import { device } from "./harness/device.ts";
+
+const documents = ["anna", "bob", "carla", "dave", "a-name-longer-than-the-context"];
+const tokenizer = CharTokenizer.fromDocuments(documents);
+const config = (overrides: Partial<Config>) =>
+  resolveConfig("microgpt", { num_steps: 20, ...overrides });
+
+async function outcomes(sweep: Sweep, signal?: AbortSignal): Promise<SweepModel[]> {
+  const models: SweepModel[] = [];
+  for await (const event of sweep.run(signal)) if (event.type === "model") models.push(event);
+  return models;
+}
+
+test("a tally tells the last loss and the mean of the last tenth of the steps", () => {
+  const tally = new Tally(30);
+  expect([tally.steps, tally.loss, tally.mean]).toEqual([0, NaN, NaN]);
+  tally.add(5, 1);
+  expect(tally.mean).toBe(5);
+  for (let step = 2; step <= 30; step++) tally.add(step, 1);
+  expect([tally.steps, tally.loss, tally.mean]).toEqual([30, 30, 29]);
+});
+
+test("after a loss or a gradient that is not finite nothing counts any more", () => {
+  for (const [loss, norm] of [
+    [NaN, 1],
+    [2, Infinity],
+  ]) {
+    const tally = new Tally(30);
+    tally.add(3, 1);
+    tally.add(loss, norm);
+    tally.add(1, 1);
+    expect([tally.steps, tally.diverged, tally.mean]).toEqual([2, true, NaN]);
+  }
+});
+
+test("models of a shape are trained together, as many as memory allows, the others by themselves", () => {
+  const configs = [
+    ...[1, 2, 3, 4, 5].map((seed) => config({ seed })),
+    config({ n_embd: 8 }),
+    config({ n_embd: 256, block_size: 64 }),
+    config({ n_embd: 8, seed: 3 }),
+  ];
+  const limits = { ...device.limits, maxStorageBufferBindingSize: 3 * 8 * 4500 };
+  const poor = { lanes: 8, gpu: { limits: { ...limits, maxBufferSize: 2 ** 30 } } };
+  Object.assign(poor.gpu.limits, {
+    maxComputeWorkgroupStorageSize: 32768,
+    maxComputeInvocationsPerWorkgroup: 256,
+    maxComputeWorkgroupsPerDimension: 65535,
+  });
+  const plan = planSweep(poor as unknown as Device, configs, tokenizer, documents);
+  const groups = plan.map(({ tuning, indices }) => [tuning !== undefined, indices]);
+  expect(groups).toEqual([
+    [true, [0, 1, 2]],
+    [true, [3, 4]],
+    [true, [5, 7]],
+    [false, [6]],
+  ]);
+  const alone = planSweep(undefined, configs, tokenizer, documents);
+  expect(alone.map(({ indices }) => indices.length)).toEqual(configs.map(() => 1));
+});
+
+test.each(["cpu", "webgpu"] as const)(
+  "every model is what `train` makes of it: %s",
+  async (choice) => {
+    const configs = [
+      config({}),
+      config({ seed: 3, learning_rate: 0.03 }),
+      config({ n_embd: 8, n_head: 2 }),
+    ];
+    const sweep = await Sweep.open({ configs, documents, device: choice });
+    expect(sweep.start).toMatchObject({
+      device: choice,
+      num_models: 3,
+      num_small: choice === "cpu" ? 0 : 3,
+      model_steps: 60,
+    });
+    const models = await outcomes(sweep);
+    expect([sweep.models, sweep.model_steps]).toEqual([3, 60]);
+    const alone = configs.map(async (config) => {
+      const training = await Training.open({ config, documents, device: choice });
+      let last = NaN;
+      for await (const { loss } of training.steps()) last = loss;
+      const { values } = await training.model();
+      training.close();
+      return { last, values };
+    });
+    const trained = await Promise.all(alone);
+    expect(models.map(({ steps }) => steps)).toEqual([20, 20, 20]);
+    expect(models.map(({ final_loss }) => final_loss)).toEqual(trained.map(({ last }) => last));
+    const { outcome, model } = sweep.best!;
+    expect(model.values).toEqual(trained[outcome.index].values);
+  },
+);
+
+test("models that are too large for a workgroup are trained one after the other", async () => {
+  const configs = [1, 2].map((seed) => config({ seed, n_embd: 96, block_size: 32, num_steps: 2 }));
+  const sweep = await Sweep.open({ configs, documents, device: "webgpu" });
+  expect(sweep.start.num_small).toBe(0);
+  const models = await outcomes(sweep);
+  expect(models.map(({ index, steps }) => [index, steps])).toEqual([
+    [0, 2],
+    [1, 2],
+  ]);
+});
+
+test("runs that diverge are told, never best, and do not touch the others", async () => {
+  const configs = [config({ learning_rate: 1e300 }), config({})];
+  const sweep = await Sweep.open({ configs, documents, device: "webgpu" });
+  const models = await outcomes(sweep);
+  expect(models[0].final_loss).toBeNaN();
+  expect(models[0].steps).toBeLessThan(20);
+  expect(models[1].steps).toBe(20);
+  expect(sweep.best!.outcome.index).toBe(1);
+
+  const hopeless = await Sweep.open({ configs: [configs[0]], documents, device: "cpu" });
+  expect(await outcomes(hopeless)).toHaveLength(1);
+  expect(hopeless.best).toBeUndefined();
+});
+
+test.each(["cpu", "webgpu"] as const)("a stopped sweep tells what was done: %s", async (choice) => {
+  const configs = [1, 2, 3].map((seed) => config({ seed, num_steps: 1_000_000 }));
+  const stop = new AbortController();
+  const sweep = await Sweep.open({ configs, documents, device: choice });
+  const models: SweepModel[] = [];
+  for await (const event of sweep.run(stop.signal)) {
+    if (event.type === "model") models.push(event);
+    else stop.abort();
+  }
+  expect(models).toHaveLength(choice === "cpu" ? 1 : 3);
+  for (const { steps, mean_loss } of models) {
+    expect(steps).toBeGreaterThan(0);
+    expect(steps).toBeLessThan(1_000_000);
+    expect(mean_loss).toBeGreaterThan(0);
+  }
+  expect(sweep.best!.model.step).toBeGreaterThan(0);
+});
