@@ -14,6 +14,7 @@ export default defineConfig({
   test: {
     // lavapipe and SwiftShader use every core already.
     maxWorkers: 2,
+    teardownTimeout: 60_000, // coverage of a long run takes a while to write
     silent: "passed-only",
     slowTestThreshold: 10_000,
     coverage: {
