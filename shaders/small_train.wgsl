@@ -107,7 +107,7 @@ fn embeddings(tile: u32, c: u32) -> vec4f {
 fn embedding_forward(op: Operation) {
   for (var tile = id.y; tile < tiles; tile += Y) {
     var sum = vec4f();
-    for (var c = 0u; c < sizes.C; c++) { sum += embeddings(tile, c) * embeddings(tile, c); }
+    for (var c = 0u; c < sizes.C; c++) { let x = embeddings(tile, c); sum += x * x; }
     let rstd = 1.0 / sqrt(sum / f32(sizes.C) + models[m].eps);
     if (id.x + id.z == 0u) { act[at(op.rstd, tile)] = rstd; }
     for (var c = id.x + X * id.z; c < sizes.C; c += X * Z) {

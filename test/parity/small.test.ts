@@ -11,6 +11,7 @@ import names from "../../src/text/names.txt?raw";
 import { CharTokenizer } from "../../src/text/tokenizer.ts";
 import { createTrainer } from "../../src/training/choose_trainer.ts";
 import { CpuTrainer } from "../../src/training/cpu_trainer.ts";
+import { GpuTrainer } from "../../src/training/gpu_trainer.ts";
 import { SmallTrainer } from "../../src/training/small_trainer.ts";
 import { Sweep } from "../../src/training/sweep.ts";
 import { Tally } from "../../src/training/tally.ts";
@@ -38,12 +39,20 @@ async function small(overrides: Partial<Config>) {
   return SmallTrainer.create(device, config, dims, params, sequences, tuning);
 }
 
+test("a model that fits a workgroup is trained in one, a larger one is not", async () => {
+  for (const [overrides, trainer] of [
+    [{}, SmallTrainer],
+    [{ n_embd: 64, block_size: 32 }, GpuTrainer],
+  ] as const) {
+    const { config, dims, params, sequences } = setUp(overrides);
+    const chosen = await createTrainer(device, config, dims, params, sequences);
+    expect(chosen).toBeInstanceOf(trainer);
+    chosen.destroy();
+  }
+});
+
 test("every loss and every sample of a thousand steps is microgpt.py's", async () => {
   const config = resolveConfig("microgpt");
-  const { dims, params, sequences } = setUp({});
-  const trainer = await createTrainer(device, config, dims, params, sequences);
-  expect(trainer).toBeInstanceOf(SmallTrainer);
-  trainer.destroy();
   const training = await Training.open({ config, documents, device: "webgpu" });
   const losses: number[] = [];
   for await (const event of training.steps()) losses.push(event.loss);
