@@ -16,6 +16,8 @@ import type { Trainer } from "./trainer.ts";
  * Measured on software GPUs, where one workgroup has one core and the general trainer has all of them.
  */
 const SOFTWARE_WORK = 24_000;
+/** The same where parameters are in workgroup memory and attention has work for all lanes. */
+const SOFTWARE_WORK_AT_BEST = 3 * SOFTWARE_WORK;
 /** Hardware starts dispatches no faster, but computes many times as fast. */
 const HARDWARE_WORK = 200_000;
 
@@ -59,7 +61,11 @@ export function chooseSmall(
   const software = device.lanes < 16;
   const spread = batch_size >= SPREAD_FROM && !software && models === 1;
   const documents = spread ? Math.ceil(batch_size / tuning.parts) : batch_size;
-  const limit = (software ? SOFTWARE_WORK : HARDWARE_WORK) * (dims.L + 1);
+  const limit = (software ? softwareWork(tuning, dims) : HARDWARE_WORK) * (dims.L + 1);
   const together = Math.min(models, software ? SOFTWARE_CORES : HARDWARE_CORES);
   return perDocument * documents <= limit * together ? tuning : undefined;
+}
+
+function softwareWork({ X, shared }: SmallTuning, { NH }: Dims): number {
+  return shared && 2 * NH >= X ? SOFTWARE_WORK_AT_BEST : SOFTWARE_WORK;
 }
