@@ -85,7 +85,9 @@ export function smallCases(
   ids: (size: number, V: number) => Int32Array,
 ): KernelCase[] {
   const train = cases.flatMap((test) =>
-    [one, many].map((threads) => smallCase(test, threads, normal, ids)),
+    (test.shared === false ? [one] : [one, many]).map((threads) =>
+      smallCase(test, threads, normal, ids),
+    ),
   );
   return [...train, sumCase(1, 1, normal), sumCase(129, 3, normal), sumCase(4406, 16, normal)];
 }
