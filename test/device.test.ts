@@ -16,7 +16,7 @@ import { device, variants } from "./harness/device.ts";
 
 const shaders = () => platform.shaders();
 const noGpu = (gpu: () => Promise<unknown>) =>
-  openDevice({ gpu: gpu as () => Promise<GPU>, shaders, memory: () => 2 ** 31 });
+  openDevice({ gpu: gpu as () => Promise<GPU>, shaders });
 
 test("without WebGPU the reason is told", async () => {
   await expect(noGpu(async () => undefined)).rejects.toThrow(/no WebGPU here.*browser/);

@@ -110,8 +110,7 @@ test("auto takes the GPU where there is one", async () => {
 });
 
 test("auto takes the CPU and says why where there is no GPU; webgpu insists", async () => {
-  const none = () =>
-    openDevice({ gpu: async () => undefined, shaders: () => ({}), memory: () => 0 });
+  const none = () => openDevice({ gpu: async () => undefined, shaders: () => ({}) });
   const { device, fallback } = await chooseDevice("auto", none);
   expect(device).toBeUndefined();
   expect(fallback).toMatch(/no WebGPU here/);

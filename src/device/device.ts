@@ -25,7 +25,9 @@ const usefulLimits = [
  * @param from where the engine runs
  * @throws NoWebGpuError if there is none, with the reason
  */
-export async function openDevice(from: Platform = platform): Promise<Device> {
+export async function openDevice(
+  from: Pick<Platform, "gpu" | "shaders"> = platform,
+): Promise<Device> {
   let entry: GPU | undefined;
   try {
     entry = await from.gpu();
@@ -121,7 +123,7 @@ export class Device {
   /** Maps a buffer for reading. @throws GpuError if the device fails before it is ready */
   async map(buffer: GPUBuffer, offset?: number, size?: number): Promise<ArrayBuffer> {
     try {
-      await buffer.mapAsync(GPUMapMode.READ, offset, size);
+      await platform.wait(buffer.mapAsync(GPUMapMode.READ, offset, size));
     } catch (error) {
       // The loss itself is announced by its own promise, perhaps only after this rejection.
       await new Promise((resolve) => setTimeout(resolve, 50));
@@ -131,6 +133,12 @@ export class Device {
     const bytes = buffer.getMappedRange(offset, size).slice(0);
     buffer.unmap();
     return bytes;
+  }
+
+  /** Waits until everything submitted is done. @throws GpuError if the device has failed */
+  async idle(): Promise<void> {
+    await platform.wait(this.gpu.queue.onSubmittedWorkDone());
+    this.check();
   }
 
   /** Copies `size` bytes (multiples of 4) from a buffer and waits for them. */

@@ -1,6 +1,8 @@
 // The WGSL files as pipelines: each compiled once for each set of its constants.
 // Bindings are declared in one place only, the WGSL itself, and read from there.
 
+import { platform } from "#platform";
+
 export interface Binding {
   name: string;
   index: number;
@@ -64,7 +66,7 @@ export class Kernels {
     const key = `${kernel} ${JSON.stringify(constants)}`;
     let pipeline = this.pipelines.get(key);
     if (pipeline === undefined) {
-      pipeline = this.gpu.createComputePipelineAsync({
+      const compiling = this.gpu.createComputePipelineAsync({
         label: kernel,
         layout: "auto",
         compute: {
@@ -73,6 +75,7 @@ export class Kernels {
           constants,
         },
       });
+      pipeline = platform.wait(compiling);
       this.pipelines.set(key, pipeline);
     }
     return pipeline;

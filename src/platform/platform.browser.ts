@@ -16,6 +16,10 @@ export const platform: Platform = {
     return navigator.gpu;
   },
 
+  wait(work) {
+    return work; // the GPU has a process of its own
+  },
+
   memory() {
     return TAB_BYTES;
   },

@@ -3,6 +3,11 @@
 import { readdirSync, readFileSync } from "node:fs";
 import type { Platform } from "./platform.ts";
 
+/** A nap is this share of the time waited so far, so that no work waits much longer than it must. */
+const NAP = 0.02;
+/** The shortest and the longest, in ms. */
+const NAPS = [0.02, 5];
+
 const shaderFolder = new URL("../../shaders/", import.meta.url);
 
 // Kept for as long as the process lives: once the object that create() returns is
@@ -24,6 +29,22 @@ export const platform: Platform = {
       instance = create(toggles);
     }
     return instance;
+  },
+
+  // While a promise of Dawn's is open it polls at every turn of the event loop, without rest. That would cost
+  // a core, and on a GPU in software one of those that do the work: so this thread sleeps between turns.
+  async wait(work) {
+    let open = true;
+    const settle = () => (open = false);
+    work.then(settle, settle);
+    const clock = new Int32Array(new SharedArrayBuffer(4));
+    const start = performance.now();
+    for (;;) {
+      await new Promise((resolve) => setImmediate(resolve));
+      if (!open) return work;
+      const nap = NAP * (performance.now() - start);
+      Atomics.wait(clock, 0, 0, Math.min(Math.max(nap, NAPS[0]), NAPS[1]));
+    }
   },
 
   memory() {

@@ -5,6 +5,8 @@ export interface Platform {
   gpu(): Promise<GPU | undefined>;
   /** The text of every file in shaders/, by its name without `.wgsl`. */
   shaders(): Record<string, string>;
+  /** Waits for what the GPU does, without taking a core from it. */
+  wait<T>(work: Promise<T>): Promise<T>;
   /** Bytes of main memory that a run may count on. */
   memory(): number;
 }

@@ -154,7 +154,6 @@ export class GpuTrainer implements Trainer {
   /** Waits for the oldest window's records; only now do its steps count. */
   private async confirmWindow(): Promise<void> {
     const { steps, read } = this.windows[0];
-    await this.pace.sleep(steps.length);
     const records = new Float32Array(await read());
     this.windows.shift();
     steps.forEach((step, k) => {
@@ -162,7 +161,7 @@ export class GpuTrainer implements Trainer {
       const [loss, grad_norm] = records.subarray(2 * k, 2 * k + 2);
       this.confirmed.push({ step: this.step, loss, grad_norm, ...step });
     });
-    this.pace.done(steps.length);
+    this.pace.done();
   }
 
   async parameters() {

@@ -66,6 +66,8 @@ export interface Profile {
 
 /** Parts of a run whose median is the result, so that one disturbance does not count. */
 const PARTS = 5;
+/** Steps of a part at least: at its end the GPU runs dry. */
+const PART_STEPS = 10;
 /** Time that the steps take where their number is not given, in ms. */
 const ENOUGH_MS = 3000;
 const FEWEST = 10;
@@ -157,7 +159,7 @@ async function timeSteps(trainer: Trainer, { steps, warmup }: BenchmarkOptions, 
     const ms = more > 2 ? (await train(more)) / more : step;
     steps = Math.min(MOST, Math.max(FEWEST, Math.ceil(ENOUGH_MS / ms)));
   }
-  const parts = Math.min(PARTS, steps);
+  const parts = Math.max(1, Math.min(PARTS, Math.floor(steps / PART_STEPS)));
   const times: number[] = [];
   for (let part = 0; part < parts; part++) {
     const count = Math.floor((steps * (part + 1)) / parts) - Math.floor((steps * part) / parts);
