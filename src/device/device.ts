@@ -4,6 +4,7 @@ import { platform } from "#platform";
 import { GpuError, NoWebGpuError } from "../errors.ts";
 import type { Platform } from "../platform/platform.ts";
 import { Kernels } from "./kernels.ts";
+import type { Tensor } from "./tensors.ts";
 
 /** Features asked for where the adapter has them. */
 const usefulFeatures = ["timestamp-query", "shader-f16", "subgroups", "subgroup-size-control"];
@@ -71,12 +72,20 @@ function nameOf({ description, device, vendor, architecture }: GPUAdapterInfo): 
   return description || device || [vendor, architecture].filter(Boolean).join(" ") || "unnamed GPU";
 }
 
+function nothing(gpu: GPUDevice): Tensor {
+  const [name, size] = ["nothing", 16];
+  const buffer = gpu.createBuffer({ label: name, size, usage: GPUBufferUsage.STORAGE });
+  return { name, shape: [size / 4], buffer, offset: 0, size };
+}
+
 export class Device {
   readonly gpu: GPUDevice;
   readonly info: GPUAdapterInfo;
   /** The adapter's name, for people. */
   readonly name: string;
   readonly kernels: Kernels;
+  /** What a kernel is given to write to where it declares an output that it is not asked for. */
+  readonly nothing: Tensor;
   private failure: GpuError | undefined;
 
   constructor(gpu: GPUDevice, info: GPUAdapterInfo, shaders: Record<string, string>) {
@@ -84,6 +93,7 @@ export class Device {
     this.info = info;
     this.name = nameOf(info);
     this.kernels = new Kernels(gpu, shaders);
+    this.nothing = nothing(gpu);
     gpu.addEventListener("uncapturederror", (event) => {
       event.preventDefault(); // told by check(), not by the console
       const { message } = (event as GPUUncapturedErrorEvent).error;

@@ -6,12 +6,18 @@ import { platform } from "#platform";
 export interface Binding {
   name: string;
   index: number;
+  /** Whether the kernel may write to it. */
+  writes: boolean;
 }
 
 /** Bindings of group 0, as the source declares them. */
 export function parseBindings(wgsl: string): Binding[] {
-  const declaration = /@group\(0\)\s*@binding\((\d+)\)\s*var\s*<[^>]*>\s*(\w+)\s*:/g;
-  return [...wgsl.matchAll(declaration)].map(([, index, name]) => ({ name, index: Number(index) }));
+  const declaration = /@group\(0\)\s*@binding\((\d+)\)\s*var\s*<([^>]*)>\s*(\w+)\s*:/g;
+  return [...wgsl.matchAll(declaration)].map(([, index, access, name]) => ({
+    name,
+    index: Number(index),
+    writes: access.includes("read_write"),
+  }));
 }
 
 /** Tuning constants, WGSL's overrides: each set of them is a pipeline of its own. */
@@ -29,6 +35,7 @@ function parseSizes(wgsl: string): { name: string; type: string }[] {
 export class Kernels {
   private readonly gpu: GPUDevice;
   private readonly sources: Record<string, string>;
+  private readonly declared = new Map<string, Binding[]>();
   private readonly modules = new Map<string, GPUShaderModule>();
   private readonly pipelines = new Map<string, Promise<GPUComputePipeline>>();
 
@@ -43,8 +50,13 @@ export class Kernels {
     return source;
   }
 
-  bindings(kernel: string): Binding[] {
-    return parseBindings(this.source(kernel));
+  bindings(kernel: string): readonly Binding[] {
+    let bindings = this.declared.get(kernel);
+    if (bindings === undefined) {
+      bindings = parseBindings(this.source(kernel));
+      this.declared.set(kernel, bindings);
+    }
+    return bindings;
   }
 
   /** The bytes of a kernel's uniform `sizes`. */

@@ -3,10 +3,9 @@
 import type { Config } from "../config.ts";
 import type { Device } from "../device/device.ts";
 import { ReadbackRing } from "../device/ring.ts";
-import { type Dispatch, Schedule } from "../device/schedule.ts";
+import { Schedule } from "../device/schedule.ts";
 import {
   type Tensor,
-  type TensorSpec,
   allocateTensors,
   checkTensors,
   destroyTensors,
@@ -15,30 +14,19 @@ import {
   writeTensor,
 } from "../device/tensors.ts";
 import { GpuPredictor } from "../generation/gpu_predictor.ts";
-import {
-  type GpuGpt,
-  activationTable,
-  backwardList,
-  forwardList,
-  gradientTable,
-  lossList,
-} from "../model/gpu_gpt.ts";
-import { GpuOps } from "../model/gpu_ops.ts";
-import { type Dims, PARAMETER_ALIGNMENT, ParameterLayout } from "../model/parameters.ts";
+import type { Choices } from "../model/gpu_ops.ts";
+import { biasCorrections, learningRate } from "../model/optimizer.ts";
+import { type Dims, ParameterLayout } from "../model/parameters.ts";
 import { StepData } from "../model/step_data.ts";
 import { batchAt } from "../text/batches.ts";
-import { biasCorrections, learningRate } from "../model/optimizer.ts";
 import { Pace } from "./pace.ts";
+import { planStep, SLOTS } from "./step_plan.ts";
 import type { StepRecord, Trainer } from "./trainer.ts";
 
-/** Records (loss, gradient norm) that the GPU keeps until they are read. */
-const SLOTS = 512;
 /** Windows of steps whose records may be on their way at once; more would only queue up. */
 const WINDOWS = 2;
 /** Bytes of a window's records at most, and how many such buffers there are. */
 export const READBACK = { size: SLOTS * 8, depth: WINDOWS };
-/** Gradients that one workgroup of the norm sums. */
-const NORM_CHUNK = 8192;
 
 /** Steps that were submitted together and whose records are on their way. */
 interface Window {
@@ -88,6 +76,7 @@ export class GpuTrainer implements Trainer {
 
   /**
    * @param params flat, in the table's order without gaps
+   * @param product chooses the kernels of products; by rule where absent
    * @throws TensorTooLargeError before anything is allocated
    */
   static async create(
@@ -96,13 +85,13 @@ export class GpuTrainer implements Trainer {
     dims: Dims,
     params: Float64Array | Float32Array,
     sequences: readonly Int32Array[],
+    product?: Choices["product"],
   ): Promise<GpuTrainer> {
-    const layout = new ParameterLayout(dims, PARAMETER_ALIGNMENT);
+    const { layout, table, groups, list } = planStep(device, config, dims, product);
     checkTensors(device, [...layout.slices]);
-    const table = trainingTable(dims, config.batch_size);
-    const tensors: Record<string, Tensor> = await allocateTensors(device, table);
+    const tensors: Record<string, Tensor> = await allocateTensors(device, table, groups);
     const stepData = new StepData(config.batch_size * dims.T, dims.V);
-    const schedule = await Schedule.create(device, stepList(device, config, layout, tensors));
+    const schedule = await Schedule.create(device, list(tensors));
     const values = new ParameterLayout(dims).convert(params, layout, new Float32Array(layout.size));
     writeTensor(device, tensors.params, values);
     return new GpuTrainer(device, config, layout, sequences, stepData, tensors, schedule);
@@ -171,7 +160,10 @@ export class GpuTrainer implements Trainer {
 
   /** The gradients of the last step, flat in the order of `layout`. */
   async gradients() {
-    return { layout: this.layout, values: await readTensor(this.device, this.tensors.grads) };
+    const { size } = this.layout;
+    const plane = { name: "grads", shape: [size], offset: 0, size };
+    const first = sliceTensor(this.tensors.grads, plane);
+    return { layout: this.layout, values: await readTensor(this.device, first) };
   }
 
   async nextLogits(tokens: readonly number[]): Promise<Float32Array> {
@@ -186,67 +178,4 @@ export class GpuTrainer implements Trainer {
     this.ring.destroy();
     destroyTensors(this.tensors);
   }
-}
-
-/** Everything that the GPU holds for a training run, but for what is made of the schedule's length. */
-export function trainingTable(dims: Dims, B: number): TensorSpec[] {
-  const { size } = new ParameterLayout(dims, PARAMETER_ALIGNMENT);
-  const flat = { shape: [size], sliced: true };
-  return [
-    { name: "params", ...flat },
-    { name: "grads", ...flat },
-    { name: "m", ...flat },
-    { name: "v", ...flat },
-    { name: "partials", shape: [Math.ceil(size / NORM_CHUNK)] },
-    { name: "records", shape: [SLOTS, 2] },
-    new StepData(B * dims.T, dims.V).spec,
-    ...activationTable(dims, B),
-    ...gradientTable(dims, B),
-  ];
-}
-
-/** The whole step: forward, loss, backward, gradient norm, optimizer. */
-export function stepList(
-  device: Device,
-  config: Config,
-  layout: ParameterLayout,
-  tensors: Record<string, Tensor>,
-): Dispatch[] {
-  const { dims } = layout;
-  const B = config.batch_size;
-  const { grads, params, m, v, partials, records } = tensors;
-  const ops = new GpuOps(device);
-  const gpt: GpuGpt = { ops, config, dims, B, layout, tensors, params };
-  const data = new StepData(B * dims.T, dims.V).slices(tensors.step);
-  const { ids, targets, order, starts, step_data } = data;
-  const segments = flatSegments(device, params);
-  return [
-    ...forwardList(gpt, ids),
-    ...lossList(gpt, targets, step_data, records),
-    ...backwardList(gpt, order, starts, grads),
-    ...segments.map((segment) =>
-      ops.gradNormPartial(partials, sliceTensor(grads, segment), {
-        chunk: NORM_CHUNK,
-        first: segment.offset / NORM_CHUNK,
-      }),
-    ),
-    ops.gradNorm(records, partials, step_data),
-    ...segments.map((segment) => {
-      const part = (tensor: Tensor) => sliceTensor(tensor, segment);
-      return ops.adamw(part(params), part(m), part(v), part(grads), records, step_data, config);
-    }),
-  ];
-}
-
-/** A flat tensor in pieces that a binding can hold; nearly always one. */
-function flatSegments(device: Device, flat: Tensor) {
-  const { maxStorageBufferBindingSize, maxBufferSize } = device.gpu.limits;
-  const most =
-    Math.floor(Math.min(maxStorageBufferBindingSize, maxBufferSize) / 4 / NORM_CHUNK) * NORM_CHUNK;
-  const total = flat.size / 4;
-  return Array.from({ length: Math.ceil(total / most) }, (_, i) => {
-    const offset = i * most;
-    const size = Math.min(most, total - offset);
-    return { name: `${flat.name}[${offset}..]`, shape: [size], offset, size };
-  });
 }
