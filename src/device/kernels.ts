@@ -44,7 +44,8 @@ export class Kernels {
     this.sources = sources;
   }
 
-  private source(kernel: string): string {
+  /** The text of a kernel's file. */
+  source(kernel: string): string {
     const source = this.sources[kernel];
     if (source === undefined) throw new RangeError(`there is no kernel ${kernel}.wgsl`);
     return source;

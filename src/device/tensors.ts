@@ -142,6 +142,19 @@ export function writeTensor(device: Device, tensor: Tensor, values: Float32Array
   device.gpu.queue.writeBuffer(tensor.buffer, tensor.offset, values as Float32Array<ArrayBuffer>);
 }
 
+/** Numbers of -1 to 1: a block of them, over and over. */
+export function fillRandom(device: Device, tensor: Tensor): void {
+  const block = Float32Array.from(
+    { length: Math.min(2 ** 20, tensor.size / 4) },
+    () => 2 * Math.random() - 1,
+  );
+  for (let at = 0; at < tensor.size; at += block.byteLength) {
+    const size = Math.min(block.byteLength, tensor.size - at);
+    const part = { ...tensor, offset: tensor.offset + at, size };
+    writeTensor(device, part, block.subarray(0, size / 4));
+  }
+}
+
 export function destroyTensors(tensors: Record<string, Tensor>): void {
   for (const buffer of new Set(Object.values(tensors).map((tensor) => tensor.buffer)))
     buffer.destroy();

@@ -1,6 +1,8 @@
 // The platform in Node: Dawn (the npm package `webgpu`) and the shaders read from disk.
 
-import { readdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
 import type { Platform } from "./platform.ts";
 
 /** A nap is this share of the time waited so far, so that no work waits much longer than it must. */
@@ -20,6 +22,17 @@ const toggles = [
   "enable-dawn-features=allow_unsafe_apis,vulkan_enable_f16_on_nvidia",
   "disable-dawn-features=timestamp_quantization",
 ];
+
+/** Where this user's programs keep what they can do without. */
+function cacheFolder(): string {
+  const { MICROGPT_CACHE_DIR, XDG_CACHE_HOME, LOCALAPPDATA } = process.env;
+  if (MICROGPT_CACHE_DIR) return MICROGPT_CACHE_DIR;
+  const usual = {
+    darwin: join(homedir(), "Library", "Caches"),
+    win32: LOCALAPPDATA ?? join(homedir(), "AppData", "Local"),
+  }[process.platform as string];
+  return join(XDG_CACHE_HOME || usual || join(homedir(), ".cache"), "microgpt-webgpu");
+}
 
 export const platform: Platform = {
   async gpu() {
@@ -45,6 +58,31 @@ export const platform: Platform = {
       const nap = NAP * (performance.now() - start);
       Atomics.wait(clock, 0, 0, Math.min(Math.max(nap, NAPS[0]), NAPS[1]));
     }
+  },
+
+  async recall(name) {
+    try {
+      return readFileSync(join(cacheFolder(), name), "utf8");
+    } catch {
+      return undefined;
+    }
+  },
+
+  async remember(name, text) {
+    const file = join(cacheFolder(), name);
+    const temporary = `${file}.${process.pid}`;
+    try {
+      mkdirSync(cacheFolder(), { recursive: true });
+      writeFileSync(temporary, text);
+      renameSync(temporary, file);
+      return null;
+    } catch (error) {
+      return (error as Error).message;
+    }
+  },
+
+  memoryPlace(name) {
+    return join(cacheFolder(), name);
   },
 
   memory() {

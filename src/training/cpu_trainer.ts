@@ -11,6 +11,7 @@ import { biasCorrections, learningRate } from "../model/optimizer.ts";
 import type { StepRecord, Trainer } from "./trainer.ts";
 
 export class CpuTrainer implements Trainer {
+  readonly tuning = null;
   step = 0;
   private tokens = 0;
   private readonly breather = new Breather();

@@ -14,13 +14,13 @@ import {
   writeTensor,
 } from "../device/tensors.ts";
 import { GpuPredictor } from "../generation/gpu_predictor.ts";
-import type { Choices } from "../model/gpu_ops.ts";
 import { biasCorrections, learningRate } from "../model/optimizer.ts";
 import { type Dims, ParameterLayout } from "../model/parameters.ts";
 import { StepData } from "../model/step_data.ts";
 import { batchAt } from "../text/batches.ts";
+import type { Tuning } from "../tuning/tune.ts";
 import { Pace } from "./pace.ts";
-import { planStep, SLOTS } from "./step_plan.ts";
+import { planStep, SLOTS } from "../model/step_plan.ts";
 import type { StepRecord, Trainer } from "./trainer.ts";
 
 /** Windows of steps whose records may be on their way at once; more would only queue up. */
@@ -36,6 +36,7 @@ interface Window {
 }
 
 export class GpuTrainer implements Trainer {
+  readonly tuning: Tuning | null;
   /** Confirmed by a read of their records. */
   step = 0;
   private submitted = 0;
@@ -63,7 +64,9 @@ export class GpuTrainer implements Trainer {
     stepData: StepData,
     tensors: Record<string, Tensor>,
     schedule: Schedule,
+    tuning: Tuning | null,
   ) {
+    this.tuning = tuning;
     this.device = device;
     this.config = config;
     this.layout = layout;
@@ -76,7 +79,7 @@ export class GpuTrainer implements Trainer {
 
   /**
    * @param params flat, in the table's order without gaps
-   * @param product chooses the kernels of products; by rule where absent
+   * @param tuning chooses the kernels of products; a rule does where it is null
    * @throws TensorTooLargeError before anything is allocated
    */
   static async create(
@@ -85,16 +88,16 @@ export class GpuTrainer implements Trainer {
     dims: Dims,
     params: Float64Array | Float32Array,
     sequences: readonly Int32Array[],
-    product?: Choices["product"],
+    tuning: Tuning | null = null,
   ): Promise<GpuTrainer> {
-    const { layout, table, groups, list } = planStep(device, config, dims, product);
+    const { layout, table, groups, list } = planStep(device, config, dims, tuning?.product);
     checkTensors(device, [...layout.slices]);
     const tensors: Record<string, Tensor> = await allocateTensors(device, table, groups);
     const stepData = new StepData(config.batch_size * dims.T, dims.V);
     const schedule = await Schedule.create(device, list(tensors));
     const values = new ParameterLayout(dims).convert(params, layout, new Float32Array(layout.size));
     writeTensor(device, tensors.params, values);
-    return new GpuTrainer(device, config, layout, sequences, stepData, tensors, schedule);
+    return new GpuTrainer(device, config, layout, sequences, stepData, tensors, schedule, tuning);
   }
 
   async *run(until: number, signal?: AbortSignal): AsyncGenerator<StepRecord> {

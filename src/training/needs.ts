@@ -27,7 +27,7 @@ import {
 } from "./small_batch.ts";
 import { smallCapacity, smallRunsTable } from "./small_runs.ts";
 import { SPREAD_FROM } from "./small_trainer.ts";
-import { planStep } from "./step_plan.ts";
+import { planStep } from "../model/step_plan.ts";
 import { WINDOWS } from "./windows.ts";
 
 interface Bytes {

@@ -2,7 +2,7 @@
 
 import type { Device } from "../device/device.ts";
 import { type Dispatch, Schedule } from "../device/schedule.ts";
-import { allocateTensors, destroyTensors, type Tensor, writeTensor } from "../device/tensors.ts";
+import { allocateTensors, destroyTensors, fillRandom } from "../device/tensors.ts";
 import { timeBusy, timeSchedules } from "../device/timing.ts";
 import { GpuOps } from "../model/gpu_ops.ts";
 
@@ -162,17 +162,4 @@ export async function copyBandwidth(device: Device): Promise<number> {
   );
   destroyTensors(t);
   return (2 * bytes) / ms / 1e6;
-}
-
-/** Numbers of -1 to 1: a block of them, over and over. */
-function fillRandom(device: Device, tensor: Tensor): void {
-  const block = Float32Array.from(
-    { length: Math.min(2 ** 20, tensor.size / 4) },
-    () => 2 * Math.random() - 1,
-  );
-  for (let at = 0; at < tensor.size; at += block.byteLength) {
-    const size = Math.min(block.byteLength, tensor.size - at);
-    const part = { ...tensor, offset: tensor.offset + at, size };
-    writeTensor(device, part, block.subarray(0, size / 4));
-  }
 }

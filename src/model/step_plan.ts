@@ -19,10 +19,10 @@ import {
   forwardList,
   gradientTable,
   lossList,
-} from "../model/gpu_gpt.ts";
-import { type Choices, GpuOps } from "../model/gpu_ops.ts";
-import { type Dims, PARAMETER_ALIGNMENT, ParameterLayout } from "../model/parameters.ts";
-import { StepData } from "../model/step_data.ts";
+} from "./gpu_gpt.ts";
+import { type Choices, GpuOps } from "./gpu_ops.ts";
+import { type Dims, PARAMETER_ALIGNMENT, ParameterLayout } from "./parameters.ts";
+import { StepData } from "./step_data.ts";
 
 /** Records (loss, gradient norm) that the GPU keeps until they are read. */
 export const SLOTS = 512;
