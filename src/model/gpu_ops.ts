@@ -282,6 +282,7 @@ export class GpuOps {
 
   /**
    * @param grads (planes, size), or a piece of the only plane
+   * @param chunk a power of two
    * @param first the place in partials of its first chunk
    */
   gradientSum(
@@ -292,7 +293,7 @@ export class GpuOps {
     return {
       op: "gradient_sum",
       kernel: "gradient_sum",
-      constants: { WG: this.rowThreads(chunk) },
+      constants: { WG: this.device.lanes < 16 ? this.rowThreads(chunk) : Math.min(chunk, 256) },
       sizes: { size, planes, chunk, first },
       bindings: { grads, partials },
       grid: this.grid(Math.ceil(size / chunk)),

@@ -2,7 +2,6 @@
 
 import type { Config } from "../config.ts";
 import type { Device } from "../device/device.ts";
-import { ReadbackRing } from "../device/ring.ts";
 import { Schedule } from "../device/schedule.ts";
 import {
   type Tensor,
@@ -19,31 +18,20 @@ import { type Dims, ParameterLayout } from "../model/parameters.ts";
 import { StepData } from "../model/step_data.ts";
 import { batchAt } from "../text/batches.ts";
 import type { Tuning } from "../tuning/tune.ts";
-import { Pace } from "./pace.ts";
 import { planStep, SLOTS } from "../model/step_plan.ts";
 import type { StepRecord, Trainer } from "./trainer.ts";
+import { type StepWindow, WINDOWS, Windows } from "./windows.ts";
 
-/** Windows of steps whose records may be on their way at once; more would only queue up. */
-const WINDOWS = 2;
-/** Bytes of a window's records at most, and how many such buffers there are. */
-export const READBACK = { size: SLOTS * 8, depth: WINDOWS };
-
-/** Steps that were submitted together and whose records are on their way. */
-interface Window {
-  steps: { lr: number; tokens: number }[];
-  /** Starts the read of their records. */
-  read: () => Promise<ArrayBuffer>;
-}
+/** Steps of a window at most. */
+export const CAPACITY = SLOTS / WINDOWS;
 
 export class GpuTrainer implements Trainer {
   readonly tuning: Tuning | null;
-  /** Confirmed by a read of their records. */
-  step = 0;
-  private submitted = 0;
   private tokens = 0;
-  private readonly pace = new Pace(SLOTS / WINDOWS);
-  private readonly windows: Window[] = [];
+  /** Of the steps that were submitted and are not yet confirmed, in order. */
+  private readonly submitted: Pick<StepRecord, "lr" | "tokens">[] = [];
   private readonly confirmed: StepRecord[] = []; // read, not yet yielded
+  private readonly windows: Windows;
   private predictor: GpuPredictor | undefined;
 
   private readonly device: Device;
@@ -54,7 +42,6 @@ export class GpuTrainer implements Trainer {
   private readonly tensors: Record<string, Tensor>;
   /** The whole step. */
   readonly schedule: Schedule;
-  private readonly ring: ReadbackRing;
 
   private constructor(
     device: Device,
@@ -74,7 +61,9 @@ export class GpuTrainer implements Trainer {
     this.stepData = stepData;
     this.tensors = tensors;
     this.schedule = schedule;
-    this.ring = new ReadbackRing(device, READBACK.size, READBACK.depth);
+    this.windows = new Windows(device, CAPACITY, 8, (encoder, first, steps, half) =>
+      this.encode(encoder, first, steps, half * CAPACITY),
+    );
   }
 
   /**
@@ -100,64 +89,50 @@ export class GpuTrainer implements Trainer {
     return new GpuTrainer(device, config, layout, sequences, stepData, tensors, schedule, tuning);
   }
 
+  get step(): number {
+    return this.windows.step;
+  }
+
   async *run(until: number, signal?: AbortSignal): AsyncGenerator<StepRecord> {
-    this.pace.start();
-    for (;;) {
+    while (this.confirmed.length > 0) yield this.confirmed.shift()!;
+    for await (const window of this.windows.run(until, signal)) {
+      this.take(window);
       while (this.confirmed.length > 0) yield this.confirmed.shift()!;
-      while (this.windows.length < WINDOWS && this.submitted < until && !signal?.aborted) {
-        this.submitWindow(until);
-      }
-      if (this.windows.length === 0) return;
-      await this.confirmWindow();
     }
   }
 
-  /** Submits the next steps, one submit each; the last one also copies their records to be read. */
-  private submitWindow(until: number): void {
+  /** Submits some steps one by one, each with what it reads; the last one is left to be submitted. */
+  private encode(last: GPUCommandEncoder, first: number, steps: number, slot: number) {
     const { gpu } = this.device;
-    const first = this.submitted % SLOTS;
-    const count = Math.min(this.pace.windowSize, until - this.submitted, SLOTS - first);
-    const steps: Window["steps"] = [];
-    let read: (() => Promise<ArrayBuffer>) | undefined;
-    for (let k = 0; k < count; k++) {
-      steps.push(this.writeStep(this.submitted + k));
-      const encoder = gpu.createCommandEncoder();
+    for (let k = 0; k < steps; k++) {
+      this.writeStep(first + k, slot + k);
+      const encoder = k < steps - 1 ? gpu.createCommandEncoder() : last;
       this.schedule.encode(encoder);
-      if (k === count - 1) {
-        read = this.ring.copy(encoder, this.tensors.records.buffer, first * 8, count * 8);
-      }
-      gpu.queue.submit([encoder.finish()]);
+      if (encoder !== last) gpu.queue.submit([encoder.finish()]);
     }
-    this.submitted += count;
-    this.windows.push({ steps, read: read! });
+    return { buffer: this.tensors.records.buffer, offset: slot * 8 };
   }
 
   /** Writes what a step (from 0) reads. */
-  private writeStep(step: number): { lr: number; tokens: number } {
+  private writeStep(step: number, slot: number): void {
     const { config, stepData } = this;
     const batch = batchAt(this.sequences, step, config.batch_size, config.block_size);
     const lr = learningRate(config, step);
-    stepData.pack(batch, { slot: step % SLOTS, lr, ...biasCorrections(config, step) });
+    stepData.pack(batch, { slot, lr, ...biasCorrections(config, step) });
     this.device.gpu.queue.writeBuffer(this.tensors.step.buffer, 0, stepData.bytes);
     this.tokens += batch.num_targets;
-    return { lr, tokens: this.tokens };
+    this.submitted.push({ lr, tokens: this.tokens });
   }
 
-  /** Waits for the oldest window's records; only now do its steps count. */
-  private async confirmWindow(): Promise<void> {
-    const { steps, read } = this.windows[0];
-    const records = new Float32Array(await read());
-    this.windows.shift();
-    steps.forEach((step, k) => {
-      this.step++;
+  private take({ first, steps, records }: StepWindow): void {
+    this.submitted.splice(0, steps).forEach((step, k) => {
       const [loss, grad_norm] = records.subarray(2 * k, 2 * k + 2);
-      this.confirmed.push({ step: this.step, loss, grad_norm, ...step });
+      this.confirmed.push({ step: first + k + 1, loss, grad_norm, ...step });
     });
-    this.pace.done();
   }
 
   async parameters() {
-    while (this.windows.length > 0) await this.confirmWindow();
+    for (const window of await this.windows.settle()) this.take(window);
     return { layout: this.layout, values: await readTensor(this.device, this.tensors.params) };
   }
 
@@ -178,7 +153,7 @@ export class GpuTrainer implements Trainer {
   destroy(): void {
     this.predictor?.destroy();
     this.schedule.destroy();
-    this.ring.destroy();
+    this.windows.destroy();
     destroyTensors(this.tensors);
   }
 }

@@ -18,7 +18,7 @@ import { packDocuments } from "../model/small_data.ts";
 import { SmallLayout } from "../model/small_layout.ts";
 import type { SmallTuning } from "../model/small_ops.ts";
 import { chooseSmall } from "./choose_trainer.ts";
-import { READBACK } from "./gpu_trainer.ts";
+import { CAPACITY } from "./gpu_trainer.ts";
 import {
   type BatchTensors,
   SMALL_CAPACITY,
@@ -118,7 +118,7 @@ function byLayers(dims: Dims, bytes: (dims: Dims) => number): number {
 function trainingBytes(config: Config, dims: Dims, device: Device): number {
   const { table, groups, list } = planStep(device, config, dims);
   const { length } = list(placeholders(table));
-  return tableBytes(table, groups) + length * ALIGNMENT + READBACK.size * READBACK.depth;
+  return tableBytes(table, groups) + length * ALIGNMENT + WINDOWS * CAPACITY * 8;
 }
 
 /** Of all buffers that SmallTrainer holds. */
