@@ -110,7 +110,7 @@ export function matmulForward(
 }
 
 /** dinp (N, C) = dout (N, OC) · weight (OC, C). */
-export function matmulBackwardInput(
+function matmulBackwardInput(
   dinp: Values,
   dout: Values,
   weight: Values,
@@ -126,7 +126,7 @@ export function matmulBackwardInput(
 }
 
 /** dweight (OC, C) = doutᵀ · inp over the rows first .. end - 1 of dout (N, OC) and inp (N, C). */
-export function matmulBackwardWeight(
+function matmulBackwardWeight(
   dweight: Values,
   dout: Values,
   inp: Values,
