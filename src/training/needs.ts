@@ -5,8 +5,8 @@ import type { Config } from "../config.ts";
 import type { Device } from "../device/device.ts";
 import { Kernels } from "../device/kernels.ts";
 import { ALIGNMENT, placeholders, sizeOf, tableBytes, type TensorSpec } from "../device/tensors.ts";
-import { activationTable, forwardList } from "../model/gpu_gpt.ts";
-import { GpuOps } from "../model/gpu_ops.ts";
+import { planForward } from "../model/forward_plan.ts";
+import { activationTable } from "../model/gpu_gpt.ts";
 import { hostBytes } from "../model/memory.ts";
 import {
   type Dims,
@@ -146,16 +146,11 @@ function smallBytes(
 /** Of all buffers that GpuPredictor holds with weights of its own, and of one readback. */
 function generationBytes(config: Config, dims: Dims, device: Device): number {
   const layout = new ParameterLayout(dims, PARAMETER_ALIGNMENT);
-  const table = [
-    { name: "params", shape: [layout.size] },
-    { name: "ids", shape: [dims.T] },
-    ...activationTable(dims, 1),
-  ];
-  const tensors = placeholders(table);
-  const { params, ids } = tensors;
-  const ops = new GpuOps(device);
-  const { length } = forwardList({ ops, config, dims, B: 1, layout, tensors, params }, ids);
-  return tableBytes(table) + length * ALIGNMENT + dims.V * 4;
+  const { table, groups, list } = planForward(device, config, layout);
+  const params = { name: "params", shape: [layout.size] };
+  const { length } = list(placeholders([...table, params]));
+  const tensors = tableBytes(table, groups) + tableBytes([params]);
+  return tensors + length * ALIGNMENT + dims.V * 4;
 }
 
 function elements(table: readonly TensorSpec[]): number {
