@@ -17,7 +17,7 @@ export type TuningMode = "auto" | "off" | "measure";
 export const tuningModes: readonly TuningMode[] = ["auto", "off", "measure"];
 
 /** How the kernel of one product was chosen. */
-interface Choice extends ProductShape {
+export interface Choice extends ProductShape {
   /** The chosen one's name. */
   variant: string;
   by: "rule" | "measurement" | "memory" | "necessity";
