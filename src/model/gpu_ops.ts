@@ -5,6 +5,13 @@ import type { Config } from "../config.ts";
 import type { Device } from "../device/device.ts";
 import type { Dispatch } from "../device/schedule.ts";
 import { type Tensor, sizeOf } from "../device/tensors.ts";
+import {
+  attention,
+  type AttentionKernels,
+  attentionKernels,
+  type AttentionSizes,
+  portableAttention,
+} from "./attention.ts";
 import { product } from "./product.ts";
 
 type Activation = Config["activation"];
@@ -13,10 +20,16 @@ export class GpuOps {
   private readonly device: Device;
   /** Subgroup size, for the kernels made for software GPUs; 0 for those that run anywhere. */
   private readonly lanes: number;
+  private readonly attentionKernels: AttentionKernels;
 
-  constructor(device: Device, lanes = softwareLanes(device)) {
+  constructor(
+    device: Device,
+    lanes = softwareLanes(device),
+    attention = attentionKernels(device, lanes),
+  ) {
     this.device = device;
     this.lanes = lanes;
+    this.attentionKernels = attention;
   }
 
   /** A grid of at least `count` workgroups; kernels count x first, then y, and leave the rest out. */
@@ -199,9 +212,8 @@ export class GpuOps {
   }
 
   attentionForward(out: Tensor, stats: Tensor, qkv: Tensor, sizes: AttentionSizes): Dispatch {
-    const shared = { out, stats, qkv };
-    const vectors = { qkv_vectors: qkv };
-    return this.attention("attention_forward", shared, {}, vectors, sizes);
+    const operands = { shared: { out, stats, qkv }, vectors: { qkv_vectors: qkv } };
+    return attention(this.attentionChoice(sizes), "attention_forward", operands, sizes);
   }
 
   attentionBackwardQ(
@@ -214,8 +226,8 @@ export class GpuOps {
     sizes: AttentionSizes,
   ): Dispatch {
     const shared = { dqkv, delta, dout, out, qkv, stats };
-    const vectors = { qkv_vectors: qkv };
-    return this.attention("attention_backward_q", shared, {}, vectors, sizes);
+    const operands = { shared, vectors: { qkv_vectors: qkv } };
+    return attention(this.attentionChoice(sizes), "attention_backward_q", operands, sizes);
   }
 
   attentionBackwardKv(
@@ -228,37 +240,12 @@ export class GpuOps {
   ): Dispatch {
     const shared = { dqkv, delta, qkv, stats };
     const vectors = { qkv_vectors: qkv, dout_vectors: dout };
-    return this.attention("attention_backward_kv", shared, { dout }, vectors, sizes);
+    const operands = { shared, plain: { dout }, vectors };
+    return attention(this.attentionChoice(sizes), "attention_backward_kv", operands, sizes);
   }
 
-  /**
-   * @param shared what both kernels bind
-   * @param plain what only the one with workgroup memory binds
-   * @param vectors what only the one for software GPUs binds
-   */
-  private attention(
-    op: string,
-    shared: Record<string, Tensor>,
-    plain: Record<string, Tensor>,
-    vectors: Record<string, Tensor>,
-    { B, T, C, NH }: AttentionSizes,
-  ): Dispatch {
-    const HS = C / NH;
-    const sizes = { T, C, NH };
-    if (this.lanes && HS % 4 === 0) {
-      const LANES = this.lanes;
-      return {
-        op,
-        kernel: `${op}_lanes`,
-        constants: { LANES },
-        sizes: { ...sizes, HS },
-        bindings: { ...shared, ...vectors },
-        grid: [Math.ceil(T / 8), NH * Math.ceil(HS / (LANES * 4)), B],
-      };
-    }
-    const WG = this.rowThreads(T);
-    const bindings = { ...shared, ...plain };
-    return { op, kernel: op, constants: { HS, WG }, sizes, bindings, grid: [T, NH, B] };
+  private attentionChoice({ T }: AttentionSizes) {
+    return { kernels: this.attentionKernels, lanes: this.lanes, WG: this.rowThreads(T) };
   }
 
   crossEntropy(
@@ -348,7 +335,7 @@ function softwareLanes({ lanes, features, info }: Device): number {
 
 /** Every choice of kernels that this device can run, the one it is given first. */
 export function opsVariants(device: Device): GpuOps[] {
-  return softwareLanes(device) ? [new GpuOps(device), new GpuOps(device, 0)] : [new GpuOps(device)];
+  return [new GpuOps(device), ...portableAttention(device).map((a) => new GpuOps(device, 0, a))];
 }
 
 /** Of a linear layer: rows, input and output channels. */
@@ -356,13 +343,6 @@ export interface LinearSizes {
   N: number;
   C: number;
   OC: number;
-}
-
-export interface AttentionSizes {
-  B: number;
-  T: number;
-  C: number;
-  NH: number;
 }
 
 export interface AdamwConstants {

@@ -1,0 +1,89 @@
+// Attention's three operations as dispatches: which kernel serves them, and its grid.
+
+import type { Device } from "../device/device.ts";
+import type { Dispatch } from "../device/schedule.ts";
+import type { Tensor } from "../device/tensors.ts";
+
+/**
+ * "lanes" are made for the few lanes of software GPUs, "tiles" for the workgroup memory of real ones;
+ * "rows", a query or a key a workgroup, run anywhere and serve the heads that the others do not.
+ */
+export type AttentionKernels = "lanes" | "tiles" | "rows";
+
+/** Queries (keys, in the keys' half of the backward pass) that a workgroup of the tiles makes. */
+const TILE = 64;
+/** Bytes of workgroup memory that the tiles take at most. */
+const TILE_MEMORY = 32768;
+/** Queries or keys that a subgroup makes. */
+const LANE_ROWS = 8;
+
+export interface AttentionSizes {
+  B: number;
+  T: number;
+  C: number;
+  NH: number;
+}
+
+/** The families that run on any GPU, as far as this one has the memory. */
+export function portableAttention({ gpu: { limits } }: Device): ("tiles" | "rows")[] {
+  const fits =
+    limits.maxComputeWorkgroupStorageSize >= TILE_MEMORY &&
+    limits.maxComputeInvocationsPerWorkgroup >= TILE * 2;
+  return fits ? ["tiles", "rows"] : ["rows"];
+}
+
+/** @param lanes subgroup size of a software GPU, 0 on every other device */
+export function attentionKernels(device: Device, lanes: number): AttentionKernels {
+  if (lanes) return "lanes";
+  return device.lanes < 16 ? "rows" : portableAttention(device)[0]; // barriers are dear on few lanes
+}
+
+/** What each family of kernels binds under names of its own. */
+interface Operands {
+  /** Bound by all of them. */
+  shared: Record<string, Tensor>;
+  /** Bound by all but the lanes. */
+  plain?: Record<string, Tensor>;
+  /** Bound by the lanes only. */
+  vectors: Record<string, Tensor>;
+}
+
+/** @param WG threads of a workgroup of the rows */
+export function attention(
+  { kernels, lanes, WG }: { kernels: AttentionKernels; lanes: number; WG: number },
+  op: string,
+  { shared, plain, vectors }: Operands,
+  { B, T, C, NH }: AttentionSizes,
+): Dispatch {
+  const HS = C / NH;
+  if (HS % 4 === 0 && kernels === "lanes") {
+    return {
+      op,
+      kernel: `${op}_lanes`,
+      constants: { LANES: lanes },
+      sizes: { T, C, NH, HS },
+      bindings: { ...shared, ...vectors },
+      grid: [Math.ceil(T / LANE_ROWS), NH * Math.ceil(HS / (lanes * 4)), B],
+    };
+  }
+  const bindings = { ...shared, ...plain };
+  if (HS % 4 === 0 && kernels === "tiles") {
+    const DEPTH = [8, 4, 1].find((depth) => (HS / 4) % depth === 0)!;
+    return {
+      op,
+      kernel: `${op}_tiles`,
+      constants: { DEPTH, WIDE: Number(HS > 32) },
+      sizes: { T, C, NH, HS },
+      bindings,
+      grid: [NH * Math.ceil(HS / 64), B, Math.ceil(T / TILE)],
+    };
+  }
+  return {
+    op,
+    kernel: op,
+    constants: { HS, WG },
+    sizes: { T, C, NH },
+    bindings,
+    grid: [T, NH, B],
+  };
+}
