@@ -36,29 +36,28 @@ struct Rows { r0: vec4f, r1: vec4f, r2: vec4f, r3: vec4f, r4: vec4f, r5: vec4f, 
 var<workgroup> left: array<array<array<vec4f, 8>, 8>, 8>;    // q; dout; dscore
 var<workgroup> right: array<array<array<vec4f, 8>, 8>, 8>;   // k; v; k, with the vectors from 8 on at [4 + i]
 var<workgroup> kept: array<array<vec4f, 64>, 8>;             // p, by row and thread
+var<workgroup> facts: array<array<vec4f, 8>, 8>;             // of each row: largest, 1 / sum, delta
 
-// Where vector 0 of a position begins, or of the last one: in q, k and v, and in out and dout.
+// Where a position begins, or the last one: in q, k and v, and in out and dout.
 fn place(position: u32) -> u32 { return min(position, sizes.T - 1u) * (sizes.C / 4u * 3u); }
 fn place_out(position: u32) -> u32 { return min(position, sizes.T - 1u) * (sizes.C / 4u); }
 
-// Vectors c .. c + DEPTH - 1 of 64 queries to the left.
-fn stage_q(base: u32, t0: u32, c: u32, thread: u32) {
+// Vectors c .. c + DEPTH - 1 of 64 queries to the left, or of their outputs' gradients.
+fn stage_left(gradients: bool, base: u32, t0: u32, c: u32, thread: u32) {
   let d = thread % DEPTH;
-  for (var row = thread / DEPTH; row < 64u; row += 64u / DEPTH) {
-    left[row / 8u][row % 8u][d ^ (row % 8u)] = qkv[base + place(t0 + row) + c + d];
-  }
-}
-
-// The same of their gradients.
-fn stage_dout(base: u32, t0: u32, c: u32, thread: u32) {
-  let d = thread % DEPTH;
-  for (var row = thread / DEPTH; row < 64u; row += 64u / DEPTH) {
-    left[row / 8u][row % 8u][d ^ (row % 8u)] = dout[base + place_out(t0 + row) + c + d];
+  if (gradients) {
+    for (var row = thread / DEPTH; row < 64u; row += 64u / DEPTH) {
+      left[row / 8u][row % 8u][d ^ (row % 8u)] = dout[base + place_out(t0 + row) + c + d];
+    }
+  } else {
+    for (var row = thread / DEPTH; row < 64u; row += 64u / DEPTH) {
+      left[row / 8u][row % 8u][d ^ (row % 8u)] = qkv[base + place(t0 + row) + c + d];
+    }
   }
 }
 
 // The same of 32 keys or values to the right.
-fn stage_keys(base: u32, s0: u32, c: u32, thread: u32) {
+fn stage_right(base: u32, s0: u32, c: u32, thread: u32) {
   let d = thread % DEPTH;
   for (var row = thread / DEPTH; row < 32u; row += 64u / DEPTH) {
     right[row / 8u][row % 8u][d ^ (row % 8u)] = qkv[base + place(s0 + row) + c + d];
@@ -132,20 +131,15 @@ fn add_values(sums0: ptr<function, Rows>, sums1: ptr<function, Rows>, y: u32, s:
   (*sums1).r7 = add((*sums1).r7, p7, n);
 }
 
-// Component n of the eight.
-fn pick(a: vec4f, b: vec4f, n: u32) -> f32 { return select(b, a, n < 4u)[n % 4u]; }
-
 // A row's weights, 0 for the keys beyond its query.
-fn softmax(score: vec4f, largest: f32, inverse: f32, keys: vec4u, t: u32) -> vec4f {
-  return select(vec4f(), exp(min(score - largest, vec4f())) * inverse, keys <= vec4u(t));
+fn weights(score: vec4f, row: vec4f, keys: vec4u, t: u32) -> vec4f {
+  return select(vec4f(), exp(min(score - row.x, vec4f())) * row.y, keys <= vec4u(t));
 }
 
-fn dot_rows(base: u32, t: u32, x: u32) -> f32 {
+// The thread's share of dout . out, every eighth vector.
+fn part_of_delta(base: u32, x: u32) -> f32 {
   var sum = 0.0;
-  for (var c = x; c < sizes.HS / 4u; c += 8u) {
-    let at = base + place_out(t) + c;
-    sum += dot(dout[at], out[at]);
-  }
+  for (var c = x; c < sizes.HS / 4u; c += 8u) { sum += dot(dout[base + c], out[base + c]); }
   return sum;
 }
 
@@ -186,67 +180,52 @@ fn attention_backward_q_tiles(
   let line = (group.y * sizes.NH + head) * sizes.T;
   let scale = 1.0 / sqrt(f32(sizes.HS));
 
-  // delta, each thread's share of its rows' products and then the sums of all x
-  left[x][y][0] = vec4f(
-    dot_rows(o, t, x), dot_rows(o, t + 8u, x), dot_rows(o, t + 16u, x), dot_rows(o, t + 24u, x),
-  );
-  left[x][y][1] = vec4f(
-    dot_rows(o, t + 32u, x), dot_rows(o, t + 40u, x), dot_rows(o, t + 48u, x), dot_rows(o, t + 56u, x),
-  );
-  workgroupBarrier();
-  var a = vec4f();   // delta of rows 0 .. 3
-  var b = vec4f();   // delta of rows 4 .. 7
   for (var n = 0u; n < 8u; n++) {
-    a += left[n][y][0];
-    b += left[n][y][1];
+    left[x][y][n / 4u][n % 4u] = part_of_delta(o + place_out(t + n * 8u), x);
   }
-  if (block == 0u && t + 8u * x < sizes.T) { delta[line + t + 8u * x] = pick(a, b, x); }
-  let stats0 = stats[line + min(t + 0u, sizes.T - 1u)];
-  let stats1 = stats[line + min(t + 8u, sizes.T - 1u)];
-  let stats2 = stats[line + min(t + 16u, sizes.T - 1u)];
-  let stats3 = stats[line + min(t + 24u, sizes.T - 1u)];
-  let stats4 = stats[line + min(t + 32u, sizes.T - 1u)];
-  let stats5 = stats[line + min(t + 40u, sizes.T - 1u)];
-  let stats6 = stats[line + min(t + 48u, sizes.T - 1u)];
-  let stats7 = stats[line + min(t + 56u, sizes.T - 1u)];
+  workgroupBarrier();
+  let i = thread / 8u;
+  let own = t0 + thread;   // the query whose facts the thread collects, row thread % 8 + 8i
+  var sum = 0.0;
+  for (var n = 0u; n < 8u; n++) { sum += left[n][thread % 8u][i / 4u][i % 4u]; }
+  facts[i][thread % 8u] = vec4f(stats[line + min(own, sizes.T - 1u)], sum, 0.0);
+  if (block == 0u && own < sizes.T) { delta[line + own] = sum; }
 
   var dq0 = Rows();
   var dq1 = Rows();
   for (var s0 = 0u; s0 < min(t0 + 64u, sizes.T); s0 += 32u) {
-    var p = Rows();
-    for (var c = 0u; c < sizes.HS / 4u; c += DEPTH) {
-      workgroupBarrier();   // both tiles are read to the end
-      stage_q(q, t0, c, thread);
-      stage_keys(k, s0, c, thread);
-      workgroupBarrier();
-      for (var d = 0u; d < DEPTH; d++) { add_rows(&p, y, d, right_rows(x, d)); }
-    }
     let keys = vec4u(s0 + x) + vec4u(0u, 8u, 16u, 24u);
-    kept[0][thread] = softmax(p.r0 * scale, stats0.x, stats0.y, keys, t);
-    kept[1][thread] = softmax(p.r1 * scale, stats1.x, stats1.y, keys, t + 8u);
-    kept[2][thread] = softmax(p.r2 * scale, stats2.x, stats2.y, keys, t + 16u);
-    kept[3][thread] = softmax(p.r3 * scale, stats3.x, stats3.y, keys, t + 24u);
-    kept[4][thread] = softmax(p.r4 * scale, stats4.x, stats4.y, keys, t + 32u);
-    kept[5][thread] = softmax(p.r5 * scale, stats5.x, stats5.y, keys, t + 40u);
-    kept[6][thread] = softmax(p.r6 * scale, stats6.x, stats6.y, keys, t + 48u);
-    kept[7][thread] = softmax(p.r7 * scale, stats7.x, stats7.y, keys, t + 56u);
-    var dp = Rows();
-    for (var c = 0u; c < sizes.HS / 4u; c += DEPTH) {
-      workgroupBarrier();
-      stage_dout(o, t0, c, thread);
-      stage_keys(v, s0, c, thread);
-      workgroupBarrier();
-      for (var d = 0u; d < DEPTH; d++) { add_rows(&dp, y, d, right_rows(x, d)); }
+    for (var product = 0u; product < 2u; product++) {
+      let first = product == 0u;
+      var p = Rows();   // the scores, then the gradients of p
+      for (var c = 0u; c < sizes.HS / 4u; c += DEPTH) {
+        workgroupBarrier();   // both tiles are read to the end
+        stage_left(!first, select(o, q, first), t0, c, thread);
+        stage_right(select(v, k, first), s0, c, thread);
+        workgroupBarrier();
+        for (var d = 0u; d < DEPTH; d++) { add_rows(&p, y, d, right_rows(x, d)); }
+      }
+      if (first) {
+        kept[0][thread] = weights(p.r0 * scale, facts[0][y], keys, t);
+        kept[1][thread] = weights(p.r1 * scale, facts[1][y], keys, t + 8u);
+        kept[2][thread] = weights(p.r2 * scale, facts[2][y], keys, t + 16u);
+        kept[3][thread] = weights(p.r3 * scale, facts[3][y], keys, t + 24u);
+        kept[4][thread] = weights(p.r4 * scale, facts[4][y], keys, t + 32u);
+        kept[5][thread] = weights(p.r5 * scale, facts[5][y], keys, t + 40u);
+        kept[6][thread] = weights(p.r6 * scale, facts[6][y], keys, t + 48u);
+        kept[7][thread] = weights(p.r7 * scale, facts[7][y], keys, t + 56u);
+      } else {
+        workgroupBarrier();   // dout and v are read to the end
+        left[0][y][x ^ y] = kept[0][thread] * (p.r0 - facts[0][y].z) * scale;
+        left[1][y][x ^ y] = kept[1][thread] * (p.r1 - facts[1][y].z) * scale;
+        left[2][y][x ^ y] = kept[2][thread] * (p.r2 - facts[2][y].z) * scale;
+        left[3][y][x ^ y] = kept[3][thread] * (p.r3 - facts[3][y].z) * scale;
+        left[4][y][x ^ y] = kept[4][thread] * (p.r4 - facts[4][y].z) * scale;
+        left[5][y][x ^ y] = kept[5][thread] * (p.r5 - facts[5][y].z) * scale;
+        left[6][y][x ^ y] = kept[6][thread] * (p.r6 - facts[6][y].z) * scale;
+        left[7][y][x ^ y] = kept[7][thread] * (p.r7 - facts[7][y].z) * scale;
+      }
     }
-    workgroupBarrier();
-    left[0][y][x ^ y] = kept[0][thread] * (dp.r0 - a.x) * scale;
-    left[1][y][x ^ y] = kept[1][thread] * (dp.r1 - a.y) * scale;
-    left[2][y][x ^ y] = kept[2][thread] * (dp.r2 - a.z) * scale;
-    left[3][y][x ^ y] = kept[3][thread] * (dp.r3 - a.w) * scale;
-    left[4][y][x ^ y] = kept[4][thread] * (dp.r4 - b.x) * scale;
-    left[5][y][x ^ y] = kept[5][thread] * (dp.r5 - b.y) * scale;
-    left[6][y][x ^ y] = kept[6][thread] * (dp.r6 - b.z) * scale;
-    left[7][y][x ^ y] = kept[7][thread] * (dp.r7 - b.w) * scale;
     stage_block(k + block, s0, thread);
     workgroupBarrier();
     for (var n = 0u; n < 8u; n++) { add_values(&dq0, &dq1, y, n, x); }
