@@ -49,28 +49,30 @@ fn stage_left(team: u32, base: u32, s0: u32, c: u32, thread: u32) {
   }
 }
 
-// The same of 32 queries to the right of team 0, of their outputs' gradients to the right of team 1.
-fn stage_right(team: u32, q: u32, o: u32, t0: u32, c: u32, thread: u32) {
+// The same of 32 queries to the right, or of their outputs' gradients.
+fn stage_right(team: u32, gradients: bool, base: u32, t0: u32, c: u32, thread: u32) {
   let d = thread % DEPTH;
-  for (var row = thread / DEPTH; row < 32u; row += 64u / DEPTH) {
-    let at = vec3u(row / 8u, row % 8u, d ^ (row % 8u));
-    if (team == 0u) {
-      rights[0][at.x][at.y][at.z] = qkv[q + place(t0 + row) + c + d];
-    } else {
-      rights[1][at.x][at.y][at.z] = dout[o + place_out(t0 + row) + c + d];
+  if (gradients) {
+    for (var row = thread / DEPTH; row < 32u; row += 64u / DEPTH) {
+      rights[team][row / 8u][row % 8u][d ^ (row % 8u)] = dout[base + place_out(t0 + row) + c + d];
+    }
+  } else {
+    for (var row = thread / DEPTH; row < 32u; row += 64u / DEPTH) {
+      rights[team][row / 8u][row % 8u][d ^ (row % 8u)] = qkv[base + place(t0 + row) + c + d];
     }
   }
 }
 
-// 16 vectors of the same, the other way round; what lies past the head's channels is never stored.
-fn stage_block(team: u32, q: u32, o: u32, t0: u32, thread: u32) {
+// 16 vectors of the same; what lies past the head's channels is never stored.
+fn stage_block(team: u32, gradients: bool, base: u32, t0: u32, thread: u32) {
   let d = thread % 16u;
-  for (var row = thread / 16u; row < 32u; row += 4u) {
-    let at = vec3u(row / 8u + d / 8u * 4u, row % 8u, d % 8u);
-    if (team == 0u) {
-      rights[0][at.x][at.y][at.z] = dout[o + place_out(t0 + row) + d];
-    } else {
-      rights[1][at.x][at.y][at.z] = qkv[q + place(t0 + row) + d];
+  if (gradients) {
+    for (var row = thread / 16u; row < 32u; row += 4u) {
+      rights[team][row / 8u + d / 8u * 4u][row % 8u][d % 8u] = dout[base + place_out(t0 + row) + d];
+    }
+  } else {
+    for (var row = thread / 16u; row < 32u; row += 4u) {
+      rights[team][row / 8u + d / 8u * 4u][row % 8u][d % 8u] = qkv[base + place(t0 + row) + d];
     }
   }
 }
@@ -162,6 +164,7 @@ fn attention_backward_kv_tiles(
 ) {
   let team = i / 64u;
   let thread = i % 64u;
+  let scores = team == 0u;   // whether the thread makes the scores, or the gradients
   // Neighbouring threads share a row or a column, so that a subgroup reads few vectors at a time.
   let x = (thread >> 1u) & 7u;
   let y = (thread & 1u) | ((thread >> 3u) & 6u);
@@ -184,16 +187,16 @@ fn attention_backward_kv_tiles(
     var p = Rows();
     for (var c = 0u; c < sizes.HS / 4u; c += DEPTH) {
       workgroupBarrier();   // all tiles are read to the end
-      stage_left(team, select(v, k, team == 0u), s0, c, thread);
-      stage_right(team, q, o, t0, c, thread);
+      stage_left(team, select(v, k, scores), s0, c, thread);
+      stage_right(team, !scores, select(o, q, scores), t0, c, thread);
       workgroupBarrier();
       for (var d = 0u; d < DEPTH; d++) { add_rows(team, &p, y, d, right_rows(team, x, d)); }
     }
     let queries = vec4u(t0 + x) + vec4u(0u, 8u, 16u, 24u);
     let at = vec4u(line) + min(queries, vec4u(sizes.T - 1u));
     workgroupBarrier();
-    stage_block(team, q + block, o + block, t0, thread);
-    if (team == 0u) {
+    stage_block(team, scores, select(q, o, scores) + block, t0, thread);
+    if (scores) {
       let largest = vec4f(stats[at.x].x, stats[at.y].x, stats[at.z].x, stats[at.w].x);
       let inverse = vec4f(stats[at.x].y, stats[at.y].y, stats[at.z].y, stats[at.w].y);
       lefts[0][0][y][x ^ y] = softmax(p.r0 * scale, largest, inverse, queries, s);
@@ -206,7 +209,7 @@ fn attention_backward_kv_tiles(
       lefts[0][7][y][x ^ y] = softmax(p.r7 * scale, largest, inverse, queries, s + 56u);
     }
     workgroupBarrier();
-    if (team == 1u) {
+    if (!scores) {
       let less = vec4f(delta[at.x], delta[at.y], delta[at.z], delta[at.w]);
       lefts[1][0][y][x ^ y] = lefts[0][0][y][x ^ y] * (p.r0 - less) * scale;
       lefts[1][1][y][x ^ y] = lefts[0][1][y][x ^ y] * (p.r1 - less) * scale;
@@ -220,7 +223,7 @@ fn attention_backward_kv_tiles(
     workgroupBarrier();
     for (var n = 0u; n < 8u; n++) { add_values(team, &sums0, &sums1, y, n, x); }
   }
-  let part = select(k, v, team == 0u);
+  let part = select(k, v, scores);
   store_rows(part, s, block + x, sums0);
   if (WIDE) { store_rows(part, s, block + x + 8u, sums1); }
 }

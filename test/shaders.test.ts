@@ -15,7 +15,11 @@ const kernels = readdirSync(folder).map((file) => file.replace(/\.wgsl$/, ""));
 const references: Record<string, unknown> = { ...ops, ...attention, ...small };
 
 /** The choices of kernels of hardware and of software GPUs, whatever this one is. */
-const variants = [new GpuOps(device, 0), new GpuOps(device, 8)];
+const variants = [
+  new GpuOps(device, 8),
+  new GpuOps(device, 0, "tiles"),
+  new GpuOps(device, 0, "rows"),
+];
 
 /** Kernels that the cases dispatch, with the operations they were dispatched for. */
 const dispatched = new Map<string, Set<string>>();
@@ -58,15 +62,14 @@ test("every operation of the GPU has a case", () => {
     "constructor",
     "device",
     "lanes",
+    "attentionKernels",
+    "attentionChoice",
     "grid",
     "rowThreads",
     "elements",
     "smallTuning",
     "normChunks",
   ];
-  const shared = ["attention"];
   const tested = new Set([...dispatched.values()].flatMap((set) => [...set].map(camel)));
-  expect(methods.filter((m) => ![...helpers, ...shared].includes(m)).sort()).toEqual(
-    [...tested].sort(),
-  );
+  expect(methods.filter((m) => !helpers.includes(m)).sort()).toEqual([...tested].sort());
 });
