@@ -29,9 +29,6 @@ struct Sizes {
 @group(0) @binding(4) var<storage, read> stats: array<vec2f>;        // (B, NH, T, 2) largest, 1 / sum
 @group(0) @binding(5) var<uniform> sizes: Sizes;
 
-// A vector of each of a thread's 8 rows.
-struct Rows { r0: vec4f, r1: vec4f, r2: vec4f, r3: vec4f, r4: vec4f, r5: vec4f, r6: vec4f, r7: vec4f }
-
 // Row y + 8i at [i][y]. Vector d of row y lies at d ^ y where threads read down a column: in a bank of its own.
 alias Tile = array<array<array<vec4f, 8>, 8>, 8>;
 var<workgroup> lefts: array<Tile, 2>;    // k, p of team 0; v, dscore of team 1
@@ -77,84 +74,76 @@ fn stage_block(team: u32, gradients: bool, base: u32, t0: u32, thread: u32) {
   }
 }
 
-// sum + m * x
-fn add(sum: vec4f, x: vec4f, m: mat4x4f) -> vec4f {
-  let half = fma(vec4f(x.y), m[1], fma(vec4f(x.x), m[0], sum));
-  return fma(vec4f(x.w), m[3], fma(vec4f(x.z), m[2], half));
+// sum + m * v
+fn add(sum: vec4f, m: mat4x4f, v: vec4f) -> vec4f {
+  let half = fma(vec4f(v.y), m[1], fma(vec4f(v.x), m[0], sum));
+  return fma(vec4f(v.w), m[3], fma(vec4f(v.z), m[2], half));
 }
 
-// Adds m * vector d of each row on the left.
-fn add_rows(team: u32, sums: ptr<function, Rows>, y: u32, d: u32, m: mat4x4f) {
-  let at = d ^ y;
-  (*sums).r0 = add((*sums).r0, lefts[team][0][y][at], m);
-  (*sums).r1 = add((*sums).r1, lefts[team][1][y][at], m);
-  (*sums).r2 = add((*sums).r2, lefts[team][2][y][at], m);
-  (*sums).r3 = add((*sums).r3, lefts[team][3][y][at], m);
-  (*sums).r4 = add((*sums).r4, lefts[team][4][y][at], m);
-  (*sums).r5 = add((*sums).r5, lefts[team][5][y][at], m);
-  (*sums).r6 = add((*sums).r6, lefts[team][6][y][at], m);
-  (*sums).r7 = add((*sums).r7, lefts[team][7][y][at], m);
+// sums + m * rows, where every column is a row's vector.
+fn add_product(sums: mat4x4f, m: mat4x4f, rows: mat4x4f) -> mat4x4f {
+  return mat4x4f(
+    add(sums[0], m, rows[0]), add(sums[1], m, rows[1]), add(sums[2], m, rows[2]), add(sums[3], m, rows[3]),
+  );
 }
 
-// Vector d of the rows x + 8j on the right, each a row of the matrix.
+// Vector d of the rows y + 8i on the left, four of them from i on.
+fn left_rows(team: u32, i: u32, y: u32, d: u32) -> mat4x4f {
+  return mat4x4f(
+    lefts[team][i][y][d ^ y], lefts[team][i + 1u][y][d ^ y],
+    lefts[team][i + 2u][y][d ^ y], lefts[team][i + 3u][y][d ^ y],
+  );
+}
+
+fn store_left(team: u32, i: u32, y: u32, d: u32, rows: mat4x4f) {
+  lefts[team][i][y][d ^ y] = rows[0];
+  lefts[team][i + 1u][y][d ^ y] = rows[1];
+  lefts[team][i + 2u][y][d ^ y] = rows[2];
+  lefts[team][i + 3u][y][d ^ y] = rows[3];
+}
+
+// Vector d of the rows x + 8j on the right, a number of each a column.
 fn right_rows(team: u32, x: u32, d: u32) -> mat4x4f {
-  let at = d ^ x;
-  return transpose(mat4x4f(rights[team][0][x][at], rights[team][1][x][at], rights[team][2][x][at], rights[team][3][x][at]));
+  return transpose(mat4x4f(
+    rights[team][0][x][d ^ x], rights[team][1][x][d ^ x],
+    rights[team][2][x][d ^ x], rights[team][3][x][d ^ x],
+  ));
 }
 
-// Adds the rows s + 8j on the right, each times the left's number for it: their vectors x and x + 8.
-fn add_values(team: u32, sums0: ptr<function, Rows>, sums1: ptr<function, Rows>, y: u32, s: u32, x: u32) {
-  let m = mat4x4f(rights[team][0][s][x], rights[team][1][s][x], rights[team][2][s][x], rights[team][3][s][x]);
-  if (!WIDE) {
-    add_rows(team, sums0, y, s, m);
-    return;
-  }
-  let n = mat4x4f(rights[team][4][s][x], rights[team][5][s][x], rights[team][6][s][x], rights[team][7][s][x]);
-  let p0 = lefts[team][0][y][s ^ y];
-  (*sums0).r0 = add((*sums0).r0, p0, m);
-  (*sums1).r0 = add((*sums1).r0, p0, n);
-  let p1 = lefts[team][1][y][s ^ y];
-  (*sums0).r1 = add((*sums0).r1, p1, m);
-  (*sums1).r1 = add((*sums1).r1, p1, n);
-  let p2 = lefts[team][2][y][s ^ y];
-  (*sums0).r2 = add((*sums0).r2, p2, m);
-  (*sums1).r2 = add((*sums1).r2, p2, n);
-  let p3 = lefts[team][3][y][s ^ y];
-  (*sums0).r3 = add((*sums0).r3, p3, m);
-  (*sums1).r3 = add((*sums1).r3, p3, n);
-  let p4 = lefts[team][4][y][s ^ y];
-  (*sums0).r4 = add((*sums0).r4, p4, m);
-  (*sums1).r4 = add((*sums1).r4, p4, n);
-  let p5 = lefts[team][5][y][s ^ y];
-  (*sums0).r5 = add((*sums0).r5, p5, m);
-  (*sums1).r5 = add((*sums1).r5, p5, n);
-  let p6 = lefts[team][6][y][s ^ y];
-  (*sums0).r6 = add((*sums0).r6, p6, m);
-  (*sums1).r6 = add((*sums1).r6, p6, n);
-  let p7 = lefts[team][7][y][s ^ y];
-  (*sums0).r7 = add((*sums0).r7, p7, m);
-  (*sums1).r7 = add((*sums1).r7, p7, n);
+// Vector x (i = 0) or x + 8 (i = 4) of the rows n + 8j on the right.
+fn right_values(team: u32, i: u32, n: u32, x: u32) -> mat4x4f {
+  return mat4x4f(
+    rights[team][i][n][x], rights[team][i + 1u][n][x],
+    rights[team][i + 2u][n][x], rights[team][i + 3u][n][x],
+  );
 }
 
-// A key's weights, 0 for the queries before it and those past the end.
-fn softmax(score: vec4f, largest: vec4f, inverse: vec4f, queries: vec4u, s: u32) -> vec4f {
-  let counts = (queries >= vec4u(s)) & (queries < vec4u(sizes.T));
-  return select(vec4f(), exp(min(score - largest, vec4f())) * inverse, counts);
+// Four keys' weights, 0 for the queries before the key and those past the end.
+fn softmax(scores: mat4x4f, largest: vec4f, inverse: vec4f, queries: vec4u, s: u32) -> mat4x4f {
+  let none = vec4f();
+  let real = queries < vec4u(sizes.T);
+  return mat4x4f(
+    select(none, exp(min(scores[0] - largest, none)) * inverse, real & (queries >= vec4u(s))),
+    select(none, exp(min(scores[1] - largest, none)) * inverse, real & (queries >= vec4u(s + 8u))),
+    select(none, exp(min(scores[2] - largest, none)) * inverse, real & (queries >= vec4u(s + 16u))),
+    select(none, exp(min(scores[3] - largest, none)) * inverse, real & (queries >= vec4u(s + 24u))),
+  );
+}
+
+// Of four keys: p * (dp - less).
+fn dscores(p: mat4x4f, dp: mat4x4f, less: vec4f) -> mat4x4f {
+  return mat4x4f(p[0] * (dp[0] - less), p[1] * (dp[1] - less), p[2] * (dp[2] - less), p[3] * (dp[3] - less));
 }
 
 fn store(base: u32, s: u32, c: u32, value: vec4f) {
   if (s < sizes.T && c * 4u < sizes.HS) { dqkv[base + s * (sizes.C / 4u * 3u) + c] = value; }
 }
 
-fn store_rows(base: u32, s: u32, c: u32, rows: Rows) {
-  store(base, s, c, rows.r0);
-  store(base, s + 8u, c, rows.r1);
-  store(base, s + 16u, c, rows.r2);
-  store(base, s + 24u, c, rows.r3);
-  store(base, s + 32u, c, rows.r4);
-  store(base, s + 40u, c, rows.r5);
-  store(base, s + 48u, c, rows.r6);
-  store(base, s + 56u, c, rows.r7);
+fn store_rows(base: u32, s: u32, c: u32, rows: mat4x4f) {
+  store(base, s, c, rows[0]);
+  store(base, s + 8u, c, rows[1]);
+  store(base, s + 16u, c, rows[2]);
+  store(base, s + 24u, c, rows[3]);
 }
 
 @compute @workgroup_size(128)
@@ -164,7 +153,7 @@ fn attention_backward_kv_tiles(
 ) {
   let team = i / 64u;
   let thread = i % 64u;
-  let scores = team == 0u;   // whether the thread makes the scores, or the gradients
+  let scores = team == 0u;   // whether the thread makes the scores, or else the gradients of p
   // Neighbouring threads share a row or a column, so that a subgroup reads few vectors at a time.
   let x = (thread >> 1u) & 7u;
   let y = (thread & 1u) | ((thread >> 3u) & 6u);
@@ -181,16 +170,23 @@ fn attention_backward_kv_tiles(
   let line = (group.y * sizes.NH + head) * sizes.T;
   let scale = 1.0 / sqrt(f32(sizes.HS));
 
-  var sums0 = Rows();   // of dv in team 0, of dk in team 1
-  var sums1 = Rows();
+  var sum0 = mat4x4f();   // of dv in team 0, of dk in team 1: rows 0 .. 3, vector x
+  var sum1 = mat4x4f();   // rows 4 .. 7
+  var far0 = mat4x4f();   // rows 0 .. 3, vector x + 8
+  var far1 = mat4x4f();
   for (var t0 = s0; t0 < sizes.T; t0 += 32u) {
-    var p = Rows();
+    var p0 = mat4x4f();
+    var p1 = mat4x4f();
     for (var c = 0u; c < sizes.HS / 4u; c += DEPTH) {
       workgroupBarrier();   // all tiles are read to the end
       stage_left(team, select(v, k, scores), s0, c, thread);
       stage_right(team, !scores, select(o, q, scores), t0, c, thread);
       workgroupBarrier();
-      for (var d = 0u; d < DEPTH; d++) { add_rows(team, &p, y, d, right_rows(team, x, d)); }
+      for (var d = 0u; d < DEPTH; d++) {
+        let queries = right_rows(team, x, d);
+        p0 = add_product(p0, queries, left_rows(team, 0u, y, d));
+        p1 = add_product(p1, queries, left_rows(team, 4u, y, d));
+      }
     }
     let queries = vec4u(t0 + x) + vec4u(0u, 8u, 16u, 24u);
     let at = vec4u(line) + min(queries, vec4u(sizes.T - 1u));
@@ -199,31 +195,32 @@ fn attention_backward_kv_tiles(
     if (scores) {
       let largest = vec4f(stats[at.x].x, stats[at.y].x, stats[at.z].x, stats[at.w].x);
       let inverse = vec4f(stats[at.x].y, stats[at.y].y, stats[at.z].y, stats[at.w].y);
-      lefts[0][0][y][x ^ y] = softmax(p.r0 * scale, largest, inverse, queries, s);
-      lefts[0][1][y][x ^ y] = softmax(p.r1 * scale, largest, inverse, queries, s + 8u);
-      lefts[0][2][y][x ^ y] = softmax(p.r2 * scale, largest, inverse, queries, s + 16u);
-      lefts[0][3][y][x ^ y] = softmax(p.r3 * scale, largest, inverse, queries, s + 24u);
-      lefts[0][4][y][x ^ y] = softmax(p.r4 * scale, largest, inverse, queries, s + 32u);
-      lefts[0][5][y][x ^ y] = softmax(p.r5 * scale, largest, inverse, queries, s + 40u);
-      lefts[0][6][y][x ^ y] = softmax(p.r6 * scale, largest, inverse, queries, s + 48u);
-      lefts[0][7][y][x ^ y] = softmax(p.r7 * scale, largest, inverse, queries, s + 56u);
+      store_left(0u, 0u, y, x, softmax(p0 * scale, largest, inverse, queries, s));
+      store_left(0u, 4u, y, x, softmax(p1 * scale, largest, inverse, queries, s + 32u));
     }
     workgroupBarrier();
     if (!scores) {
       let less = vec4f(delta[at.x], delta[at.y], delta[at.z], delta[at.w]);
-      lefts[1][0][y][x ^ y] = lefts[0][0][y][x ^ y] * (p.r0 - less) * scale;
-      lefts[1][1][y][x ^ y] = lefts[0][1][y][x ^ y] * (p.r1 - less) * scale;
-      lefts[1][2][y][x ^ y] = lefts[0][2][y][x ^ y] * (p.r2 - less) * scale;
-      lefts[1][3][y][x ^ y] = lefts[0][3][y][x ^ y] * (p.r3 - less) * scale;
-      lefts[1][4][y][x ^ y] = lefts[0][4][y][x ^ y] * (p.r4 - less) * scale;
-      lefts[1][5][y][x ^ y] = lefts[0][5][y][x ^ y] * (p.r5 - less) * scale;
-      lefts[1][6][y][x ^ y] = lefts[0][6][y][x ^ y] * (p.r6 - less) * scale;
-      lefts[1][7][y][x ^ y] = lefts[0][7][y][x ^ y] * (p.r7 - less) * scale;
+      store_left(1u, 0u, y, x, dscores(left_rows(0u, 0u, y, x), p0, less) * scale);
+      store_left(1u, 4u, y, x, dscores(left_rows(0u, 4u, y, x), p1, less) * scale);
     }
     workgroupBarrier();
-    for (var n = 0u; n < 8u; n++) { add_values(team, &sums0, &sums1, y, n, x); }
+    for (var n = 0u; n < 8u; n++) {
+      let near = right_values(team, 0u, n, x);
+      let far = right_values(team, 4u, n, x);
+      p0 = left_rows(team, 0u, y, n);
+      sum0 = add_product(sum0, near, p0);
+      if (WIDE) { far0 = add_product(far0, far, p0); }
+      p1 = left_rows(team, 4u, y, n);
+      sum1 = add_product(sum1, near, p1);
+      if (WIDE) { far1 = add_product(far1, far, p1); }
+    }
   }
   let part = select(k, v, scores);
-  store_rows(part, s, block + x, sums0);
-  if (WIDE) { store_rows(part, s, block + x + 8u, sums1); }
+  store_rows(part, s, block + x, sum0);
+  store_rows(part, s + 32u, block + x, sum1);
+  if (WIDE) {
+    store_rows(part, s, block + x + 8u, far0);
+    store_rows(part, s + 32u, block + x + 8u, far1);
+  }
 }

@@ -1,7 +1,7 @@
 // Causal multi-head attention backward in tiles, the queries' half.
 //
 //   delta[t]    = dout[t] . out[t]
-//   p[t,s]      = exp(score[t,s] - largest[t]) / sum[t]
+//   p[t,s]      = exp(score[t,s] - largests[t]) / sum[t]
 //   dscore[t,s] = p[t,s] * (dout[t] . v[s] - delta[t]) / sqrt(HS)
 //   dq[t]       = sum over s <= t of dscore[t,s] * k[s]
 //
@@ -29,14 +29,13 @@ struct Sizes {
 @group(0) @binding(5) var<storage, read> stats: array<vec2f>;        // (B, NH, T, 2) largest, 1 / sum
 @group(0) @binding(6) var<uniform> sizes: Sizes;
 
-// A vector of each of a thread's 8 rows.
-struct Rows { r0: vec4f, r1: vec4f, r2: vec4f, r3: vec4f, r4: vec4f, r5: vec4f, r6: vec4f, r7: vec4f }
-
 // Row y + 8i at [i][y]. Vector d of row y lies at d ^ y where threads read down a column: in a bank of its own.
 var<workgroup> left: array<array<array<vec4f, 8>, 8>, 8>;    // q; dout; dscore
 var<workgroup> right: array<array<array<vec4f, 8>, 8>, 8>;   // k; v; k, with the vectors from 8 on at [4 + i]
 var<workgroup> kept: array<array<vec4f, 64>, 8>;             // p, by row and thread
-var<workgroup> facts: array<array<vec4f, 8>, 8>;             // of each row: largest, 1 / sum, delta
+var<workgroup> largests: array<array<vec4f, 8>, 2>;          // of row y + 8i at [i / 4][y][i % 4]
+var<workgroup> inverses: array<array<vec4f, 8>, 2>;          // 1 / sum
+var<workgroup> deltas: array<array<vec4f, 8>, 2>;
 
 // Where a position begins, or the last one: in q, k and v, and in out and dout.
 fn place(position: u32) -> u32 { return min(position, sizes.T - 1u) * (sizes.C / 4u * 3u); }
@@ -72,71 +71,68 @@ fn stage_block(base: u32, s0: u32, thread: u32) {
   }
 }
 
-// sum + m * x
-fn add(sum: vec4f, x: vec4f, m: mat4x4f) -> vec4f {
-  let half = fma(vec4f(x.y), m[1], fma(vec4f(x.x), m[0], sum));
-  return fma(vec4f(x.w), m[3], fma(vec4f(x.z), m[2], half));
+// sum + m * v
+fn add(sum: vec4f, m: mat4x4f, v: vec4f) -> vec4f {
+  let half = fma(vec4f(v.y), m[1], fma(vec4f(v.x), m[0], sum));
+  return fma(vec4f(v.w), m[3], fma(vec4f(v.z), m[2], half));
 }
 
-// Adds m * vector d of each row on the left.
-fn add_rows(sums: ptr<function, Rows>, y: u32, d: u32, m: mat4x4f) {
-  let at = d ^ y;
-  (*sums).r0 = add((*sums).r0, left[0][y][at], m);
-  (*sums).r1 = add((*sums).r1, left[1][y][at], m);
-  (*sums).r2 = add((*sums).r2, left[2][y][at], m);
-  (*sums).r3 = add((*sums).r3, left[3][y][at], m);
-  (*sums).r4 = add((*sums).r4, left[4][y][at], m);
-  (*sums).r5 = add((*sums).r5, left[5][y][at], m);
-  (*sums).r6 = add((*sums).r6, left[6][y][at], m);
-  (*sums).r7 = add((*sums).r7, left[7][y][at], m);
+// sums + m * rows, where every column is a row's vector.
+fn add_product(sums: mat4x4f, m: mat4x4f, rows: mat4x4f) -> mat4x4f {
+  return mat4x4f(
+    add(sums[0], m, rows[0]), add(sums[1], m, rows[1]), add(sums[2], m, rows[2]), add(sums[3], m, rows[3]),
+  );
 }
 
-// Vector d of the rows x + 8j on the right, each a row of the matrix.
+// Vector d of the rows y + 8i on the left, four of them from i on.
+fn left_rows(i: u32, y: u32, d: u32) -> mat4x4f {
+  return mat4x4f(left[i][y][d ^ y], left[i + 1u][y][d ^ y], left[i + 2u][y][d ^ y], left[i + 3u][y][d ^ y]);
+}
+
+fn store_left(i: u32, y: u32, d: u32, rows: mat4x4f) {
+  left[i][y][d ^ y] = rows[0];
+  left[i + 1u][y][d ^ y] = rows[1];
+  left[i + 2u][y][d ^ y] = rows[2];
+  left[i + 3u][y][d ^ y] = rows[3];
+}
+
+// Vector d of the rows x + 8j on the right, a number of each a column.
 fn right_rows(x: u32, d: u32) -> mat4x4f {
-  let at = d ^ x;
-  return transpose(mat4x4f(right[0][x][at], right[1][x][at], right[2][x][at], right[3][x][at]));
+  return transpose(mat4x4f(right[0][x][d ^ x], right[1][x][d ^ x], right[2][x][d ^ x], right[3][x][d ^ x]));
 }
 
-// Adds the rows s + 8j on the right, each times the left's number for it: their vectors x and x + 8.
-fn add_values(sums0: ptr<function, Rows>, sums1: ptr<function, Rows>, y: u32, s: u32, x: u32) {
-  let m = mat4x4f(right[0][s][x], right[1][s][x], right[2][s][x], right[3][s][x]);
-  if (!WIDE) {
-    add_rows(sums0, y, s, m);
-    return;
-  }
-  let n = mat4x4f(right[4][s][x], right[5][s][x], right[6][s][x], right[7][s][x]);
-  let p0 = left[0][y][s ^ y];
-  (*sums0).r0 = add((*sums0).r0, p0, m);
-  (*sums1).r0 = add((*sums1).r0, p0, n);
-  let p1 = left[1][y][s ^ y];
-  (*sums0).r1 = add((*sums0).r1, p1, m);
-  (*sums1).r1 = add((*sums1).r1, p1, n);
-  let p2 = left[2][y][s ^ y];
-  (*sums0).r2 = add((*sums0).r2, p2, m);
-  (*sums1).r2 = add((*sums1).r2, p2, n);
-  let p3 = left[3][y][s ^ y];
-  (*sums0).r3 = add((*sums0).r3, p3, m);
-  (*sums1).r3 = add((*sums1).r3, p3, n);
-  let p4 = left[4][y][s ^ y];
-  (*sums0).r4 = add((*sums0).r4, p4, m);
-  (*sums1).r4 = add((*sums1).r4, p4, n);
-  let p5 = left[5][y][s ^ y];
-  (*sums0).r5 = add((*sums0).r5, p5, m);
-  (*sums1).r5 = add((*sums1).r5, p5, n);
-  let p6 = left[6][y][s ^ y];
-  (*sums0).r6 = add((*sums0).r6, p6, m);
-  (*sums1).r6 = add((*sums1).r6, p6, n);
-  let p7 = left[7][y][s ^ y];
-  (*sums0).r7 = add((*sums0).r7, p7, m);
-  (*sums1).r7 = add((*sums1).r7, p7, n);
+// Vector x (i = 0) or x + 8 (i = 4) of the rows n + 8j on the right.
+fn right_values(i: u32, n: u32, x: u32) -> mat4x4f {
+  return mat4x4f(right[i][n][x], right[i + 1u][n][x], right[i + 2u][n][x], right[i + 3u][n][x]);
 }
 
-// A row's weights, 0 for the keys beyond its query.
-fn weights(score: vec4f, row: vec4f, keys: vec4u, t: u32) -> vec4f {
-  return select(vec4f(), exp(min(score - row.x, vec4f())) * row.y, keys <= vec4u(t));
+// Four rows' weights, 0 for the keys beyond the row's query.
+fn softmax(scores: mat4x4f, largest: vec4f, inverse: vec4f, keys: vec4u, t: u32) -> mat4x4f {
+  let none = vec4f();
+  return mat4x4f(
+    select(none, exp(min(scores[0] - largest.x, none)) * inverse.x, keys <= vec4u(t)),
+    select(none, exp(min(scores[1] - largest.y, none)) * inverse.y, keys <= vec4u(t + 8u)),
+    select(none, exp(min(scores[2] - largest.z, none)) * inverse.z, keys <= vec4u(t + 16u)),
+    select(none, exp(min(scores[3] - largest.w, none)) * inverse.w, keys <= vec4u(t + 24u)),
+  );
 }
 
-// The thread's share of dout . out, every eighth vector.
+// Of four rows from i on: p * (dp - less).
+fn dscores(i: u32, dp: mat4x4f, less: vec4f, thread: u32) -> mat4x4f {
+  return mat4x4f(
+    kept[i][thread] * (dp[0] - less.x), kept[i + 1u][thread] * (dp[1] - less.y),
+    kept[i + 2u][thread] * (dp[2] - less.z), kept[i + 3u][thread] * (dp[3] - less.w),
+  );
+}
+
+fn keep(i: u32, p: mat4x4f, thread: u32) {
+  kept[i][thread] = p[0];
+  kept[i + 1u][thread] = p[1];
+  kept[i + 2u][thread] = p[2];
+  kept[i + 3u][thread] = p[3];
+}
+
+// A thread's share of dout . out, every eighth vector.
 fn part_of_delta(base: u32, x: u32) -> f32 {
   var sum = 0.0;
   for (var c = x; c < sizes.HS / 4u; c += 8u) { sum += dot(dout[base + c], out[base + c]); }
@@ -147,15 +143,11 @@ fn store(base: u32, t: u32, c: u32, value: vec4f) {
   if (t < sizes.T && c * 4u < sizes.HS) { dqkv[base + t * (sizes.C / 4u * 3u) + c] = value; }
 }
 
-fn store_rows(base: u32, t: u32, c: u32, rows: Rows) {
-  store(base, t, c, rows.r0);
-  store(base, t + 8u, c, rows.r1);
-  store(base, t + 16u, c, rows.r2);
-  store(base, t + 24u, c, rows.r3);
-  store(base, t + 32u, c, rows.r4);
-  store(base, t + 40u, c, rows.r5);
-  store(base, t + 48u, c, rows.r6);
-  store(base, t + 56u, c, rows.r7);
+fn store_rows(base: u32, t: u32, c: u32, rows: mat4x4f) {
+  store(base, t, c, rows[0]);
+  store(base, t + 8u, c, rows[1]);
+  store(base, t + 16u, c, rows[2]);
+  store(base, t + 24u, c, rows[3]);
 }
 
 @compute @workgroup_size(64)
@@ -177,59 +169,68 @@ fn attention_backward_q_tiles(
   let q = row * (sizes.C / 4u * 3u) + head * (sizes.HS / 4u);
   let k = q + sizes.C / 4u;
   let v = k + sizes.C / 4u;
-  let line = (group.y * sizes.NH + head) * sizes.T;
   let scale = 1.0 / sqrt(f32(sizes.HS));
 
-  for (var n = 0u; n < 8u; n++) {
-    left[x][y][n / 4u][n % 4u] = part_of_delta(o + place_out(t + n * 8u), x);
+  for (var i = 0u; i < 8u; i++) {
+    left[x][y][i / 4u][i % 4u] = part_of_delta(o + place_out(t + 8u * i), x);
   }
   workgroupBarrier();
   let i = thread / 8u;
-  let own = t0 + thread;   // the query whose facts the thread collects, row thread % 8 + 8i
-  var sum = 0.0;
-  for (var n = 0u; n < 8u; n++) { sum += left[n][thread % 8u][i / 4u][i % 4u]; }
-  facts[i][thread % 8u] = vec4f(stats[line + min(own, sizes.T - 1u)], sum, 0.0);
-  if (block == 0u && own < sizes.T) { delta[line + own] = sum; }
+  var delta_own = 0.0;   // of row thread % 8 + 8i
+  for (var n = 0u; n < 8u; n++) { delta_own += left[n][thread % 8u][i / 4u][i % 4u]; }
+  let at = (group.y * sizes.NH + head) * sizes.T + min(t0 + thread, sizes.T - 1u);
+  deltas[i / 4u][thread % 8u][i % 4u] = delta_own;
+  largests[i / 4u][thread % 8u][i % 4u] = stats[at].x;
+  inverses[i / 4u][thread % 8u][i % 4u] = stats[at].y;
+  if (block == 0u && t0 + thread < sizes.T) { delta[at] = delta_own; }
 
-  var dq0 = Rows();
-  var dq1 = Rows();
+  var dq0 = mat4x4f();    // rows 0 .. 3, vector x
+  var dq1 = mat4x4f();    // rows 4 .. 7
+  var far0 = mat4x4f();   // rows 0 .. 3, vector x + 8
+  var far1 = mat4x4f();
   for (var s0 = 0u; s0 < min(t0 + 64u, sizes.T); s0 += 32u) {
-    let keys = vec4u(s0 + x) + vec4u(0u, 8u, 16u, 24u);
     for (var product = 0u; product < 2u; product++) {
-      let first = product == 0u;
-      var p = Rows();   // the scores, then the gradients of p
+      let scores = product == 0u;   // or else the gradients of p
+      var p0 = mat4x4f();
+      var p1 = mat4x4f();
       for (var c = 0u; c < sizes.HS / 4u; c += DEPTH) {
         workgroupBarrier();   // both tiles are read to the end
-        stage_left(!first, select(o, q, first), t0, c, thread);
-        stage_right(select(v, k, first), s0, c, thread);
+        stage_left(!scores, select(o, q, scores), t0, c, thread);
+        stage_right(select(v, k, scores), s0, c, thread);
         workgroupBarrier();
-        for (var d = 0u; d < DEPTH; d++) { add_rows(&p, y, d, right_rows(x, d)); }
+        for (var d = 0u; d < DEPTH; d++) {
+          let keys = right_rows(x, d);
+          p0 = add_product(p0, keys, left_rows(0u, y, d));
+          p1 = add_product(p1, keys, left_rows(4u, y, d));
+        }
       }
-      if (first) {
-        kept[0][thread] = weights(p.r0 * scale, facts[0][y], keys, t);
-        kept[1][thread] = weights(p.r1 * scale, facts[1][y], keys, t + 8u);
-        kept[2][thread] = weights(p.r2 * scale, facts[2][y], keys, t + 16u);
-        kept[3][thread] = weights(p.r3 * scale, facts[3][y], keys, t + 24u);
-        kept[4][thread] = weights(p.r4 * scale, facts[4][y], keys, t + 32u);
-        kept[5][thread] = weights(p.r5 * scale, facts[5][y], keys, t + 40u);
-        kept[6][thread] = weights(p.r6 * scale, facts[6][y], keys, t + 48u);
-        kept[7][thread] = weights(p.r7 * scale, facts[7][y], keys, t + 56u);
+      if (scores) {
+        let keys = vec4u(s0 + x) + vec4u(0u, 8u, 16u, 24u);
+        keep(0u, softmax(p0 * scale, largests[0][y], inverses[0][y], keys, t), thread);
+        keep(4u, softmax(p1 * scale, largests[1][y], inverses[1][y], keys, t + 32u), thread);
       } else {
         workgroupBarrier();   // dout and v are read to the end
-        left[0][y][x ^ y] = kept[0][thread] * (p.r0 - facts[0][y].z) * scale;
-        left[1][y][x ^ y] = kept[1][thread] * (p.r1 - facts[1][y].z) * scale;
-        left[2][y][x ^ y] = kept[2][thread] * (p.r2 - facts[2][y].z) * scale;
-        left[3][y][x ^ y] = kept[3][thread] * (p.r3 - facts[3][y].z) * scale;
-        left[4][y][x ^ y] = kept[4][thread] * (p.r4 - facts[4][y].z) * scale;
-        left[5][y][x ^ y] = kept[5][thread] * (p.r5 - facts[5][y].z) * scale;
-        left[6][y][x ^ y] = kept[6][thread] * (p.r6 - facts[6][y].z) * scale;
-        left[7][y][x ^ y] = kept[7][thread] * (p.r7 - facts[7][y].z) * scale;
+        store_left(0u, y, x, dscores(0u, p0, deltas[0][y], thread) * scale);
+        store_left(4u, y, x, dscores(4u, p1, deltas[1][y], thread) * scale);
       }
     }
     stage_block(k + block, s0, thread);
     workgroupBarrier();
-    for (var n = 0u; n < 8u; n++) { add_values(&dq0, &dq1, y, n, x); }
+    for (var n = 0u; n < 8u; n++) {
+      let near = right_values(0u, n, x);
+      let far = right_values(4u, n, x);
+      let d0 = left_rows(0u, y, n);
+      dq0 = add_product(dq0, near, d0);
+      if (WIDE) { far0 = add_product(far0, far, d0); }
+      let d1 = left_rows(4u, y, n);
+      dq1 = add_product(dq1, near, d1);
+      if (WIDE) { far1 = add_product(far1, far, d1); }
+    }
   }
   store_rows(q, t, block + x, dq0);
-  if (WIDE) { store_rows(q, t, block + x + 8u, dq1); }
+  store_rows(q, t + 32u, block + x, dq1);
+  if (WIDE) {
+    store_rows(q, t, block + x + 8u, far0);
+    store_rows(q, t + 32u, block + x + 8u, far1);
+  }
 }

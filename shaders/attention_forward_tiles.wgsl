@@ -27,12 +27,9 @@ struct Sizes {
 
 const LOWEST = -3.4e38;
 
-// A vector of each of a thread's 8 rows.
-struct Rows { r0: vec4f, r1: vec4f, r2: vec4f, r3: vec4f, r4: vec4f, r5: vec4f, r6: vec4f, r7: vec4f }
-
 // Row y + 8i at [i][y]. Vector d of row y lies at d ^ y where threads read down a column: in a bank of its own.
-var<workgroup> left: array<array<array<vec4f, 8>, 8>, 8>;    // q; then p
-var<workgroup> right: array<array<array<vec4f, 8>, 8>, 8>;   // k; then v, with the vectors from 8 on at [4 + i]
+var<workgroup> left: array<array<array<vec4f, 8>, 8>, 8>;    // q; p; in between what rows have to add up
+var<workgroup> right: array<array<array<vec4f, 8>, 8>, 8>;   // k; v, with the vectors from 8 on at [4 + i]
 
 // Vector c of a position, or of the last one, where position 0 begins at `base`.
 fn load(base: u32, position: u32, c: u32) -> vec4f {
@@ -58,114 +55,81 @@ fn stage_values(v: u32, s0: u32, thread: u32) {
   }
 }
 
-// sum + m * x
-fn add(sum: vec4f, x: vec4f, m: mat4x4f) -> vec4f {
-  let half = fma(vec4f(x.y), m[1], fma(vec4f(x.x), m[0], sum));
-  return fma(vec4f(x.w), m[3], fma(vec4f(x.z), m[2], half));
+// sum + m * v
+fn add(sum: vec4f, m: mat4x4f, v: vec4f) -> vec4f {
+  let half = fma(vec4f(v.y), m[1], fma(vec4f(v.x), m[0], sum));
+  return fma(vec4f(v.w), m[3], fma(vec4f(v.z), m[2], half));
 }
 
-// Adds m * vector d of each row on the left.
-fn add_rows(sums: ptr<function, Rows>, y: u32, d: u32, m: mat4x4f) {
-  let at = d ^ y;
-  (*sums).r0 = add((*sums).r0, left[0][y][at], m);
-  (*sums).r1 = add((*sums).r1, left[1][y][at], m);
-  (*sums).r2 = add((*sums).r2, left[2][y][at], m);
-  (*sums).r3 = add((*sums).r3, left[3][y][at], m);
-  (*sums).r4 = add((*sums).r4, left[4][y][at], m);
-  (*sums).r5 = add((*sums).r5, left[5][y][at], m);
-  (*sums).r6 = add((*sums).r6, left[6][y][at], m);
-  (*sums).r7 = add((*sums).r7, left[7][y][at], m);
+// sums + m * rows, where every column is a row's vector.
+fn add_product(sums: mat4x4f, m: mat4x4f, rows: mat4x4f) -> mat4x4f {
+  return mat4x4f(
+    add(sums[0], m, rows[0]), add(sums[1], m, rows[1]), add(sums[2], m, rows[2]), add(sums[3], m, rows[3]),
+  );
 }
 
-// Vector d of the rows x + 8j on the right, each a row of the matrix.
+// Vector d of the rows y + 8i on the left, four of them from i on.
+fn left_rows(i: u32, y: u32, d: u32) -> mat4x4f {
+  return mat4x4f(left[i][y][d ^ y], left[i + 1u][y][d ^ y], left[i + 2u][y][d ^ y], left[i + 3u][y][d ^ y]);
+}
+
+fn store_left(i: u32, y: u32, d: u32, rows: mat4x4f) {
+  left[i][y][d ^ y] = rows[0];
+  left[i + 1u][y][d ^ y] = rows[1];
+  left[i + 2u][y][d ^ y] = rows[2];
+  left[i + 3u][y][d ^ y] = rows[3];
+}
+
+// Vector d of the rows x + 8j on the right, a number of each a column.
 fn right_rows(x: u32, d: u32) -> mat4x4f {
-  let at = d ^ x;
-  return transpose(mat4x4f(right[0][x][at], right[1][x][at], right[2][x][at], right[3][x][at]));
+  return transpose(mat4x4f(right[0][x][d ^ x], right[1][x][d ^ x], right[2][x][d ^ x], right[3][x][d ^ x]));
 }
 
-// Adds the rows s + 8j on the right, each times the left's number for it: their vectors x and x + 8.
-fn add_values(sums0: ptr<function, Rows>, sums1: ptr<function, Rows>, y: u32, s: u32, x: u32) {
-  let m = mat4x4f(right[0][s][x], right[1][s][x], right[2][s][x], right[3][s][x]);
-  if (!WIDE) {
-    add_rows(sums0, y, s, m);
-    return;
-  }
-  let n = mat4x4f(right[4][s][x], right[5][s][x], right[6][s][x], right[7][s][x]);
-  let p0 = left[0][y][s ^ y];
-  (*sums0).r0 = add((*sums0).r0, p0, m);
-  (*sums1).r0 = add((*sums1).r0, p0, n);
-  let p1 = left[1][y][s ^ y];
-  (*sums0).r1 = add((*sums0).r1, p1, m);
-  (*sums1).r1 = add((*sums1).r1, p1, n);
-  let p2 = left[2][y][s ^ y];
-  (*sums0).r2 = add((*sums0).r2, p2, m);
-  (*sums1).r2 = add((*sums1).r2, p2, n);
-  let p3 = left[3][y][s ^ y];
-  (*sums0).r3 = add((*sums0).r3, p3, m);
-  (*sums1).r3 = add((*sums1).r3, p3, n);
-  let p4 = left[4][y][s ^ y];
-  (*sums0).r4 = add((*sums0).r4, p4, m);
-  (*sums1).r4 = add((*sums1).r4, p4, n);
-  let p5 = left[5][y][s ^ y];
-  (*sums0).r5 = add((*sums0).r5, p5, m);
-  (*sums1).r5 = add((*sums1).r5, p5, n);
-  let p6 = left[6][y][s ^ y];
-  (*sums0).r6 = add((*sums0).r6, p6, m);
-  (*sums1).r6 = add((*sums1).r6, p6, n);
-  let p7 = left[7][y][s ^ y];
-  (*sums0).r7 = add((*sums0).r7, p7, m);
-  (*sums1).r7 = add((*sums1).r7, p7, n);
+// Vector x (i = 0) or x + 8 (i = 4) of the rows n + 8j on the right.
+fn right_values(i: u32, n: u32, x: u32) -> mat4x4f {
+  return mat4x4f(right[i][n][x], right[i + 1u][n][x], right[i + 2u][n][x], right[i + 3u][n][x]);
 }
 
-fn put_rows(y: u32, d: u32, rows: Rows) {
-  left[0][y][d ^ y] = rows.r0;
-  left[1][y][d ^ y] = rows.r1;
-  left[2][y][d ^ y] = rows.r2;
-  left[3][y][d ^ y] = rows.r3;
-  left[4][y][d ^ y] = rows.r4;
-  left[5][y][d ^ y] = rows.r5;
-  left[6][y][d ^ y] = rows.r6;
-  left[7][y][d ^ y] = rows.r7;
-}
-
-// Hides the keys beyond each row's query.
-fn visible(p: Rows, keys: vec4u, t: u32) -> Rows {
+// Four rows' scores, those of keys beyond the row's query hidden.
+fn visible(p: mat4x4f, keys: vec4u, t: u32) -> mat4x4f {
   let none = vec4f(LOWEST);
-  return Rows(
-    select(none, p.r0, keys <= vec4u(t)), select(none, p.r1, keys <= vec4u(t + 8u)),
-    select(none, p.r2, keys <= vec4u(t + 16u)), select(none, p.r3, keys <= vec4u(t + 24u)),
-    select(none, p.r4, keys <= vec4u(t + 32u)), select(none, p.r5, keys <= vec4u(t + 40u)),
-    select(none, p.r6, keys <= vec4u(t + 48u)), select(none, p.r7, keys <= vec4u(t + 56u)),
+  return mat4x4f(
+    select(none, p[0], keys <= vec4u(t)), select(none, p[1], keys <= vec4u(t + 8u)),
+    select(none, p[2], keys <= vec4u(t + 16u)), select(none, p[3], keys <= vec4u(t + 24u)),
   );
 }
 
-fn scaled(p: Rows, a: vec4f, b: vec4f) -> Rows {
-  return Rows(
-    p.r0 * a.x, p.r1 * a.y, p.r2 * a.z, p.r3 * a.w, p.r4 * b.x, p.r5 * b.y, p.r6 * b.z, p.r7 * b.w,
+// Of four rows: each times a number, its exponentials, its largest number, its sum.
+fn scaled(p: mat4x4f, by: vec4f) -> mat4x4f {
+  return mat4x4f(p[0] * by.x, p[1] * by.y, p[2] * by.z, p[3] * by.w);
+}
+
+fn exponentials(p: mat4x4f, largest: vec4f) -> mat4x4f {
+  return mat4x4f(
+    exp(p[0] - largest.x), exp(p[1] - largest.y), exp(p[2] - largest.z), exp(p[3] - largest.w),
   );
 }
 
-fn largest_of(v: vec4f) -> f32 { return max(max(v.x, v.y), max(v.z, v.w)); }
+fn largest_of(p: mat4x4f) -> vec4f {
+  let columns = transpose(p);
+  return max(max(columns[0], columns[1]), max(columns[2], columns[3]));
+}
 
-fn sum_of(v: vec4f) -> f32 { return (v.x + v.y) + (v.z + v.w); }
+fn sum_of(p: mat4x4f) -> vec4f {
+  let columns = transpose(p);
+  return (columns[0] + columns[1]) + (columns[2] + columns[3]);
+}
 
 fn store(base: u32, t: u32, c: u32, value: vec4f) {
   if (t < sizes.T && c * 4u < sizes.HS) { out[base + t * (sizes.C / 4u) + c] = value; }
 }
 
-fn store_rows(base: u32, t: u32, c: u32, rows: Rows) {
-  store(base, t, c, rows.r0);
-  store(base, t + 8u, c, rows.r1);
-  store(base, t + 16u, c, rows.r2);
-  store(base, t + 24u, c, rows.r3);
-  store(base, t + 32u, c, rows.r4);
-  store(base, t + 40u, c, rows.r5);
-  store(base, t + 48u, c, rows.r6);
-  store(base, t + 56u, c, rows.r7);
+fn store_rows(base: u32, t: u32, c: u32, rows: mat4x4f) {
+  store(base, t, c, rows[0]);
+  store(base, t + 8u, c, rows[1]);
+  store(base, t + 16u, c, rows[2]);
+  store(base, t + 24u, c, rows[3]);
 }
-
-// Component n of the eight.
-fn pick(a: vec4f, b: vec4f, n: u32) -> f32 { return select(b, a, n < 4u)[n % 4u]; }
 
 @compute @workgroup_size(64)
 fn attention_forward_tiles(
@@ -185,71 +149,96 @@ fn attention_forward_tiles(
   let q = row * (sizes.C / 4u * 3u) + head * (sizes.HS / 4u);
   let k = q + sizes.C / 4u;
   let v = k + sizes.C / 4u + block;
-  let scale = vec4f(1.0 / sqrt(f32(sizes.HS)));
+  let scale = 1.0 / sqrt(f32(sizes.HS));
 
-  var largest_a = vec4f(LOWEST);   // of rows 0 .. 3
-  var largest_b = vec4f(LOWEST);   // of rows 4 .. 7
-  var sum_a = vec4f();             // over the thread's own keys
-  var sum_b = vec4f();
-  var out0 = Rows();
-  var out1 = Rows();
+  var largest0 = vec4f(LOWEST);   // of the thread's rows 0 .. 3
+  var largest1 = vec4f(LOWEST);   // of rows 4 .. 7
+  var sum0 = vec4f();             // over the thread's own keys
+  var sum1 = vec4f();
+  var out0 = mat4x4f();           // rows 0 .. 3, vector x
+  var out1 = mat4x4f();
+  var far0 = mat4x4f();           // rows 0 .. 3, vector x + 8
+  var far1 = mat4x4f();
   for (var s0 = 0u; s0 < min(t0 + 64u, sizes.T); s0 += 32u) {
-    var p = Rows();
+    var p0 = mat4x4f();
+    var p1 = mat4x4f();
     for (var c = 0u; c < sizes.HS / 4u; c += DEPTH) {
       workgroupBarrier();   // both tiles are read to the end
       stage_scores(q, t0, k, s0, c, thread);
       workgroupBarrier();
-      for (var d = 0u; d < DEPTH; d++) { add_rows(&p, y, d, right_rows(x, d)); }
+      for (var d = 0u; d < DEPTH; d++) {
+        let keys = right_rows(x, d);
+        p0 = add_product(p0, keys, left_rows(0u, y, d));
+        p1 = add_product(p1, keys, left_rows(4u, y, d));
+      }
     }
-    p = scaled(p, scale, scale);
-    if (s0 + 31u > t0) { p = visible(p, vec4u(s0 + x) + vec4u(0u, 8u, 16u, 24u), t); }
+    p0 = p0 * scale;
+    p1 = p1 * scale;
+    if (s0 + 31u > t0) {
+      let keys = vec4u(s0 + x) + vec4u(0u, 8u, 16u, 24u);
+      p0 = visible(p0, keys, t);
+      p1 = visible(p1, keys, t + 32u);
+    }
     workgroupBarrier();   // q and k are read to the end
-    left[x][y][0] = vec4f(largest_of(p.r0), largest_of(p.r1), largest_of(p.r2), largest_of(p.r3));
-    left[x][y][1] = vec4f(largest_of(p.r4), largest_of(p.r5), largest_of(p.r6), largest_of(p.r7));
+    left[x][y][0] = largest_of(p0);
+    left[x][y][1] = largest_of(p1);
     stage_values(v, s0, thread);
     workgroupBarrier();
-    var a = largest_a;
-    var b = largest_b;
+    var highest0 = largest0;
+    var highest1 = largest1;
     for (var n = 0u; n < 8u; n++) {
-      a = max(a, left[n][y][0]);
-      b = max(b, left[n][y][1]);
+      highest0 = max(highest0, left[n][y][0]);
+      highest1 = max(highest1, left[n][y][1]);
     }
-    let rescale_a = exp(largest_a - a);
-    let rescale_b = exp(largest_b - b);
-    largest_a = a;
-    largest_b = b;
-    p = Rows(
-      exp(p.r0 - a.x), exp(p.r1 - a.y), exp(p.r2 - a.z), exp(p.r3 - a.w),
-      exp(p.r4 - b.x), exp(p.r5 - b.y), exp(p.r6 - b.z), exp(p.r7 - b.w),
-    );
-    sum_a = sum_a * rescale_a + vec4f(sum_of(p.r0), sum_of(p.r1), sum_of(p.r2), sum_of(p.r3));
-    sum_b = sum_b * rescale_b + vec4f(sum_of(p.r4), sum_of(p.r5), sum_of(p.r6), sum_of(p.r7));
-    out0 = scaled(out0, rescale_a, rescale_b);
-    if (WIDE) { out1 = scaled(out1, rescale_a, rescale_b); }
+    let rescale0 = exp(largest0 - highest0);
+    let rescale1 = exp(largest1 - highest1);
+    largest0 = highest0;
+    largest1 = highest1;
+    p0 = exponentials(p0, largest0);
+    p1 = exponentials(p1, largest1);
+    sum0 = sum0 * rescale0 + sum_of(p0);
+    sum1 = sum1 * rescale1 + sum_of(p1);
+    out0 = scaled(out0, rescale0);
+    out1 = scaled(out1, rescale1);
+    far0 = scaled(far0, rescale0);
+    far1 = scaled(far1, rescale1);
     workgroupBarrier();   // the largest scores are read to the end
-    put_rows(y, x, p);
+    store_left(0u, y, x, p0);
+    store_left(4u, y, x, p1);
     workgroupBarrier();
-    for (var n = 0u; n < 8u; n++) { add_values(&out0, &out1, y, n, x); }
+    for (var n = 0u; n < 8u; n++) {
+      let near = right_values(0u, n, x);
+      let far = right_values(4u, n, x);
+      p0 = left_rows(0u, y, n);
+      out0 = add_product(out0, near, p0);
+      if (WIDE) { far0 = add_product(far0, far, p0); }
+      p1 = left_rows(4u, y, n);
+      out1 = add_product(out1, near, p1);
+      if (WIDE) { far1 = add_product(far1, far, p1); }
+    }
   }
 
   workgroupBarrier();   // p is read to the end
-  left[x][y][0] = sum_a;
-  left[x][y][1] = sum_b;
+  left[x][y][0] = sum0;
+  left[x][y][1] = sum1;
   workgroupBarrier();
-  var a = vec4f();
-  var b = vec4f();
+  sum0 = vec4f();
+  sum1 = vec4f();
   for (var n = 0u; n < 8u; n++) {
-    a += left[n][y][0];
-    b += left[n][y][1];
+    sum0 += left[n][y][0];
+    sum1 += left[n][y][1];
   }
-  a = 1.0 / a;
-  b = 1.0 / b;
   let base = row * (sizes.C / 4u) + head * (sizes.HS / 4u);
-  store_rows(base, t, block + x, scaled(out0, a, b));
-  if (WIDE) { store_rows(base, t, block + x + 8u, scaled(out1, a, b)); }
-  let row_t = t + 8u * x;
-  if (block == 0u && row_t < sizes.T) {
-    let line = (group.y * sizes.NH + head) * sizes.T;
-    stats[line + row_t] = vec2f(pick(largest_a, largest_b, x), pick(a, b, x));
+  store_rows(base, t, block + x, scaled(out0, 1.0 / sum0));
+  store_rows(base, t + 32u, block + x, scaled(out1, 1.0 / sum1));
+  if (WIDE) {
+    store_rows(base, t, block + x + 8u, scaled(far0, 1.0 / sum0));
+    store_rows(base, t + 32u, block + x + 8u, scaled(far1, 1.0 / sum1));
+  }
+  let own = t + 8u * x;   // the row whose stats the thread stores
+  if (block == 0u && own < sizes.T) {
+    let largest = select(largest1, largest0, x < 4u)[x % 4u];
+    let sum = select(sum1, sum0, x < 4u)[x % 4u];
+    stats[(group.y * sizes.NH + head) * sizes.T + own] = vec2f(largest, 1.0 / sum);
   }
 }
