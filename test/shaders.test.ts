@@ -5,6 +5,8 @@ import { expect, test } from "vitest";
 import * as attention from "../src/reference/attention.ts";
 import * as ops from "../src/reference/ops.ts";
 import * as small from "../src/reference/small.ts";
+import type { Device } from "../src/device/device.ts";
+import { attentionKernels } from "../src/model/attention.ts";
 import { kernelCases } from "../src/verify/kernel_cases.ts";
 import { GpuOps } from "../src/model/gpu_ops.ts";
 import * as smallOps from "../src/model/small_ops.ts";
@@ -72,4 +74,15 @@ test("every operation of the GPU has a case", () => {
   ];
   const tested = new Set([...dispatched.values()].flatMap((set) => [...set].map(camel)));
   expect(methods.filter((m) => !helpers.includes(m)).sort()).toEqual([...tested].sort());
+});
+
+test("attention is made in tiles where a workgroup has the memory and the threads", () => {
+  const kernels = (
+    maxComputeWorkgroupStorageSize: number,
+    maxComputeInvocationsPerWorkgroup = 256,
+  ) => {
+    const limits = { maxComputeWorkgroupStorageSize, maxComputeInvocationsPerWorkgroup };
+    return attentionKernels({ gpu: { limits } } as Device, 0);
+  };
+  expect([kernels(16384), kernels(32768), kernels(32768, 64)]).toEqual(["rows", "tiles", "rows"]);
 });

@@ -5,8 +5,8 @@ import type { Dispatch } from "../device/schedule.ts";
 import type { Tensor } from "../device/tensors.ts";
 
 /**
- * "lanes" are made for the few lanes of software GPUs, "tiles" for the workgroup memory of real ones;
- * "rows", a query or a key a workgroup, run anywhere and serve the heads that the others do not.
+ * "lanes" are made for the few lanes of software GPUs. "tiles" run on any GPU that has the workgroup
+ * memory. "rows", a query or a key a workgroup, serve the rest, and the heads that the others do not.
  */
 export type AttentionKernels = "lanes" | "tiles" | "rows";
 
@@ -34,8 +34,7 @@ export function portableAttention({ gpu: { limits } }: Device): ("tiles" | "rows
 
 /** @param lanes subgroup size of a software GPU, 0 on every other device */
 export function attentionKernels(device: Device, lanes: number): AttentionKernels {
-  if (lanes) return "lanes";
-  return device.lanes < 16 ? "rows" : portableAttention(device)[0]; // barriers are dear on few lanes
+  return lanes > 0 ? "lanes" : portableAttention(device)[0];
 }
 
 /** What each family of kernels binds under names of its own. */
