@@ -60,16 +60,17 @@ fn stage_right(team: u32, gradients: bool, base: u32, t0: u32, c: u32, thread: u
   }
 }
 
-// 16 vectors of the same; what lies past the head's channels is never stored.
-fn stage_block(team: u32, gradients: bool, base: u32, t0: u32, thread: u32) {
+// The 16 vectors from `block` on of the same; past the head's last it comes again.
+fn stage_block(team: u32, gradients: bool, base: u32, t0: u32, block: u32, thread: u32) {
   let d = thread % 16u;
+  let c = min(block + d, sizes.HS / 4u - 1u);
   if (gradients) {
     for (var row = thread / 16u; row < 32u; row += 4u) {
-      rights[team][row / 8u + d / 8u * 4u][row % 8u][d % 8u] = dout[base + place_out(t0 + row) + d];
+      rights[team][row / 8u + d / 8u * 4u][row % 8u][d % 8u] = dout[base + place_out(t0 + row) + c];
     }
   } else {
     for (var row = thread / 16u; row < 32u; row += 4u) {
-      rights[team][row / 8u + d / 8u * 4u][row % 8u][d % 8u] = qkv[base + place(t0 + row) + d];
+      rights[team][row / 8u + d / 8u * 4u][row % 8u][d % 8u] = qkv[base + place(t0 + row) + c];
     }
   }
 }
@@ -191,7 +192,7 @@ fn attention_backward_kv_tiles(
     let queries = vec4u(t0 + x) + vec4u(0u, 8u, 16u, 24u);
     let at = vec4u(line) + min(queries, vec4u(sizes.T - 1u));
     workgroupBarrier();
-    stage_block(team, scores, select(q, o, scores) + block, t0, thread);
+    stage_block(team, scores, select(q, o, scores), t0, block, thread);
     if (scores) {
       let largest = vec4f(stats[at.x].x, stats[at.y].x, stats[at.z].x, stats[at.w].x);
       let inverse = vec4f(stats[at.x].y, stats[at.y].y, stats[at.z].y, stats[at.w].y);

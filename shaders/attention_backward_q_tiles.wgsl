@@ -1,7 +1,7 @@
 // Causal multi-head attention backward in tiles, the queries' half.
 //
 //   delta[t]    = dout[t] . out[t]
-//   p[t,s]      = exp(score[t,s] - largests[t]) / sum[t]
+//   p[t,s]      = exp(score[t,s] - largest[t]) / sum[t]
 //   dscore[t,s] = p[t,s] * (dout[t] . v[s] - delta[t]) / sqrt(HS)
 //   dq[t]       = sum over s <= t of dscore[t,s] * k[s]
 //
@@ -63,11 +63,12 @@ fn stage_right(base: u32, s0: u32, c: u32, thread: u32) {
   }
 }
 
-// 16 vectors of 32 keys to the right; what lies past the head's channels is never stored.
-fn stage_block(base: u32, s0: u32, thread: u32) {
+// The 16 vectors from `block` on of 32 keys to the right; past the head's last it comes again.
+fn stage_block(base: u32, s0: u32, block: u32, thread: u32) {
   let d = thread % 16u;
+  let c = min(block + d, sizes.HS / 4u - 1u);
   for (var row = thread / 16u; row < 32u; row += 4u) {
-    right[row / 8u + d / 8u * 4u][row % 8u][d % 8u] = qkv[base + place(s0 + row) + d];
+    right[row / 8u + d / 8u * 4u][row % 8u][d % 8u] = qkv[base + place(s0 + row) + c];
   }
 }
 
@@ -214,7 +215,7 @@ fn attention_backward_q_tiles(
         store_left(4u, y, x, dscores(4u, p1, deltas[1][y], thread) * scale);
       }
     }
-    stage_block(k + block, s0, thread);
+    stage_block(k, s0, block, thread);
     workgroupBarrier();
     for (var n = 0u; n < 8u; n++) {
       let near = right_values(0u, n, x);

@@ -47,11 +47,12 @@ fn stage_scores(q: u32, t0: u32, k: u32, s0: u32, c: u32, thread: u32) {
   }
 }
 
-// 16 vectors of 32 values to the right; what lies past the head's channels is never stored.
-fn stage_values(v: u32, s0: u32, thread: u32) {
+// The 16 vectors from `block` on of 32 values to the right; past the head's last it comes again.
+fn stage_values(v: u32, s0: u32, block: u32, thread: u32) {
   let d = thread % 16u;
+  let c = min(block + d, sizes.HS / 4u - 1u);
   for (var row = thread / 16u; row < 32u; row += 4u) {
-    right[row / 8u + d / 8u * 4u][row % 8u][d % 8u] = load(v, s0 + row, d);
+    right[row / 8u + d / 8u * 4u][row % 8u][d % 8u] = load(v, s0 + row, c);
   }
 }
 
@@ -148,7 +149,7 @@ fn attention_forward_tiles(
   let row = group.y * sizes.T;
   let q = row * (sizes.C / 4u * 3u) + head * (sizes.HS / 4u);
   let k = q + sizes.C / 4u;
-  let v = k + sizes.C / 4u + block;
+  let v = k + sizes.C / 4u;
   let scale = 1.0 / sqrt(f32(sizes.HS));
 
   var largest0 = vec4f(LOWEST);   // of the thread's rows 0 .. 3
@@ -182,7 +183,7 @@ fn attention_forward_tiles(
     workgroupBarrier();   // q and k are read to the end
     left[x][y][0] = largest_of(p0);
     left[x][y][1] = largest_of(p1);
-    stage_values(v, s0, thread);
+    stage_values(v, s0, block, thread);
     workgroupBarrier();
     var highest0 = largest0;
     var highest1 = largest1;
