@@ -28,7 +28,7 @@ struct Sizes {
 const LOWEST = -3.4e38;
 
 // Row y + 8i at [i][y]. Vector d of row y lies at d ^ y where threads read down a column: in a bank of its own.
-var<workgroup> left: array<array<array<vec4f, 8>, 8>, 8>;    // q; p; in between what rows have to add up
+var<workgroup> left: array<array<array<vec4f, 8>, 8>, 8>;    // q; the threads' largest scores; p; their sums
 var<workgroup> right: array<array<array<vec4f, 8>, 8>, 8>;   // k; v, with the vectors from 8 on at [4 + i]
 
 // Vector c of a position, or of the last one, where position 0 begins at `base`.

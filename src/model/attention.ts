@@ -74,7 +74,7 @@ export function attention(
       constants: { DEPTH, WIDE: Number(HS > 32) },
       sizes: { T, C, NH, HS },
       bindings,
-      grid: [NH * Math.ceil(HS / 64), B, Math.ceil(T / TILE)],
+      grid: [NH * Math.ceil(HS / 64), B, Math.ceil(T / TILE)], // z goes from the longest tile down
     };
   }
   return {
