@@ -325,7 +325,9 @@ export class GpuOps {
 
 /** Choices that together take every kernel this device can run; the first is the one it is given. */
 export function opsVariants(device: Device): GpuOps[] {
-  const products = ["matmul 64x64", ...WIDE_TILES.map((tile) => `matmul_wide ${tile.join("x")}`)];
+  // Software GPUs compile for long: of the tiles, one a thread loads a block for, and one with two.
+  const tiles = device.lanes < 16 ? [WIDE_TILES[0], WIDE_TILES[2]] : WIDE_TILES;
+  const products = ["matmul 64x64", ...tiles.map((tile) => `matmul_wide ${tile.join("x")}`)];
   const families = portableAttention(device);
   const forced = products.map((name, i) => {
     const product: Choices["product"] = (_, variants) =>
