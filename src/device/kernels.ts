@@ -20,7 +20,10 @@ export function parseBindings(wgsl: string): Binding[] {
   }));
 }
 
-/** Tuning constants, WGSL's overrides: each set of them is a pipeline of its own. */
+/**
+ * Tuning constants: each set of them is a pipeline of its own. WGSL's overrides; and, where it wants to know
+ * a number before (the shape of a matrix, for one), the consts of a file whose comment begins with "given".
+ */
 export type Constants = Record<string, number>;
 
 /** What a dispatch is about (N, C, eps …): data, so that one pipeline serves every shape. */
@@ -79,13 +82,14 @@ export class Kernels {
     const key = `${kernel} ${JSON.stringify(constants)}`;
     let pipeline = this.pipelines.get(key);
     if (pipeline === undefined) {
+      const { code, overrides } = giveConstants(this.source(kernel), constants);
       const compiling = this.gpu.createComputePipelineAsync({
         label: kernel,
         layout: "auto",
         compute: {
-          module: this.module(kernel),
+          module: this.module(kernel, code),
           entryPoint: kernel,
-          constants,
+          constants: overrides,
         },
       });
       pipeline = platform.wait(compiling);
@@ -94,12 +98,29 @@ export class Kernels {
     return pipeline;
   }
 
-  private module(kernel: string): GPUShaderModule {
-    let module = this.modules.get(kernel);
+  private module(kernel: string, code: string): GPUShaderModule {
+    let module = this.modules.get(code);
     if (module === undefined) {
-      module = this.gpu.createShaderModule({ label: kernel, code: this.source(kernel) });
-      this.modules.set(kernel, module);
+      module = this.gpu.createShaderModule({ label: kernel, code });
+      this.modules.set(code, module);
     }
     return module;
   }
+}
+
+/** A source whose given consts have their values; the constants that are left are its overrides. */
+export function giveConstants(
+  source: string,
+  constants: Constants,
+): { code: string; overrides: Constants } {
+  const overrides = { ...constants };
+  const code = source.replace(
+    /^const (\w+) = \w+;(\s+\/\/ given)/gm,
+    (line, name: string, comment: string) => {
+      if (!Object.hasOwn(constants, name)) return line;
+      delete overrides[name];
+      return `const ${name} = ${constants[name]}u;${comment}`;
+    },
+  );
+  return { code, overrides };
 }
