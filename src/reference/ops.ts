@@ -178,7 +178,7 @@ export function matmulActivationForward(
   matmulForward(act, inp, weight, sizes);
   const squared = sizes.activation === "relu_squared";
   for (let i = 0; i < sizes.N * sizes.OC; i++) {
-    const x = Math.max(act[i], 0);
+    const x = act[i] * Number(act[i] > 0);
     act[i] = squared ? x * x : x;
   }
 }
