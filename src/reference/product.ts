@@ -78,7 +78,17 @@ export function product(out: Values, a: Values, b: Values, sizes: Sizes): void {
 
 /** The sum of the products of `size` numbers, of a from i on and of b from j on. */
 export function dot(a: Values, i: number, b: Values, j: number, size: number): number {
-  let sum = 0;
-  for (let c = 0; c < size; c++) sum += a[i + c] * b[j + c];
-  return sum;
+  let sum0 = 0;
+  let sum1 = 0;
+  let sum2 = 0;
+  let sum3 = 0;
+  let c = 0;
+  for (; c + 4 <= size; c += 4) {
+    sum0 += a[i + c] * b[j + c];
+    sum1 += a[i + c + 1] * b[j + c + 1];
+    sum2 += a[i + c + 2] * b[j + c + 2];
+    sum3 += a[i + c + 3] * b[j + c + 3];
+  }
+  for (; c < size; c++) sum0 += a[i + c] * b[j + c];
+  return sum0 + sum1 + (sum2 + sum3);
 }
