@@ -34,10 +34,11 @@ export function attentionForward(out: Values, stats: Values, qkv: Values, sizes:
         let sum = 0;
         for (let s = 0; s <= t; s++) sum += p[s] = Math.exp(p[s] - largest);
         const o = (b * T + t) * C + h * HS;
-        for (let c = 0; c < HS; c++) {
-          let mix = 0;
-          for (let s = 0; s <= t; s++) mix += p[s] * qkv[head + s * 3 * C + 2 * C + c];
-          out[o + c] = mix / sum;
+        for (let c = 0; c < HS; c++) out[o + c] = 0;
+        for (let s = 0; s <= t; s++) {
+          const v = head + s * 3 * C + 2 * C;
+          const weight = p[s] / sum;
+          for (let c = 0; c < HS; c++) out[o + c] += weight * qkv[v + c];
         }
         const row = ((b * NH + h) * T + t) * 2;
         stats[row] = largest;

@@ -118,10 +118,10 @@ export function matmulBackwardWeight(
   inp: Values,
   { first, end, C, OC }: { first: number; end: number; C: number; OC: number },
 ): void {
-  const rows = end - first;
-  const d = first === 0 ? dout : dout.subarray(first * OC);
-  const x = first === 0 ? inp : inp.subarray(first * C);
-  product(dweight, d, x, { M: OC, N: C, K: rows, aRow: 1, aColumn: OC, bRow: C, bColumn: 1 });
+  const K = end - first;
+  const douts = first === 0 ? dout : dout.subarray(first * OC);
+  const inps = first === 0 ? inp : inp.subarray(first * C);
+  product(dweight, douts, inps, { M: OC, N: C, K, aRow: 1, aColumn: OC, bRow: C, bColumn: 1 });
 }
 
 /** Of a linear layer: rows, input and output channels; and the planes of its weight's gradient. */
@@ -178,6 +178,7 @@ export function matmulActivationForward(
   matmulForward(act, inp, weight, sizes);
   const squared = sizes.activation === "relu_squared";
   for (let i = 0; i < sizes.N * sizes.OC; i++) {
+    // max(x, 0) without a branch, which processors would guess wrong for every other number
     const x = act[i] * Number(act[i] > 0);
     act[i] = squared ? x * x : x;
   }
@@ -304,11 +305,9 @@ export function adamw(
     settings;
   for (let i = 0; i < size; i++) {
     const g = grads[i] * clip;
-    const mean = beta1 * m[i] + (1 - beta1) * g;
-    const square = beta2 * v[i] + (1 - beta2) * g * g;
-    const update = (mean * correction1) / (Math.sqrt(square * correction2) + epsilon);
+    m[i] = beta1 * m[i] + (1 - beta1) * g;
+    v[i] = beta2 * v[i] + (1 - beta2) * g * g;
+    const update = (m[i] * correction1) / (Math.sqrt(v[i] * correction2) + epsilon);
     params[i] -= lr * (update + weight_decay * params[i]);
-    m[i] = mean;
-    v[i] = square;
   }
 }

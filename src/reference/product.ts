@@ -1,27 +1,26 @@
-// Sums of products in float64: what the reference spends most of its time on, so these two are made for speed.
-// Numbers that are in registers serve several sums, and no sum waits for another.
+// Sums of products in float64, where the reference spends its time: as plain loops they wait for memory and
+// for one another. Here a number, once read, serves several sums, and no sum waits for the one before.
 
 import type { Values } from "./ops.ts";
 
+/** Of a product: rows, columns, length of the sums; and how far the rows and columns of a and b lie apart. */
 interface Sizes {
   M: number;
   N: number;
   K: number;
-  /** From a row of a to the next, and from a column to the next. */
   aRow: number;
   aColumn: number;
-  /** The same of b. */
   bRow: number;
   bColumn: number;
 }
 
 /**
- * out (M, N) = a (M, K) · b (K, N), in tiles of 2 rows and 4 columns: a turn reads 6 numbers for 8 sums. The
- * last tiles are moved back to end at the edge; what they share with others is made again.
+ * out (M, N) = a (M, K) · b (K, N), in tiles of 2 rows and 4 columns: each turn reads 6 numbers for 8 sums.
+ * The last tiles end at the edge, and make again what they share with the ones before.
  */
 export function product(out: Values, a: Values, b: Values, sizes: Sizes): void {
   const { M, N, K, aRow, aColumn, bRow, bColumn } = sizes;
-  // Where a tile's other row and columns are. In a product that is smaller than a tile, some are the same.
+  // From a tile's first row and column to its others; in a product smaller than a tile some are the same.
   const m1 = Math.min(1, M - 1);
   const n1 = Math.min(1, N - 1);
   const n2 = Math.min(2, N - 1);
@@ -76,7 +75,7 @@ export function product(out: Values, a: Values, b: Values, sizes: Sizes): void {
   }
 }
 
-/** The sum of the products of `size` numbers, of a from i on and of b from j on. */
+/** The sum of a[i + c] · b[j + c] over c < size. */
 export function dot(a: Values, i: number, b: Values, j: number, size: number): number {
   let sum0 = 0;
   let sum1 = 0;
