@@ -102,7 +102,7 @@ export function matmulForward(
 }
 
 /** dinp (N, C) = dout (N, OC) · weight (OC, C). */
-function matmulBackwardInput(
+export function matmulBackwardInput(
   dinp: Values,
   dout: Values,
   weight: Values,
@@ -112,7 +112,7 @@ function matmulBackwardInput(
 }
 
 /** dweight (OC, C) = doutᵀ · inp over the rows first .. end - 1 of dout (N, OC) and inp (N, C). */
-function matmulBackwardWeight(
+export function matmulBackwardWeight(
   dweight: Values,
   dout: Values,
   inp: Values,
