@@ -5,7 +5,7 @@
 //   v[i]    = beta2 * v[i] + (1 - beta2) * g^2
 //   params -= lr * (m[i] * correction1 / (sqrt(v[i] * correction2) + epsilon) + weight_decay * params[i])
 //
-// One thread an element. Source: Loshchilov and Hutter, Decoupled Weight Decay Regularization, 2019.
+// Nothing changes where the gradients' norm is not finite. One thread an element. Source: Loshchilov and Hutter, Decoupled Weight Decay Regularization, 2019.
 // reference: adamw()
 
 override WG: u32 = 64u;   // threads in a workgroup
@@ -48,6 +48,7 @@ fn adamw(
   let i = thread.x + thread.y * groups.x * WG;
   if (i >= sizes.size) { return; }
   let norm = records[step_data.slot].grad_norm;
+  if ((bitcast<u32>(norm) & 0x7f800000u) == 0x7f800000u) { return; }
   var g = grads[i];
   if (sizes.grad_clip > 0.0 && norm > sizes.grad_clip) { g *= sizes.grad_clip / norm; }
   let mean = sizes.beta1 * m[i] + (1.0 - sizes.beta1) * g;

@@ -1,9 +1,9 @@
 // Softmax cross-entropy, forward and backward in one: the losses, and the logits become their gradient.
 //
 //   losses[n]   = log(sum_v exp(logits[n,v] - largest)) - (logits[n,target] - largest)
-//   logits[n,v] = (exp(logits[n,v] - largest) / sum - [v = target]) * step.loss_scale
+//   logits[n,v] = (exp(logits[n,v] - largest) / sum - [v = target]) * step.loss_scale * scaler.scale
 //
-// loss_scale is 1 / (positions that count). A row whose target is outside 0..V-1 is ignored: its loss and
+// loss_scale is 1 / (positions that count); scale is 1 unless operands of products are rounded to f16. A row whose target is outside 0..V-1 is ignored: its loss and
 // its gradient are 0. A workgroup a row, its threads across the vocabulary.
 // reference: crossEntropy()
 
@@ -22,11 +22,17 @@ struct Step {
   loss_scale: f32,
 }
 
+struct Scaler {
+  scale: f32,     // on every gradient, a power of two
+  good: f32,      // steps since it was changed
+}
+
 @group(0) @binding(0) var<storage, read_write> losses: array<f32>;   // (N)
 @group(0) @binding(1) var<storage, read_write> logits: array<f32>;   // (N, V)
 @group(0) @binding(2) var<storage, read> targets: array<i32>;        // (N)
 @group(0) @binding(3) var<uniform> step_data: Step;
-@group(0) @binding(4) var<uniform> sizes: Sizes;
+@group(0) @binding(4) var<storage, read> scaler: Scaler;
+@group(0) @binding(5) var<uniform> sizes: Sizes;
 
 var<workgroup> partial: array<f32, WG>;
 
@@ -80,10 +86,11 @@ fn cross_entropy(
     if (counts) { loss = log(total) - (logits[n * V + u32(target_id)] - largest); }
     losses[n] = loss;
   }
+  let gradient_scale = step_data.loss_scale * scaler.scale;
   storageBarrier();   // the target's logit is read before its thread overwrites it
   for (var v = i; v < V; v += WG) {
     let p = exp(logits[n * V + v] - largest) / total;
-    let d = (p - select(0.0, 1.0, v == u32(target_id))) * step_data.loss_scale;
+    let d = (p - select(0.0, 1.0, v == u32(target_id))) * gradient_scale;
     logits[n * V + v] = select(0.0, d, counts);
   }
 }

@@ -3,6 +3,9 @@
 //   records[slot].loss      = step.loss_scale * sum_n losses[n * stride]
 //   records[slot].grad_norm = sqrt(sum_g partials[g])
 //
+// and, if growth > 0, what becomes of the scale on the gradients: it is halved, down to 1, where they were too
+// large for a number; after `growth` steps without that it is doubled.
+//
 // One workgroup, its threads across losses and partials.
 // reference: stepRecord()
 
@@ -12,6 +15,7 @@ struct Sizes {
   N: u32,        // losses
   stride: u32,   // numbers from one to the next
   chunks: u32,   // partials
+  growth: u32,   // steps
 }
 
 struct Step {
@@ -27,11 +31,17 @@ struct Record {
   grad_norm: f32,
 }
 
+struct Scaler {
+  scale: f32,     // on every gradient, a power of two
+  good: f32,      // steps since it was changed
+}
+
 @group(0) @binding(0) var<storage, read_write> records: array<Record>;   // (slots)
-@group(0) @binding(1) var<storage, read> losses: array<f32>;             // (N, stride)
-@group(0) @binding(2) var<storage, read> partials: array<f32>;           // (chunks)
-@group(0) @binding(3) var<uniform> step_data: Step;
-@group(0) @binding(4) var<uniform> sizes: Sizes;
+@group(0) @binding(1) var<storage, read_write> scaler: Scaler;
+@group(0) @binding(2) var<storage, read> losses: array<f32>;             // (N, stride)
+@group(0) @binding(3) var<storage, read> partials: array<f32>;           // (chunks)
+@group(0) @binding(4) var<uniform> step_data: Step;
+@group(0) @binding(5) var<uniform> sizes: Sizes;
 
 var<workgroup> partial: array<vec2f, WG>;
 
@@ -52,5 +62,13 @@ fn step_record(@builtin(local_invocation_index) i: u32) {
   for (var n = i; n < sizes.N; n += WG) { sums.x += losses[n * sizes.stride]; }
   for (var g = i; g < sizes.chunks; g += WG) { sums.y += partials[g]; }
   let totals = reduce_sum(sums, i);
-  if (i == 0u) { records[step_data.slot] = Record(totals.x * step_data.loss_scale, sqrt(totals.y)); }
+  if (i > 0u) { return; }
+  records[step_data.slot] = Record(totals.x * step_data.loss_scale, sqrt(totals.y));
+  if (sizes.growth == 0u) { return; }
+  let finite = (bitcast<u32>(totals.y) & 0x7f800000u) != 0x7f800000u;
+  let good = select(0.0, scaler.good + 1.0, finite);
+  let grown = good == f32(sizes.growth);
+  scaler.good = select(good, 0.0, grown);
+  if (!finite) { scaler.scale = max(scaler.scale * 0.5, 1.0); }
+  if (grown) { scaler.scale *= 2.0; }
 }

@@ -12,6 +12,7 @@ export interface Config {
   rmsnorm_eps: number; // added to the mean square before the root
   init_std: number; // standard deviation of the initial weights
   zero_init: boolean; // attn_wo and mlp_fc2 start at zero, so that every block starts as the identity
+  dtype: "f32" | "f16"; // of the operands of matrix products; sums, weights and all else are f32
   batch_size: number; // documents in a step (B)
   num_steps: number; // optimizer steps
   learning_rate: number; // at step 0, before the schedule
@@ -76,6 +77,9 @@ export const settings: readonly Setting[] = [
   setting("rmsnorm_eps", "number", "added to the mean square before the root", positive),
   setting("init_std", "number", "standard deviation of the initial weights", { min: 0 }),
   setting("zero_init", "boolean", "start attn_wo and mlp_fc2 at zero"),
+  setting("dtype", "choice", "of the operands of matrix products; all else is f32", {
+    choices: ["f32", "f16"],
+  }),
   setting("batch_size", "integer", "documents in a step", size),
   setting("num_steps", "integer", "optimizer steps", { min: 1, max: MAX_INTEGER, flag: "steps" }),
   setting("learning_rate", "number", "learning rate at the first step", { min: 0, flag: "lr" }),
@@ -121,6 +125,7 @@ const microgpt: Config = {
   rmsnorm_eps: 1e-5,
   init_std: 0.08,
   zero_init: false,
+  dtype: "f32",
   batch_size: 1,
   num_steps: 1000,
   learning_rate: 0.01,

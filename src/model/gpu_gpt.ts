@@ -58,10 +58,12 @@ export interface GpuGpt {
   params: Tensor;
   /** (planes, size), each plane flat in the layout's order; the gradients are their sum. */
   grads: Tensor;
+  /** (2) the scale on the gradients, and the steps since it was changed. */
+  scaler: Tensor;
 }
 
 /** ids (B, T) to logits (B, T, V). */
-export function forwardList(gpt: Omit<GpuGpt, "grads">, ids: Tensor): Dispatch[] {
+export function forwardList(gpt: Omit<GpuGpt, "grads" | "scaler">, ids: Tensor): Dispatch[] {
   const { ops, config, dims, B, layout, tensors: t, params } = gpt;
   const { T, C, V, NH, L } = dims;
   const N = B * T;
@@ -94,11 +96,13 @@ export function forwardList(gpt: Omit<GpuGpt, "grads">, ids: Tensor): Dispatch[]
 
 /** Logits and targets (B, T) to the losses (B, T), and to dlogits in the logits' place. */
 export function lossList(
-  { ops, dims, B, tensors: t }: GpuGpt,
+  { ops, dims, B, tensors: t, scaler }: GpuGpt,
   targets: Tensor,
   step_data: Tensor,
 ): Dispatch[] {
-  return [ops.crossEntropy(t.losses, t.logits, targets, step_data, { N: B * dims.T, V: dims.V })];
+  return [
+    ops.crossEntropy(t.losses, t.logits, targets, step_data, scaler, { N: B * dims.T, V: dims.V }),
+  ];
 }
 
 /** dlogits to the gradient of every parameter; order and starts are the ids sorted by token. */

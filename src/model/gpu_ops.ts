@@ -251,6 +251,7 @@ export class GpuOps {
     logits: Tensor,
     targets: Tensor,
     step_data: Tensor,
+    scaler: Tensor,
     { N, V }: { N: number; V: number },
   ): Dispatch {
     return {
@@ -258,7 +259,7 @@ export class GpuOps {
       kernel: "cross_entropy",
       constants: { WG: this.rowThreads(V) },
       sizes: { N, V },
-      bindings: { losses, logits, targets, step_data },
+      bindings: { losses, logits, targets, step_data, scaler },
       grid: this.grid(N),
     };
   }
@@ -271,6 +272,7 @@ export class GpuOps {
   gradientSum(
     grads: Tensor,
     partials: Tensor,
+    scaler: Tensor,
     { size, planes, chunk, first = 0 }: PlaneSizes & { chunk: number; first?: number },
   ): Dispatch {
     return {
@@ -278,25 +280,29 @@ export class GpuOps {
       kernel: "gradient_sum",
       constants: { WG: this.device.lanes < 16 ? this.rowThreads(chunk) : Math.min(chunk, 256) },
       sizes: { size, planes, chunk, first },
-      bindings: { grads, partials },
+      bindings: { grads, partials, scaler },
       grid: this.grid(Math.ceil(size / chunk)),
     };
   }
 
-  /** @param losses (N, stride), of which the first number counts */
+  /**
+   * @param losses (N, stride), of which the first number counts
+   * @param growth steps after which the gradients' scale is doubled; 0 leaves it as it is
+   */
   stepRecord(
     records: Tensor,
+    scaler: Tensor,
     losses: Tensor,
     partials: Tensor,
     step_data: Tensor,
-    { N, stride, chunks }: { N: number; stride: number; chunks: number },
+    { N, stride, chunks, growth }: { N: number; stride: number; chunks: number; growth: number },
   ): Dispatch {
     return {
       op: "step_record",
       kernel: "step_record",
       constants: { WG: this.rowThreads(Math.max(N, chunks)) },
-      sizes: { N, stride, chunks },
-      bindings: { records, losses, partials, step_data },
+      sizes: { N, stride, chunks, growth },
+      bindings: { records, scaler, losses, partials, step_data },
       grid: [1, 1, 1],
     };
   }

@@ -31,6 +31,9 @@ const NORM_CHUNK = 8192;
 /** Planes of the gradients at most; more would take longer to add up than they save. */
 const MOST_PLANES = 8;
 
+/** Steps after which the scale on the gradients is doubled. */
+export const GROWTH = 2000;
+
 export interface StepPlan {
   layout: ParameterLayout;
   /** Everything that the GPU holds, but for what is made of the schedule's length. */
@@ -74,6 +77,7 @@ function keptTable(layout: ParameterLayout, B: number, planes: number): TensorSp
     { name: "v", ...flat },
     { name: "partials", shape: [Math.ceil(size / NORM_CHUNK)] },
     { name: "records", shape: [SLOTS, 2] },
+    { name: "scaler", shape: [2] },
     new StepData(B * dims.T, dims.V).spec,
   ];
 }
@@ -95,8 +99,8 @@ function stepList(
 ): Dispatch[] {
   const { dims } = layout;
   const B = config.batch_size;
-  const { grads, params, m, v, partials, records, losses } = tensors;
-  const gpt: GpuGpt = { ops, config, dims, B, layout, tensors, params, grads };
+  const { grads, params, m, v, partials, records, losses, scaler } = tensors;
+  const gpt: GpuGpt = { ops, config, dims, B, layout, tensors, params, grads, scaler };
   const data = new StepData(B * dims.T, dims.V).slices(tensors.step);
   const { ids, targets, order, starts, step_data } = data;
   const segments = flatSegments(device, params);
@@ -108,17 +112,18 @@ function stepList(
     ...segments.map((segment) => {
       const { offset, size } = segment;
       const part = planes === 1 ? sliceTensor(grads, segment) : grads;
-      return ops.gradientSum(part, partials, {
+      return ops.gradientSum(part, partials, scaler, {
         size,
         planes,
         chunk: NORM_CHUNK,
         first: offset / NORM_CHUNK,
       });
     }),
-    ops.stepRecord(records, losses, partials, step_data, {
+    ops.stepRecord(records, scaler, losses, partials, step_data, {
       N: sizeOf(losses),
       stride: 1,
       chunks: sizeOf(partials),
+      growth: config.dtype === "f16" ? GROWTH : 0,
     }),
     ...segments.map((segment) => {
       const part = (tensor: Tensor) => sliceTensor(tensor, segment);

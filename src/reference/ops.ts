@@ -244,17 +244,23 @@ export function meanLoss(
 }
 
 /**
- * grads (planes, size): the sum of all planes goes into the first one. partials (ceil(size / chunk)): its
+ * grads (planes, size): the sum of all planes, divided by scale, goes into the first one. partials (ceil(size / chunk)): its
  * sum of squares, chunk by chunk.
  */
 export function gradientSum(
   grads: Values,
   partials: Values,
-  { size, planes, chunk }: { size: number; planes: number; chunk: number },
+  {
+    size,
+    planes,
+    chunk,
+    scale = 1,
+  }: { size: number; planes: number; chunk: number; scale?: number },
 ): void {
   for (let p = 1; p < planes; p++) {
     for (let i = 0; i < size; i++) grads[i] += grads[p * size + i];
   }
+  if (scale !== 1) for (let i = 0; i < size; i++) grads[i] /= scale;
   for (let first = 0, p = 0; first < size; first += chunk, p++) {
     const end = Math.min(first + chunk, size);
     partials[p] = dot(grads, first, grads, first, end - first);
@@ -268,15 +274,25 @@ export function gradNorm(partials: Values): number {
   return Math.sqrt(sum);
 }
 
-/** record (2) = the mean of losses (N, stride), and the gradients' norm from its partials. */
+/**
+ * record (2) = the mean of losses (N, stride), and the gradients' norm from its partials. scaler (2) = the scale
+ * on the gradients and the steps since it was changed: halved, down to 1, where the norm is not finite, and
+ * doubled after `growth` steps without that; 0 leaves it as it is.
+ */
 export function stepRecord(
   record: Values,
+  scaler: Values,
   losses: Values,
   partials: Values,
-  sizes: { N: number; stride: number; scale: number },
+  { growth, ...sizes }: { N: number; stride: number; scale: number; growth: number },
 ): void {
   record[0] = meanLoss(losses, sizes);
   record[1] = gradNorm(partials);
+  if (growth === 0) return;
+  const finite = Number.isFinite(record[1]);
+  scaler[1] = finite ? scaler[1] + 1 : 0;
+  if (!finite) scaler[0] = Math.max(scaler[0] / 2, 1);
+  if (scaler[1] === growth) scaler.set([scaler[0] * 2, 0]);
 }
 
 /** What an optimizer step needs beside the tensors. */
@@ -293,7 +309,10 @@ export interface AdamwSettings {
   clip: number;
 }
 
-/** AdamW over a flat array: updates params and both moments in place. Source: Loshchilov and Hutter 2019. */
+/**
+ * AdamW over a flat array: updates params and both moments in place. The caller leaves it out where the
+ * gradients' norm is not finite. Source: Loshchilov and Hutter 2019.
+ */
 export function adamw(
   params: Values,
   m: Values,

@@ -36,7 +36,14 @@ const SUM_CHUNK = 64;
 const STEP_BYTES = 2 * ALIGNMENT;
 
 export type BatchTensors = Record<
-  Exclude<SmallBinding, "schedules"> | "m" | "v" | "shares" | "partials" | "step" | "steps",
+  | Exclude<SmallBinding, "schedules">
+  | "m"
+  | "v"
+  | "scaler"
+  | "shares"
+  | "partials"
+  | "step"
+  | "steps",
   Tensor
 >;
 
@@ -87,6 +94,7 @@ export class SmallBatch {
     write(tensors.models, packModel(config, 0, 0));
     write(tensors.program, operations);
     write(tensors.window, Uint32Array.of(1, 0));
+    write(tensors.scaler, Float32Array.of(1, 0)); // no scale, ever
     const schedule = await Schedule.create(
       device,
       smallBatchList(device, config, dims, tensors, { docs, parts, size }, tuning),
@@ -131,6 +139,7 @@ export function smallBatchTable(
     { name: "v", shape: [size] },
     { name: "shares", shape: [parts, 2] },
     { name: "partials", shape: [Math.ceil(size / SUM_CHUNK)] },
+    { name: "scaler", shape: [2] },
     { name: "records", shape: [WINDOWS, SMALL_CAPACITY, 2] },
     { name: "tokens", shape: [tokens] },
     { name: "orders", shape: [docs, 2] },
@@ -162,11 +171,12 @@ export function smallBatchList(
   const sizes = { docs, capacity: 1, groups: parts, spread: true };
   return [
     smallTrain(bindings, dims, sizes, tuning),
-    ops.gradientSum(t.grads, t.partials, { size, planes: parts, chunk: SUM_CHUNK }),
-    ops.stepRecord(t.records, t.shares, t.partials, step_data, {
+    ops.gradientSum(t.grads, t.partials, t.scaler, { size, planes: parts, chunk: SUM_CHUNK }),
+    ops.stepRecord(t.records, t.scaler, t.shares, t.partials, step_data, {
       N: parts,
       stride: 2,
       chunks: sizeOf(t.partials),
+      growth: 0,
     }),
     ops.adamw(t.params, t.m, t.v, sum, t.records, step_data, config),
   ];

@@ -268,16 +268,23 @@ function crossEntropyCase(
   const targets = fixed ? Int32Array.from(fixed) : ids(N, V);
   if (!fixed && N > 2) targets.set([-1, V], 1); // ignored, and outside the vocabulary
   const scale = Math.fround(1 / N);
+  const gradient_scale = N % 2 === 0 ? 1024 : 1;
   return {
     kernel: "cross_entropy",
     name,
-    inputs: { targets, step_data: stepData(0, 0, 0, 0, scale) },
+    inputs: {
+      targets,
+      step_data: stepData(0, 0, 0, 0, scale),
+      scaler: Float32Array.of(gradient_scale, 3),
+    },
     outputs: {
       losses: { size: N, allowed: NORM_BOUND },
       logits: { size: N * V, allowed: NORM_BOUND, initial },
     },
-    dispatch: (ops, t) => ops.crossEntropy(t.losses, t.logits, t.targets, t.step_data, { N, V }),
-    reference: (o, { ids: i }) => ref.crossEntropy(o.losses, o.logits, i.targets, { N, V, scale }),
+    dispatch: (ops, t) =>
+      ops.crossEntropy(t.losses, t.logits, t.targets, t.step_data, t.scaler, { N, V }),
+    reference: (o, { ids: i }) =>
+      ref.crossEntropy(o.losses, o.logits, i.targets, { N, V, scale: scale * gradient_scale }),
   };
 }
 
@@ -285,44 +292,55 @@ function optimizerCases(): KernelCase[] {
   const records = 3;
   const slot = 1;
   const scale = Math.fround(1 / 37);
-  const record = [1, 2, 37, 1000].flatMap((N) =>
-    [1, 2].map((stride): KernelCase => {
-      const chunks = N * 3;
-      return {
-        kernel: "step_record",
-        name: `N ${N}, ${stride} apart, ${chunks} partials`,
-        inputs: {
-          losses: normal(N * stride).map(Math.abs),
-          partials: normal(chunks).map(Math.abs),
-          step_data: stepData(slot, 0, 0, 0, scale),
-        },
-        outputs: {
-          records: { size: records * 2, allowed: NORM_BOUND, initial: normal(records * 2) },
-        },
-        dispatch: (ops, t) =>
-          ops.stepRecord(t.records, t.losses, t.partials, t.step_data, { N, stride, chunks }),
-        reference: (o, { values: { losses, partials } }) =>
-          ref.stepRecord(o.records.subarray(slot * 2, slot * 2 + 2), losses, partials, {
-            N,
-            stride,
-            scale,
-          }),
-      };
-    }),
-  );
+  const record = (name: string, N: number, stride: number, growth: number, good = 3) => {
+    const chunks = N * 3;
+    return {
+      kernel: "step_record",
+      name,
+      inputs: {
+        losses: normal(N * stride).map(Math.abs),
+        partials: normal(chunks).map(Math.abs),
+        step_data: stepData(slot, 0, 0, 0, scale),
+      },
+      outputs: {
+        records: { size: records * 2, allowed: NORM_BOUND, initial: normal(records * 2) },
+        scaler: { size: 2, allowed: NORM_BOUND, initial: Float32Array.of(1024, good) },
+      },
+      dispatch: (ops, t) =>
+        ops.stepRecord(t.records, t.scaler, t.losses, t.partials, t.step_data, {
+          N,
+          stride,
+          chunks,
+          growth,
+        }),
+      reference: (o, { values: { losses, partials } }) => {
+        const mine = o.records.subarray(slot * 2, slot * 2 + 2);
+        ref.stepRecord(mine, o.scaler, losses, partials, { N, stride, scale, growth });
+      },
+    } satisfies KernelCase;
+  };
+  const recorded = [
+    ...[1, 2, 37, 1000].flatMap((N) => [
+      record(`N ${N}`, N, 1, 0),
+      record(`N ${N}, two apart`, N, 2, 2000),
+    ]),
+    record("the scale grows", 5, 1, 4),
+  ];
   const sum = [1, 7, 300, 5000].flatMap((size) =>
     [1, 2, 5].map((planes): KernelCase => {
       const chunk = 64;
+      const scale = planes === 5 ? 1 : 2 ** 12 / planes;
       return {
         kernel: "gradient_sum",
-        name: `size ${size}, planes ${planes}`,
-        inputs: {},
+        name: `size ${size}, planes ${planes}, scale ${scale}`,
+        inputs: { scaler: Float32Array.of(scale, 3) },
         outputs: {
           grads: { size: planes * size, allowed: NORM_BOUND, initial: normal(planes * size) },
           partials: { size: Math.ceil(size / chunk), allowed: NORM_BOUND },
         },
-        dispatch: (ops, t) => ops.gradientSum(t.grads, t.partials, { size, planes, chunk }),
-        reference: (o) => ref.gradientSum(o.grads, o.partials, { size, planes, chunk }),
+        dispatch: (ops, t) =>
+          ops.gradientSum(t.grads, t.partials, t.scaler, { size, planes, chunk }),
+        reference: (o) => ref.gradientSum(o.grads, o.partials, { size, planes, chunk, scale }),
       };
     }),
   );
@@ -334,7 +352,7 @@ function optimizerCases(): KernelCase[] {
     adamwCase("norm below the clip", 129, { grad_clip: 5 }),
     adamwCase("gradients of zero", 65, { grads: new Float32Array(65) }),
   ];
-  return [...record, ...sum, ...adam];
+  return [...recorded, ...sum, ...adam];
 }
 
 function adamwCase(
