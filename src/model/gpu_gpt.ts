@@ -94,7 +94,7 @@ export function forwardList(gpt: Omit<GpuGpt, "grads">, ids: Tensor): Dispatch[]
 
 /** Logits and targets (B, T) to the losses (B, T), and to dlogits in the logits' place. */
 export function lossList(
-  { ops, dims, B, tensors: t }: GpuGpt,
+  { ops, dims, B, tensors: t }: Pick<GpuGpt, "ops" | "dims" | "B" | "tensors">,
   targets: Tensor,
   step_data: Tensor,
 ): Dispatch[] {
