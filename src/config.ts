@@ -72,11 +72,16 @@ export const settings: readonly Setting[] = [
   setting("format", "choice", "what the text is: a document a line, or one stream", {
     choices: ["lines", "text"],
   }),
-  setting("val_fraction", "number", "part of the text that is held out to validate with, such as 0.1", {
-    min: 0,
-    max: 1,
-    below: true,
-  }),
+  setting(
+    "val_fraction",
+    "number",
+    "part of the text that is held out to validate with, such as 0.1",
+    {
+      min: 0,
+      max: 1,
+      below: true,
+    },
+  ),
   setting("n_layer", "integer", "transformer blocks", size),
   setting("n_embd", "integer", "channels, a multiple of n-head", size),
   setting("n_head", "integer", "attention heads", size),

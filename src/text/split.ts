@@ -30,7 +30,7 @@ export interface Split {
 }
 
 /**
- * Token ids as `format` has it: of every document a sequence, or of all, joined by newlines, one stream.
+ * Token ids as `format` has it: of every document a sequence, or of all together one stream.
  * @param documents in the order of training
  */
 export function tokenize(
@@ -39,7 +39,7 @@ export function tokenize(
   tokenizer: Tokenizer,
 ): Tokens {
   return format === "text"
-    ? encodeText(documents.join("\n"), tokenizer)
+    ? encodeText(documents.join(""), tokenizer)
     : tokenizeDocuments(documents, tokenizer, block_size);
 }
 

@@ -15,6 +15,23 @@ const RECORD_BYTES = 8;
 /** Of the records' readback. */
 export const READ_BYTES = SLOTS * RECORD_BYTES;
 
+/** Mean loss over all positions of the sequences, of parameters that are flat in the table's order, without gaps. */
+export async function evaluateParameters(
+  device: Device,
+  config: Config,
+  dims: Dims,
+  values: Float32Array | Float64Array,
+  sequences: readonly Int32Array[],
+): Promise<number> {
+  const evaluator = await GpuEvaluator.withParameters(device, config, dims);
+  try {
+    evaluator.load(values);
+    return await evaluator.evaluate(sequences);
+  } finally {
+    evaluator.destroy();
+  }
+}
+
 export class GpuEvaluator {
   private readonly device: Device;
   private readonly config: Config;
