@@ -75,6 +75,10 @@ export class View {
     write("num-steps", `of ${formatNumber(num_steps)}`);
     write("loss", started ? formatLoss(history.mean) : "–");
     write("choices", choices(history.mean));
+    const validating = (config?.val_fraction ?? 0) > 0;
+    byId("validation").hidden = byId("key-validation").hidden = !validating;
+    const { validation } = history;
+    write("val-loss", Number.isNaN(validation) ? "–" : formatLoss(validation));
     const speed = run.speed();
     write("speed", speed ? formatNumber(speed.tokensPerSecond) : "–");
     write("time-left", phase === "done" ? "none" : speed ? formatSeconds(speed.secondsLeft) : "–");
@@ -165,5 +169,6 @@ function samplesHint({ phase, config, looks, start }: Run): string {
   const cut = start?.num_truncated
     ? ` ${count(start.num_truncated, "document")} longer than ${config!.block_size} tokens: only the beginning is used.`
     : "";
-  return `Five new ones now and then, at temperature ${config!.temperature}. Dotted: stands in the training text.${cut}`;
+  const dotted = config!.format === "lines" ? ` Dotted: stands in the training text.` : "";
+  return `Five new ones now and then, at temperature ${config!.temperature}.${dotted}${cut}`;
 }

@@ -10,7 +10,7 @@ import type { Tokenizer } from "./tokenizer.ts";
  * Positions that a validation looks at, at most: enough that the mean of their losses is sure to about 0.01,
  * few enough to take no longer than some training steps.
  */
-const MOST_POSITIONS = 2 ** 16;
+const MOST_POSITIONS = 2 ** 15;
 
 type DataConfig = Pick<Config, "format" | "block_size" | "val_fraction" | "seed">;
 
