@@ -131,6 +131,7 @@ function createText(text: string, known: boolean): HTMLElement {
   const item = document.createElement("li");
   item.textContent = text || "(nothing)";
   if (!text) item.className = "nothing";
+  if (text.includes("\n")) item.className = "passage";
   if (known) {
     item.className = "known";
     item.title = "stands in the training text";
