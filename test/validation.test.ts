@@ -21,7 +21,7 @@ const kinds: { name: string; overrides: Partial<Config> }[] = [
   { name: "text", overrides: { format: "text", batch_size: 3 } },
   { name: "lines", overrides: {} },
   { name: "lines in batches", overrides: { batch_size: 5 } },
-  { name: "lines, a larger model", overrides: { n_embd: 128, batch_size: 5, n_layer: 2 } },
+  { name: "lines, a larger model", overrides: { n_embd: 48, batch_size: 5, n_layer: 2 } },
 ];
 const devices = ["cpu", "webgpu"] as const;
 const cases = kinds.flatMap(({ name, overrides }) =>
