@@ -8,8 +8,8 @@
 // A workgroup makes TILE_M x TILE_N outputs, each thread 8 x 8 of them in four 4 x 4 matrices whose columns
 // are vectors along n. Tiles of A and B, 16 deep, pass through workgroup memory as vectors, depth-major: a
 // thread loads blocks of 4 x 4, turns them where memory runs along the depth, and holds the next tile's in
-// registers while this one is used. Vectors are stored at places exchanged by their depth (swizzle), so
-// that neither stores nor loads meet in a bank. N, A_LINE, B_LINE and, if ALONG_K, K are multiples of 4.
+// registers while this one is used. Vectors lie at places exchanged by their depth (swizzle), so that
+// neither stores nor loads meet in a bank; in nested arrays, whose bounds are soon checked. N, A_LINE, B_LINE and, if ALONG_K, K are multiples of 4.
 // reference: matmulForward(), matmulResidualForward(), matmulActivationForward(), matmulBackward(),
 //   matmulActivationBackward()
 
@@ -46,8 +46,8 @@ override THREADS: u32 = ACROSS * DOWN;
 override A_BLOCKS: u32 = TILE_M / 4u * (DEPTH / 4u);
 override BLOCKS: u32 = A_BLOCKS + TILE_N / 4u * (DEPTH / 4u);
 
-var<workgroup> a_tile: array<vec4f, DEPTH * TILE_M / 4u>;   // (k, m / 4), swizzled
-var<workgroup> b_tile: array<vec4f, DEPTH * TILE_N / 4u>;   // (k, n / 4), swizzled
+var<workgroup> a_tile: array<array<vec4f, 32>, DEPTH>;   // (k, m / 4), swizzled
+var<workgroup> b_tile: array<array<vec4f, 32>, DEPTH>;   // (k, n / 4), swizzled
 
 // What a workgroup makes: a tile of one product, from a part of its sums.
 struct Part {
@@ -130,24 +130,24 @@ fn load_block(part: Part, k0: u32, index: u32) -> mat4x4f {
   return load_b(part, k0 + at.y, part.n0 + at.x);
 }
 
-// The place of vector x at depth k, of an edge of `edge` numbers.
-fn swizzle(x: u32, k: u32, edge: u32) -> u32 {
-  return k * (edge / 4u) + (x ^ (k / 4u * 2u));
-}
+// The place of vector x at depth k.
+fn swizzle(x: u32, k: u32) -> u32 { return x ^ (k / 4u * 2u); }
 
 fn store_block(part: Part, index: u32, block: mat4x4f) {
   if (index < A_BLOCKS) {
     let at = a_place(part, index);
-    a_tile[swizzle(at.x, at.y * 4u, TILE_M)] = block[0];
-    a_tile[swizzle(at.x, at.y * 4u + 1u, TILE_M)] = block[1];
-    a_tile[swizzle(at.x, at.y * 4u + 2u, TILE_M)] = block[2];
-    a_tile[swizzle(at.x, at.y * 4u + 3u, TILE_M)] = block[3];
+    let x = swizzle(at.x, at.y * 4u);
+    a_tile[at.y * 4u][x] = block[0];
+    a_tile[at.y * 4u + 1u][x] = block[1];
+    a_tile[at.y * 4u + 2u][x] = block[2];
+    a_tile[at.y * 4u + 3u][x] = block[3];
   } else if (index < BLOCKS) {
     let at = b_place(part, index);
-    b_tile[swizzle(at.x, at.y * 4u, TILE_N)] = block[0];
-    b_tile[swizzle(at.x, at.y * 4u + 1u, TILE_N)] = block[1];
-    b_tile[swizzle(at.x, at.y * 4u + 2u, TILE_N)] = block[2];
-    b_tile[swizzle(at.x, at.y * 4u + 3u, TILE_N)] = block[3];
+    let x = swizzle(at.x, at.y * 4u);
+    b_tile[at.y * 4u][x] = block[0];
+    b_tile[at.y * 4u + 1u][x] = block[1];
+    b_tile[at.y * 4u + 2u][x] = block[2];
+    b_tile[at.y * 4u + 3u][x] = block[3];
   }
 }
 
@@ -213,10 +213,10 @@ fn matmul_wide(
     next0 = load_block(part, k0 + DEPTH, thread);
     if (thread + THREADS < BLOCKS) { next1 = load_block(part, k0 + DEPTH, thread + THREADS); }
     for (var k = 0u; k < DEPTH; k++) {
-      let rows0 = a_tile[swizzle(y, k, TILE_M)];
-      let rows1 = a_tile[swizzle(y + DOWN, k, TILE_M)];
-      let columns0 = b_tile[swizzle(x, k, TILE_N)];
-      let columns1 = b_tile[swizzle(x + ACROSS, k, TILE_N)];
+      let rows0 = a_tile[k][swizzle(y, k)];
+      let rows1 = a_tile[k][swizzle(y + DOWN, k)];
+      let columns0 = b_tile[k][swizzle(x, k)];
+      let columns1 = b_tile[k][swizzle(x + ACROSS, k)];
       sum00 = add_outer(sum00, rows0, columns0);
       sum01 = add_outer(sum01, rows0, columns1);
       sum10 = add_outer(sum10, rows1, columns0);

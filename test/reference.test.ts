@@ -5,6 +5,7 @@ import { type Config, resolveConfig } from "../src/config.ts";
 import { dimsOf, initialParameters, parameterCount } from "../src/model/parameters.ts";
 import { PythonRandom } from "../src/random.ts";
 import { ReferenceGpt } from "../src/reference/gpt.ts";
+import { matmulBackwardInput, matmulBackwardWeight, matmulForward } from "../src/reference/ops.ts";
 import { batchAt, IGNORED, tokenizeDocuments } from "../src/text/batches.ts";
 import { splitDocuments } from "../src/text/documents.ts";
 import names from "../src/text/names.txt?raw";
@@ -77,6 +78,33 @@ test("the weights after 1000 steps are microgpt.py's", async () => {
   const trainer = new CpuTrainer(config, dims, params, sequences);
   for await (const _ of trainer.run(1000));
   expect(furthest(params, golden.params_final)).toBeLessThan(1e-9);
+});
+
+test("products are the sums that they are defined by, at every size around a tile's", () => {
+  const random = new PythonRandom(5);
+  const numbers = (size: number) => new Float64Array(size).map(() => random.gauss(0, 1));
+  const sizes = [1, 2, 3, 4, 5, 7, 8];
+  for (const [N, C, OC] of sizes.flatMap((N) =>
+    sizes.flatMap((C) => sizes.map((OC) => [N, C, OC])),
+  )) {
+    const [inp, weight, dout] = [numbers(N * C), numbers(OC * C), numbers(N * OC)];
+    const [out, dinp, dweight] = [numbers(N * OC), numbers(N * C), numbers(OC * C)];
+    const first = N >> 1;
+    matmulForward(out, inp, weight, { N, C, OC });
+    matmulBackwardInput(dinp, dout, weight, { N, C, OC });
+    matmulBackwardWeight(dweight, dout, inp, { first, end: N, C, OC });
+    for (let n = 0; n < N; n++) {
+      for (let o = 0; o < OC; o++) {
+        for (let c = 0; c < C; c++) {
+          out[n * OC + o] -= inp[n * C + c] * weight[o * C + c];
+          dinp[n * C + c] -= dout[n * OC + o] * weight[o * C + c];
+          if (n >= first) dweight[o * C + c] -= dout[n * OC + o] * inp[n * C + c];
+        }
+      }
+    }
+    const left = Math.max(...[...out, ...dinp, ...dweight].map(Math.abs));
+    expect(left, `N ${N}, C ${C}, OC ${OC}`).toBeLessThan(1e-13);
+  }
 });
 
 test.each<Config["activation"]>(["relu", "relu_squared"])(

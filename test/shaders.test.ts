@@ -5,6 +5,7 @@ import { expect, test } from "vitest";
 import * as attention from "../src/reference/attention.ts";
 import * as ops from "../src/reference/ops.ts";
 import * as small from "../src/reference/small.ts";
+import { attentionKernels } from "../src/model/attention.ts";
 import { kernelCases } from "../src/verify/kernel_cases.ts";
 import { opsVariants } from "../src/model/gpu_ops.ts";
 import * as smallOps from "../src/model/small_ops.ts";
@@ -55,6 +56,17 @@ test.each(kernels)("%s.wgsl has an entry point, a reference and a case", (kernel
   expect([...(dispatched.get(kernel) ?? [])].map((op) => `${camel(op)}()`).sort()).toEqual(
     named.toSorted(),
   );
+});
+
+test("attention is made in tiles where a workgroup has the memory and the threads", () => {
+  const kernels = (
+    maxComputeWorkgroupStorageSize: number,
+    maxComputeInvocationsPerWorkgroup = 256,
+  ) => {
+    const limits = { maxComputeWorkgroupStorageSize, maxComputeInvocationsPerWorkgroup };
+    return attentionKernels({ lanes: 32, features: [], info: {}, gpu: { limits } } as never);
+  };
+  expect([kernels(16384), kernels(32768), kernels(32768, 64)]).toEqual(["rows", "tiles", "rows"]);
 });
 
 test("every operation of the GPU has a case", () => {

@@ -173,3 +173,9 @@ export class Device {
     this.gpu.destroy();
   }
 }
+
+/** The subgroup size of a software GPU that has subgroups; 0 on every other device. */
+export function softwareLanes({ lanes, features, info }: Device): number {
+  const fixed = features.includes("subgroups") && info.subgroupMinSize === lanes;
+  return fixed && (lanes === 4 || lanes === 8) ? lanes : 0;
+}

@@ -2,16 +2,23 @@
 // arguments. This is the one place that chooses a kernel, its constants and its grid for a shape.
 
 import type { Config } from "../config.ts";
-import type { Device } from "../device/device.ts";
+import { type Device, softwareLanes } from "../device/device.ts";
 import type { Dispatch } from "../device/schedule.ts";
 import { type Tensor, sizeOf } from "../device/tensors.ts";
+import {
+  attention,
+  attentionKernels,
+  type AttentionKernels,
+  type AttentionSizes,
+  type Operands,
+  portableAttention,
+} from "./attention.ts";
 import {
   product,
   type ProductShape,
   type ProductTensors,
   type ProductVariant,
   productVariants,
-  softwareLanes,
   WIDE_TILES,
 } from "./product.ts";
 
@@ -23,8 +30,8 @@ export interface Choices {
   planes?: number;
   /** A product's kernel; by rule where absent. */
   product?: (shape: ProductShape, variants: readonly ProductVariant[]) => ProductVariant;
-  /** Subgroup size, for the attention kernels made for software GPUs; 0 for those that run anywhere. */
-  lanes?: number;
+  /** Attention's kernels; by rule where absent. */
+  attention?: AttentionKernels;
 }
 
 export class GpuOps {
@@ -33,7 +40,7 @@ export class GpuOps {
 
   constructor(device: Device, choices: Choices = {}) {
     this.device = device;
-    const byRule = { planes: 1, product: firstVariant, lanes: softwareLanes(device) };
+    const byRule = { planes: 1, product: firstVariant, attention: attentionKernels(device) };
     this.choices = { ...byRule, ...choices };
   }
 
@@ -201,9 +208,8 @@ export class GpuOps {
   }
 
   attentionForward(out: Tensor, stats: Tensor, qkv: Tensor, sizes: AttentionSizes): Dispatch {
-    const shared = { out, stats, qkv };
-    const vectors = { qkv_vectors: qkv };
-    return this.attention("attention_forward", shared, {}, vectors, sizes);
+    const operands = { shared: { out, stats, qkv }, vectors: { qkv_vectors: qkv } };
+    return this.attention("attention_forward", operands, sizes);
   }
 
   attentionBackwardQ(
@@ -216,8 +222,8 @@ export class GpuOps {
     sizes: AttentionSizes,
   ): Dispatch {
     const shared = { dqkv, delta, dout, out, qkv, stats };
-    const vectors = { qkv_vectors: qkv };
-    return this.attention("attention_backward_q", shared, {}, vectors, sizes);
+    const operands = { shared, vectors: { qkv_vectors: qkv } };
+    return this.attention("attention_backward_q", operands, sizes);
   }
 
   attentionBackwardKv(
@@ -230,37 +236,14 @@ export class GpuOps {
   ): Dispatch {
     const shared = { dqkv, delta, qkv, stats };
     const vectors = { qkv_vectors: qkv, dout_vectors: dout };
-    return this.attention("attention_backward_kv", shared, { dout }, vectors, sizes);
+    return this.attention("attention_backward_kv", { shared, plain: { dout }, vectors }, sizes);
   }
 
-  /**
-   * @param shared what both kernels bind
-   * @param plain what only the one with workgroup memory binds
-   * @param vectors what only the one for software GPUs binds
-   */
-  private attention(
-    op: string,
-    shared: Record<string, Tensor>,
-    plain: Record<string, Tensor>,
-    vectors: Record<string, Tensor>,
-    { B, T, C, NH }: AttentionSizes,
-  ): Dispatch {
-    const HS = C / NH;
-    const sizes = { T, C, NH };
-    const LANES = this.choices.lanes;
-    if (LANES && HS % 4 === 0) {
-      return {
-        op,
-        kernel: `${op}_lanes`,
-        constants: { LANES },
-        sizes: { ...sizes, HS },
-        bindings: { ...shared, ...vectors },
-        grid: [Math.ceil(T / 8), NH * Math.ceil(HS / (LANES * 4)), B],
-      };
-    }
-    const WG = this.rowThreads(T);
-    const bindings = { ...shared, ...plain };
-    return { op, kernel: op, constants: { HS, WG }, sizes, bindings, grid: [T, NH, B] };
+  private attention(op: string, operands: Operands, sizes: AttentionSizes): Dispatch {
+    const { device, choices } = this;
+    const WG = this.rowThreads(sizes.T);
+    const family = { kernels: choices.attention, lanes: softwareLanes(device), WG };
+    return attention(family, op, operands, sizes);
   }
 
   crossEntropy(
@@ -340,13 +323,16 @@ export class GpuOps {
   }
 }
 
-/** Every choice of kernels that this device can run, the one it is given first. */
+/** Choices that together take every kernel this device can run; the first is the one it is given. */
 export function opsVariants(device: Device): GpuOps[] {
-  const products = ["matmul 64x64", ...WIDE_TILES.map((tile) => `matmul_wide ${tile.join("x")}`)];
-  const forced = products.map((name) => {
+  // Software GPUs compile for long: of the tiles, one a thread loads a block for, and one with two.
+  const tiles = device.lanes < 16 ? [WIDE_TILES[0], WIDE_TILES[2]] : WIDE_TILES;
+  const products = ["matmul 64x64", ...tiles.map((tile) => `matmul_wide ${tile.join("x")}`)];
+  const families = portableAttention(device);
+  const forced = products.map((name, i) => {
     const product: Choices["product"] = (_, variants) =>
       variants.find((variant) => variant.name === name) ?? variants[0];
-    return new GpuOps(device, { product, lanes: 0 });
+    return new GpuOps(device, { product, attention: families[i % families.length] });
   });
   return [new GpuOps(device), ...forced];
 }
@@ -382,13 +368,6 @@ export interface BackwardSizes extends LinearSizes {
   plane: number;
   /** How many planes; as many as the chosen kernel makes where absent. */
   splits?: number;
-}
-
-export interface AttentionSizes {
-  B: number;
-  T: number;
-  C: number;
-  NH: number;
 }
 
 export interface AdamwConstants {

@@ -1,7 +1,7 @@
 // Matrix products as dispatches: the kernels that can serve a shape on a device, and which one does unless
 // something better is known.
 
-import type { Device } from "../device/device.ts";
+import { type Device, softwareLanes } from "../device/device.ts";
 import type { Dispatch } from "../device/schedule.ts";
 import type { Tensor } from "../device/tensors.ts";
 
@@ -66,12 +66,6 @@ const LANE_COLUMNS = 4;
 const ENOUGH_GROUPS = 256;
 /** Sums shorter than this are not worth a plane of their own. */
 const SHORTEST_PART = 256;
-
-/** The subgroup size of a software GPU that has subgroups; 0 on every other device. */
-export function softwareLanes({ lanes, features, info }: Device): number {
-  const fixed = features.includes("subgroups") && info.subgroupMinSize === lanes;
-  return fixed && (lanes === 4 || lanes === 8) ? lanes : 0;
-}
 
 /**
  * Every variant that can serve a shape on a device, the one that the rule takes first.

@@ -5,6 +5,7 @@
 // largest score and 1 / sum(exp(score - largest)), from which the backward pass makes it anew.
 
 import type { Values } from "./ops.ts";
+import { dot } from "./product.ts";
 
 interface Sizes {
   B: number;
@@ -13,39 +14,31 @@ interface Sizes {
   NH: number;
 }
 
-/** Offsets of q, k and v of head h at row (b, t) in qkv. */
-function offsets(b: number, t: number, h: number, { T, C, NH }: Sizes): [number, number, number] {
-  const q = (b * T + t) * 3 * C + h * (C / NH);
-  return [q, q + C, q + 2 * C];
-}
-
-function dot(a: Values, i: number, b: Values, j: number, size: number): number {
-  let sum = 0;
-  for (let c = 0; c < size; c++) sum += a[i + c] * b[j + c];
-  return sum;
-}
-
 /** out (B, T, C) = softmax(q · kᵀ / sqrt(HS), causal) · v, per head. */
 export function attentionForward(out: Values, stats: Values, qkv: Values, sizes: Sizes): void {
   const { B, T, C, NH } = sizes;
   const HS = C / NH;
+  const scale = 1 / Math.sqrt(HS);
   const p = new Float64Array(T);
   for (let b = 0; b < B; b++) {
     for (let h = 0; h < NH; h++) {
+      const head = b * T * 3 * C + h * HS;
       for (let t = 0; t < T; t++) {
-        const [q] = offsets(b, t, h, sizes);
+        const q = head + t * 3 * C;
         let largest = -Infinity;
         for (let s = 0; s <= t; s++) {
-          p[s] = dot(qkv, q, qkv, offsets(b, s, h, sizes)[1], HS) / Math.sqrt(HS);
+          const k = head + s * 3 * C + C;
+          p[s] = dot(qkv, q, qkv, k, HS) * scale;
           largest = Math.max(largest, p[s]);
         }
         let sum = 0;
         for (let s = 0; s <= t; s++) sum += p[s] = Math.exp(p[s] - largest);
         const o = (b * T + t) * C + h * HS;
-        out.fill(0, o, o + HS);
+        for (let c = 0; c < HS; c++) out[o + c] = 0;
         for (let s = 0; s <= t; s++) {
-          const v = offsets(b, s, h, sizes)[2];
-          for (let c = 0; c < HS; c++) out[o + c] += (p[s] / sum) * qkv[v + c];
+          const v = head + s * 3 * C + 2 * C;
+          const weight = p[s] / sum;
+          for (let c = 0; c < HS; c++) out[o + c] += weight * qkv[v + c];
         }
         const row = ((b * NH + h) * T + t) * 2;
         stats[row] = largest;
@@ -53,23 +46,6 @@ export function attentionForward(out: Values, stats: Values, qkv: Values, sizes:
       }
     }
   }
-}
-
-/** The softmax's weight of key s for query t, made anew. */
-function weight(
-  qkv: Values,
-  stats: Values,
-  b: number,
-  h: number,
-  t: number,
-  s: number,
-  sizes: Sizes,
-): number {
-  const HS = sizes.C / sizes.NH;
-  const score =
-    dot(qkv, offsets(b, t, h, sizes)[0], qkv, offsets(b, s, h, sizes)[1], HS) / Math.sqrt(HS);
-  const row = ((b * sizes.NH + h) * sizes.T + t) * 2;
-  return Math.exp(score - stats[row]) * stats[row + 1];
 }
 
 /**
@@ -87,18 +63,22 @@ export function attentionBackwardQ(
 ): void {
   const { B, T, C, NH } = sizes;
   const HS = C / NH;
+  const scale = 1 / Math.sqrt(HS);
   for (let b = 0; b < B; b++) {
     for (let h = 0; h < NH; h++) {
+      const head = b * T * 3 * C + h * HS;
       for (let t = 0; t < T; t++) {
         const o = (b * T + t) * C + h * HS;
+        const row = (b * NH + h) * T + t;
         const d = dot(dout, o, out, o, HS);
-        delta[(b * NH + h) * T + t] = d;
-        const [q] = offsets(b, t, h, sizes);
-        dqkv.fill(0, q, q + HS);
+        delta[row] = d;
+        const q = head + t * 3 * C;
+        for (let c = 0; c < HS; c++) dqkv[q + c] = 0;
         for (let s = 0; s <= t; s++) {
-          const [, k, v] = offsets(b, s, h, sizes);
-          const p = weight(qkv, stats, b, h, t, s, sizes);
-          const dscore = (p * (dot(dout, o, qkv, v, HS) - d)) / Math.sqrt(HS);
+          const k = head + s * 3 * C + C;
+          const score = dot(qkv, q, qkv, k, HS) * scale;
+          const p = Math.exp(score - stats[2 * row]) * stats[2 * row + 1];
+          const dscore = p * (dot(dout, o, qkv, k + C, HS) - d) * scale;
           for (let c = 0; c < HS; c++) dqkv[q + c] += dscore * qkv[k + c];
         }
       }
@@ -120,18 +100,21 @@ export function attentionBackwardKv(
 ): void {
   const { B, T, C, NH } = sizes;
   const HS = C / NH;
+  const scale = 1 / Math.sqrt(HS);
   for (let b = 0; b < B; b++) {
     for (let h = 0; h < NH; h++) {
+      const head = b * T * 3 * C + h * HS;
       for (let s = 0; s < T; s++) {
-        const [, k, v] = offsets(b, s, h, sizes);
-        dqkv.fill(0, k, k + HS);
-        dqkv.fill(0, v, v + HS);
+        const k = head + s * 3 * C + C;
+        const v = k + C;
+        for (let c = 0; c < HS; c++) dqkv[k + c] = dqkv[v + c] = 0;
         for (let t = s; t < T; t++) {
-          const [q] = offsets(b, t, h, sizes);
+          const q = head + t * 3 * C;
           const o = (b * T + t) * C + h * HS;
-          const p = weight(qkv, stats, b, h, t, s, sizes);
-          const d = delta[(b * NH + h) * T + t];
-          const dscore = (p * (dot(dout, o, qkv, v, HS) - d)) / Math.sqrt(HS);
+          const row = (b * NH + h) * T + t;
+          const score = dot(qkv, q, qkv, k, HS) * scale;
+          const p = Math.exp(score - stats[2 * row]) * stats[2 * row + 1];
+          const dscore = p * (dot(dout, o, qkv, v, HS) - delta[row]) * scale;
           for (let c = 0; c < HS; c++) {
             dqkv[k + c] += dscore * qkv[q + c];
             dqkv[v + c] += p * dout[o + c];

@@ -23,12 +23,33 @@ function layerActivations(N: number, B: number, T: number, { C, NH }: Dims) {
   };
 }
 
+/** The tensors of a flat array, by the table's names; made once, since a view costs as much as a small operation. */
+function tensorsOf(layout: ParameterLayout, flat: Float64Array) {
+  const view = (name: string) => {
+    const { offset, size } = layout.slice(name);
+    return flat.subarray(offset, offset + size);
+  };
+  return {
+    wte: view("wte"),
+    wpe: view("wpe"),
+    lm_head: view("lm_head"),
+    layers: Array.from({ length: layout.dims.L }, (_, l) => ({
+      attn_wqkv: view(`layer${l}.attn_wqkv`),
+      attn_wo: view(`layer${l}.attn_wo`),
+      mlp_fc1: view(`layer${l}.mlp_fc1`),
+      mlp_fc2: view(`layer${l}.mlp_fc2`),
+    })),
+  };
+}
+
 export class ReferenceGpt {
   readonly dims: Dims;
   readonly layout: ParameterLayout;
   /** Flat, in the layout's order. */
   readonly params: Float64Array;
   readonly grads: Float64Array;
+  private readonly w: ReturnType<typeof tensorsOf>;
+  private readonly dw: ReturnType<typeof tensorsOf>;
   private readonly activation: Config["activation"];
   private readonly eps: number;
 
@@ -55,6 +76,8 @@ export class ReferenceGpt {
     this.layout = new ParameterLayout(dims);
     this.params = params;
     this.grads = new Float64Array(this.layout.size);
+    this.w = tensorsOf(this.layout, this.params);
+    this.dw = tensorsOf(this.layout, this.grads);
     this.activation = config.activation;
     this.eps = config.rmsnorm_eps;
   }
@@ -80,36 +103,31 @@ export class ReferenceGpt {
     this.dqkv = values(N * 3 * C);
   }
 
-  private view(flat: Float64Array, name: string): Float64Array {
-    const { offset, size } = this.layout.slice(name);
-    return flat.subarray(offset, offset + size);
-  }
-
   /** Logits (B, T, V) of a batch; valid until the next call. */
   forward({ B, T, inputs }: Pick<Batch, "B" | "T" | "inputs">): Float64Array {
     this.allocate(B, T);
     const { C, V, NH, L } = this.dims;
-    const { eps, activation } = this;
+    const { w, eps, activation } = this;
     const N = B * T;
-    const w = (name: string) => this.view(this.params, name);
 
     const embedding = { B, T, C, V, eps };
-    ops.embeddingRmsnormForward(this.x, this.rstd, inputs, w("wte"), w("wpe"), embedding);
+    ops.embeddingRmsnormForward(this.x, this.rstd, inputs, w.wte, w.wpe, embedding);
     let { x } = this;
     for (let l = 0; l < L; l++) {
       const a = this.layers[l];
+      const wl = w.layers[l];
       ops.rmsnormForward(a.ln1, a.rstd1, x, { N, C, eps });
-      ops.matmulForward(a.qkv, a.ln1, w(`layer${l}.attn_wqkv`), { N, C, OC: 3 * C });
+      ops.matmulForward(a.qkv, a.ln1, wl.attn_wqkv, { N, C, OC: 3 * C });
       attentionForward(a.att, a.stats, a.qkv, { B, T, C, NH });
-      ops.matmulResidualForward(a.mid, x, a.att, w(`layer${l}.attn_wo`), { N, C, OC: C });
+      ops.matmulResidualForward(a.mid, x, a.att, wl.attn_wo, { N, C, OC: C });
       ops.rmsnormForward(a.ln2, a.rstd2, a.mid, { N, C, eps });
       const fc1 = { N, C, OC: 4 * C, activation };
-      ops.matmulActivationForward(a.act, a.ln2, w(`layer${l}.mlp_fc1`), fc1);
+      ops.matmulActivationForward(a.act, a.ln2, wl.mlp_fc1, fc1);
       const fc2 = { N, C: 4 * C, OC: C };
-      ops.matmulResidualForward(a.x, a.mid, a.act, w(`layer${l}.mlp_fc2`), fc2);
+      ops.matmulResidualForward(a.x, a.mid, a.act, wl.mlp_fc2, fc2);
       x = a.x;
     }
-    ops.matmulForward(this.logits, x, w("lm_head"), { N, C, OC: V });
+    ops.matmulForward(this.logits, x, w.lm_head, { N, C, OC: V });
     return this.logits.subarray(0, N * V);
   }
 
@@ -128,33 +146,31 @@ export class ReferenceGpt {
   /** All of `grads`; forward() and loss() of the batch must have run just before. */
   backward({ B, T, inputs }: Batch): void {
     const { C, V, NH, L } = this.dims;
-    const { dx, dln, dact, datt, delta, dqkv, activation } = this;
+    const { w, dw, dx, dln, dact, datt, delta, dqkv, activation } = this;
     const N = B * T;
-    const w = (name: string) => this.view(this.params, name);
-    const dw = (name: string) => this.view(this.grads, name);
 
     const dlogits = this.logits;
     const last = this.layers[L - 1].x;
     const head = { N, C, OC: V };
-    ops.matmulBackward(dx, dw("lm_head"), dlogits, last, w("lm_head"), head);
+    ops.matmulBackward(dx, dw.lm_head, dlogits, last, w.lm_head, head);
     for (let l = L - 1; l >= 0; l--) {
       const a = this.layers[l];
-      const wl = (name: string) => w(`layer${l}.${name}`);
-      const dwl = (name: string) => dw(`layer${l}.${name}`);
+      const wl = w.layers[l];
+      const dwl = dw.layers[l];
       const fc2 = { N, C: 4 * C, OC: C, activation };
-      ops.matmulActivationBackward(dact, dwl("mlp_fc2"), dx, a.act, wl("mlp_fc2"), fc2);
+      ops.matmulActivationBackward(dact, dwl.mlp_fc2, dx, a.act, wl.mlp_fc2, fc2);
       const fc1 = { N, C, OC: 4 * C };
-      ops.matmulBackward(dln, dwl("mlp_fc1"), dact, a.ln2, wl("mlp_fc1"), fc1);
+      ops.matmulBackward(dln, dwl.mlp_fc1, dact, a.ln2, wl.mlp_fc1, fc1);
       ops.rmsnormBackward(dx, dln, a.ln2, a.rstd2, { N, C, accumulate: true });
-      ops.matmulBackward(datt, dwl("attn_wo"), dx, a.att, wl("attn_wo"), { N, C, OC: C });
+      ops.matmulBackward(datt, dwl.attn_wo, dx, a.att, wl.attn_wo, { N, C, OC: C });
       attentionBackwardQ(dqkv, delta, datt, a.att, a.qkv, a.stats, { B, T, C, NH });
       attentionBackwardKv(dqkv, delta, datt, a.qkv, a.stats, { B, T, C, NH });
       const qkv = { N, C, OC: 3 * C };
-      ops.matmulBackward(dln, dwl("attn_wqkv"), dqkv, a.ln1, wl("attn_wqkv"), qkv);
+      ops.matmulBackward(dln, dwl.attn_wqkv, dqkv, a.ln1, wl.attn_wqkv, qkv);
       ops.rmsnormBackward(dx, dln, a.ln1, a.rstd1, { N, C, accumulate: true });
     }
     const dencoded = dln;
     ops.rmsnormBackward(dencoded, dx, this.x, this.rstd, { N, C, accumulate: false });
-    ops.embeddingBackward(dw("wte"), dw("wpe"), dencoded, inputs, { B, T, C, V });
+    ops.embeddingBackward(dw.wte, dw.wpe, dencoded, inputs, { B, T, C, V });
   }
 }

@@ -2,6 +2,8 @@
 // Arguments come in the order outputs, inputs, sizes; a gradient is `d` + name. What a function
 // writes it overwrites; where it accumulates, its comment says so. Letters: model/parameters.ts.
 
+import { dot, product } from "./product.ts";
+
 /** Values in float64, or float32 ones that are read as such. */
 export type Values = Float64Array | Float32Array;
 export type Ids = Int32Array;
@@ -62,9 +64,7 @@ export function rmsnormForward(
   { N, C, eps }: { N: number; C: number; eps: number },
 ): void {
   for (let n = 0; n < N; n++) {
-    let sum = 0;
-    for (let c = 0; c < C; c++) sum += inp[n * C + c] * inp[n * C + c];
-    const scale = (sum / C + eps) ** -0.5;
+    const scale = 1 / Math.sqrt(dot(inp, n * C, inp, n * C, C) / C + eps);
     for (let c = 0; c < C; c++) out[n * C + c] = inp[n * C + c] * scale;
     rstd[n] = scale;
   }
@@ -82,10 +82,8 @@ export function rmsnormBackward(
   { N, C, accumulate }: { N: number; C: number; accumulate: boolean },
 ): void {
   for (let n = 0; n < N; n++) {
-    let dot = 0;
-    for (let c = 0; c < C; c++) dot += dout[n * C + c] * out[n * C + c];
     const scale = rstd[n];
-    const pull = dot / C;
+    const pull = dot(dout, n * C, out, n * C, C) / C;
     for (let c = 0; c < C; c++) {
       const before = accumulate ? dinp[n * C + c] : 0;
       dinp[n * C + c] = before + scale * (dout[n * C + c] - out[n * C + c] * pull);
@@ -100,45 +98,30 @@ export function matmulForward(
   weight: Values,
   { N, C, OC }: { N: number; C: number; OC: number },
 ): void {
-  for (let n = 0; n < N; n++) {
-    for (let o = 0; o < OC; o++) {
-      let sum = 0;
-      for (let c = 0; c < C; c++) sum += inp[n * C + c] * weight[o * C + c];
-      out[n * OC + o] = sum;
-    }
-  }
+  product(out, inp, weight, { M: N, N: OC, K: C, aRow: C, aColumn: 1, bRow: 1, bColumn: C });
 }
 
 /** dinp (N, C) = dout (N, OC) · weight (OC, C). */
-function matmulBackwardInput(
+export function matmulBackwardInput(
   dinp: Values,
   dout: Values,
   weight: Values,
   { N, C, OC }: { N: number; C: number; OC: number },
 ): void {
-  dinp.fill(0, 0, N * C);
-  for (let n = 0; n < N; n++) {
-    for (let o = 0; o < OC; o++) {
-      const d = dout[n * OC + o];
-      for (let c = 0; c < C; c++) dinp[n * C + c] += d * weight[o * C + c];
-    }
-  }
+  product(dinp, dout, weight, { M: N, N: C, K: OC, aRow: OC, aColumn: 1, bRow: C, bColumn: 1 });
 }
 
 /** dweight (OC, C) = doutᵀ · inp over the rows first .. end - 1 of dout (N, OC) and inp (N, C). */
-function matmulBackwardWeight(
+export function matmulBackwardWeight(
   dweight: Values,
   dout: Values,
   inp: Values,
   { first, end, C, OC }: { first: number; end: number; C: number; OC: number },
 ): void {
-  dweight.fill(0, 0, OC * C);
-  for (let n = first; n < end; n++) {
-    for (let o = 0; o < OC; o++) {
-      const d = dout[n * OC + o];
-      for (let c = 0; c < C; c++) dweight[o * C + c] += d * inp[n * C + c];
-    }
-  }
+  const K = end - first;
+  const douts = first === 0 ? dout : dout.subarray(first * OC);
+  const inps = first === 0 ? inp : inp.subarray(first * C);
+  product(dweight, douts, inps, { M: OC, N: C, K, aRow: 1, aColumn: OC, bRow: C, bColumn: 1 });
 }
 
 /** Of a linear layer: rows, input and output channels; and the planes of its weight's gradient. */
@@ -190,12 +173,14 @@ export function matmulActivationForward(
   act: Values,
   inp: Values,
   weight: Values,
-  { activation, ...sizes }: { N: number; C: number; OC: number; activation: Activation },
+  sizes: { N: number; C: number; OC: number; activation: Activation },
 ): void {
   matmulForward(act, inp, weight, sizes);
+  const squared = sizes.activation === "relu_squared";
   for (let i = 0; i < sizes.N * sizes.OC; i++) {
-    const x = Math.max(act[i], 0);
-    act[i] = activation === "relu" ? x : x * x;
+    // max(x, 0) without a branch, which processors would guess wrong for every other number
+    const x = act[i] * Number(act[i] > 0);
+    act[i] = squared ? x * x : x;
   }
 }
 
@@ -210,12 +195,12 @@ export function matmulActivationBackward(
   dout: Values,
   act: Values,
   weight: Values,
-  { activation, ...sizes }: BackwardSizes & { activation: Activation },
+  sizes: BackwardSizes & { activation: Activation },
 ): void {
   matmulBackward(dx, dweight, dout, act, weight, sizes);
+  const squared = sizes.activation === "relu_squared";
   for (let i = 0; i < sizes.N * sizes.C; i++) {
-    const slope = activation === "relu" ? (act[i] > 0 ? 1 : 0) : 2 * Math.sqrt(act[i]);
-    dx[i] *= slope;
+    dx[i] *= squared ? 2 * Math.sqrt(act[i]) : Number(act[i] > 0);
   }
 }
 
@@ -230,18 +215,21 @@ export function crossEntropy(
   { N, V, scale }: { N: number; V: number; scale: number },
 ): void {
   for (let n = 0; n < N; n++) {
-    const row = logits.subarray(n * V, (n + 1) * V);
+    const row = n * V;
     const target = targets[n];
-    const counts = target >= 0 && target < V;
-    let largest = -Infinity;
-    for (let v = 0; v < V; v++) largest = Math.max(largest, row[v]);
-    let sum = 0;
-    for (let v = 0; v < V; v++) sum += Math.exp(row[v] - largest);
-    losses[n] = counts ? Math.log(sum) - (row[target] - largest) : 0;
-    for (let v = 0; v < V; v++) {
-      const p = Math.exp(row[v] - largest) / sum;
-      row[v] = counts ? (p - (v === target ? 1 : 0)) * scale : 0;
+    if (!(target >= 0 && target < V)) {
+      losses[n] = 0;
+      logits.fill(0, row, row + V);
+      continue;
     }
+    let largest = -Infinity;
+    for (let v = 0; v < V; v++) largest = Math.max(largest, logits[row + v]);
+    const score = logits[row + target] - largest;
+    let sum = 0;
+    for (let v = 0; v < V; v++) sum += logits[row + v] = Math.exp(logits[row + v] - largest);
+    losses[n] = Math.log(sum) - score;
+    for (let v = 0; v < V; v++) logits[row + v] *= scale / sum;
+    logits[row + target] -= scale;
   }
 }
 
@@ -267,8 +255,10 @@ export function gradientSum(
   for (let p = 1; p < planes; p++) {
     for (let i = 0; i < size; i++) grads[i] += grads[p * size + i];
   }
-  partials.fill(0);
-  for (let i = 0; i < size; i++) partials[Math.floor(i / chunk)] += grads[i] * grads[i];
+  for (let first = 0, p = 0; first < size; first += chunk, p++) {
+    const end = Math.min(first + chunk, size);
+    partials[p] = dot(grads, first, grads, first, end - first);
+  }
 }
 
 /** The Euclidean norm of all gradients together, from the sums of squares of their chunks. */
@@ -309,9 +299,10 @@ export function adamw(
   m: Values,
   v: Values,
   grads: Values,
-  { size, ...settings }: AdamwSettings & { size: number },
+  settings: AdamwSettings & { size: number },
 ): void {
-  const { lr, beta1, beta2, epsilon, weight_decay, correction1, correction2, clip } = settings;
+  const { size, lr, beta1, beta2, epsilon, weight_decay, correction1, correction2, clip } =
+    settings;
   for (let i = 0; i < size; i++) {
     const g = grads[i] * clip;
     m[i] = beta1 * m[i] + (1 - beta1) * g;

@@ -63,10 +63,13 @@ function packBatch(rows: readonly Int32Array[], B: number, T?: number): Batch {
   const inputs = new Int32Array(B * T);
   const targets = new Int32Array(B * T).fill(IGNORED);
   let num_targets = 0;
-  rows.forEach((row, b) => {
-    inputs.set(row.subarray(0, row.length - 1), b * T);
-    targets.set(row.subarray(1), b * T);
+  for (let b = 0; b < B; b++) {
+    const row = rows[b];
+    for (let t = 0; t < row.length - 1; t++) {
+      inputs[b * T + t] = row[t];
+      targets[b * T + t] = row[t + 1];
+    }
     num_targets += row.length - 1;
-  });
+  }
   return { B, T, inputs, targets, num_targets };
 }
