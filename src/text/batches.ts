@@ -63,7 +63,7 @@ function packBatch(rows: readonly Int32Array[], B: number, T?: number): Batch {
   const inputs = new Int32Array(B * T);
   const targets = new Int32Array(B * T).fill(IGNORED);
   let num_targets = 0;
-  for (let b = 0; b < B; b++) {
+  for (let b = 0; b < rows.length; b++) {
     const row = rows[b];
     for (let t = 0; t < row.length - 1; t++) {
       inputs[b * T + t] = row[t];
