@@ -2,23 +2,26 @@
 
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import type { Config } from "../src/config.ts";
 import { DataError } from "../src/errors.ts";
-import { decodeText, splitDocuments } from "../src/text/documents.ts";
+import { decodeText, documentsOf } from "../src/text/documents.ts";
 import type { Io } from "./run.ts";
 
 const defaultInput = fileURLToPath(new URL("../src/text/names.txt", import.meta.url));
 
 /**
- * The documents of a text file, of standard input (`-`), or the names that come along.
+ * The documents of a text file, of standard input (`-`), or the names that come along; for format text all
+ * of it as one.
  * @throws DataError if it cannot be read, is not UTF-8 text, or holds no document
  */
 export async function readDocuments(
   path: string | undefined,
   io: Io,
+  format: Config["format"],
 ): Promise<{ documents: string[]; source: string }> {
   const source = path === undefined ? "names.txt" : path === "-" ? "standard input" : path;
   const bytes = path === "-" ? await readAll(io.stdin) : readInput(path ?? defaultInput);
-  return { documents: splitDocuments(decodeText(bytes, source), source), source };
+  return { documents: documentsOf(decodeText(bytes, source), source, format), source };
 }
 
 function readInput(path: string): Uint8Array {
@@ -26,8 +29,7 @@ function readInput(path: string): Uint8Array {
     return readFileSync(path);
   } catch (error) {
     throw new DataError(
-      `The training text ${path} cannot be read: ${reason(error)}. ` +
-        `--input takes a text file with one document a line.`,
+      `The training text ${path} cannot be read: ${reason(error)}. ` + `--input takes a text file.`,
     );
   }
 }

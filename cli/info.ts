@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { type Config, settings } from "../src/config.ts";
 import { CONFIG_FILE, type Model, TOKENIZER_FILE, WEIGHTS_FILE } from "../src/files/model_files.ts";
 import { dimsOf } from "../src/model/parameters.ts";
-import { tokenizeDocuments } from "../src/text/batches.ts";
+import { splitTokens, tokenize } from "../src/text/split.ts";
 import { CharTokenizer } from "../src/text/tokenizer.ts";
 import { type Needs, needsOf } from "../src/training/needs.ts";
 import { command } from "./command.ts";
@@ -53,13 +53,17 @@ function describeModel(flags: Flags): [object, string] {
 
 async function describeRun(flags: Flags, io: Io): Promise<[object, string]> {
   const config = flags.config(flags.text(options.preset));
-  const { documents, source } = await readDocuments(flags.text(options.input), io);
+  const { documents, source } = await readDocuments(flags.text(options.input), io, config.format);
   const tokenizer = CharTokenizer.fromDocuments(documents);
   const { vocab_size } = tokenizer;
-  const sequences = tokenizeDocuments(documents, tokenizer, config.block_size);
-  const needs = needsOf(config, dimsOf(config, vocab_size), sequences);
+  const tokens = tokenize(config, documents, tokenizer);
+  const needs = needsOf(config, dimsOf(config, vocab_size), splitTokens(config, tokens).train);
+  const text =
+    config.format === "text"
+      ? `one text of ${plural(tokens.length, "token")}`
+      : plural(documents.length, "document");
   const rows = [
-    `data       ${source}: ${plural(documents.length, "document")}, ${plural(vocab_size, "token")} in the vocabulary`,
+    `data       ${source}: ${text}, ${plural(vocab_size, "token")} in the vocabulary`,
     `model      ${plural(needs.num_params, "parameter")}`,
     ...needsRows(config, needs),
     ``,

@@ -19,7 +19,7 @@ export const input: Option = {
   flag: "input",
   env: ["MICROGPT_INPUT_PATH", "MICROGPT_INPUT"],
   value: "FILE",
-  help: "UTF-8 text to train on, one document a line, - for standard input; without it, 1,936 names",
+  help: "UTF-8 text to train on, - for standard input; without it, 1,936 names",
 };
 
 export const output = {

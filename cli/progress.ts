@@ -35,6 +35,17 @@ export class Progress {
     if (due) this.show();
   }
 
+  /** Writes a line above the progress, after the last step's. */
+  note(text: string): void {
+    if (this.out.isTTY) {
+      this.out.write(`\r${ERASE_REST}${text}\n`);
+      this.show();
+    } else {
+      if (this.shown !== this.last!.step) this.show();
+      this.out.write(`${text}\n`);
+    }
+  }
+
   /** Shows the last step and leaves the line. */
   end(): void {
     if (this.last !== undefined && this.shown !== this.last.step) this.show();

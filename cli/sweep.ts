@@ -2,10 +2,12 @@
 //
 //   npm run sweep -- --lr 0.003,0.01,0.03 --seed 1..64
 
+import type { Config } from "../src/config.ts";
 import { Sweep } from "../src/training/sweep.ts";
 import { tuningModes } from "../src/tuning/tune.ts";
 import { command } from "./command.ts";
 import { readDocuments } from "./files.ts";
+import { UsageError } from "./flags.ts";
 import { Interrupt } from "./interrupt.ts";
 import { prepareFolder, saveModel } from "./model_dir.ts";
 import * as options from "./options.ts";
@@ -39,7 +41,11 @@ export const main = command(description, async (flags, io) => {
   const device = flags.choice(options.device, options.devices);
   const mode = flags.choice(options.tuning, tuningModes);
   const folder = flags.text(options.output);
-  const { documents, source } = await readDocuments(flags.text(options.input), io);
+  const { documents, source } = await readDocuments(
+    flags.text(options.input),
+    io,
+    formatOf(configs),
+  );
   prepareFolder(folder);
 
   const interrupt = new Interrupt(io);
@@ -55,6 +61,17 @@ export const main = command(description, async (flags, io) => {
     interrupt.close();
   }
 });
+
+/** @throws UsageError if they differ: there is one text, and it is read in one way */
+function formatOf(configs: readonly Config[]): Config["format"] {
+  const [{ format }] = configs;
+  if (configs.some((config) => config.format !== format)) {
+    throw new UsageError(
+      `--format lists both lines and text, but all models of a sweep read the text in one way; choose one of them.`,
+    );
+  }
+  return format;
+}
 
 /** True if there was a model to save. */
 async function train(

@@ -7,7 +7,7 @@ import { type Flags, UsageError } from "./flags.ts";
 const MOST_MODELS = 100_000;
 
 /** What has no influence on how a model trains. */
-const fixed: readonly (keyof Config)[] = ["temperature", "num_samples", "log_every"];
+const fixed: readonly (keyof Config)[] = ["temperature", "num_samples", "log_every", "eval_every"];
 
 /** The settings that a sweep may vary. */
 export const sweepable: readonly Setting[] = settings.filter(({ name }) => !fixed.includes(name));

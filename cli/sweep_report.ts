@@ -1,7 +1,12 @@
 // What `sweep` prints: JSON lines for programs, or a header, progress and a table for people.
 
 import type { Setting } from "../src/config.ts";
-import type { SweepModel, SweepProgress, SweepStart } from "../src/training/sweep.ts";
+import {
+  rank,
+  type SweepModel,
+  type SweepProgress,
+  type SweepStart,
+} from "../src/training/sweep.ts";
 import { count, duration, plural } from "./progress.ts";
 import type { Output } from "./run.ts";
 
@@ -40,8 +45,9 @@ export function jsonReport(out: Output, varied: readonly Setting[]): SweepReport
     start: print,
     progress() {},
     model(event) {
-      const { type, index, steps, final_loss, mean_loss } = event;
-      print({ type, index, settings: settingsOf(event, varied), steps, final_loss, mean_loss });
+      const { type, index, steps, final_loss, mean_loss, val_loss } = event;
+      const settings = settingsOf(event, varied);
+      print({ type, index, settings, steps, final_loss, mean_loss, val_loss });
     },
     end: print,
   };
@@ -53,7 +59,7 @@ const ROWS = 40;
 const UPDATE_MS = { terminal: 100, file: 5000 };
 const ERASE_REST = "\x1b[K";
 
-/** @param source where the documents came from */
+/** @param source where the text came from */
 export function humanReport(out: Output, source: string, varied: readonly Setting[]): SweepReport {
   const models: SweepModel[] = [];
   let begun: SweepStart | undefined;
@@ -107,17 +113,22 @@ export function humanReport(out: Output, source: string, varied: readonly Settin
 }
 
 function header(event: SweepStart, source: string, varied: readonly Setting[]): string {
-  const { device, adapter, fallback, num_docs, vocab_size, num_models, num_small } = event;
+  const { device, adapter, fallback, num_docs, num_tokens, vocab_size, num_models, num_small } =
+    event;
   const cpu = `CPU, in float64${fallback === null ? "" : ` (auto: ${fallback})`}`;
   const alone = num_models - num_small;
   const ways = [
     num_small > 0 && `${count(num_small)} of them many at a time`,
     alone > 0 && `${count(alone)} one after the other`,
   ].filter(Boolean);
+  const text =
+    num_tokens === null
+      ? plural(num_docs, "document")
+      : `one text of ${plural(num_tokens, "token")}`;
   const what = varied.map(({ flag }) => flag).join(", ") || "nothing";
   return [
     `device  ${device === "webgpu" ? `WebGPU: ${adapter}` : cpu}`,
-    `data    ${source}: ${plural(num_docs, "document")}; ${count(vocab_size)} tokens in the vocabulary`,
+    `data    ${source}: ${text}; ${count(vocab_size)} tokens in the vocabulary`,
     `sweep   ${plural(num_models, "model")} that differ in ${what}; ${ways.join(", ")}`,
     ``,
   ].join("\n");
@@ -126,9 +137,10 @@ function header(event: SweepStart, source: string, varied: readonly Setting[]): 
 /** The models, the best first. */
 function table(models: readonly SweepModel[], varied: readonly Setting[]): string {
   if (models.length === 0) return "";
-  const rank = ({ mean_loss }: SweepModel) => (Number.isFinite(mean_loss) ? mean_loss : Infinity);
-  const sorted = models.toSorted((a, b) => rank(a) - rank(b) || a.index - b.index);
+  const place = (model: SweepModel) => (Number.isFinite(rank(model)) ? rank(model) : Infinity);
+  const sorted = models.toSorted((a, b) => place(a) - place(b) || a.index - b.index);
   const loss = (value: number) => (Number.isFinite(value) ? value.toFixed(4) : "diverged");
+  const validated = models.some(({ val_loss }) => val_loss !== null);
   const short = models.some(({ steps, config }) => steps < config.num_steps);
   const rows = sorted
     .slice(0, ROWS)
@@ -138,6 +150,7 @@ function table(models: readonly SweepModel[], varied: readonly Setting[]): strin
       ...(short ? [String(event.steps)] : []),
       loss(event.mean_loss),
       loss(event.final_loss),
+      ...(validated ? [event.val_loss === null ? "" : loss(event.val_loss)] : []),
     ]);
   const titles = [
     "model",
@@ -145,6 +158,7 @@ function table(models: readonly SweepModel[], varied: readonly Setting[]): strin
     ...(short ? ["steps done"] : []),
     "mean loss*",
     "final loss",
+    ...(validated ? ["val loss"] : []),
   ];
   const widths = titles.map((title, i) =>
     Math.max(title.length, ...rows.map((row) => row[i].length)),

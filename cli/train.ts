@@ -15,7 +15,7 @@ import { humanReport, jsonReport, type TrainReport } from "./train_report.ts";
 
 const description = {
   name: "train",
-  summary: "Trains a GPT on the lines of a text file, saves it and prints samples.",
+  summary: "Trains a GPT on a text file, by lines or as one text, saves it and prints samples.",
   options: [
     options.input,
     options.output,
@@ -31,7 +31,7 @@ export const main = command(description, async (flags, io) => {
   const device = flags.choice(options.device, options.devices);
   const mode = flags.choice(options.tuning, tuningModes);
   const folder = flags.text(options.output);
-  const { documents, source } = await readDocuments(flags.text(options.input), io);
+  const { documents, source } = await readDocuments(flags.text(options.input), io, config.format);
   prepareFolder(folder);
 
   const interrupt = new Interrupt(io);
@@ -61,10 +61,16 @@ async function train(
   report.start(training.start);
   const startedAt = performance.now();
   let tokens = 0;
+  let val_loss: number | null = null;
   try {
-    for await (const event of training.steps(interrupt.signal)) {
-      tokens = event.tokens;
-      report.step(event);
+    for await (const event of training.run(interrupt.signal)) {
+      if (event.type === "eval") {
+        ({ val_loss } = event);
+        report.evaluation(event);
+      } else {
+        ({ tokens } = event);
+        report.step(event);
+      }
     }
   } finally {
     report.endSteps();
@@ -84,6 +90,7 @@ async function train(
     steps: step,
     seconds,
     tokens_per_s: tokens / seconds,
+    val_loss,
     model_dir: step > 0 ? folder : null,
     ...(interrupt.code === 0 ? {} : { interrupted: true }),
   });

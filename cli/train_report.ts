@@ -1,7 +1,7 @@
 // What `train` prints: JSON lines for programs, or a header, progress and samples for people.
 
 import type { SampleEvent } from "../src/generation/generate.ts";
-import type { StartEvent, StepEvent } from "../src/training/train.ts";
+import type { EvalEvent, StartEvent, StepEvent } from "../src/training/train.ts";
 import type { TuningSummary } from "../src/tuning/tune.ts";
 import { count, duration, plural, Progress } from "./progress.ts";
 import type { Output } from "./run.ts";
@@ -10,9 +10,11 @@ interface EndEvent {
   type: "end";
   /** Steps done. */
   steps: number;
-  /** Time that they took, without what came before and after. */
+  /** Time that they took, and the validations between them, without what came before and after. */
   seconds: number;
   tokens_per_s: number;
+  /** Of the last validation; null if there was none. */
+  val_loss: number | null;
   /** Where the model was saved; null if it was not, for want of a single step. */
   model_dir: string | null;
   /** There only if a signal ended the run before its last step or sample. */
@@ -22,6 +24,7 @@ interface EndEvent {
 export interface TrainReport {
   start(event: StartEvent): void;
   step(event: StepEvent): void;
+  evaluation(event: EvalEvent): void;
   /** No further step comes, be it because all are done, of a signal or of an error. */
   endSteps(): void;
   saved(folder: string, step: number): void;
@@ -39,6 +42,10 @@ export function jsonReport(out: Output, log_every: number): TrainReport {
       unprinted = event;
       if (event.step % log_every === 0) this.endSteps();
     },
+    evaluation(event) {
+      this.endSteps();
+      print(event);
+    },
     endSteps() {
       if (unprinted !== undefined) print(unprinted);
       unprinted = undefined;
@@ -49,7 +56,7 @@ export function jsonReport(out: Output, log_every: number): TrainReport {
   };
 }
 
-/** @param source where the documents came from */
+/** @param source where the text came from */
 export function humanReport(out: Output, source: string): TrainReport {
   let progress: Progress | undefined;
   return {
@@ -60,6 +67,9 @@ export function humanReport(out: Output, source: string): TrainReport {
     },
     step(event) {
       progress!.step(event);
+    },
+    evaluation({ step, val_loss }) {
+      progress!.note(`step ${step}  val loss ${val_loss.toFixed(4)}`);
     },
     endSteps() {
       progress!.end();
@@ -80,14 +90,9 @@ export function humanReport(out: Output, source: string): TrainReport {
 }
 
 function header(event: StartEvent, source: string): string {
-  const { device, adapter, fallback, num_docs, num_truncated, vocab_size, num_params } = event;
-  const { kernels } = event;
+  const { device, adapter, fallback, vocab_size, num_params, kernels } = event;
   const { n_layer, n_embd, n_head, block_size, batch_size } = event.config;
   const cpu = `CPU, in float64${fallback === null ? "" : ` (auto: ${fallback})`}`;
-  const cut =
-    num_truncated === 0
-      ? `none longer than the context`
-      : `${count(num_truncated)} longer than the context of ${plural(block_size, "token")}, and cut`;
   const sizes = [
     plural(n_layer, "layer"),
     plural(n_embd, "channel"),
@@ -97,13 +102,26 @@ function header(event: StartEvent, source: string): string {
   ];
   return [
     `device  ${device === "webgpu" ? `WebGPU: ${adapter}` : cpu}`,
-    `data    ${source}: ${plural(num_docs, "document")}, ${cut}; ${count(vocab_size)} tokens in the vocabulary`,
+    `data    ${source}: ${dataLine(event)}; ${count(vocab_size)} tokens in the vocabulary`,
     `model   ${plural(num_params, "parameter")}: ${sizes.join(", ")}`,
     ...(kernels && kernels.measured + kernels.remembered > 0
       ? [`kernels ${kernelsLine(kernels)}`]
       : []),
     ``,
   ].join("\n");
+}
+
+function dataLine(event: StartEvent): string {
+  const { num_docs, num_val_docs, num_tokens, num_val_tokens, num_truncated, config } = event;
+  const held = (n: number) => (n === 0 ? "" : `, ${count(n)} of them held out`);
+  if (config.format === "text") {
+    return `one text of ${plural(num_tokens, "token")}${held(num_val_tokens)}`;
+  }
+  const cut =
+    num_truncated === 0
+      ? `none longer than the context`
+      : `${count(num_truncated)} longer than the context of ${plural(config.block_size, "token")}, and cut`;
+  return `${plural(num_docs, "document")}${held(num_val_docs)}, ${cut}`;
 }
 
 function kernelsLine({ measured, remembered, id, forgotten }: TuningSummary): string {

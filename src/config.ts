@@ -4,6 +4,8 @@
 import { ConfigError } from "./errors.ts";
 
 export interface Config {
+  format: "lines" | "text"; // a document a line, or one stream of tokens, newlines included
+  val_fraction: number; // part of the text that is held out, to validate with; 0 holds out nothing
   n_layer: number; // transformer blocks (L)
   n_embd: number; // channels (C)
   n_head: number; // attention heads (NH), each of n_embd / n_head channels
@@ -13,7 +15,7 @@ export interface Config {
   init_std: number; // standard deviation of the initial weights
   zero_init: boolean; // attn_wo and mlp_fc2 start at zero, so that every block starts as the identity
   dtype: "f32" | "f16"; // of the operands of matrix products; sums, weights and all else are f32
-  batch_size: number; // documents in a step (B)
+  batch_size: number; // documents, or windows of the stream, in a step (B)
   num_steps: number; // optimizer steps
   learning_rate: number; // at step 0, before the schedule
   lr_schedule: "linear" | "cosine" | "constant"; // down to 0 over num_steps
@@ -22,10 +24,11 @@ export interface Config {
   epsilon: number; // Adam: added outside the root
   weight_decay: number; // AdamW: decoupled, times the learning rate
   grad_clip: number; // largest global gradient norm; 0 is off
-  seed: number; // of Python's Mersenne Twister: order of documents, weights, samples
+  seed: number; // of order of documents, weights and samples (Python's generator), and of windows (Philox)
   temperature: number; // of sampling: below 1 the likely tokens get likelier
   num_samples: number; // texts to generate after training
   log_every: number; // steps between two reports
+  eval_every: number; // steps between two validations; 0 is only after the last one
 }
 
 /** What a setting may be, for whoever asks the user for it. */
@@ -67,6 +70,19 @@ const size = { min: 1, max: MAX_SIZE };
 const positive = { min: 0, above: true };
 
 export const settings: readonly Setting[] = [
+  setting("format", "choice", "what the text is: a document a line, or one stream", {
+    choices: ["lines", "text"],
+  }),
+  setting(
+    "val_fraction",
+    "number",
+    "part of the text that is held out to validate with, such as 0.1",
+    {
+      min: 0,
+      max: 1,
+      below: true,
+    },
+  ),
   setting("n_layer", "integer", "transformer blocks", size),
   setting("n_embd", "integer", "channels, a multiple of n-head", size),
   setting("n_head", "integer", "attention heads", size),
@@ -80,7 +96,7 @@ export const settings: readonly Setting[] = [
   setting("dtype", "choice", "of the operands of matrix products; all else is f32", {
     choices: ["f32", "f16"],
   }),
-  setting("batch_size", "integer", "documents in a step", size),
+  setting("batch_size", "integer", "documents, or windows of a text, in a step", size),
   setting("num_steps", "integer", "optimizer steps", { min: 1, max: MAX_INTEGER, flag: "steps" }),
   setting("learning_rate", "number", "learning rate at the first step", { min: 0, flag: "lr" }),
   setting("lr_schedule", "choice", "how the learning rate falls to 0 over the steps", {
@@ -99,7 +115,7 @@ export const settings: readonly Setting[] = [
   setting("epsilon", "number", "Adam's term outside the root", positive),
   setting("weight_decay", "number", "AdamW's decoupled weight decay", { min: 0 }),
   setting("grad_clip", "number", "largest gradient norm, 0 for no clipping", { min: 0 }),
-  setting("seed", "integer", "of the random numbers (Python's Mersenne Twister)", {
+  setting("seed", "integer", "of all random numbers", {
     min: 0,
     max: MAX_INTEGER,
   }),
@@ -114,9 +130,15 @@ export const settings: readonly Setting[] = [
     max: MAX_INTEGER,
     alias: "loss_log_every",
   }),
+  setting("eval_every", "integer", "steps between two validations, 0 for one at the end", {
+    min: 0,
+    max: MAX_INTEGER,
+  }),
 ];
 
 const microgpt: Config = {
+  format: "lines",
+  val_fraction: 0,
   n_layer: 1,
   n_embd: 16,
   n_head: 4,
@@ -139,6 +161,7 @@ const microgpt: Config = {
   temperature: 0.5,
   num_samples: 20,
   log_every: 100,
+  eval_every: 0,
 };
 
 /** The final revision of microgpt.py, and the earlier one with a cosine schedule. */
@@ -230,6 +253,13 @@ export function resolveConfig(
       `${label("n_embd")} ${config.n_embd} cannot be split into ${label("n_head")} ${config.n_head} ` +
         `equal heads; choose an n_embd that is a multiple of n_head, such as ` +
         `${Math.ceil(config.n_embd / config.n_head) * config.n_head}.`,
+    );
+  }
+  if (config.eval_every > 0 && config.val_fraction === 0) {
+    throw new ConfigError(
+      "eval_every",
+      `${label("eval_every")} is ${config.eval_every}, but nothing is held out to validate with; set ` +
+        `${label("val_fraction")} to a part of the text, such as 0.1, or leave ${label("eval_every")} at 0.`,
     );
   }
   return config;

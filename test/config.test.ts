@@ -79,6 +79,10 @@ describe("a sentence for", () => {
     ["temperature", "0"],
     ["temperature", "2"],
     ["beta1", "1"],
+    ["val_fraction", "1"],
+    ["val_fraction", "-0.1"],
+    ["eval_every", "-1"],
+    ["format", "words"],
     ["epsilon", "0"],
     ["zero_init", "yes"],
     ["lr_schedule", "toString"],
@@ -108,6 +112,14 @@ describe("a sentence for", () => {
     ).toThrow("--n-embd 10 cannot be split into n_head 4 equal heads");
     expect(() => resolveConfig("microgpt", { n_embd: 10, n_head: 4 })).toThrow("such as 12.");
   });
+});
+
+test("validations without a part to validate with are a sentence", () => {
+  const labels = { eval_every: "--eval-every" };
+  expect(() => resolveConfig("microgpt", { eval_every: 5 }, labels)).toThrow(
+    "--eval-every is 5, but nothing is held out to validate with; set val_fraction to a part of the text",
+  );
+  expect(resolveConfig("microgpt", { eval_every: 5, val_fraction: 0.5 }).eval_every).toBe(5);
 });
 
 test("a range is told in words", () => {

@@ -6,6 +6,7 @@ import { Meter } from "../src/device/meter.ts";
 import { GpuPredictor } from "../src/generation/gpu_predictor.ts";
 import { type Dims, dimsOf, initialParameters } from "../src/model/parameters.ts";
 import { PythonRandom } from "../src/random.ts";
+import { TokenStream } from "../src/text/stream.ts";
 import { createTrainer } from "../src/training/choose_trainer.ts";
 import { GpuTrainer } from "../src/training/gpu_trainer.ts";
 import { needsOf } from "../src/training/needs.ts";
@@ -36,16 +37,40 @@ async function peakBytes(action: () => Promise<void>): Promise<number> {
   return meter.peak_bytes;
 }
 
-test.each(models)("training takes the bytes foretold: $name", async ({ overrides, V }) => {
-  const { config, dims, params } = setUp(overrides, V);
+const validating = models.map(({ name, overrides, V }) => ({
+  name: `${name}, with validation`,
+  overrides: { ...overrides, val_fraction: 0.5 },
+  V,
+}));
+
+test.each([...models, ...validating])("training takes the bytes foretold: $name", async (model) => {
+  const { config, dims, params } = setUp(model.overrides, model.V);
   const sequences = [Int32Array.of(0, 1, 2, 0), Int32Array.of(0, 1, 0)];
   const peak = await peakBytes(async () => {
     const trainer = await createTrainer(device, config, dims, params, sequences);
     expect(trainer instanceof GpuTrainer).toBe(config.n_embd > 100);
     for await (const _ of trainer.run(3));
+    for (let times = 0; times < 2; times++) {
+      if (config.val_fraction > 0) await trainer.evaluate(sequences);
+    }
     trainer.destroy();
   });
   expect(peak).toBe(needsOf(config, dims, sequences, device).training.device_bytes);
+});
+
+test("a stream takes the general trainer's bytes, whatever the size of the model", async () => {
+  const { config, dims, params } = setUp({ format: "text", val_fraction: 0.1 }, 27);
+  const stream = new TokenStream(new Int32Array(100), config);
+  const peak = await peakBytes(async () => {
+    const trainer = await createTrainer(device, config, dims, params, stream, { mode: "off" });
+    expect(trainer).toBeInstanceOf(GpuTrainer);
+    for await (const _ of trainer.run(2));
+    await trainer.evaluate([new Int32Array(17)]);
+    trainer.destroy();
+  });
+  for (const examples of [stream, undefined]) {
+    expect(needsOf(config, dims, examples, device).training.device_bytes).toBe(peak);
+  }
 });
 
 test.each(models)("generating takes the bytes foretold: $name", async ({ overrides, V }) => {

@@ -2,7 +2,7 @@
 
 import { expect, test } from "vitest";
 import { DataError, ModelFileError, UnknownCharacterError } from "../src/errors.ts";
-import { decodeText, splitDocuments } from "../src/text/documents.ts";
+import { decodeText, documentsOf, splitDocuments } from "../src/text/documents.ts";
 import { CharTokenizer, tokenizerFromJSON } from "../src/text/tokenizer.ts";
 
 const bytes = (...values: (number | string)[]) =>
@@ -29,6 +29,13 @@ test("a NUL character is refused", () => {
 
 test.each(["", "  \n\t\r\n"])("a text without documents is refused: %j", (text) => {
   expect(() => splitDocuments(text, "f.txt")).toThrow(DataError);
+});
+
+test("format text takes a text as it is, format lines its lines", () => {
+  const text = " ada\r\n\n grace";
+  expect(documentsOf(text, "f.txt", "text")).toEqual([text]);
+  expect(documentsOf(text, "f.txt", "lines")).toEqual(["ada", "grace"]);
+  expect(() => documentsOf("", "f.txt", "text")).toThrow("f.txt is empty");
 });
 
 test("characters are whole code points in the order of their numbers", () => {

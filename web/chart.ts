@@ -1,4 +1,5 @@
-// The loss curve: every step faintly, their running mean, and the loss of guessing as a line to compare with.
+// The loss curve: every step faintly, their running mean, the validations, and the loss of guessing as a line to
+// compare with.
 
 import "./language.ts";
 import uPlot from "uplot";
@@ -13,7 +14,8 @@ export class LossChart {
   private history: LossHistory | null = null;
   private num_steps = 1;
   private guess = 1;
-  private colors = { mean: "", step: "", text: "", grid: "", guess: "" };
+  private validations: (number | null)[] = [];
+  private colors = { mean: "", step: "", validation: "", text: "", grid: "", guess: "" };
   private font = "";
 
   /** @param readout says the values under the pointer */
@@ -21,7 +23,7 @@ export class LossChart {
     this.parent = parent;
     this.readout = readout;
     this.readStyle();
-    this.plot = new uPlot(this.options(), [[], [], []], parent);
+    this.plot = new uPlot(this.options(), [[], [], [], []], parent);
     new ResizeObserver(() => this.plot.setSize(this.size())).observe(parent);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
       this.readStyle();
@@ -33,10 +35,14 @@ export class LossChart {
     this.history = history;
     this.num_steps = num_steps;
     this.guess = Math.log(vocab_size);
-    this.plot.setData([history.steps, history.losses, history.means]);
+    this.validations = history.validations();
+    this.plot.setData([history.steps, history.losses, history.means, this.validations]);
     const now = Number.isNaN(history.mean) ? "not begun" : `now ${formatLoss(history.mean)}`;
+    const validated = Number.isNaN(history.validation)
+      ? ""
+      : `, validation ${formatLoss(history.validation)}`;
     const guess = `the loss of guessing is ${this.guess.toFixed(2)}`;
-    this.parent.setAttribute("aria-label", `Loss by step: ${now}; ${guess}.`);
+    this.parent.setAttribute("aria-label", `Loss by step: ${now}${validated}; ${guess}.`);
   }
 
   private options(): uPlot.Options {
@@ -75,6 +81,12 @@ export class LossChart {
         {},
         { ...series, stroke: () => this.colors.step, width: 1 },
         { ...series, stroke: () => this.colors.mean, width: 2 },
+        {
+          stroke: () => this.colors.validation,
+          width: 2,
+          spanGaps: true,
+          points: { show: true, size: 6, fill: () => this.colors.validation },
+        },
       ],
       hooks: { drawAxes: [() => this.drawGuess()], setCursor: [() => this.readCursor()] },
     };
@@ -92,14 +104,15 @@ export class LossChart {
     return last;
   }
 
-  /** Holds the running mean and the loss of guessing; single steps may lie outside. */
+  /** Holds the running mean, the validations and the loss of guessing; single steps may lie outside. */
   private lossesShown(): [number, number] {
     const means = this.history?.means ?? [];
     let low = 0.7 * this.guess;
     let high = this.guess;
-    for (const mean of means) {
-      if (mean < low) low = mean;
-      if (mean > high) high = mean;
+    for (const loss of [...means, ...this.validations]) {
+      if (loss === null) continue;
+      if (loss < low) low = loss;
+      if (loss > high) high = loss;
     }
     // In quarters, so that the axis does not tremble.
     return [Math.max(0, Math.floor(4 * low - 1.4) / 4), Math.ceil(4 * high + 0.8) / 4];
@@ -128,10 +141,12 @@ export class LossChart {
   private readCursor(): void {
     const { idx } = this.plot.cursor;
     const { steps, losses, means } = this.history ?? { steps: [], losses: [], means: [] };
+    const validation = idx == null ? null : (this.validations[idx] ?? null);
+    const validated = validation === null ? "" : `, validation ${formatLoss(validation)}`;
     this.readout.textContent =
       idx == null || steps[idx] === undefined
         ? ""
-        : `step ${formatNumber(steps[idx])}: ${formatLoss(losses[idx])}, mean ${formatLoss(means[idx])}`;
+        : `step ${formatNumber(steps[idx])}: ${formatLoss(losses[idx])}, mean ${formatLoss(means[idx])}${validated}`;
   }
 
   private readStyle(): void {
@@ -140,6 +155,7 @@ export class LossChart {
     this.colors = {
       mean: color("accent"),
       step: color("accent-faint"),
+      validation: color("validation"),
       text: color("muted"),
       grid: color("line"),
       guess: color("guess"),

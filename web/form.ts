@@ -13,6 +13,7 @@ import { ConfigError } from "../src/errors.ts";
 
 /** Settings that everyone sees; the others are under "More settings". */
 const essential = new Set<keyof Config>([
+  "format",
   "n_layer",
   "n_embd",
   "n_head",

@@ -1,4 +1,5 @@
-// The loss of every step so far, kept small: neighbours are merged into means once there are many.
+// The loss of every step so far, kept small: neighbours are merged into means once there are many. And what the
+// validations between them found.
 
 /** More points than this no screen can show apart. */
 const MAX_POINTS = 1000;
@@ -12,6 +13,8 @@ export class LossHistory {
   readonly means: number[] = [];
   /** Running mean after the last step; NaN before the first. */
   mean = NaN;
+  /** In the order of their steps. */
+  private readonly evaluations: { step: number; loss: number }[] = [];
   private stepsPerPoint = 1;
   private stepsInLast = Infinity;
   private count = 0;
@@ -42,6 +45,27 @@ export class LossHistory {
       this.losses[last] += (loss - this.losses[last]) / this.stepsInLast;
       this.means[last] = this.mean;
     }
+  }
+
+  /** Takes the validation loss after `step` steps. */
+  validate(step: number, loss: number): void {
+    this.evaluations.push({ step, loss });
+  }
+
+  /** The newest validation loss; NaN before the first. */
+  get validation(): number {
+    return this.evaluations.at(-1)?.loss ?? NaN;
+  }
+
+  /** Validation loss at each point; null where there was none. */
+  validations(): (number | null)[] {
+    const losses = Array<number | null>(this.steps.length).fill(null);
+    let point = 0;
+    for (const { step, loss } of this.evaluations) {
+      while (point < this.steps.length - 1 && this.steps[point] < step) point++;
+      losses[point] = loss;
+    }
+    return losses;
   }
 
   /** Merges each point with its neighbour. */

@@ -41,6 +41,11 @@ function textChanged(): void {
 
 function settingsChanged(): void {
   const config = form.read();
+  if (config && config.format !== text.format) {
+    text.format = config.format;
+    textChanged();
+    return;
+  }
   if (config) next.num_steps = config.num_steps;
   const parameters = config && parameterCount(dimsOf(config, next.vocab_size));
   byId("size").textContent = parameters ? `A model of ${count(parameters, "parameter")}.` : "";

@@ -2,7 +2,7 @@
 
 import type { Config } from "../src/config.ts";
 import type { DeviceChoice } from "../src/device/choose.ts";
-import type { StartEvent, StepEvent } from "../src/training/train.ts";
+import type { EvalEvent, StartEvent, StepEvent } from "../src/training/train.ts";
 
 /** Page to worker. One worker trains one run; a reset ends the worker and the run with it. */
 export type Request =
@@ -14,6 +14,7 @@ export type Request =
 export type Report =
   | StartEvent
   | StepsReport
+  | EvalEvent
   | SampleReport
   | { type: "done" }
   | { type: "failed"; message: string; setting: string | null };
@@ -22,7 +23,7 @@ export type Report =
 interface StepsReport {
   type: "steps";
   steps: StepEvent[];
-  /** Time spent in training since the run began: pauses and samples are not in it. */
+  /** Time spent in training since the run began: pauses, validations and samples are not in it. */
   train_ms: number;
 }
 

@@ -108,6 +108,8 @@ export class Run {
       this.marks.push({ train_ms: report.train_ms, step, tokens });
       while (this.marks.length > 2 && this.marks[1].train_ms < report.train_ms - SPEED_WINDOW_MS)
         this.marks.shift();
+    } else if (report.type === "eval") {
+      this.history.validate(report.step, report.val_loss);
     } else if (report.type === "sample") {
       this.takeSample(report);
     } else if (report.type === "done") {

@@ -1,14 +1,18 @@
 // The training text: the names that come with the page, pasted text, or a file that is chosen or dropped.
 
+import type { Config } from "../src/config.ts";
 import { DataError, UserError } from "../src/errors.ts";
-import { decodeText, splitDocuments } from "../src/text/documents.ts";
+import { decodeText, documentsOf } from "../src/text/documents.ts";
 import names from "../src/text/names.txt?raw";
-import { count } from "./format.ts";
+import { count, formatNumber } from "./format.ts";
 
 type Source = "names" | "paste" | "file";
 
 export interface TrainingText {
+  format: Config["format"];
+  /** One, where the text is one stream. */
   documents: string[];
+  length: number;
   /** Distinct characters. */
   num_chars: number;
 }
@@ -25,6 +29,8 @@ export interface TextElements {
 }
 
 export class TextInput {
+  /** How the text is read. */
+  format: Config["format"] = "lines";
   private readonly elements: TextElements;
   private readonly changed: () => void;
   private source: Source = "names";
@@ -85,16 +91,18 @@ export class TextInput {
 
   /** @throws DataError */
   private parse(): TrainingText {
-    const { source, file } = this;
-    if (source === "names") return documentsOf(names, "names.txt");
-    if (source === "paste") return documentsOf(this.elements.textarea.value, "The pasted text");
+    const { source, file, format } = this;
+    if (source === "names") return trainingText(names, "names.txt", format);
+    if (source === "paste") {
+      return trainingText(this.elements.textarea.value, "The pasted text", format);
+    }
     if (file === null) {
       throw new DataError("No file is chosen yet; choose a text file, or drop one on the page.");
     }
     if (file.bytes === null) {
       throw new DataError(`${file.name} could not be read; choose a text file, not a folder.`);
     }
-    return documentsOf(decodeText(file.bytes, file.name), file.name);
+    return trainingText(decodeText(file.bytes, file.name), file.name, format);
   }
 
   private choose(source: Source): void {
@@ -140,13 +148,22 @@ export class TextInput {
   }
 }
 
-function documentsOf(text: string, source: string): TrainingText {
-  const documents = splitDocuments(text, source);
+function trainingText(text: string, source: string, format: Config["format"]): TrainingText {
+  const documents = documentsOf(text, source, format);
   const chars = new Set<string>();
-  for (const document of documents) for (const char of document) chars.add(char);
-  return { documents, num_chars: chars.size };
+  let length = 0;
+  for (const document of documents) {
+    for (const char of document) {
+      chars.add(char);
+      length++;
+    }
+  }
+  return { format, documents, length, num_chars: chars.size };
 }
 
-function describe({ documents, num_chars }: TrainingText): string {
+function describe({ format, documents, length, num_chars }: TrainingText): string {
+  if (format === "text") {
+    return `One text of ${count(length, "character")}, ${formatNumber(num_chars)} of them different.`;
+  }
   return `${count(documents.length, "document")}, ${count(num_chars, "different character")}.`;
 }

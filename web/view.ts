@@ -75,6 +75,10 @@ export class View {
     write("num-steps", `of ${formatNumber(num_steps)}`);
     write("loss", started ? formatLoss(history.mean) : "–");
     write("choices", choices(history.mean));
+    const validating = (config?.val_fraction ?? 0) > 0;
+    byId("validation").hidden = byId("key-validation").hidden = !validating;
+    const { validation } = history;
+    write("val-loss", Number.isNaN(validation) ? "–" : formatLoss(validation));
     const speed = run.speed();
     write("speed", speed ? formatNumber(speed.tokensPerSecond) : "–");
     write("time-left", phase === "done" ? "none" : speed ? formatSeconds(speed.secondsLeft) : "–");
@@ -127,6 +131,7 @@ function createText(text: string, known: boolean): HTMLElement {
   const item = document.createElement("li");
   item.textContent = text || "(nothing)";
   if (!text) item.className = "nothing";
+  if (text.includes("\n")) item.className = "passage";
   if (known) {
     item.className = "known";
     item.title = "stands in the training text";
@@ -165,5 +170,6 @@ function samplesHint({ phase, config, looks, start }: Run): string {
   const cut = start?.num_truncated
     ? ` ${count(start.num_truncated, "document")} longer than ${config!.block_size} tokens: only the beginning is used.`
     : "";
-  return `Five new ones now and then, at temperature ${config!.temperature}. Dotted: stands in the training text.${cut}`;
+  const dotted = config!.format === "lines" ? ` Dotted: stands in the training text.` : "";
+  return `Five new ones now and then, at temperature ${config!.temperature}.${dotted}${cut}`;
 }

@@ -49,7 +49,15 @@ async function run({ config, documents, device }: Extract<Request, { type: "star
   let nextTenth = config.num_steps / 10;
   let lastStep = performance.now();
 
-  for await (const event of training.steps()) {
+  for await (const event of training.run()) {
+    if (event.type === "eval") {
+      report();
+      post(event);
+      await nextTask();
+      await pause;
+      lastStep = performance.now();
+      continue;
+    }
     train_ms += performance.now() - lastStep;
     steps.push(event);
     if (performance.now() - lastReport > REPORT_MS) report();

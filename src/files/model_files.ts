@@ -29,7 +29,9 @@ export interface ModelFile {
 }
 
 /** Raised when an older program could not read, or would misread, what is written. */
-export const FORMAT_VERSION = 1;
+export const FORMAT_VERSION = 2;
+/** Settings that files of version 1 do not have: their models were trained on documents, all of them. */
+const SINCE_VERSION_2: readonly string[] = ["format", "val_fraction", "eval_every"];
 
 export const WEIGHTS_FILE = "model.safetensors";
 export const CONFIG_FILE = "config.json";
@@ -120,7 +122,7 @@ function readConfig(file: unknown, source: string) {
         `use a newer version of this program.`,
     );
   }
-  if (format_version !== FORMAT_VERSION) {
+  if (format_version !== 1 && format_version !== FORMAT_VERSION) {
     fail(source, `has the format version ${show(format_version)}, not ${FORMAT_VERSION}`);
   }
   for (const [key, value] of Object.entries({ step, vocab_size })) {
@@ -129,7 +131,10 @@ function readConfig(file: unknown, source: string) {
     }
   }
   const known: Set<string> = new Set(settings.map(({ name }) => name));
-  const missing = [...known].find((name) => !Object.hasOwn(config, name));
+  const missing = [...known].find(
+    (name) =>
+      !Object.hasOwn(config, name) && !(format_version === 1 && SINCE_VERSION_2.includes(name)),
+  );
   if (missing !== undefined) fail(source, `lacks the setting ${missing}`);
   const unknown = Object.keys(config).find((name) => !known.has(name));
   if (unknown !== undefined) fail(source, `has the unknown setting ${show(unknown)}`);

@@ -51,7 +51,7 @@ export class Generator {
   samples(options: SamplingOptions): AsyncGenerator<SampleEvent> {
     const { prompt = "", seed, ...rest } = options;
     const { tokenizer, config } = this.model;
-    const { block_size } = config;
+    const { block_size, format } = config;
     const length = tokenizer.encode(prompt).length;
     if (length >= block_size) {
       throw new ConfigError(
@@ -63,6 +63,7 @@ export class Generator {
     return generate({
       ...rest,
       prompt,
+      format,
       block_size,
       tokenizer,
       random: new PythonRandom(seed),

@@ -1,5 +1,6 @@
 // Sampling: from the logits of the next token to texts, one token at a time.
 
+import type { Config } from "../config.ts";
 import type { PythonRandom } from "../random.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 
@@ -11,6 +12,8 @@ export interface SampleEvent {
 }
 
 export interface GenerateOptions {
+  /** What the model was trained on. */
+  format: Config["format"];
   num_samples: number;
   temperature: number;
   block_size: number;
@@ -24,15 +27,21 @@ export interface GenerateOptions {
   nextLogits(tokens: readonly number[]): Promise<ArrayLike<number>>;
 }
 
-/** Texts of at most block_size tokens: each starts at BOS and stops at BOS, as in microgpt. */
+/**
+ * Texts of at most block_size tokens. Documents start at BOS and stop at BOS, as in microgpt. A model of a
+ * stream has never seen BOS: it writes on after its starting token, which is not shown, and never draws BOS.
+ */
 export async function* generate(options: GenerateOptions): AsyncGenerator<SampleEvent> {
-  const { num_samples, temperature, block_size, tokenizer, random, signal } = options;
+  const { format, num_samples, temperature, block_size, tokenizer, random, signal } = options;
+  const first = format === "text" ? tokenizer.start : tokenizer.bos;
   const prompt = tokenizer.encode(options.prompt ?? "");
   for (let index = 1; index <= num_samples; index++) {
-    const tokens = [tokenizer.bos, ...prompt];
+    const tokens = [first, ...prompt];
     while (tokens.length <= block_size && !signal?.aborted) {
       const logits = await options.nextLogits(tokens);
-      const token = random.choice(softmax(logits, temperature));
+      const probabilities = softmax(logits, temperature);
+      if (format === "text") probabilities[tokenizer.bos] = 0;
+      const token = random.choice(probabilities);
       if (token === tokenizer.bos) break;
       tokens.push(token);
     }

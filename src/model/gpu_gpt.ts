@@ -96,7 +96,7 @@ export function forwardList(gpt: Omit<GpuGpt, "grads" | "scaler">, ids: Tensor):
 
 /** Logits and targets (B, T) to the losses (B, T), and to dlogits in the logits' place. */
 export function lossList(
-  { ops, dims, B, tensors: t, scaler }: GpuGpt,
+  { ops, dims, B, tensors: t, scaler }: Pick<GpuGpt, "ops" | "dims" | "B" | "tensors" | "scaler">,
   targets: Tensor,
   step_data: Tensor,
 ): Dispatch[] {

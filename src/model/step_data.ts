@@ -13,6 +13,9 @@ export interface StepScalars {
   correction2: number;
 }
 
+/** Records (loss, gradient norm) that the GPU keeps until they are read. */
+export const SLOTS = 512;
+
 const ELEMENTS = ALIGNMENT / 4;
 const padded = (size: number) => Math.ceil(size / ELEMENTS) * ELEMENTS;
 

@@ -20,12 +20,11 @@ import {
   gradientTable,
   lossList,
 } from "./gpu_gpt.ts";
+import { evaluationList } from "./evaluation_plan.ts";
 import { type Choices, GpuOps } from "./gpu_ops.ts";
 import { type Dims, PARAMETER_ALIGNMENT, ParameterLayout } from "./parameters.ts";
-import { StepData } from "./step_data.ts";
+import { SLOTS, StepData } from "./step_data.ts";
 
-/** Records (loss, gradient norm) that the GPU keeps until they are read. */
-export const SLOTS = 512;
 /** Gradients that one workgroup of the norm sums. */
 const NORM_CHUNK = 8192;
 /** Planes of the gradients at most; more would take longer to add up than they save. */
@@ -42,6 +41,8 @@ export interface StepPlan {
   groups: string[][];
   /** The whole step: forward, loss, backward, gradient norm, optimizer. */
   list: (tensors: Record<string, Tensor>) => Dispatch[];
+  /** The forward pass and the loss alone, on the same tensors, between two steps. */
+  evaluation: (tensors: Record<string, Tensor>) => Dispatch[];
 }
 
 /** @param product chooses the kernels of products; by rule where absent */
@@ -63,7 +64,9 @@ export function planStep(
   const planes = Math.max(...draft.map(({ sizes }) => sizes.splits ?? 1));
   const final = table(planes);
   const groups = planSharing(device.kernels, list(placeholders(final)), passing);
-  return { layout, table: final, groups, list };
+  const evaluation = (tensors: Record<string, Tensor>) =>
+    evaluationList(device, ops, config, layout, tensors);
+  return { layout, table: final, groups, list, evaluation };
 }
 
 /** What stays from step to step, or comes from outside the step. */

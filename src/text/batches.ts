@@ -1,9 +1,13 @@
-// Tokenized documents to the batch of a step: a pure function of the step, so that a run can be resumed.
+// Tokenized text to the batch of a step: a pure function of the step, so that a run can be resumed.
 
+import { TokenStream } from "./stream.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
 /** Target of a position that counts neither in the loss nor in any gradient. */
 export const IGNORED = -1;
+
+/** What is trained on: documents in their order, or windows of a stream. */
+export type Examples = readonly Int32Array[] | TokenStream;
 
 export interface Batch {
   B: number;
@@ -31,21 +35,35 @@ export function tokenizeDocuments(
 }
 
 /**
- * The batch of `step` (from 0): sequences (step·B + b) mod their number, b = 0..B-1.
- * @param T positions a row; the longest document of the batch where absent
+ * The batch of `step` (from 0): B windows of the stream, or documents (step·B + b) mod their number, b = 0..B-1.
+ * @param T positions a row; the longest sequence of the batch where absent
  */
-export function batchAt(
+export function batchAt(examples: Examples, step: number, B: number, T?: number): Batch {
+  const rows =
+    examples instanceof TokenStream
+      ? examples.windowsAt(step, B)
+      : Array.from({ length: B }, (_, b) => examples[(step * B + b) % examples.length]);
+  return packBatch(rows, B, T);
+}
+
+/** All sequences in batches of B rows; the last one may have rows without a position that counts. */
+export function* batchesOf(
   sequences: readonly Int32Array[],
-  step: number,
   B: number,
   T?: number,
-): Batch {
-  const rows = Array.from({ length: B }, (_, b) => sequences[(step * B + b) % sequences.length]);
+): Generator<Batch> {
+  for (let first = 0; first < sequences.length; first += B) {
+    yield packBatch(sequences.slice(first, first + B), B, T);
+  }
+}
+
+/** B rows at most, each a sequence whose tokens are predicted from those before them. */
+function packBatch(rows: readonly Int32Array[], B: number, T?: number): Batch {
   T ??= rows.reduce((longest, row) => Math.max(longest, row.length - 1), 1);
   const inputs = new Int32Array(B * T);
   const targets = new Int32Array(B * T).fill(IGNORED);
   let num_targets = 0;
-  for (let b = 0; b < B; b++) {
+  for (let b = 0; b < rows.length; b++) {
     const row = rows[b];
     for (let t = 0; t < row.length - 1; t++) {
       inputs[b * T + t] = row[t];

@@ -7,6 +7,8 @@ export interface Tokenizer {
   readonly vocab_size: number;
   /** Id of the token that begins and ends a document. */
   readonly bos: number;
+  /** Id of the token after which a model of a stream begins to write: the newline's, or else the first one. */
+  readonly start: number;
   /** Ids of the text's tokens; never a special id. Throws UnknownCharacterError. */
   encode(text: string): number[];
   decode(ids: Iterable<number>): string;
@@ -44,6 +46,10 @@ export class CharTokenizer implements Tokenizer {
 
   get bos(): number {
     return this.chars.length;
+  }
+
+  get start(): number {
+    return this.ids.get("\n") ?? 0;
   }
 
   encode(text: string): number[] {

@@ -1,10 +1,13 @@
-// Which trainer serves: the CPU's, the one for models that fit a workgroup, or the general one.
+// Which trainer serves: the CPU's, the one for models that fit a workgroup and train on documents, or the
+// general one.
 
 import type { Config } from "../config.ts";
 import type { Device } from "../device/device.ts";
 import { type Dims, parameterCount } from "../model/parameters.ts";
 import { MAX_FLOAT_INTEGER } from "../model/small_data.ts";
 import { smallTuning, type SmallTuning } from "../model/small_ops.ts";
+import type { Examples } from "../text/batches.ts";
+import { TokenStream } from "../text/stream.ts";
 import { tune, type TuneOptions } from "../tuning/tune.ts";
 import { CpuTrainer } from "./cpu_trainer.ts";
 import { GpuTrainer } from "./gpu_trainer.ts";
@@ -37,14 +40,16 @@ export async function createTrainer(
   config: Config,
   dims: Dims,
   params: Float64Array,
-  sequences: readonly Int32Array[],
+  examples: Examples,
   tuning: TuneOptions = {},
 ): Promise<Trainer> {
-  if (!device) return new CpuTrainer(config, dims, params, sequences);
-  const small = chooseSmall(device, config, dims, sequences);
-  if (small) return SmallTrainer.create(device, config, dims, params, sequences, small);
+  if (!device) return new CpuTrainer(config, dims, params, examples);
+  if (!(examples instanceof TokenStream)) {
+    const small = chooseSmall(device, config, dims, examples);
+    if (small) return SmallTrainer.create(device, config, dims, params, examples, small);
+  }
   const tuned = await tune(device, config, dims, tuning);
-  return GpuTrainer.create(device, config, dims, params, sequences, tuned);
+  return GpuTrainer.create(device, config, dims, params, examples, tuned);
 }
 
 /**

@@ -6,7 +6,7 @@ import { CpuPredictor } from "../generation/predictor.ts";
 import type { Dims } from "../model/parameters.ts";
 import { ReferenceGpt } from "../reference/gpt.ts";
 import { adamw, gradientSum, gradNorm } from "../reference/ops.ts";
-import { batchAt } from "../text/batches.ts";
+import { batchAt, batchesOf, type Examples } from "../text/batches.ts";
 import { biasCorrections, learningRate } from "../model/optimizer.ts";
 import type { StepRecord, Trainer } from "./trainer.ts";
 
@@ -16,7 +16,7 @@ export class CpuTrainer implements Trainer {
   private tokens = 0;
   private readonly breather = new Breather();
   private readonly config: Config;
-  private readonly sequences: readonly Int32Array[];
+  private readonly examples: Examples;
   private readonly gpt: ReferenceGpt;
   private readonly predictor: CpuPredictor;
   private readonly m: Float64Array;
@@ -24,9 +24,9 @@ export class CpuTrainer implements Trainer {
   private readonly partials = new Float64Array(1);
 
   /** @param params flat, in the table's order; updated in place */
-  constructor(config: Config, dims: Dims, params: Float64Array, sequences: readonly Int32Array[]) {
+  constructor(config: Config, dims: Dims, params: Float64Array, examples: Examples) {
     this.config = config;
-    this.sequences = sequences;
+    this.examples = examples;
     this.gpt = new ReferenceGpt(config, dims, params);
     this.predictor = new CpuPredictor(config, dims, params);
     this.m = new Float64Array(params.length);
@@ -42,7 +42,7 @@ export class CpuTrainer implements Trainer {
 
   private trainStep(): StepRecord {
     const { config, gpt, step } = this;
-    const batch = batchAt(this.sequences, step, config.batch_size);
+    const batch = batchAt(this.examples, step, config.batch_size);
     gpt.forward(batch);
     const loss = gpt.loss(batch);
     gpt.backward(batch);
@@ -63,6 +63,18 @@ export class CpuTrainer implements Trainer {
     this.step = step + 1;
     this.tokens += batch.num_targets;
     return { step: this.step, loss, lr, grad_norm, tokens: this.tokens };
+  }
+
+  async evaluate(sequences: readonly Int32Array[]): Promise<number> {
+    let sum = 0;
+    let count = 0;
+    for (const batch of batchesOf(sequences, this.config.batch_size)) {
+      this.gpt.forward(batch);
+      sum += this.gpt.loss(batch) * batch.num_targets;
+      count += batch.num_targets;
+      await this.breather.rest();
+    }
+    return sum / count;
   }
 
   async parameters() {

@@ -15,10 +15,11 @@ import {
 import { GpuPredictor } from "../generation/gpu_predictor.ts";
 import { biasCorrections, learningRate } from "../model/optimizer.ts";
 import { type Dims, ParameterLayout } from "../model/parameters.ts";
-import { StepData } from "../model/step_data.ts";
-import { batchAt } from "../text/batches.ts";
+import { SLOTS, StepData } from "../model/step_data.ts";
+import { batchAt, type Examples } from "../text/batches.ts";
 import type { Tuning } from "../tuning/tune.ts";
-import { planStep, SLOTS } from "../model/step_plan.ts";
+import { planStep, type StepPlan } from "../model/step_plan.ts";
+import { GpuEvaluator } from "./gpu_evaluator.ts";
 import type { StepRecord, Trainer } from "./trainer.ts";
 import { type StepWindow, WINDOWS, Windows } from "./windows.ts";
 
@@ -33,34 +34,38 @@ export class GpuTrainer implements Trainer {
   private readonly confirmed: StepRecord[] = []; // read, not yet yielded
   private readonly windows: Windows;
   private predictor: GpuPredictor | undefined;
+  private evaluator: GpuEvaluator | undefined;
 
   private readonly device: Device;
   private readonly config: Config;
   private readonly layout: ParameterLayout;
-  private readonly sequences: readonly Int32Array[];
+  private readonly examples: Examples;
   private readonly stepData: StepData;
   private readonly tensors: Record<string, Tensor>;
   /** The whole step. */
   readonly schedule: Schedule;
+  private readonly evaluation: StepPlan["evaluation"];
 
   private constructor(
     device: Device,
     config: Config,
     layout: ParameterLayout,
-    sequences: readonly Int32Array[],
+    examples: Examples,
     stepData: StepData,
     tensors: Record<string, Tensor>,
     schedule: Schedule,
+    evaluation: StepPlan["evaluation"],
     tuning: Tuning | null,
   ) {
     this.tuning = tuning;
     this.device = device;
     this.config = config;
     this.layout = layout;
-    this.sequences = sequences;
+    this.examples = examples;
     this.stepData = stepData;
     this.tensors = tensors;
     this.schedule = schedule;
+    this.evaluation = evaluation;
     this.windows = new Windows(device, CAPACITY, 8, (encoder, first, steps, half) =>
       this.encode(encoder, first, steps, half * CAPACITY),
     );
@@ -76,17 +81,28 @@ export class GpuTrainer implements Trainer {
     config: Config,
     dims: Dims,
     params: Float64Array | Float32Array,
-    sequences: readonly Int32Array[],
+    examples: Examples,
     tuning: Tuning | null = null,
   ): Promise<GpuTrainer> {
-    const { layout, table, groups, list } = planStep(device, config, dims, tuning?.product);
+    const plan = planStep(device, config, dims, tuning?.product);
+    const { layout, table, groups, list, evaluation } = plan;
     checkTensors(device, [...layout.slices]);
     const tensors: Record<string, Tensor> = await allocateTensors(device, table, groups);
     const stepData = new StepData(config.batch_size * dims.T, dims.V);
     const schedule = await Schedule.create(device, list(tensors));
     const values = new ParameterLayout(dims).convert(params, layout, new Float32Array(layout.size));
     writeTensor(device, tensors.params, values);
-    return new GpuTrainer(device, config, layout, sequences, stepData, tensors, schedule, tuning);
+    return new GpuTrainer(
+      device,
+      config,
+      layout,
+      examples,
+      stepData,
+      tensors,
+      schedule,
+      evaluation,
+      tuning,
+    );
   }
 
   get step(): number {
@@ -116,7 +132,7 @@ export class GpuTrainer implements Trainer {
   /** Writes what a step (from 0) reads. */
   private writeStep(step: number, slot: number): void {
     const { config, stepData } = this;
-    const batch = batchAt(this.sequences, step, config.batch_size, config.block_size);
+    const batch = batchAt(this.examples, step, config.batch_size, config.block_size);
     const lr = learningRate(config, step);
     stepData.pack(batch, { slot, lr, ...biasCorrections(config, step) });
     this.device.gpu.queue.writeBuffer(this.tensors.step.buffer, 0, stepData.bytes);
@@ -131,8 +147,20 @@ export class GpuTrainer implements Trainer {
     });
   }
 
-  async parameters() {
+  async evaluate(sequences: readonly Int32Array[]): Promise<number> {
+    await this.settle();
+    const { device, config, layout, tensors, evaluation } = this;
+    this.evaluator ??= await GpuEvaluator.create(device, config, layout, tensors, evaluation);
+    return this.evaluator.evaluate(sequences);
+  }
+
+  /** Waits for the steps in flight: the evaluation's records take the place of theirs. */
+  private async settle(): Promise<void> {
     for (const window of await this.windows.settle()) this.take(window);
+  }
+
+  async parameters() {
+    await this.settle();
     return { layout: this.layout, values: await readTensor(this.device, this.tensors.params) };
   }
 
@@ -152,6 +180,7 @@ export class GpuTrainer implements Trainer {
 
   destroy(): void {
     this.predictor?.destroy();
+    this.evaluator?.destroy();
     this.schedule.destroy();
     this.windows.destroy();
     destroyTensors(this.tensors);

@@ -18,6 +18,7 @@ import { packDocuments } from "../model/small_data.ts";
 import { SmallLayout } from "../model/small_layout.ts";
 import type { SmallTuning } from "../model/small_ops.ts";
 import { chooseSmall } from "./choose_trainer.ts";
+import { READ_BYTES } from "./gpu_evaluator.ts";
 import { CAPACITY } from "./gpu_trainer.ts";
 import {
   type BatchTensors,
@@ -27,7 +28,10 @@ import {
 } from "./small_batch.ts";
 import { smallCapacity, smallRunsTable } from "./small_runs.ts";
 import { SPREAD_FROM } from "./small_trainer.ts";
+import { planEvaluation } from "../model/evaluation_plan.ts";
 import { planStep } from "../model/step_plan.ts";
+import type { Examples } from "../text/batches.ts";
+import { TokenStream } from "../text/stream.ts";
 import { WINDOWS } from "./windows.ts";
 
 interface Bytes {
@@ -64,19 +68,20 @@ function usualGpu(): Device {
 }
 
 /**
- * @param sequences what is trained on; one document as long as the context where that is not known
+ * @param examples what is trained on; one document or window as long as the context where that is not known
  * @param device the GPU, if it is known already
  */
 export function needsOf(
   config: Config,
   dims: Dims,
-  sequences: readonly Int32Array[] = [new Int32Array(dims.T + 1)],
+  examples = unknownExamples(config, dims),
   device = usualGpu(),
 ): Needs {
   const B = config.batch_size;
-  const tuning = chooseSmall(device, config, dims, sequences);
+  const sequences = examples instanceof TokenStream ? undefined : examples;
+  const tuning = sequences && chooseSmall(device, config, dims, sequences);
   const training = tuning
-    ? smallBytes(config, dims, sequences, tuning, device)
+    ? smallBytes(config, dims, sequences!, tuning, device)
     : byLayers(dims, (d) => trainingBytes(config, d, device));
   const generation = byLayers(dims, (d) => generationBytes(config, d, device));
   const num_params = parameterCount(dims);
@@ -114,11 +119,28 @@ function byLayers(dims: Dims, bytes: (dims: Dims) => number): number {
   return most + (dims.L - MOST_LAYERS) * last;
 }
 
+function unknownExamples(config: Config, { T }: Dims): Examples {
+  const tokens = new Int32Array(T + 1);
+  return config.format === "text" ? new TokenStream(tokens, config) : [tokens];
+}
+
 /** Of all buffers that GpuTrainer holds. */
 function trainingBytes(config: Config, dims: Dims, device: Device): number {
-  const { table, groups, list } = planStep(device, config, dims);
+  const { table, groups, list, evaluation } = planStep(device, config, dims);
+  const tensors = placeholders(table);
+  const { length } = list(tensors);
+  const validating =
+    config.val_fraction > 0 ? evaluation(tensors).length * ALIGNMENT + READ_BYTES : 0;
+  return tableBytes(table, groups) + length * ALIGNMENT + WINDOWS * CAPACITY * 8 + validating;
+}
+
+/** Of all buffers that GpuEvaluator holds with parameters of its own, and of a readback, theirs or the losses'. */
+function evaluationBytes(config: Config, dims: Dims, device: Device): number {
+  const layout = new ParameterLayout(dims, PARAMETER_ALIGNMENT);
+  const { table, groups, list } = planEvaluation(device, config, layout);
   const { length } = list(placeholders(table));
-  return tableBytes(table, groups) + length * ALIGNMENT + WINDOWS * CAPACITY * 8;
+  const readback = Math.max(new SmallLayout(dims).size * 4, READ_BYTES);
+  return tableBytes(table, groups) + length * ALIGNMENT + readback;
 }
 
 /** Of all buffers that SmallTrainer holds. */
@@ -129,18 +151,19 @@ function smallBytes(
   tuning: SmallTuning,
   device: Device,
 ): number {
+  const validating = config.val_fraction > 0 ? evaluationBytes(config, dims, device) : 0;
   const docs = sequences.length;
   const tokens = packDocuments(sequences).tokens.length;
   if (config.batch_size < SPREAD_FROM) {
     const table = smallRunsTable(dims, { groups: 1, docs, tokens, orders: 1, schedules: 1 });
-    return tableBytes(table) + ALIGNMENT + WINDOWS * smallCapacity(1) * 8;
+    return tableBytes(table) + ALIGNMENT + WINDOWS * smallCapacity(1) * 8 + validating;
   }
   const parts = Math.min(config.batch_size, tuning.parts);
   const table = smallBatchTable(dims, { parts, docs, tokens });
   const sizes = { docs, parts, size: new SmallLayout(dims).size };
   const tensors = placeholders(table) as BatchTensors;
   const { length } = smallBatchList(device, config, dims, tensors, sizes, tuning);
-  return tableBytes(table) + length * ALIGNMENT + WINDOWS * SMALL_CAPACITY * 8;
+  return tableBytes(table) + length * ALIGNMENT + WINDOWS * SMALL_CAPACITY * 8 + validating;
 }
 
 /** Of all buffers that GpuPredictor holds with weights of its own, and of one readback. */

@@ -78,17 +78,20 @@ export class SmallRuns {
     this.windows = windows;
   }
 
-  /** @param runs models of the same shape */
+  /**
+   * @param runs models of the same shape
+   * @param docs documents of each order that are trained on, the first ones; all where absent
+   */
   static async create(
     device: Device,
     dims: Dims,
     tuning: SmallTuning,
     sequences: readonly Int32Array[],
     runs: readonly SmallRun[],
+    docs = sequences.length,
   ): Promise<SmallRuns> {
     const layout = new SmallLayout(dims);
     const groups = runs.length;
-    const docs = sequences.length;
     const orders = [...new Set(runs.map(({ order }) => order))];
     const schedules = new Map(runs.map(({ config }) => [scheduleKey(config), config]));
     const keys = [...schedules.keys()];
@@ -104,7 +107,9 @@ export class SmallRuns {
       device.gpu.queue.writeBuffer(tensor.buffer, at * 4, values as Uint32Array<ArrayBuffer>);
     write(tensors.tokens, 0, tokens);
     write(tensors.program, 0, operations);
-    orders.forEach((order, k) => write(tensors.orders, k * docs * 2, packOrder(places, order)));
+    orders.forEach((order, k) => {
+      write(tensors.orders, k * docs * 2, packOrder(places, order).subarray(0, docs * 2));
+    });
     const packed = new Float32Array(layout.size);
     runs.forEach(({ config, params, order }, m) => {
       write(tensors.params, m * layout.size, layout.pack(params, packed));

@@ -4,6 +4,7 @@ import type { Config } from "../config.ts";
 import type { Device } from "../device/device.ts";
 import { GpuPredictor } from "../generation/gpu_predictor.ts";
 import type { Dims } from "../model/parameters.ts";
+import { GpuEvaluator } from "./gpu_evaluator.ts";
 import type { SmallTuning } from "../model/small_ops.ts";
 import { learningRate } from "../model/optimizer.ts";
 import { SmallBatch } from "./small_batch.ts";
@@ -19,6 +20,7 @@ export class SmallTrainer implements Trainer {
   private tokens = 0;
   private readonly confirmed: StepRecord[] = []; // read, not yet yielded
   /** Of the parameters after so many steps. */
+  private evaluator: GpuEvaluator | undefined;
   private predictor: { step: number; gpu: GpuPredictor } | undefined;
 
   private readonly device: Device;
@@ -88,6 +90,13 @@ export class SmallTrainer implements Trainer {
     return this.engine.parameters();
   }
 
+  async evaluate(sequences: readonly Int32Array[]): Promise<number> {
+    const { device, config, dims } = this;
+    this.evaluator ??= await GpuEvaluator.withParameters(device, config, dims);
+    this.evaluator.load((await this.parameters()).values);
+    return this.evaluator.evaluate(sequences);
+  }
+
   async nextLogits(tokens: readonly number[]): Promise<Float32Array> {
     if (this.predictor === undefined || this.predictor.step !== this.engine.windows.submitted) {
       const { values } = await this.parameters();
@@ -100,6 +109,7 @@ export class SmallTrainer implements Trainer {
 
   destroy(): void {
     this.predictor?.gpu.destroy();
+    this.evaluator?.destroy();
     this.engine.destroy();
   }
 }

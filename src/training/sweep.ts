@@ -13,7 +13,9 @@ import type { SmallTuning } from "../model/small_ops.ts";
 import { PythonRandom } from "../random.ts";
 import { CharTokenizer } from "../text/tokenizer.ts";
 import type { TuneOptions } from "../tuning/tune.ts";
+import { heldOut, splitTokens, type Tokens } from "../text/split.ts";
 import { createTrainer } from "./choose_trainer.ts";
+import { evaluateParameters } from "./gpu_evaluator.ts";
 import { SmallRuns } from "./small_runs.ts";
 import { planSweep } from "./sweep_plan.ts";
 import { Tally } from "./tally.ts";
@@ -25,7 +27,10 @@ export interface SweepStart {
   adapter: string | null;
   /** Why `auto` took the CPU; null where it did not. */
   fallback: string | null;
+  /** 1 where the text is one stream. */
   num_docs: number;
+  /** Of the stream; null where the text is documents. */
+  num_tokens: number | null;
   vocab_size: number;
   num_models: number;
   /** Models that are trained many at a time. */
@@ -52,11 +57,13 @@ export interface SweepModel {
   final_loss: number;
   /** Mean of the last tenth of its steps. */
   mean_loss: number;
+  /** Of the held-out part; null where there is none, NaN if the run diverged. */
+  val_loss: number | null;
 }
 
 export interface SweepOptions {
   configs: readonly Config[];
-  /** In the order of the text; each model shuffles them by its own seed. */
+  /** In the order of the text; each model of format lines shuffles them by its own seed. */
   documents: readonly string[];
   device: DeviceChoice;
   /** How the kernels of larger models' products are chosen. */
@@ -89,12 +96,14 @@ export class Sweep {
     this.device = device;
     this.tokenizer = tokenizer;
     this.plan = planSweep(device, configs, tokenizer, documents);
+    const [{ tokens: stream }] = this.plan;
     this.start = {
       type: "start",
       device: device ? "webgpu" : "cpu",
       adapter: device ? device.name : null,
       fallback,
       num_docs: documents.length,
+      num_tokens: stream instanceof Int32Array ? stream.length : null,
       vocab_size: tokenizer.vocab_size,
       num_models: configs.length,
       num_small: this.plan.reduce(
@@ -108,6 +117,7 @@ export class Sweep {
   /**
    * @throws NoWebGpuError if `webgpu` was asked for and there is none
    * @throws TensorTooLargeError if one of the models does not fit memory
+   * @throws DataError or ConfigError if the text is too short for one of them
    */
   static async open(options: SweepOptions): Promise<Sweep> {
     const { configs, documents, device: choice } = options;
@@ -126,24 +136,25 @@ export class Sweep {
    * @throws GpuError if the device fails
    */
   async *run(signal?: AbortSignal): AsyncGenerator<SweepProgress | SweepModel> {
-    for (const { dims, tuning, indices, sequences } of this.plan) {
+    for (const { dims, tuning, indices, tokens } of this.plan) {
       if (signal?.aborted) return;
-      if (tuning) yield* this.runTogether(dims, tuning, sequences, indices, signal);
-      else yield* this.runAlone(dims, sequences, indices[0], signal);
+      if (tuning) yield* this.runTogether(dims, tuning, tokens as Int32Array[], indices, signal);
+      else yield* this.runAlone(dims, tokens, indices[0], signal);
     }
   }
 
   private async *runTogether(
     dims: Dims,
     tuning: SmallTuning,
-    sequences: readonly Int32Array[],
+    sequences: Int32Array[],
     indices: readonly number[],
     signal?: AbortSignal,
   ): AsyncGenerator<SweepProgress | SweepModel> {
     const configs = indices.map((index) => this.options.configs[index]);
     const tallies = configs.map(({ num_steps }) => new Tally(num_steps));
     const starts = startingPoints(configs, dims, sequences.length);
-    const runs = await SmallRuns.create(this.device!, dims, tuning, sequences, starts);
+    const docs = sequences.length - heldOut(configs[0], sequences.length);
+    const runs = await SmallRuns.create(this.device!, dims, tuning, sequences, starts, docs);
     try {
       const longest = Math.max(...configs.map(({ num_steps }) => num_steps));
       for await (const { first, steps, records } of runs.windows.run(longest, signal)) {
@@ -159,7 +170,12 @@ export class Sweep {
       }
       for (const [m, index] of indices.entries()) {
         if (tallies[m].steps === 0) continue;
-        yield await this.end(index, tallies[m], () => runs.parameters(m));
+        const { validation } = splitTokens(configs[m], inOrder(sequences, starts[m].order));
+        const val_loss = await validate(validation, tallies[m], async () => {
+          const { values } = await runs.parameters(m);
+          return evaluateParameters(this.device!, configs[m], dims, values, validation);
+        });
+        yield await this.end(index, tallies[m], val_loss, () => runs.parameters(m));
       }
     } finally {
       runs.destroy();
@@ -168,20 +184,21 @@ export class Sweep {
 
   private async *runAlone(
     dims: Dims,
-    sequences: readonly Int32Array[],
+    tokens: Tokens,
     index: number,
     signal?: AbortSignal,
   ): AsyncGenerator<SweepProgress | SweepModel> {
     const config = this.options.configs[index];
     const tally = new Tally(config.num_steps);
-    const [{ params, order }] = startingPoints([config], dims, sequences.length);
-    const shuffled = Array.from(order!, (d) => sequences[d]);
+    const [{ params, order }] = startingPoints([config], dims, tokens.length);
+    const ordered = tokens instanceof Int32Array ? tokens : inOrder(tokens, order);
+    const { train, validation } = splitTokens(config, ordered);
     const trainer = await createTrainer(
       this.device,
       config,
       dims,
       params,
-      shuffled,
+      train,
       this.options.tuning,
     );
     try {
@@ -194,7 +211,9 @@ export class Sweep {
         yield this.progress();
         shown = performance.now();
       }
-      if (tally.steps > 0) yield await this.end(index, tally, () => trainer.parameters());
+      if (tally.steps === 0) return;
+      const val_loss = await validate(validation, tally, () => trainer.evaluate(validation));
+      yield await this.end(index, tally, val_loss, () => trainer.parameters());
     } finally {
       trainer.destroy();
     }
@@ -208,12 +227,21 @@ export class Sweep {
   private async end(
     index: number,
     tally: Tally,
+    val_loss: number | null,
     parameters: () => Promise<Pick<Model, "layout" | "values">>,
   ): Promise<SweepModel> {
     const config = this.options.configs[index];
-    const { steps, loss, mean } = tally;
+    const { steps, loss, mean: mean_loss } = tally;
     const final_loss = tally.diverged ? NaN : loss;
-    const outcome = { type: "model", index, config, steps, final_loss, mean_loss: mean } as const;
+    const outcome: SweepModel = {
+      type: "model",
+      index,
+      config,
+      steps,
+      final_loss,
+      mean_loss,
+      val_loss,
+    };
     this.models++;
     if (better(outcome, this.winner?.outcome)) {
       const { layout, values } = await parameters();
@@ -229,30 +257,50 @@ export class Sweep {
     return outcome;
   }
 
-  /** The model with the lowest mean loss so far; undefined if none was trained without diverging. */
+  /** The model with the lowest rank so far; undefined if none was trained without diverging. */
   get best(): { outcome: SweepModel; model: Model } | undefined {
     return this.winner;
   }
 }
 
-/** Those that did all their steps come first, then the lower mean loss. */
+/** What models are compared by: the validation loss where there is one, else the mean loss. */
+export function rank({ val_loss, mean_loss }: SweepModel): number {
+  return val_loss ?? mean_loss;
+}
+
+/** Those that did all their steps come first, then the lower rank. */
 function better(a: SweepModel, b: SweepModel | undefined): boolean {
-  if (!Number.isFinite(a.mean_loss)) return false;
+  if (!Number.isFinite(rank(a))) return false;
   if (b === undefined) return true;
   const [done, before] = [a, b].map(({ steps, config }) => steps === config.num_steps);
-  return done === before ? a.mean_loss < b.mean_loss : done;
+  return done === before ? rank(a) < rank(b) : done;
+}
+
+/** @param evaluate gives the loss of what is held out, if something is */
+async function validate(
+  { length }: readonly Int32Array[],
+  { diverged }: Tally,
+  evaluate: () => Promise<number>,
+): Promise<number | null> {
+  if (length === 0) return null;
+  return diverged ? NaN : evaluate();
+}
+
+function inOrder(sequences: readonly Int32Array[], order: Uint32Array): Int32Array[] {
+  return Array.from(order, (d) => sequences[d]);
 }
 
 /** Every model's weights and the order of its documents, as `train` draws them from its seed. */
 function startingPoints(
   configs: readonly Config[],
   dims: Dims,
-  docs: number,
-): (SmallRun & { params: Float64Array })[] {
+  length: number,
+): (SmallRun & { params: Float64Array; order: Uint32Array })[] {
   const drawn = new Map<string, { params: Float64Array; order: Uint32Array }>();
   const orders = new Map<number, Uint32Array>();
   return configs.map((config) => {
-    const { seed, init_std, zero_init } = config;
+    const { seed, init_std, zero_init, format } = config;
+    const docs = format === "lines" ? length : 0; // a stream has no order to draw
     const key = JSON.stringify([seed, init_std, zero_init]);
     let start = drawn.get(key);
     if (start === undefined) {

@@ -5,7 +5,7 @@ import type { Device } from "../device/device.ts";
 import { type Dims, dimsOf } from "../model/parameters.ts";
 import { SmallLayout } from "../model/small_layout.ts";
 import type { SmallTuning } from "../model/small_ops.ts";
-import { tokenizeDocuments } from "../text/batches.ts";
+import { splitTokens, type Tokens, tokenize } from "../text/split.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import { chooseSmall } from "./choose_trainer.ts";
 
@@ -22,11 +22,14 @@ interface Group {
   tuning: SmallTuning | undefined;
   /** Among the configs. */
   indices: number[];
-  /** In the order of the text. */
-  sequences: readonly Int32Array[];
+  /** Documents in the order of the text, or the stream. */
+  tokens: Tokens;
 }
 
-/** @param device undefined for the CPU */
+/**
+ * @param device undefined for the CPU
+ * @throws DataError or ConfigError if the text is too short for one of the models
+ */
 export function planSweep(
   device: Device | undefined,
   configs: readonly Config[],
@@ -34,29 +37,32 @@ export function planSweep(
   documents: readonly string[],
 ): Group[] {
   const shapes = Map.groupBy(configs.keys(), (index) => shapeKey(configs[index]));
-  const tokenized = new Map<number, Int32Array[]>();
+  const tokenized = new Map<string, Tokens>();
   return [...shapes.values()].flatMap((indices): Group[] => {
     const config = configs[indices[0]];
-    const { block_size } = config;
     const dims = dimsOf(config, tokenizer.vocab_size);
-    if (!tokenized.has(block_size)) {
-      tokenized.set(block_size, tokenizeDocuments(documents, tokenizer, block_size));
-    }
-    const sequences = tokenized.get(block_size)!;
-    const tuning = device && chooseSmall(device, config, dims, sequences, indices.length);
+    const key = config.format === "text" ? "text" : String(config.block_size);
+    if (!tokenized.has(key)) tokenized.set(key, tokenize(config, documents, tokenizer));
+    const tokens = tokenized.get(key)!;
+    splitTokens(config, tokens); // what cannot be split is told before anything is trained
+    const tuning =
+      device && !(tokens instanceof Int32Array)
+        ? chooseSmall(device, config, dims, tokens, indices.length)
+        : undefined;
     const size = tuning ? groupSize(device!, dims, documents.length) : 1;
     return Array.from({ length: Math.ceil(indices.length / size) }, (_, g) => ({
       dims,
       tuning,
       indices: indices.slice(g * size, (g + 1) * size),
-      sequences,
+      tokens,
     }));
   });
 }
 
-/** What models of a group have in common: the sizes of their tensors, and what decides whether they fit. */
-function shapeKey({ n_layer, n_embd, n_head, block_size, batch_size }: Config): string {
-  return [n_layer, n_embd, n_head, block_size, batch_size].join();
+/** What models of a group have in common: their tensors' sizes, what they train on, and so whether they fit. */
+function shapeKey(config: Config): string {
+  const { n_layer, n_embd, n_head, block_size, batch_size, format, val_fraction } = config;
+  return [n_layer, n_embd, n_head, block_size, batch_size, format, val_fraction].join();
 }
 
 function groupSize({ lanes, gpu }: Device, dims: Dims, docs: number): number {

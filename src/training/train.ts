@@ -1,4 +1,4 @@
-// A training run from settings and documents to a model: generators of plain objects that the command
+// A training run from settings and text to a model: generators of plain objects that the command
 // line prints, the page's worker posts and tests assert on.
 
 import { platform } from "#platform";
@@ -9,7 +9,7 @@ import { generate, type SampleEvent } from "../generation/generate.ts";
 import { checkHostMemory } from "../model/memory.ts";
 import { dimsOf, initialParameters, parameterCount } from "../model/parameters.ts";
 import { PythonRandom } from "../random.ts";
-import { tokenizeDocuments } from "../text/batches.ts";
+import { type Split, splitTokens, tokenize } from "../text/split.ts";
 import { CharTokenizer, type Tokenizer } from "../text/tokenizer.ts";
 import { summaryOf, type TuneOptions, type TuningSummary } from "../tuning/tune.ts";
 import { createTrainer } from "./choose_trainer.ts";
@@ -23,7 +23,12 @@ export interface StartEvent {
   adapter: string | null;
   /** Why `auto` took the CPU; null where it did not. */
   fallback: string | null;
+  /** Documents, those that are held out included; 1 where the text is one stream. */
   num_docs: number;
+  num_val_docs: number;
+  /** Tokens that one pass over the text trains on, those that are held out included. */
+  num_tokens: number;
+  num_val_tokens: number;
   /** Documents of which only the first block_size tokens are used. */
   num_truncated: number;
   vocab_size: number;
@@ -37,9 +42,18 @@ export interface StepEvent extends StepRecord {
   type: "step";
 }
 
+/** A validation, which trains nothing. */
+export interface EvalEvent {
+  type: "eval";
+  /** Steps that were done before it. */
+  step: number;
+  /** Mean over the positions of the held-out part, or of a part of it that is always the same. */
+  val_loss: number;
+}
+
 export interface TrainingOptions {
   config: Config;
-  /** In the order of the text; shuffled here. */
+  /** In the order of the text. Format lines shuffles them; to format text they are one stream. */
   documents: readonly string[];
   device: DeviceChoice;
   /** How the kernels of a larger model's products are chosen. */
@@ -49,23 +63,29 @@ export interface TrainingOptions {
 export class Training {
   readonly start: StartEvent;
   readonly tokenizer: Tokenizer;
+  private readonly validation: Split["validation"];
   private readonly trainer: Trainer;
   private readonly random: PythonRandom;
+  /** Steps up to which all is done, a validation included. */
+  private evaluated = 0;
 
   private constructor(
     start: StartEvent,
     tokenizer: Tokenizer,
+    validation: Split["validation"],
     trainer: Trainer,
     random: PythonRandom,
   ) {
     this.start = start;
     this.tokenizer = tokenizer;
+    this.validation = validation;
     this.trainer = trainer;
     this.random = random;
   }
 
   /**
-   * Shuffles, tokenizes, draws the initial weights and readies the device.
+   * Shuffles, tokenizes, splits, draws the initial weights and readies the device.
+   * @throws DataError or ConfigError if the text is too short for the settings
    * @throws NoWebGpuError if `webgpu` was asked for and there is none
    * @throws TensorTooLargeError if the model fits neither device nor memory, before anything is allocated
    */
@@ -76,28 +96,33 @@ export class Training {
     tuning,
   }: TrainingOptions): Promise<Training> {
     const random = new PythonRandom(config.seed);
-    const shuffled = [...documents];
-    random.shuffle(shuffled);
-    const tokenizer = CharTokenizer.fromDocuments(shuffled);
+    const ordered = [...documents];
+    if (config.format === "lines") random.shuffle(ordered);
+    const tokenizer = CharTokenizer.fromDocuments(ordered);
+    const tokens = tokenize(config, ordered, tokenizer);
+    const { train, validation, ...counts } = splitTokens(config, tokens);
     const dims = dimsOf(config, tokenizer.vocab_size);
     const { device, fallback } = await chooseDevice(choice);
     checkHostMemory(dims, config.batch_size, device ? "webgpu" : "cpu", platform.memory());
-    const sequences = tokenizeDocuments(shuffled, tokenizer, config.block_size);
     const params = initialParameters(config, dims, random);
-    const trainer = await createTrainer(device, config, dims, params, sequences, tuning);
+    const trainer = await createTrainer(device, config, dims, params, train, tuning);
     const start: StartEvent = {
       type: "start",
       device: device ? "webgpu" : "cpu",
       adapter: device ? device.name : null,
       fallback,
       num_docs: documents.length,
-      num_truncated: sequences.filter((tokens) => tokens.at(-1) !== tokenizer.bos).length,
+      ...counts,
+      num_truncated:
+        tokens instanceof Int32Array
+          ? 0
+          : tokens.filter((sequence) => sequence.at(-1) !== tokenizer.bos).length,
       vocab_size: tokenizer.vocab_size,
       num_params: parameterCount(dims),
       kernels: trainer.tuning && summaryOf(trainer.tuning),
       config,
     };
-    return new Training(start, tokenizer, trainer, random);
+    return new Training(start, tokenizer, validation, trainer, random);
   }
 
   /** Steps done so far. */
@@ -106,21 +131,39 @@ export class Training {
   }
 
   /**
-   * Every step up to num_steps. Not pulling pauses; an aborted signal ends it after the steps in flight.
+   * Every step up to num_steps, and between them the validations: after every eval_every steps and after the
+   * last one, where something is held out. Not pulling pauses; an aborted signal ends it after the steps in flight.
    * @throws DivergedError at the first loss or gradient norm that is not finite in float32
    */
-  async *steps(signal?: AbortSignal): AsyncGenerator<StepEvent> {
-    for await (const record of this.trainer.run(this.start.config.num_steps, signal)) {
-      // beyond float32, even where the CPU goes on in float64: such weights could not be saved
-      if (![record.loss, record.grad_norm].every((x) => Number.isFinite(Math.fround(x)))) {
-        throw new DivergedError(
-          `Training diverged: at step ${record.step} the loss is ${record.loss} and the gradient norm ` +
-            `${record.grad_norm}, at a learning rate of ${record.lr}. Nothing of it was saved. ` +
-            `Lower the learning rate or set a grad_clip, such as 1.`,
+  async *run(signal?: AbortSignal): AsyncGenerator<StepEvent | EvalEvent> {
+    const { num_steps, eval_every } = this.start.config;
+    let until: number;
+    do {
+      until = Math.min(num_steps, this.evaluated + (eval_every || Infinity));
+      for await (const record of this.trainer.run(until, signal)) {
+        const { step, loss, lr, grad_norm } = record;
+        checkFinite(
+          [loss, grad_norm],
+          `at step ${step} the loss is ${loss} and the gradient norm ${grad_norm}, at a learning rate of ${lr}`,
         );
+        yield { type: "step", ...record };
       }
-      yield { type: "step", ...record };
-    }
+      if (this.step < until) return;
+      if (this.evaluated < until && this.validation.length > 0) yield await this.evaluate();
+      this.evaluated = until;
+    } while (until < num_steps);
+  }
+
+  /** The steps of run() alone. */
+  async *steps(signal?: AbortSignal): AsyncGenerator<StepEvent> {
+    for await (const event of this.run(signal)) if (event.type === "step") yield event;
+  }
+
+  private async evaluate(): Promise<EvalEvent> {
+    const { step } = this;
+    const val_loss = await this.trainer.evaluate(this.validation);
+    checkFinite([val_loss], `after step ${step} the validation loss is ${val_loss}`);
+    return { type: "eval", step, val_loss };
   }
 
   /** num_samples texts from the model as it is, drawn from the run's own random numbers. */
@@ -134,10 +177,11 @@ export class Training {
   }
 
   private sample(num_samples: number, random: PythonRandom, signal?: AbortSignal) {
-    const { temperature, block_size } = this.start.config;
+    const { format, temperature, block_size } = this.start.config;
     const { tokenizer, trainer } = this;
     const nextLogits = (tokens: readonly number[]) => trainer.nextLogits(tokens);
     return generate({
+      format,
       num_samples,
       temperature,
       block_size,
@@ -163,4 +207,12 @@ export class Training {
   close(): void {
     this.trainer.destroy();
   }
+}
+
+/** Beyond float32, even where the CPU goes on in float64: such weights could not be saved. */
+function checkFinite(numbers: number[], where: string): void {
+  if (numbers.every((x) => Number.isFinite(Math.fround(x)))) return;
+  throw new DivergedError(
+    `Training diverged: ${where}. Nothing of it was saved. Lower the learning rate or set a grad_clip, such as 1.`,
+  );
 }

@@ -20,6 +20,8 @@ const configOf = (argv: string[], env: Env = {}): Config =>
 
 /** A value other than the default, of any setting. */
 const others: Record<keyof Config, string> = {
+  format: "text",
+  val_fraction: "0.1",
   n_layer: "2",
   n_embd: "32",
   n_head: "2",
@@ -41,6 +43,7 @@ const others: Record<keyof Config, string> = {
   temperature: "0.9",
   num_samples: "3",
   log_every: "5",
+  eval_every: "5",
 };
 
 describe("every setting", () => {
@@ -50,9 +53,12 @@ describe("every setting", () => {
       const text = others[name];
       const value = kind === "choice" ? text : JSON.parse(text);
       const argv = kind === "boolean" ? [`--${flag}`] : [`--${flag}`, text];
-      expect(configOf(argv)[name]).toBe(value);
+      const held: Env = { MICROGPT_VAL_FRACTION: "0.1" }; // without which eval_every has no meaning
+      expect(configOf(argv, held)[name]).toBe(value);
       expect(env.length).toBeGreaterThan(0);
-      for (const variable of env) expect(configOf([], { [variable]: text })[name]).toBe(value);
+      for (const variable of env) {
+        expect(configOf([], { ...held, [variable]: text })[name]).toBe(value);
+      }
     },
   );
 });

@@ -106,6 +106,23 @@ test("settings instead of a folder tell what a run with them would need", async 
   expect(run.generation.device_bytes).toBeLessThan(run.training.device_bytes);
 });
 
+test("what a run on one text would need is that of the general trainer, and of its validations", async () => {
+  const needs = async (...argv: string[]) => {
+    const { stdout } = await runCli(info, [...argv, "--json"]);
+    return parseLines(stdout)[0].training.device_bytes as number;
+  };
+  const text = await runCli(info, ["--format", "text"]);
+  expect(text.stdout).toMatch(
+    /^data +names\.txt: one text of 12,659 tokens, 28 tokens in the voc/m,
+  );
+  const [lines, stream] = [await needs("--steps", "9"), await needs("--format", "text")];
+  expect(stream).not.toBe(lines);
+  for (const format of ["lines", "text"]) {
+    const validated = await needs("--format", format, "--val-fraction", "0.1");
+    expect(validated).toBeGreaterThan(format === "text" ? stream : lines);
+  }
+});
+
 test("settings and a folder at once are a sentence", async () => {
   const { code, stderr } = await runCli(info, ["--lr", "0.1", "--model-dir", "output"]);
   expect(code).toBe(2);

@@ -46,6 +46,9 @@ describe("a list", () => {
     ],
     [["--n-embd", "8,10"], /--n-embd 10 cannot be split/],
     [["--temperature", "0.5"], /no flag --temperature/],
+    [["--eval-every", "5"], /no flag --eval-every/],
+    [["--format", "lines,text"], /--format lists both lines and text, .*; choose one of them/],
+    [["--val-fraction", "0.00001"], /1936 documents, and a val_fraction of 0.00001 holds out none/],
   ])("that is wrong gets a sentence and exit code 2: %j", async (argv, message) => {
     const { code, stdout, stderr } = await runCli(sweep, argv);
     expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
@@ -106,6 +109,24 @@ test("without --json it prints a header and a table, the best model first", asyn
   expect(means).toEqual(means.toSorted((a, b) => a - b));
   expect(stdout).toMatch(/done: 4 models, 40 steps in .* model-steps\/s\n/);
   expect(stdout).toContain(`saved   model ${rows[0][1]}, the best, in ${output}\n`);
+});
+
+test("what is held out decides which model is the best, of documents and of one text", async () => {
+  for (const format of ["lines", "text"]) {
+    const output = temporaryFolder();
+    const argv = [...quick, "--val-fraction", "0.01", "--format", format, "--output", output];
+    const { stdout } = await runCli(sweep, [...argv, "--json"]);
+    const events = parseLines(stdout);
+    const losses = events.slice(1, 5).map(({ val_loss }) => val_loss);
+    expect(events[5].best).toBe(losses.indexOf(Math.min(...losses)));
+
+    const table = (await runCli(sweep, [...argv, "--device", "cpu"])).stdout;
+    expect(table).toContain(format === "text" ? "one text of 12,659 tokens;" : "1,936 documents;");
+    expect(table).toMatch(/mean loss\* {2}final loss {2}val loss$/m);
+    const shown = [...table.matchAll(/^ +\d +0\.0\d+ +[12].* (\d\.\d{4})$/gm)].map((row) => row[1]);
+    expect(shown).toHaveLength(4);
+    expect(shown).toEqual(shown.toSorted());
+  }
 });
 
 test("a terminal gets one line of progress that is written over, no wider than itself", async () => {

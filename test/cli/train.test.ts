@@ -46,6 +46,9 @@ test("the header tells when kernels were measured, and that earlier runs may dif
     adapter: "a GPU",
     fallback: null,
     num_docs: 9,
+    num_val_docs: 0,
+    num_tokens: 50,
+    num_val_tokens: 0,
     num_truncated: 0,
     vocab_size: 5,
     num_params: 100,
@@ -110,8 +113,85 @@ test("--json prints start, every log-every-th step, the last one, samples and en
     steps: 7,
     seconds: expect.any(Number),
     tokens_per_s: expect.any(Number),
+    val_loss: null,
     model_dir: output,
   });
+});
+
+const verse = "so much depends\nupon\na red wheel\nbarrow\n".repeat(8);
+const validating = ["--val-fraction", "0.25", "--eval-every", "3"];
+
+function textFile(): string {
+  const path = join(temporaryFolder(), "verse.txt");
+  writeFileSync(path, verse);
+  return path;
+}
+
+test("--json tells each validation after its step, and the last one at the end", async () => {
+  const output = temporaryFolder();
+  const argv = [...quick, ...validating, "--input", textFile(), "--format", "text", "--json"];
+  const { stdout } = await runCli(train, [...argv, "--output", output]);
+  const events = parseLines(stdout);
+  expect(events[0]).toMatchObject({
+    num_docs: 1,
+    num_val_docs: 0,
+    num_tokens: verse.length,
+    num_val_tokens: verse.length / 4,
+    config: { format: "text", val_fraction: 0.25, eval_every: 3 },
+  });
+  const order = events.slice(1, -1).map(({ type, step }) => [type, step]);
+  expect(order).toEqual([
+    ["step", 3],
+    ["eval", 3],
+    ["step", 5],
+    ["eval", 5],
+    ["sample", undefined],
+    ["sample", undefined],
+  ]);
+  expect(Object.keys(events[2])).toEqual(["type", "step", "val_loss"]);
+  expect(events.at(-1)).toMatchObject({ type: "end", val_loss: events[4].val_loss });
+  expect(loadModel(output).config.format).toBe("text");
+  const texts = await runCli(generate, ["--model-dir", output, "--prompt", "so", "--json"]);
+  for (const { text } of parseLines(texts.stdout)) expect(text).toMatch(/^so[^]{14}$/);
+});
+
+test("people are told what is held out, and each validation on a line of its own", async () => {
+  const argv = [...quick, ...validating, "--output", temporaryFolder()];
+  const text = await runCli(train, [...argv, "--input", textFile(), "--format", "text"]);
+  expect(text.stdout).toMatch(
+    /^data {4}.*verse\.txt: one text of 320 tokens, 80 of them held out; 18 tokens in the vocabulary$/m,
+  );
+  const steps = text.stdout.match(/^step .*?(?=\d\.\d)/gm);
+  expect(steps).toEqual([
+    "step 1/5  loss ",
+    "step 3/5  loss ",
+    "step 3  val loss ",
+    "step 5/5  loss ",
+    "step 5  val loss ",
+  ]);
+  const lines = await runCli(train, argv);
+  expect(lines.stdout).toMatch(/1,936 documents, 484 of them held out, none longer than/);
+  expect(lines.stdout).toMatch(/^step 5 {2}val loss \d\.\d{4}$/m);
+
+  const io = new FakeIo();
+  io.stdout.isTTY = true;
+  await runCli(train, argv, {}, io);
+  const printed = io.stdout.text.replaceAll("\x1b[K", "");
+  expect(printed).toMatch(/\rstep 3 {2}val loss \d\.\d{4}\n\rstep 3\/5 {2}loss /);
+});
+
+test("a text that is too short for a window, or for its parts, is a sentence", async () => {
+  const argv = [...quick, "--format", "text", "--input", textFile(), "--output", temporaryFolder()];
+  const short = await runCli(train, [...argv, "--block-size", "400"]);
+  expect(short).toMatchObject({ code: 1, stdout: "" });
+  expect(short.stderr).toMatch(
+    /^error: The text has 320 tokens, and a window of it takes 401: .*\n$/,
+  );
+  const held = await runCli(train, [...argv, "--val-fraction", "0.03"]);
+  expect(held).toMatchObject({ code: 2, stdout: "" });
+  expect(held.stderr).toMatch(
+    /^error: Of the text's 320 tokens a val_fraction of 0.03 holds out 10, /,
+  );
 });
 
 test("without --json it prints a header, the steps, where the model is and the samples", async () => {

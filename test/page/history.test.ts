@@ -22,6 +22,24 @@ test("a long history keeps means of neighbours, up to the last step", () => {
   expect(history.losses[1]).toBe(24.5);
 });
 
+test("a validation stands at the point that holds its step, however the points are merged", () => {
+  const history = new LossHistory(1);
+  expect(history.validation).toBeNaN();
+  for (let step = 1; step <= 3000; step++) {
+    history.push(step, step);
+    if (step % 1000 === 0) history.validate(step, step / 1000);
+  }
+  const points = history.validations();
+  expect(points).toHaveLength(history.steps.length);
+  for (const [i, loss] of points.entries()) {
+    if (loss === null) continue;
+    expect(history.steps[i]).toBeGreaterThanOrEqual(1000 * loss);
+    expect(history.steps[i - 1]).toBeLessThan(1000 * loss);
+  }
+  expect(points.filter((loss) => loss !== null)).toEqual([1, 2, 3]);
+  expect(history.validation).toBe(3);
+});
+
 test("the running mean starts at the first loss and follows", () => {
   const history = new LossHistory(10);
   expect(history.mean).toBeNaN();

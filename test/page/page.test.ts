@@ -107,6 +107,28 @@ test("trains on pasted text and on a dropped file", async () => {
   );
 });
 
+test("trains on pasted text as one stream, and shows the validation loss", async () => {
+  const page = await open();
+  expect(await page.isVisible("#validation")).toBe(false);
+  await page.getByLabel("Paste").check();
+  await page.getByLabel("Training text").fill("tick\ntock\n".repeat(30));
+  await page.selectOption("#setting-format", "text");
+  await expect
+    .poll(() => page.textContent("#text-summary"))
+    .toBe("One text of 300 characters, 6 of them different.");
+  await train(page, { device: "cpu", num_steps: "200", val_fraction: "0.2", eval_every: "50" });
+  expect(await numberOf(page, "#val-loss")).toBeLessThan(1); // guessing has 1.95
+  expect(await page.getAttribute("#chart", "aria-label")).toMatch(/now \d.*, validation \d/);
+  const texts = page.locator(".look").first().locator("li");
+  expect(await texts.first().textContent()).toMatch(/^t[io]ck\nt[io]ck\nt[io]ck\n/);
+
+  await page.click("#reset");
+  await set(page, { val_fraction: "0.01", eval_every: "0" });
+  await page.click("#go");
+  await expect.poll(() => phaseOf(page)).toBe("failed");
+  expect(await page.textContent("#alert")).toContain("a val_fraction of 0.01 holds out 3");
+});
+
 test("says what is wrong with a text", async () => {
   const page = await open();
   await drop(page, "latin1.txt", Buffer.from("Zo\u{eb}\n", "latin1"));

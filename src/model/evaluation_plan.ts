@@ -1,0 +1,66 @@
+// Validation, planned before anything is allocated: the forward pass of a batch and its loss, nothing else.
+
+import type { Config } from "../config.ts";
+import type { Device } from "../device/device.ts";
+import type { Dispatch } from "../device/schedule.ts";
+import { planSharing } from "../device/sharing.ts";
+import { placeholders, sizeOf, type Tensor, type TensorSpec } from "../device/tensors.ts";
+import { activationTable, forwardList, lossList } from "./gpu_gpt.ts";
+import { GpuOps } from "./gpu_ops.ts";
+import type { ParameterLayout } from "./parameters.ts";
+import { SLOTS, StepData } from "./step_data.ts";
+
+type EvaluatedConfig = Pick<Config, "activation" | "rmsnorm_eps" | "batch_size">;
+
+export interface EvaluationPlan {
+  /** `params`, flat in the layout's order, `step` and `records`, and what lies between them. */
+  table: TensorSpec[];
+  /** Names of tensors that are one buffer. */
+  groups: string[][];
+  list: (tensors: Record<string, Tensor>) => Dispatch[];
+}
+
+/** On tensors of its own, for a trainer that has none of the kind. */
+export function planEvaluation(
+  device: Device,
+  config: EvaluatedConfig,
+  layout: ParameterLayout,
+): EvaluationPlan {
+  const { dims } = layout;
+  const B = config.batch_size;
+  const N = B * dims.T;
+  const ops = new GpuOps(device);
+  const passing = [...activationTable(dims, B), { name: "losses", shape: [N] }];
+  const table: TensorSpec[] = [
+    { name: "params", shape: [layout.size], sliced: true },
+    { name: "records", shape: [SLOTS, 2] },
+    { name: "scaler", shape: [2] },
+    new StepData(N, dims.V).spec,
+    ...passing,
+  ];
+  const list = (tensors: Record<string, Tensor>) =>
+    evaluationList(device, ops, config, layout, tensors);
+  const groups = planSharing(device.kernels, list(placeholders(table)), passing);
+  return { table, groups, list };
+}
+
+/** On a training step's tensors, or on those of the plan above: the mean loss of a batch into its record. */
+export function evaluationList(
+  device: Device,
+  ops: GpuOps,
+  config: EvaluatedConfig,
+  layout: ParameterLayout,
+  tensors: Record<string, Tensor>,
+): Dispatch[] {
+  const { dims } = layout;
+  const B = config.batch_size;
+  const { params, losses, records, scaler } = tensors;
+  const { ids, targets, step_data } = new StepData(B * dims.T, dims.V).slices(tensors.step);
+  const gpt = { ops, config, dims, B, layout, tensors, params, scaler };
+  const sums = { N: sizeOf(losses), stride: 1, chunks: 0, growth: 0 };
+  return [
+    ...forwardList(gpt, ids),
+    ...lossList(gpt, targets, step_data),
+    ops.stepRecord(records, scaler, losses, device.nothing, step_data, sums),
+  ];
+}

@@ -1,0 +1,128 @@
+// Tokens of a text, split into what is trained on and what is held out to validate with.
+
+import type { Config } from "../config.ts";
+import { ConfigError, DataError } from "../errors.ts";
+import { type Examples, tokenizeDocuments } from "./batches.ts";
+import { encodeText, TokenStream } from "./stream.ts";
+import type { Tokenizer } from "./tokenizer.ts";
+
+/**
+ * Positions that a validation looks at, at most: enough that the mean of their losses is sure to about 0.01,
+ * few enough to take no longer than some training steps.
+ */
+const MOST_POSITIONS = 2 ** 15;
+
+type DataConfig = Pick<Config, "format" | "block_size" | "val_fraction" | "seed">;
+
+/** The documents in the order of training, or the stream. */
+export type Tokens = Int32Array[] | Int32Array;
+
+export interface Split {
+  train: Examples;
+  /** Sequences whose loss is the validation loss; none where nothing is held out. */
+  validation: Int32Array[];
+  /** Documents that are held out. */
+  num_val_docs: number;
+  /** Tokens of the stream, or of the documents what the context holds, all of them… */
+  num_tokens: number;
+  /** …and those that are held out. */
+  num_val_tokens: number;
+}
+
+/**
+ * Token ids as `format` has it: of every document a sequence, or of all together one stream.
+ * @param documents in the order of training
+ */
+export function tokenize(
+  { format, block_size }: Pick<Config, "format" | "block_size">,
+  documents: readonly string[],
+  tokenizer: Tokenizer,
+): Tokens {
+  return format === "text"
+    ? encodeText(documents.join(""), tokenizer)
+    : tokenizeDocuments(documents, tokenizer, block_size);
+}
+
+/**
+ * Holds out the last val_fraction.
+ * @throws DataError if the stream is shorter than a window
+ * @throws ConfigError if val_fraction leaves one of the two parts without a document or window
+ */
+export function splitTokens(config: DataConfig, tokens: Tokens): Split {
+  return tokens instanceof Int32Array ? splitStream(config, tokens) : splitDocs(config, tokens);
+}
+
+/** Of `count` documents or tokens. */
+export function heldOut({ val_fraction }: Pick<Config, "val_fraction">, count: number): number {
+  return Math.round(val_fraction * count);
+}
+
+function splitDocs(config: DataConfig, sequences: Int32Array[]): Split {
+  const { val_fraction } = config;
+  const docs = sequences.length;
+  const held = heldOut(config, docs);
+  if (val_fraction > 0 && (held === 0 || held === docs)) {
+    const what = held === 0 ? "holds out none of them" : "leaves none of them to train on";
+    throw new ConfigError(
+      "val_fraction",
+      `The text has ${docs} documents, and a val_fraction of ${val_fraction} ${what}; choose a ` +
+        `${held === 0 ? "larger" : "smaller"} one, or train on more documents.`,
+    );
+  }
+  const positions = (list: Int32Array[]) => list.reduce((sum, { length }) => sum + length - 1, 0);
+  const last = sequences.slice(docs - held);
+  return {
+    train: sequences.slice(0, docs - held),
+    validation: evenly(last, config),
+    num_val_docs: held,
+    num_tokens: positions(sequences),
+    num_val_tokens: positions(last),
+  };
+}
+
+function splitStream(config: DataConfig, tokens: Int32Array): Split {
+  const { block_size, val_fraction } = config;
+  const needed = block_size + 1;
+  if (tokens.length < needed) {
+    throw new DataError(
+      `The text has ${tokens.length} tokens, and a window of it takes ${needed}: block_size ${block_size}, and ` +
+        `the token after it. Choose a block_size of at most ${Math.max(tokens.length - 1, 1)}, or a longer text.`,
+    );
+  }
+  const held = heldOut(config, tokens.length);
+  const rest = tokens.length - held;
+  if (val_fraction > 0 && Math.min(held, rest) < needed) {
+    const [what, better] =
+      rest < needed ? [`leaves ${rest} to train on`, "smaller"] : [`holds out ${held}`, "larger"];
+    throw new ConfigError(
+      "val_fraction",
+      `Of the text's ${tokens.length} tokens a val_fraction of ${val_fraction} ${what}, and a window takes ` +
+        `${needed}: block_size ${block_size}, and the token after it. Choose a ${better} val_fraction, a smaller ` +
+        `block_size or a longer text.`,
+    );
+  }
+  return {
+    train: new TokenStream(tokens.subarray(0, rest), config),
+    validation: evenly(consecutive(tokens.subarray(rest), block_size), config),
+    num_val_docs: 0,
+    num_tokens: tokens.length,
+    num_val_tokens: held,
+  };
+}
+
+/** Windows that begin at the last token of the one before: each token but the first is predicted once. */
+function consecutive(tokens: Int32Array, block_size: number): Int32Array[] {
+  return Array.from({ length: Math.ceil((tokens.length - 1) / block_size) }, (_, w) =>
+    tokens.subarray(w * block_size, (w + 1) * block_size + 1),
+  );
+}
+
+/** All sequences, or where they are too many, some at even distances: always the same ones. */
+function evenly(sequences: Int32Array[], { block_size }: DataConfig): Int32Array[] {
+  const most = Math.max(1, Math.floor(MOST_POSITIONS / block_size));
+  if (sequences.length <= most) return sequences;
+  return Array.from(
+    { length: most },
+    (_, i) => sequences[Math.floor((i * sequences.length) / most)],
+  );
+}
