@@ -2,7 +2,7 @@
 // arguments. This is the one place that chooses a kernel, its constants and its grid for a shape.
 
 import type { Config } from "../config.ts";
-import { type Device, softwareLanes } from "../device/device.ts";
+import { type Device, matrixUnit, softwareLanes } from "../device/device.ts";
 import type { Dispatch } from "../device/schedule.ts";
 import { type Tensor, sizeOf } from "../device/tensors.ts";
 import {
@@ -10,10 +10,11 @@ import {
   attentionKernels,
   type AttentionKernels,
   type AttentionSizes,
-  type Operands,
+  type Operands as AttentionOperands,
   portableAttention,
 } from "./attention.ts";
 import {
+  type Operands,
   product,
   type ProductShape,
   type ProductTensors,
@@ -30,6 +31,8 @@ export interface Choices {
   planes?: number;
   /** A product's kernel; by rule where absent. */
   product?: (shape: ProductShape, variants: readonly ProductVariant[]) => ProductVariant;
+  /** Of products; f32 where absent. */
+  operands?: Operands;
   /** Attention's kernels; by rule where absent. */
   attention?: AttentionKernels;
 }
@@ -40,8 +43,13 @@ export class GpuOps {
 
   constructor(device: Device, choices: Choices = {}) {
     this.device = device;
-    const byRule = { planes: 1, product: firstVariant, attention: attentionKernels(device) };
-    this.choices = { ...byRule, ...choices };
+    this.choices = {
+      planes: 1,
+      product: firstVariant,
+      operands: "f32",
+      attention: attentionKernels(device),
+      ...choices,
+    };
   }
 
   /** A grid of at least `count` workgroups; kernels count x first, then y, and leave the rest out. */
@@ -148,7 +156,7 @@ export class GpuOps {
     { plane = 0, splits }: { plane?: number; splits?: number } = {},
   ): Dispatch {
     const { device, choices } = this;
-    const shape = { op, M, N, K, ...kind };
+    const shape = { op, M, N, K, operands: choices.operands, ...kind };
     const chosen = choices.product(shape, productVariants(device, shape, choices.planes));
     const variant = { ...chosen, splits: splits ?? chosen.splits };
     return product(device, shape, variant, tensors, plane);
@@ -239,7 +247,7 @@ export class GpuOps {
     return this.attention("attention_backward_kv", { shared, plain: { dout }, vectors }, sizes);
   }
 
-  private attention(op: string, operands: Operands, sizes: AttentionSizes): Dispatch {
+  private attention(op: string, operands: AttentionOperands, sizes: AttentionSizes): Dispatch {
     const { device, choices } = this;
     const WG = this.rowThreads(sizes.T);
     const family = { kernels: choices.attention, lanes: softwareLanes(device), WG };
@@ -340,7 +348,15 @@ export function opsVariants(device: Device): GpuOps[] {
       variants.find((variant) => variant.name === name) ?? variants[0];
     return new GpuOps(device, { product, attention: families[i % families.length] });
   });
-  return [new GpuOps(device), ...forced];
+  // On matrix units the larger tile by the rule, the smaller one by force.
+  const half = matrixUnit(device)
+    ? ["matmul_matrix 64x64", "matmul_matrix 128x128"].map((name) => {
+        const product: Choices["product"] = (_, variants) =>
+          variants.find((variant) => variant.name === name) ?? variants[0];
+        return new GpuOps(device, { product, operands: "f16" });
+      })
+    : [];
+  return [new GpuOps(device), ...forced, ...half];
 }
 
 const firstVariant = (_: ProductShape, [first]: readonly ProductVariant[]) => first;

@@ -1,7 +1,7 @@
 // Matrix products as dispatches: the kernels that can serve a shape on a device, and which one does unless
 // something better is known.
 
-import { type Device, softwareLanes } from "../device/device.ts";
+import { type Device, matrixUnit, softwareLanes } from "../device/device.ts";
 import type { Dispatch } from "../device/schedule.ts";
 import type { Tensor } from "../device/tensors.ts";
 
@@ -15,6 +15,9 @@ const EPILOGUES = {
   relu_squared_backward: 5,
 } as const;
 
+/** Of what a product's operands are rounded to; its sums are f32. */
+export type Operands = "f32" | "f16";
+
 /** out (M, N) = a (M, K) · b (K, N), and in a pair out2 (K, N) = aᵀ · b2 (M, N). */
 export interface ProductShape {
   op: string;
@@ -24,6 +27,8 @@ export interface ProductShape {
   /** Whether b is stored as (N, K): a weight, read as its transpose. */
   transposed: boolean;
   pair: boolean;
+  /** f16 where the device has matrix units that can; else f32 serves for f16 too. */
+  operands: Operands;
   epilogue: keyof typeof EPILOGUES;
 }
 
@@ -33,7 +38,7 @@ type Tile = readonly [number, number];
 export interface ProductVariant {
   /** For people, and to be remembered by. */
   name: string;
-  kernel: "matmul" | "matmul_wide" | "matmul_lanes";
+  kernel: "matmul" | "matmul_wide" | "matmul_lanes" | "matmul_matrix";
   /** Rows and columns that a workgroup makes. */
   tile: Tile;
   /** Parts that the sums over M of a pair's second product are made in, each in a plane of its own. */
@@ -62,6 +67,12 @@ const TILE = [64, 64] as const;
 const LANE_ROWS = 12;
 const LANE_COLUMNS = 4;
 
+/** Tiles of matmul_matrix.wgsl, and how many subgroups make them, along m and n. */
+const MATRIX_TILES = [
+  { tile: [128, 128], subgroups: [2, 4] },
+  { tile: [64, 64], subgroups: [2, 2] },
+] as const;
+
 /** Workgroups that keep a GPU of any size busy. */
 const ENOUGH_GROUPS = 256;
 /** Sums shorter than this are not worth a plane of their own. */
@@ -76,7 +87,7 @@ export function productVariants(
   shape: ProductShape,
   most: number,
 ): ProductVariant[] {
-  const { M, N, K, transposed, pair } = shape;
+  const { M, N, K, transposed, pair, operands } = shape;
   const software = device.lanes < 16;
   const lanes = softwareLanes(device);
   const usual = (tile: Tile) => (pair && !software ? usualSplits(shape, tile, most) : 1);
@@ -93,6 +104,14 @@ export function productVariants(
   if (lanes > 0 && (transposed ? K : N) % LANE_COLUMNS === 0) {
     kernels.unshift({ kernel: "matmul_lanes", tile: [LANE_ROWS, LANE_COLUMNS * lanes] });
   }
+  if (operands === "f16" && N % 4 === 0 && K % 4 === 0) {
+    const fitting = MATRIX_TILES.filter((tile) => matrixTileFits(device, tile));
+    const groups = ({ tile }: (typeof MATRIX_TILES)[number]) =>
+      groupsOf(shape, tile, usual(tile)).total;
+    const rule = fitting.find((tile) => groups(tile) >= ENOUGH_GROUPS) ?? fitting.at(-1);
+    const sorted = fitting.toSorted((a, b) => Number(b === rule) - Number(a === rule));
+    kernels.unshift(...sorted.map(({ tile }) => ({ kernel: "matmul_matrix", tile }) as const));
+  }
   return kernels.flatMap(({ kernel, tile }) => {
     const first = usual(tile);
     const rest = [1, 2, 4, 8].filter((s) => pair && s !== first && s <= most && s <= M);
@@ -101,6 +120,24 @@ export function productVariants(
       return { name: `${kernel} ${tile.join("x")}${parts}`, kernel, tile, splits };
     });
   });
+}
+
+/** Whether a device has matrix units, and for such a tile the threads and the workgroup memory. */
+function matrixTileFits(
+  device: Device,
+  { tile: [rows, columns], subgroups: [down, across] }: (typeof MATRIX_TILES)[number],
+): boolean {
+  const unit = matrixUnit(device);
+  if (unit === undefined) return false;
+  const { maxComputeWorkgroupStorageSize, maxComputeInvocationsPerWorkgroup } = device.gpu.limits;
+  const tiles = 2 * (rows * (32 + 8) + 32 * (columns + 8));
+  const sums = 4 * down * across * unit.M * unit.N;
+  return (
+    (rows / down) % unit.M === 0 &&
+    (columns / across) % unit.N === 0 &&
+    tiles + sums <= maxComputeWorkgroupStorageSize &&
+    down * across * device.lanes <= maxComputeInvocationsPerWorkgroup
+  );
 }
 
 /** Parts that give the second product enough workgroups, none of them too short. */
@@ -154,6 +191,17 @@ export function product(
       ...call,
       constants: { ...constants, LANES: tile[1] / LANE_COLUMNS, ALONG_K },
       sizes: { ...sizes, ...a_strides, B_LINE },
+    };
+  }
+  if (kernel === "matmul_matrix") {
+    const { M: UNIT_M, N: UNIT_N, K: UNIT_K } = matrixUnit(device)!;
+    const [TILE_M, TILE_N] = tile;
+    const [DOWN, ACROSS] = MATRIX_TILES.find(({ tile: [rows] }) => rows === TILE_M)!.subgroups;
+    const given = { UNIT_M, UNIT_N, UNIT_K, TILE_M, TILE_N, DOWN, ACROSS, LANES: device.lanes };
+    return {
+      ...call,
+      constants: { ...constants, ...given, ALONG_K },
+      sizes: { ...sizes, A_LINE: K, B_LINE },
     };
   }
   if (kernel === "matmul_wide") {

@@ -56,7 +56,11 @@ export function planStep(
   const layout = new ParameterLayout(dims, PARAMETER_ALIGNMENT);
   const passing = [...activationTable(dims, B), ...gradientTable(dims, B)];
   const most = mostPlanes(device, layout.size * 4, tableBytes(passing));
-  const ops = new GpuOps(device, { planes: most, ...(product && { product }) });
+  const ops = new GpuOps(device, {
+    planes: most,
+    operands: config.dtype,
+    ...(product && { product }),
+  });
   const list = (tensors: Record<string, Tensor>) => stepList(device, ops, config, layout, tensors);
 
   const table = (planes: number) => [...keptTable(layout, B, planes), ...passing];

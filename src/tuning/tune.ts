@@ -115,6 +115,7 @@ function productsOf(device: Device, config: Config, dims: Dims) {
   return wanted;
 }
 
-function keyOf({ op, M, N, K, epilogue }: ProductShape): string {
-  return `${op} ${M}x${N}x${K}${epilogue === "none" ? "" : ` ${epilogue}`}`;
+function keyOf({ op, M, N, K, operands, epilogue }: ProductShape): string {
+  const words = [op, `${M}x${N}x${K}`, operands, ...(epilogue === "none" ? [] : [epilogue])];
+  return words.join(" ");
 }

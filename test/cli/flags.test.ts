@@ -30,6 +30,7 @@ const others: Record<keyof Config, string> = {
   rmsnorm_eps: "1e-6",
   init_std: "0.02",
   zero_init: "true",
+  dtype: "f16",
   batch_size: "3",
   num_steps: "7",
   learning_rate: "0.5",
