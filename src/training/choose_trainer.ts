@@ -2,7 +2,8 @@
 // general one.
 
 import type { Config } from "../config.ts";
-import type { Device } from "../device/device.ts";
+import { type Device, matrixUnit } from "../device/device.ts";
+import { ConfigError } from "../errors.ts";
 import { type Dims, parameterCount } from "../model/parameters.ts";
 import { MAX_FLOAT_INTEGER } from "../model/small_data.ts";
 import { smallTuning, type SmallTuning } from "../model/small_ops.ts";
@@ -34,6 +35,7 @@ const HARDWARE_CORES = 16;
  * @param params flat, in the table's order without gaps; the CPU's trainer updates them in place
  * @param tuning of the general trainer's products
  * @throws TensorTooLargeError before anything is allocated
+ * @throws ConfigError if the device cannot train with the dtype
  */
 export async function createTrainer(
   device: Device | undefined,
@@ -43,6 +45,7 @@ export async function createTrainer(
   examples: Examples,
   tuning: TuneOptions = {},
 ): Promise<Trainer> {
+  if (config.dtype === "f16") checkHalf(device);
   if (!device) return new CpuTrainer(config, dims, params, examples);
   if (!(examples instanceof TokenStream)) {
     const small = chooseSmall(device, config, dims, examples);
@@ -52,18 +55,30 @@ export async function createTrainer(
   return GpuTrainer.create(device, config, dims, params, examples, tuned);
 }
 
+function checkHalf(device: Device | undefined): void {
+  if (device && matrixUnit(device)) return;
+  const here = device
+    ? `${device.name} offers WebGPU none that multiply f16 and add up in f32`
+    : "the CPU trains in float64";
+  throw new ConfigError(
+    "dtype",
+    `With dtype f16 products are made by a GPU's matrix units (tensor cores), but ${here}. Choose dtype f32.`,
+  );
+}
+
 /**
  * How one workgroup trains the model; undefined where it does not fit, or where that would be slower.
  * @param models of this shape that are trained at once; the general trainer takes one after the other
  */
 export function chooseSmall(
   device: Device,
-  { batch_size }: Pick<Config, "batch_size">,
+  { batch_size, dtype }: Pick<Config, "batch_size" | "dtype">,
   dims: Dims,
   sequences: readonly Int32Array[],
   models = 1,
 ): SmallTuning | undefined {
   const tuning = smallTuning(device, dims);
+  if (dtype !== "f32") return undefined; // one workgroup has no use for matrix units
   if (tuning === undefined || sequences.length > MAX_FLOAT_INTEGER) return undefined;
   const tiles = sequences.reduce((sum, { length }) => sum + Math.ceil((length - 1) / 4), 0);
   const perDocument = (parameterCount(dims) * tiles) / sequences.length;

@@ -26,9 +26,17 @@ import { type StepWindow, WINDOWS, Windows } from "./windows.ts";
 /** Steps of a window at most. */
 export const CAPACITY = SLOTS / WINDOWS;
 
+/** On gradients at first, with dtype f16; and the halvings that bring it down to 1. */
+const SCALE = 2 ** 16;
+const MOST_SKIPS = 16;
+
 export class GpuTrainer implements Trainer {
   readonly tuning: Tuning | null;
   private tokens = 0;
+  /** Whether gradients are scaled, so that as f16 they are not too small. */
+  private readonly scaled: boolean;
+  /** Steps without an update, one after the other. */
+  private skips = 0;
   /** Of the steps that were submitted and are not yet confirmed, in order. */
   private readonly submitted: Pick<StepRecord, "lr" | "tokens">[] = [];
   private readonly confirmed: StepRecord[] = []; // read, not yet yielded
@@ -58,6 +66,7 @@ export class GpuTrainer implements Trainer {
     tuning: Tuning | null,
   ) {
     this.tuning = tuning;
+    this.scaled = config.dtype === "f16";
     this.device = device;
     this.config = config;
     this.layout = layout;
@@ -92,6 +101,7 @@ export class GpuTrainer implements Trainer {
     const schedule = await Schedule.create(device, list(tensors));
     const values = new ParameterLayout(dims).convert(params, layout, new Float32Array(layout.size));
     writeTensor(device, tensors.params, values);
+    writeTensor(device, tensors.scaler, Float32Array.of(config.dtype === "f16" ? SCALE : 1, 0));
     return new GpuTrainer(
       device,
       config,
@@ -143,7 +153,11 @@ export class GpuTrainer implements Trainer {
   private take({ first, steps, records }: StepWindow): void {
     this.submitted.splice(0, steps).forEach((step, k) => {
       const [loss, grad_norm] = records.subarray(2 * k, 2 * k + 2);
-      this.confirmed.push({ step: first + k + 1, loss, grad_norm, ...step });
+      const overflow = this.scaled && Number.isFinite(loss) && !Number.isFinite(grad_norm);
+      this.skips = overflow ? this.skips + 1 : 0;
+      const skipped = overflow && this.skips <= MOST_SKIPS;
+      const record = { step: first + k + 1, loss, grad_norm, ...step };
+      this.confirmed.push(skipped ? { ...record, skipped } : record);
     });
   }
 

@@ -141,9 +141,9 @@ export class Training {
     do {
       until = Math.min(num_steps, this.evaluated + (eval_every || Infinity));
       for await (const record of this.trainer.run(until, signal)) {
-        const { step, loss, lr, grad_norm } = record;
+        const { step, loss, lr, grad_norm, skipped } = record;
         checkFinite(
-          [loss, grad_norm],
+          skipped ? [loss] : [loss, grad_norm],
           `at step ${step} the loss is ${loss} and the gradient norm ${grad_norm}, at a learning rate of ${lr}`,
         );
         yield { type: "step", ...record };

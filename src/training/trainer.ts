@@ -13,6 +13,11 @@ export interface StepRecord {
   lr: number;
   /** Norm of all gradients together, before clipping. */
   grad_norm: number;
+  /**
+   * There only with dtype f16, where gradients came out too large for a number: the parameters are as they were,
+   * and the next steps make them with a smaller scale.
+   */
+  skipped?: true;
   /** Positions trained on since step 1, this step included. */
   tokens: number;
 }
