@@ -2,7 +2,7 @@
 // each against the float64 reference.
 
 import { type Config, resolveConfig } from "../config.ts";
-import type { Device } from "../device/device.ts";
+import { type Device, matrixUnit } from "../device/device.ts";
 import { opsVariants } from "../model/gpu_ops.ts";
 import { dimsOf, initialParameters } from "../model/parameters.ts";
 import { PythonRandom } from "../random.ts";
@@ -17,13 +17,17 @@ import { kernelCases } from "./kernel_cases.ts";
 
 export type { CheckResult } from "./kernel_case.ts";
 
-/** Of any parameter's gradient, relative. */
-const GRADIENT_BOUND = 1e-5;
-/** Of any step's loss, absolute. */
-const LOSS_BOUND = 1e-5;
+/**
+ * Of any parameter's gradient, relative; and of any step's loss, absolute. With operands in f16 every product adds
+ * about half of u = 2^-11, and some lie between the loss and the first weights.
+ */
+const BOUNDS = {
+  f32: { gradient: 1e-5, loss: 1e-5 },
+  f16: { gradient: 8 * 2 ** -11, loss: 2 * 2 ** -11 },
+};
 
 /** Models that reach every branch: one layer and several, both activations, batches, clipping. */
-export const modelConfigs: { name: string; overrides: Partial<Config> }[] = [
+const modelConfigs: { name: string; overrides: Partial<Config> }[] = [
   { name: "microgpt", overrides: {} },
   {
     name: "B 3, L 3, C 24, NH 3, T 6",
@@ -44,6 +48,15 @@ export const modelConfigs: { name: string; overrides: Partial<Config> }[] = [
   },
   { name: "T 1, NH 1", overrides: { block_size: 1, n_head: 1 } },
 ];
+
+/** All of them in f32, and where the device has matrix units, in f16 too. */
+export function modelsFor(device: Device): typeof modelConfigs {
+  const half = modelConfigs.map(({ name, overrides }) => ({
+    name: `${name}, f16`,
+    overrides: { ...overrides, dtype: "f16" as const },
+  }));
+  return matrixUnit(device) ? [...modelConfigs, ...half] : modelConfigs;
+}
 
 const documents = [
   "ada",
@@ -86,6 +99,7 @@ export async function checkGradients(
   for await (const _ of trainer.run(1));
   const { layout, values } = await trainer.gradients();
   trainer.destroy();
+  const allowed = BOUNDS[config.dtype].gradient;
   let worst = { error: 0, tensor: "" };
   layout.slices.forEach(({ name: tensor, offset, size }, i) => {
     const found = values.subarray(offset, offset + size);
@@ -98,8 +112,8 @@ export async function checkGradients(
     kernel: "gradients",
     case: name,
     error: worst.error,
-    allowed: GRADIENT_BOUND,
-    pass: worst.error <= GRADIENT_BOUND,
+    allowed,
+    pass: worst.error <= allowed,
     detail: `worst in ${worst.tensor}`,
   };
 }
@@ -114,6 +128,7 @@ export async function checkTraining(
   const gpu = await GpuTrainer.create(device, config, dims, params, sequences);
   const cpu = new CpuTrainer(config, dims, params.slice(), sequences);
   const expected = cpu.run(config.num_steps);
+  const allowed = BOUNDS[config.dtype].loss;
   let error = 0;
   for await (const { loss } of gpu.run(config.num_steps)) {
     const { value } = await expected.next();
@@ -126,8 +141,8 @@ export async function checkTraining(
     kernel: "training",
     case: `${name}, ${config.num_steps} steps`,
     error,
-    allowed: LOSS_BOUND,
-    pass: error <= LOSS_BOUND,
+    allowed,
+    pass: error <= allowed,
   };
 }
 
@@ -140,10 +155,11 @@ export async function* certify(device: Device, only = ""): AsyncGenerator<CheckR
   for (const test of kernelCases()) {
     if (test.kernel.includes(only)) yield runCase(device, variants, test);
   }
-  for (const { name, overrides } of modelConfigs) {
+  const models = modelsFor(device);
+  for (const { name, overrides } of models) {
     if ("gradients".includes(only)) yield checkGradients(device, name, overrides);
   }
-  for (const { name, overrides } of modelConfigs) {
+  for (const { name, overrides } of models) {
     if ("training".includes(only)) yield checkTraining(device, name, overrides);
   }
 }
