@@ -49,7 +49,7 @@ export class GpuTrainer implements Trainer {
   private readonly layout: ParameterLayout;
   private readonly examples: Examples;
   private readonly stepData: StepData;
-  private readonly tensors: Record<string, Tensor>;
+  readonly tensors: Record<string, Tensor>;
   /** The whole step. */
   readonly schedule: Schedule;
   private readonly evaluation: StepPlan["evaluation"];

@@ -1,0 +1,141 @@
+// Training with operands in f16: who may, and the scale on gradients. What needs matrix units is tested where
+// there are some; the scale works on any GPU.
+
+import { expect, test } from "vitest";
+import { type Config, resolveConfig } from "../src/config.ts";
+import { type Device, matrixUnit } from "../src/device/device.ts";
+import { giveConstants } from "../src/device/kernels.ts";
+import { writeTensor } from "../src/device/tensors.ts";
+import { ConfigError } from "../src/errors.ts";
+import { dimsOf, initialParameters } from "../src/model/parameters.ts";
+import { type ProductShape, productVariants } from "../src/model/product.ts";
+import { PythonRandom } from "../src/random.ts";
+import { createTrainer } from "../src/training/choose_trainer.ts";
+import { GpuTrainer } from "../src/training/gpu_trainer.ts";
+import { device } from "./harness/device.ts";
+
+const sequences = Array.from({ length: 40 }, (_, i) =>
+  Int32Array.from({ length: 9 }, (_, t) => (i * 5 + t * t) % 7),
+);
+
+async function open(overrides: Partial<Config> = {}) {
+  const config = resolveConfig("microgpt", { block_size: 8, num_steps: 50, ...overrides });
+  const dims = dimsOf(config, 7);
+  const params = initialParameters(config, dims, new PythonRandom(1));
+  const trainer = await GpuTrainer.create(device, config, dims, params, sequences);
+  return { config, dims, params, trainer };
+}
+
+const units = (...subgroupMatrixConfigs: object[]) =>
+  ({
+    lanes: 32,
+    features: ["shader-f16", "subgroups", "chromium-experimental-subgroup-matrix"],
+    info: { subgroupMinSize: 32, subgroupMaxSize: 32, subgroupMatrixConfigs },
+    gpu: {
+      limits: { maxComputeWorkgroupStorageSize: 32768, maxComputeInvocationsPerWorkgroup: 256 },
+    },
+  }) as unknown as Device;
+const half = { componentType: "f16", resultComponentType: "f32" };
+
+test("the largest matrix units with sums in f32 are taken", () => {
+  const small = { ...half, M: 16, N: 8, K: 8 };
+  const large = { ...half, M: 16, N: 16, K: 16 };
+  const wrong = { ...half, resultComponentType: "f16", M: 32, N: 32, K: 32 };
+  expect(matrixUnit(units(small, wrong, large))).toEqual({ M: 16, N: 16, K: 16 });
+  expect(matrixUnit(units(wrong))).toBeUndefined();
+  const other = units(large);
+  expect(matrixUnit(Object.assign(other, { features: ["shader-f16"] }))).toBeUndefined();
+  const mixed = { ...units(large), info: { ...units(large).info, subgroupMinSize: 16 } } as Device;
+  expect(matrixUnit(mixed)).toBeUndefined();
+});
+
+test("products on matrix units come first with f16, in tiles that fit the device, and not at all with f32", () => {
+  const shape: ProductShape = {
+    op: "matmul_forward",
+    M: 16384,
+    N: 1536,
+    K: 384,
+    transposed: true,
+    pair: false,
+    operands: "f16",
+    epilogue: "none",
+  };
+  const large = units({ ...half, M: 16, N: 16, K: 16 });
+  const kernels = (device: Device, change: Partial<ProductShape> = {}) =>
+    productVariants(device, { ...shape, ...change }, 1)
+      .filter(({ kernel }) => kernel === "matmul_matrix")
+      .map(({ tile }) => tile.join("x"));
+  expect(kernels(large)).toEqual(["128x128", "64x64"]);
+  expect(kernels(large, { M: 64, N: 64 })).toEqual(["64x64", "128x128"]);
+  expect(kernels(large, { operands: "f32" })).toEqual([]);
+  expect(kernels(large, { N: 65 })).toEqual([]);
+  Object.assign(large.gpu.limits, { maxComputeWorkgroupStorageSize: 16384 });
+  expect(kernels(large)).toEqual(["64x64"]);
+});
+
+test("given constants go into the text, the others stay overrides", () => {
+  const source =
+    "const A = 8u;   // given: rows\nconst B = 9u;   // fixed\noverride C: u32 = 1u;\n";
+  expect(giveConstants(source, { A: 16, C: 3 })).toEqual({
+    code: source.replace("8u", "16u"),
+    overrides: { C: 3 },
+  });
+});
+
+test("without matrix units dtype f16 is refused with a sentence, and so it is on the CPU", async () => {
+  const { config, dims, params, trainer } = await open({ dtype: "f16" });
+  trainer.destroy();
+  const plain: Device = Object.create(device, { features: { value: [] } });
+  for (const [where, words] of [
+    [plain, /none that multiply f16/],
+    [undefined, /the CPU trains in float64/],
+  ] as const) {
+    const opening = createTrainer(where, config, dims, params, sequences);
+    await expect(opening).rejects.toThrow(ConfigError);
+    await expect(opening).rejects.toThrow(words);
+  }
+});
+
+test("a power of two on the gradients changes no bit of them", async () => {
+  const run = async (scale: number) => {
+    const { trainer } = await open({ grad_clip: 0.5, batch_size: 4 });
+    writeTensor(device, trainer.tensors.scaler, Float32Array.of(scale, 0));
+    const records: number[] = [];
+    for await (const { loss, grad_norm } of trainer.run(10)) records.push(loss, grad_norm);
+    trainer.destroy();
+    return records;
+  };
+  expect(await run(2 ** 16)).toEqual(await run(1));
+});
+
+test("where scaled gradients overflow, the step is skipped, told, and the scale halved until they do not", async () => {
+  const { trainer } = await open({ dtype: "f16", init_std: 3 });
+  const before = (await trainer.parameters()).values;
+  writeTensor(device, trainer.tensors.scaler, Float32Array.of(2 ** 127, 0));
+  const run = async (until: number) => {
+    const records = [];
+    for await (const record of trainer.run(until)) records.push(record);
+    return records;
+  };
+  const [first] = await run(1);
+  expect(first).toMatchObject({ step: 1, skipped: true });
+  expect(Number.isFinite(first.grad_norm)).toBe(false);
+  expect((await trainer.parameters()).values).toEqual(before);
+  const skipped = (await run(16)).map((record) => "skipped" in record);
+  expect(skipped).toContain(false);
+  expect(skipped.at(-1)).toBe(false);
+  expect((await trainer.parameters()).values).not.toEqual(before);
+  trainer.destroy();
+});
+
+test("gradients that overflow at every scale are not the scale's fault: that step is not called skipped", async () => {
+  const { trainer } = await open({ dtype: "f16" });
+  writeTensor(device, trainer.tensors.scaler, Float32Array.of(Infinity, 0)); // half of it is as large
+  const skipped: boolean[] = [];
+  for await (const record of trainer.run(18)) {
+    expect(Number.isFinite(record.loss)).toBe(true);
+    skipped.push("skipped" in record);
+  }
+  expect(skipped).toEqual([...Array(16).fill(true), false, false]);
+  trainer.destroy();
+});
