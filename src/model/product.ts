@@ -5,8 +5,8 @@ import type { Tensor } from "../device/tensors.ts";
 
 /** Rows and columns that a workgroup of matmul.wgsl makes. */
 const TILE = 64;
-/** Rows that a subgroup of matmul_lanes.wgsl makes, and columns a lane. */
-const LANE_ROWS = 12;
+/** Rows and columns that a subgroup of matmul_lanes.wgsl makes for each of its lanes. */
+const LANE_ROWS = 3;
 const LANE_COLUMNS = 4;
 
 /** What a kernel makes of its sums before it stores them, as the WGSL numbers it. */
@@ -34,17 +34,24 @@ export function product(
   epilogue: keyof typeof EPILOGUES = "none",
   extra = a,
 ): Dispatch {
-  const bindings = { out, a, b, extra };
   const EPILOGUE = EPILOGUES[epilogue];
-  const alongK = B_ROW === 1;
-  if (lanes > 0 && (alongK ? K : N) % LANE_COLUMNS === 0) {
+  const [aAlongM, A_LINE] = A_COL === 1 ? [false, A_ROW] : [true, A_COL];
+  const [bAlongN, B_LINE] = B_ROW === 1 ? [false, B_COL] : [true, B_ROW];
+  if (lanes > 0 && B_LINE % 4 === 0 && M * K >= 4) {
+    const constants = {
+      LANES: lanes,
+      A_ALONG_M: Number(aAlongM),
+      A_VECTORS: Number(A_LINE % 4 === 0),
+      B_ALONG_N: Number(bAlongN),
+      EPILOGUE,
+    };
     return {
       op,
       kernel: "matmul_lanes",
-      constants: { LANES: lanes, ALONG_K: Number(alongK), EPILOGUE },
-      sizes: { M, N, K, A_ROW, A_COL, B_LINE: alongK ? B_COL : B_ROW },
-      bindings,
-      grid: [Math.ceil(N / (lanes * LANE_COLUMNS)), Math.ceil(M / LANE_ROWS), 1],
+      constants,
+      sizes: { M, N, K, A_LINE, B_LINE },
+      bindings: { out, a, a_vectors: a, b_vectors: b, extra },
+      grid: [Math.ceil(N / (lanes * LANE_COLUMNS)), Math.ceil(M / (lanes * LANE_ROWS)), 1],
     };
   }
   return {
@@ -52,7 +59,7 @@ export function product(
     kernel: "matmul",
     constants: { EPILOGUE },
     sizes: { M, N, K, A_ROW, A_COL, B_ROW, B_COL },
-    bindings,
+    bindings: { out, a, b, extra },
     grid: [Math.ceil(N / TILE), Math.ceil(M / TILE), 1],
   };
 }
