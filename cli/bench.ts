@@ -6,12 +6,14 @@ import { readFileSync } from "node:fs";
 import type { Config } from "../src/config.ts";
 import { chooseDevice } from "../src/device/choose.ts";
 import { benchmark } from "../src/verify/benchmark.ts";
+import { tuningModes } from "../src/tuning/tune.ts";
 import { microgptSuite } from "../src/verify/suite.ts";
 import { benchmarkPresets, workload } from "../src/verify/workload.ts";
 import { humanReport, jsonReport, suiteTable } from "./bench_report.ts";
 import { command } from "./command.ts";
 import { type Flags, UsageError } from "./flags.ts";
 import type { Option } from "./options.ts";
+import { tuningProgress } from "./progress.ts";
 import { type Io, run } from "./run.ts";
 import * as options from "./options.ts";
 
@@ -50,7 +52,23 @@ const sizeOptions = options
   .settingOptions("n_layer", "n_embd", "n_head", "block_size", "batch_size")
   .map((option): Option => ({ ...option, env: [], default: undefined }));
 
-const ofSteps = [preset, options.device, ...sizeOptions, vocabSize, steps, warmup, kernels];
+const explain: Option = {
+  flag: "explain",
+  env: [],
+  help: "tell which kernel makes each product, why, and which came next; with --json all that were tried",
+};
+
+const ofSteps = [
+  preset,
+  options.device,
+  options.tuning,
+  ...sizeOptions,
+  vocabSize,
+  steps,
+  warmup,
+  kernels,
+  explain,
+];
 
 const description = {
   name: "bench",
@@ -65,6 +83,10 @@ export const main = command(description, async (flags, io) => {
     steps: flags.integer(steps, 1),
     warmup: flags.integer(warmup, 1)!,
     kernels: flags.has(kernels),
+    tuning: {
+      mode: flags.choice(options.tuning, tuningModes),
+      progress: tuningProgress(io.stderr),
+    },
   };
   const { device, fallback } = await chooseDevice(flags.choice(options.device, options.devices));
   if (fallback !== null) io.stderr.write(`The CPU is measured: ${fallback}\n`);
@@ -74,9 +96,10 @@ export const main = command(description, async (flags, io) => {
     );
   }
   try {
-    const { result, profile } = await benchmark(device, work, measured);
+    const { result, profile, tuning } = await benchmark(device, work, measured);
     const report = flags.has(options.json) ? jsonReport : humanReport;
-    report(io.stdout, { peer: `microgpt-webgpu ${version()}`, ...result }, profile);
+    const explained = flags.has(explain) ? tuning : undefined;
+    report(io.stdout, { peer: `microgpt-webgpu ${version()}`, ...result }, profile, explained);
   } finally {
     device?.destroy();
   }

@@ -1,28 +1,40 @@
 // What `bench` prints: a JSON line for programs, aligned tables for people.
 
+import { platform } from "#platform";
 import type { BenchmarkResult, Profile } from "../src/verify/benchmark.ts";
 import type { OperationCost } from "../src/verify/measure.ts";
 import type { SuiteResult } from "../src/verify/suite.ts";
+import { MEMORY_NAME } from "../src/tuning/memory.ts";
+import type { Tuning } from "../src/tuning/tune.ts";
 import { aligned, bytes, digits, percent } from "./format.ts";
 import { count, plural } from "./progress.ts";
 import type { Output } from "./run.ts";
 
 type Result = BenchmarkResult & { peer: string };
-type Report = (out: Output, result: Result, profile: Profile | undefined) => void;
+type Report = (
+  out: Output,
+  result: Result,
+  profile?: Profile,
+  /** What to explain; null where the model has a trainer without choices. */
+  tuning?: Tuning | null,
+) => void;
 
 /** Numbers to the digits that a measurement has; losses in full. */
-export const jsonReport: Report = (out, result, profile) => {
+export const jsonReport: Report = (out, result, profile, tuning) => {
   const exact = new Set<string>(["loss_first", "loss_last"]);
   const rounded = (key: string, value: unknown) =>
     typeof value === "number" && !exact.has(key) && !Number.isInteger(value)
       ? Number(value.toPrecision(6))
       : value;
-  out.write(`${JSON.stringify({ ...result, ...profile }, rounded)}\n`);
+  out.write(
+    `${JSON.stringify({ ...result, ...profile, ...(tuning !== undefined && { tuning }) }, rounded)}\n`,
+  );
 };
 
-export const humanReport: Report = (out, result, profile) => {
+export const humanReport: Report = (out, result, profile, tuning) => {
   out.write(`${summary(result)}\n`);
   if (profile !== undefined) out.write(`\n${table(profile)}\n`);
+  if (tuning !== undefined) out.write(`\n${explanation(tuning)}\n`);
 };
 
 function summary(result: Result): string {
@@ -100,6 +112,34 @@ function cells({ op, shape, calls, ms, share, gflops, gb_per_s, of_ceiling }: Op
     rate(gb_per_s),
     percent(of_ceiling),
   ];
+}
+
+const REASONS = {
+  rule: "by rule",
+  measurement: "measured now",
+  memory: "as measured before",
+  necessity: "the only one",
+};
+
+/** The kernel of each product, why, and the fastest of the others that were tried. */
+function explanation(tuning: Tuning | null): string {
+  if (tuning === null) return "This model's trainer has no choice of kernels.";
+  const head = ["product", "M x N x K", "kernel", "chosen", "ms", "next best", "ms"];
+  const rows = tuning.choices.map(({ op, M, N, K, variant, by, ms }) => {
+    const [next] = Object.entries(ms ?? {})
+      .filter(([name]) => name !== variant)
+      .toSorted(([, a], [, b]) => a - b);
+    const own = ms === null ? "" : digits(ms[variant]);
+    const other = next === undefined ? ["", ""] : [next[0], digits(next[1])];
+    return [op, `${M} x ${N} x ${K}`, variant, REASONS[by], own, ...other];
+  });
+  const { id, forgotten } = tuning;
+  const place = platform.memoryPlace(MEMORY_NAME);
+  const memory =
+    forgotten === null
+      ? `What is measured is remembered in ${place}, which may be deleted.`
+      : `What was measured could not be remembered in ${place}: ${forgotten}.`;
+  return `${aligned([head, ...rows], 4)}\nchoice ${id}. ${memory}`;
 }
 
 export function suiteTable(benchmarks: readonly SuiteResult[]): string {

@@ -56,6 +56,16 @@ export const device = {
   default: "auto" as const,
 } satisfies Option;
 
+export const tuning = {
+  flag: "tuning",
+  env: ["MICROGPT_TUNING"],
+  value: "NAME",
+  help:
+    "which kernels make products: auto (the fastest here, measured once and remembered), measure (again), " +
+    "off (by rule, the same everywhere)",
+  default: "auto" as const,
+} satisfies Option;
+
 export const prompt: Option = {
   flag: "prompt",
   env: ["MICROGPT_PROMPT"],
@@ -90,5 +100,7 @@ export function settingOptions(...names: Setting["name"][]): Option[] {
 
 /** Every environment variable that some command reads. */
 export const variables: ReadonlySet<string> = new Set(
-  [input, output, modelDir, preset, device, prompt, ...settings].flatMap(({ env }) => env),
+  [input, output, modelDir, preset, device, tuning, prompt, ...settings]
+    .flatMap(({ env }) => env)
+    .concat("MICROGPT_CACHE_DIR"),
 );

@@ -60,6 +60,16 @@ export class Progress {
   }
 }
 
+/** Tells how many kernels' shapes are measured: on a terminal each time, elsewhere at the beginning. */
+export function tuningProgress(out: Output): (done: number, total: number) => void {
+  return (done, total) => {
+    const text = `measuring which kernels are fastest here: ${done}/${total}`;
+    if (out.isTTY) out.write(done < total ? `\r${text}${ERASE_REST}` : `\r${ERASE_REST}`);
+    else if (done === 0)
+      out.write(`measuring which kernels are fastest here, for ${total} shapes\n`);
+  };
+}
+
 /** 1234567 as 1,234,567. */
 export function count(n: number): string {
   return n.toLocaleString("en-US");

@@ -3,11 +3,13 @@
 //   npm run sweep -- --lr 0.003,0.01,0.03 --seed 1..64
 
 import { Sweep } from "../src/training/sweep.ts";
+import { tuningModes } from "../src/tuning/tune.ts";
 import { command } from "./command.ts";
 import { readDocuments } from "./files.ts";
 import { Interrupt } from "./interrupt.ts";
 import { prepareFolder, saveModel } from "./model_dir.ts";
 import * as options from "./options.ts";
+import { tuningProgress } from "./progress.ts";
 import { EXIT_FAILED, run } from "./run.ts";
 import { sweepable, sweepConfigs } from "./sweep_lists.ts";
 import { humanReport, jsonReport, type SweepReport } from "./sweep_report.ts";
@@ -22,19 +24,28 @@ const description = {
   summary:
     "Trains a model for every combination of settings and saves the best one. A LIST is one value, values " +
     "with commas (0.003,0.01,0.03), or a range (1..64, or 0.01..0.05..0.01 with a step).",
-  options: [options.input, options.output, options.device, options.preset, ...lists],
+  options: [
+    options.input,
+    options.output,
+    options.device,
+    options.preset,
+    options.tuning,
+    ...lists,
+  ],
 };
 
 export const main = command(description, async (flags, io) => {
   const { configs, varied } = sweepConfigs(flags, flags.text(options.preset));
   const device = flags.choice(options.device, options.devices);
+  const mode = flags.choice(options.tuning, tuningModes);
   const folder = flags.text(options.output);
   const { documents, source } = await readDocuments(flags.text(options.input), io);
   prepareFolder(folder);
 
   const interrupt = new Interrupt(io);
   try {
-    const sweep = await Sweep.open({ configs, documents, device });
+    const tuning = { mode, progress: tuningProgress(io.stderr) };
+    const sweep = await Sweep.open({ configs, documents, device, tuning });
     const report = flags.has(options.json)
       ? jsonReport(io.stdout, varied)
       : humanReport(io.stdout, source, varied);

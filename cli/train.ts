@@ -3,12 +3,14 @@
 //   npm run train -- --input names.txt --output output --steps 1000
 
 import { Training } from "../src/training/train.ts";
+import { tuningModes } from "../src/tuning/tune.ts";
 import { command } from "./command.ts";
 import { readDocuments } from "./files.ts";
 import { Interrupt } from "./interrupt.ts";
 import { prepareFolder, saveModel } from "./model_dir.ts";
 import * as options from "./options.ts";
 import { run } from "./run.ts";
+import { tuningProgress } from "./progress.ts";
 import { humanReport, jsonReport, type TrainReport } from "./train_report.ts";
 
 const description = {
@@ -19,6 +21,7 @@ const description = {
     options.output,
     options.device,
     options.preset,
+    options.tuning,
     ...options.settingOptions(),
   ],
 };
@@ -26,13 +29,15 @@ const description = {
 export const main = command(description, async (flags, io) => {
   const config = flags.config(flags.text(options.preset));
   const device = flags.choice(options.device, options.devices);
+  const mode = flags.choice(options.tuning, tuningModes);
   const folder = flags.text(options.output);
   const { documents, source } = await readDocuments(flags.text(options.input), io);
   prepareFolder(folder);
 
   const interrupt = new Interrupt(io);
   try {
-    const training = await Training.open({ config, documents, device });
+    const tuning = { mode, progress: tuningProgress(io.stderr) };
+    const training = await Training.open({ config, documents, device, tuning });
     const report = flags.has(options.json)
       ? jsonReport(io.stdout, config.log_every)
       : humanReport(io.stdout, source);

@@ -2,6 +2,7 @@
 
 import type { SampleEvent } from "../src/generation/generate.ts";
 import type { StartEvent, StepEvent } from "../src/training/train.ts";
+import type { TuningSummary } from "../src/tuning/tune.ts";
 import { count, duration, plural, Progress } from "./progress.ts";
 import type { Output } from "./run.ts";
 
@@ -80,6 +81,7 @@ export function humanReport(out: Output, source: string): TrainReport {
 
 function header(event: StartEvent, source: string): string {
   const { device, adapter, fallback, num_docs, num_truncated, vocab_size, num_params } = event;
+  const { kernels } = event;
   const { n_layer, n_embd, n_head, block_size, batch_size } = event.config;
   const cpu = `CPU, in float64${fallback === null ? "" : ` (auto: ${fallback})`}`;
   const cut =
@@ -97,6 +99,20 @@ function header(event: StartEvent, source: string): string {
     `device  ${device === "webgpu" ? `WebGPU: ${adapter}` : cpu}`,
     `data    ${source}: ${plural(num_docs, "document")}, ${cut}; ${count(vocab_size)} tokens in the vocabulary`,
     `model   ${plural(num_params, "parameter")}: ${sizes.join(", ")}`,
+    ...(kernels && kernels.measured + kernels.remembered > 0
+      ? [`kernels ${kernelsLine(kernels)}`]
+      : []),
     ``,
   ].join("\n");
+}
+
+function kernelsLine({ measured, remembered, id, forgotten }: TuningSummary): string {
+  const shapes = `${plural(measured + remembered, "shape")} of products`;
+  if (measured === 0) return `choice ${id} for ${shapes}, as measured before`;
+  const kept = forgotten === null ? "" : `, but could not be remembered (${forgotten})`;
+  const before = remembered === 0 ? "" : `, ${count(remembered)} as before`;
+  return (
+    `choice ${id} for ${shapes}: ${count(measured)} measured just now${before}${kept}; runs before this ` +
+    `choice may differ in the last digits`
+  );
 }

@@ -1,35 +1,42 @@
-// Matrix product: out (M, N) = A (M, K) * B (K, N), either one read through any strides.
+// Matrix product: out (M, N) = A (M, K) * B (K, N), each read through any strides; and in a PAIR a second one.
 //
-//   out[m,n] = sum_k a[m * A_ROW + k * A_COL] * b[k * B_ROW + n * B_COL]
+//   out[m,n]    = sum_k a[m * A_ROW + k * A_COL] * b[k * B_ROW + n * B_COL]
+//   out2[s,k,n] = sum_m a[m * A_ROW + k * A_COL] * b2[m * B_ROW + n * B_COL]   over the s-th part of m
 //
-// The strides make one kernel serve the three products of a linear layer with a weight of (OC, C):
-//   forward           out (rows, OC)   = inp (rows, C) * weight^T     B_ROW 1, B_COL C
-//   backward, input   dinp (rows, C)   = dout (rows, OC) * weight     B_ROW C, B_COL 1
-//   backward, weight  dweight (OC, C)  = dout^T * inp (rows, C)       A_ROW 1, A_COL OC
+// The strides make one kernel serve the products of a linear layer with a weight of (OC, C):
+//   forward    out (rows, OC)  = inp (rows, C) * weight^T     B_ROW 1, B_COL C
+//   backward   dinp (rows, C)  = dout (rows, OC) * weight     B_ROW C, B_COL 1
+//   its pair   dweight (OC, C) = dout^T * inp (rows, C)       in planes, whose sum it is
 //
-// A workgroup of 16 x 16 threads makes a tile of 64 x 64 outputs, 4 x 4 a thread in named registers.
-// Tiles of A and B, 16 deep in k, pass through workgroup memory, both stored k-major. Consecutive
-// threads load along whichever stride is 1. Outside the matrices zeros are loaded and nothing is stored.
-// reference: matmulForward(), matmulResidualForward(), matmulActivationForward(), matmulBackwardInput(),
-//   matmulActivationBackwardInput(), matmulBackwardWeight()
+// A workgroup of 16 x 16 threads makes a tile of 64 x 64 outputs, 4 x 4 a thread in named registers. Tiles
+// of A and B, 16 deep, pass through workgroup memory, both depth-major. Consecutive threads load along
+// whichever stride is 1. Outside the matrices zeros are loaded and nothing is stored.
+// reference: matmulForward(), matmulResidualForward(), matmulActivationForward(), matmulBackward(),
+//   matmulActivationBackward()
 
-override EPILOGUE: u32 = 0u;   // what becomes of a sum before it is stored, see below
+override EPILOGUE: u32 = 0u;     // what becomes of the first product's sums before they are stored, see below
+override PAIR: bool = false;     // whether the second product is made too
 
 struct Sizes {
-  M: u32,       // rows of the result
-  N: u32,       // columns of the result
-  K: u32,       // length of the sums
-  A_ROW: u32,   // stride of A between rows (m)
-  A_COL: u32,   // stride of A between columns (k)
-  B_ROW: u32,   // stride of B between rows (k)
-  B_COL: u32,   // stride of B between columns (n)
+  M: u32,        // rows of the first product
+  N: u32,        // columns
+  K: u32,        // length of its sums
+  A_ROW: u32,    // stride of A between rows (m)
+  A_COL: u32,    // stride of A between columns (k)
+  B_ROW: u32,    // stride of B between rows
+  B_COL: u32,    // stride of B between columns (n)
+  first: u32,    // workgroups of the first product; those of the second follow
+  splits: u32,   // parts of the second product's sums
+  plane: u32,    // elements of out2 from part to part
 }
 
-@group(0) @binding(0) var<storage, read_write> out: array<f32>;   // (M, N)
-@group(0) @binding(1) var<storage, read> a: array<f32>;           // (M, K) by strides
-@group(0) @binding(2) var<storage, read> b: array<f32>;           // (K, N) by strides
-@group(0) @binding(3) var<storage, read> extra: array<f32>;       // (M, N) or, where it is not read, any
-@group(0) @binding(4) var<uniform> sizes: Sizes;
+@group(0) @binding(0) var<storage, read_write> out: array<f32>;    // (M, N)
+@group(0) @binding(1) var<storage, read_write> out2: array<f32>;   // (splits, K, N)
+@group(0) @binding(2) var<storage, read> a: array<f32>;            // (M, K) by strides
+@group(0) @binding(3) var<storage, read> b: array<f32>;            // (K, N) by strides
+@group(0) @binding(4) var<storage, read> b2: array<f32>;           // (M, N) by strides
+@group(0) @binding(5) var<storage, read> extra: array<f32>;        // (M, N) or, where it is not read, any
+@group(0) @binding(6) var<uniform> sizes: Sizes;
 
 const TILE = 64u;
 const DEPTH = 16u;
@@ -37,27 +44,57 @@ const THREADS = 256u;
 var<workgroup> a_tile: array<f32, DEPTH * TILE>;   // (k, m)
 var<workgroup> b_tile: array<f32, DEPTH * TILE>;   // (k, n)
 
-// The place in the tile that a thread loads: x along the tile's edge, y its depth in k.
-fn place(index: u32, along_k: bool) -> vec2u {
-  if (along_k) { return vec2u(index / DEPTH, index % DEPTH); }
+// What a workgroup makes: a tile of one product, from a part of its sums.
+struct Part {
+  second: bool,
+  rows: u32,       // of the product
+  m0: u32,         // the tile's first row
+  n0: u32,         // and column
+  begin: u32,      // of the sums
+  end: u32,
+  plane: u32,      // where the part begins in the output
+}
+
+fn part_of(index: u32) -> Part {
+  let across = (sizes.N + TILE - 1u) / TILE;
+  if (!PAIR || index < sizes.first) {
+    return Part(false, sizes.M, index / across * TILE, index % across * TILE, 0u, sizes.K, 0u);
+  }
+  let tiles = across * ((sizes.K + TILE - 1u) / TILE);
+  let split = (index - sizes.first) / tiles;
+  let tile = (index - sizes.first) % tiles;
+  let length = (sizes.M + sizes.splits - 1u) / sizes.splits;
+  let rows = select(0u, sizes.K, split < sizes.splits);   // none in a workgroup too many
+  let end = min((split + 1u) * length, sizes.M);
+  return Part(true, rows, tile / across * TILE, tile % across * TILE, split * length, end, split * sizes.plane);
+}
+
+// The place in the tile that a thread loads: x along the tile's edge, y its depth.
+fn place(index: u32, along_depth: bool) -> vec2u {
+  if (along_depth) { return vec2u(index / DEPTH, index % DEPTH); }
   return vec2u(index % TILE, index / TILE);
 }
 
-fn load_tiles(m0: u32, n0: u32, k0: u32, thread: u32) {
+fn load_tiles(part: Part, k0: u32, thread: u32) {
+  let row = select(sizes.A_ROW, sizes.A_COL, part.second);
+  let column = select(sizes.A_COL, sizes.A_ROW, part.second);
   for (var index = thread; index < DEPTH * TILE; index += THREADS) {
-    let at = place(index, sizes.A_COL == 1u);
-    let m = m0 + at.x;
+    let at = place(index, column == 1u);
+    let m = part.m0 + at.x;
     let k = k0 + at.y;
     var value = 0.0;
-    if (m < sizes.M && k < sizes.K) { value = a[m * sizes.A_ROW + k * sizes.A_COL]; }
+    if (m < part.rows && k < part.end) { value = a[m * row + k * column]; }
     a_tile[at.y * TILE + at.x] = value;
   }
   for (var index = thread; index < DEPTH * TILE; index += THREADS) {
     let at = place(index, sizes.B_ROW == 1u);
-    let n = n0 + at.x;
+    let n = part.n0 + at.x;
     let k = k0 + at.y;
     var value = 0.0;
-    if (n < sizes.N && k < sizes.K) { value = b[k * sizes.B_ROW + n * sizes.B_COL]; }
+    if (n < sizes.N && k < part.end) {
+      let index = k * sizes.B_ROW + n * sizes.B_COL;
+      if (part.second) { value = b2[index]; } else { value = b[index]; }
+    }
     b_tile[at.y * TILE + at.x] = value;
   }
 }
@@ -78,33 +115,37 @@ fn finish(sum: f32, at: u32) -> f32 {
   return sum;
 }
 
-fn store_row(m: u32, n: u32, values: vec4f) {
-  if (m >= sizes.M) { return; }
+fn store(part: Part, m: u32, n: u32, sum: f32) {
+  if (m >= part.rows || n >= sizes.N) { return; }
   let at = m * sizes.N + n;
-  if (n < sizes.N) { out[at] = finish(values.x, at); }
-  if (n + 1u < sizes.N) { out[at + 1u] = finish(values.y, at + 1u); }
-  if (n + 2u < sizes.N) { out[at + 2u] = finish(values.z, at + 2u); }
-  if (n + 3u < sizes.N) { out[at + 3u] = finish(values.w, at + 3u); }
+  if (part.second) { out2[part.plane + at] = sum; } else { out[at] = finish(sum, at); }
+}
+
+fn store_row(part: Part, m: u32, n: u32, sums: vec4f) {
+  store(part, m, n, sums.x);
+  store(part, m, n + 1u, sums.y);
+  store(part, m, n + 2u, sums.z);
+  store(part, m, n + 3u, sums.w);
 }
 
 @compute @workgroup_size(16, 16)
 fn matmul(
   @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
   @builtin(local_invocation_id) local: vec3u,
   @builtin(local_invocation_index) thread: u32,
 ) {
-  let n0 = group.x * TILE;
-  let m0 = group.y * TILE;
+  let part = part_of(group.x + group.y * groups.x);
   let row = local.y * 4u;
   let column = local.x * 4u;
   var sum0 = vec4f();
   var sum1 = vec4f();
   var sum2 = vec4f();
   var sum3 = vec4f();
-  for (var k0 = 0u; k0 < sizes.K; k0 += DEPTH) {
-    load_tiles(m0, n0, k0, thread);
+  for (var k0 = part.begin; k0 < part.end; k0 += DEPTH) {
+    load_tiles(part, k0, thread);
     workgroupBarrier();
-    let depth = min(DEPTH, sizes.K - k0);
+    let depth = min(DEPTH, part.end - k0);
     for (var k = 0u; k < depth; k++) {
       let p = k * TILE + row;
       let q = k * TILE + column;
@@ -116,8 +157,10 @@ fn matmul(
     }
     workgroupBarrier();
   }
-  store_row(m0 + row, n0 + column, sum0);
-  store_row(m0 + row + 1u, n0 + column, sum1);
-  store_row(m0 + row + 2u, n0 + column, sum2);
-  store_row(m0 + row + 3u, n0 + column, sum3);
+  let m = part.m0 + row;
+  let n = part.n0 + column;
+  store_row(part, m, n, sum0);
+  store_row(part, m + 1u, n, sum1);
+  store_row(part, m + 2u, n, sum2);
+  store_row(part, m + 3u, n, sum3);
 }

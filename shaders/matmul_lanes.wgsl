@@ -1,58 +1,98 @@
-// Matrix product for software GPUs: out (M, N) = A (M, K) * B (K, N), each operand contiguous one way or the other.
+// Matrix product for software GPUs, with B contiguous along n or along k: the same as matmul.wgsl, one or a PAIR.
 //
-//   out[m,n] = sum_k A[m,k] * B[k,n]
-//   A[m,k]   = a[m * A_LINE + k], or a[k * A_LINE + m] if A_ALONG_M
-//   B[k,n]   = b[n * B_LINE + k], or b[k * B_LINE + n] if B_ALONG_N
+//   out[m,n]    = sum_k A[m,k] * B[k,n]        A[m,k] = a[m * A_ROW + k * A_COL]
+//   out2[s,k,n] = sum_m A[m,k] * b2[m,n]       over the s-th part of m
+//   B[k,n]      = b[k * B_LINE + n], or b[n * B_LINE + k] if ALONG_K
 //
 // A subgroup is a workgroup, so nothing passes through workgroup memory and there is no barrier. It makes
-// 3 * LANES rows of LANES * 4 columns, in steps of 4 k. On such a device a load costs as much as dozens of
-// products, for each lane and number by itself: so B comes by vectors, a 4 x 4 block a lane, and A by one
-// vector a lane for LANES rows, which then go round by shuffles. What lies past the end of A's k counts as 0,
-// and what is read past the end otherwise counts for nothing. B_LINE is a multiple of 4.
-// reference: matmulForward(), matmulResidualForward(), matmulActivationForward(), matmulBackwardInput(),
-//   matmulActivationBackwardInput(), matmulBackwardWeight()
+// 12 rows of LANES * 4 columns: each lane 12 x 4 outputs in three 4 x 4 matrices, whose columns are
+// vectors of four rows. In steps of LANES in k, each lane loads one k of all 12 rows of A, which then goes
+// round by shuffles, and B by whole vectors. N, or K if ALONG_K, is a multiple of 4.
+// reference: matmulForward(), matmulResidualForward(), matmulActivationForward(), matmulBackward(),
+//   matmulActivationBackward()
 
 enable subgroups;
 
-override LANES: u32 = 8u;             // the subgroup's size, 4 or 8
-override A_ALONG_M: bool = false;     // whether A is contiguous along m, not k
-override A_VECTORS: bool = true;      // whether A_LINE is a multiple of 4
-override B_ALONG_N: bool = false;     // whether B is contiguous along n, not k
-override EPILOGUE: u32 = 0u;          // what becomes of a sum before it is stored, see below
+override LANES: u32 = 8u;          // the subgroup's size, 4 or 8
+override ALONG_K: bool = false;    // whether B is contiguous along k
+override EPILOGUE: u32 = 0u;       // what becomes of the first product's sums before they are stored, see below
+override PAIR: bool = false;       // whether the second product is made too
 
 struct Sizes {
-  M: u32,        // rows of the result
-  N: u32,        // columns of the result
-  K: u32,        // length of the sums
-  A_LINE: u32,   // stride of A between its contiguous lines
+  M: u32,        // rows of the first product
+  N: u32,        // columns
+  K: u32,        // length of its sums
+  A_ROW: u32,    // stride of A between rows (m)
+  A_COL: u32,    // stride of A between columns (k)
   B_LINE: u32,   // stride of B between its contiguous lines
+  first: u32,    // workgroups of the first product; those of the second follow
+  splits: u32,   // parts of the second product's sums
+  plane: u32,    // elements of out2 from part to part
 }
 
-@group(0) @binding(0) var<storage, read_write> out: array<f32>;       // (M, N)
-@group(0) @binding(1) var<storage, read> a: array<f32>;               // (M, K) or (K, M)
-@group(0) @binding(2) var<storage, read> a_vectors: array<vec4f>;     // the same
-@group(0) @binding(3) var<storage, read> b_vectors: array<vec4f>;     // (N, K) or (K, N)
-@group(0) @binding(4) var<storage, read> extra: array<f32>;           // (M, N) or, where it is not read, any
-@group(0) @binding(5) var<uniform> sizes: Sizes;
+@group(0) @binding(0) var<storage, read_write> out: array<f32>;    // (M, N)
+@group(0) @binding(1) var<storage, read_write> out2: array<f32>;   // (splits, K, N)
+@group(0) @binding(2) var<storage, read> a: array<f32>;            // (M, K) by strides
+@group(0) @binding(3) var<storage, read> b: array<vec4f>;          // (K, N) or (N, K)
+@group(0) @binding(4) var<storage, read> b2: array<vec4f>;         // (M, N)
+@group(0) @binding(5) var<storage, read> extra: array<f32>;        // (M, N) or, where it is not read, any
+@group(0) @binding(6) var<uniform> sizes: Sizes;
 
-// Four of A from `at` on, which belong to columns k .. k+3, or all to column k if A_ALONG_M.
-fn load_a(at: u32, k: u32) -> vec4f {
-  var four: vec4f;
-  if (A_VECTORS) { four = a_vectors[at / 4u]; } else { four = vec4f(a[at], a[at + 1u], a[at + 2u], a[at + 3u]); }
-  if (A_ALONG_M) { return select(vec4f(), four, k < sizes.K); }
-  if (A_VECTORS) { return four; }
-  return select(vec4f(), four, vec4u(k) + vec4u(0u, 1u, 2u, 3u) < vec4u(sizes.K));
+// What a workgroup makes: a tile of one product, from a part of its sums.
+struct Part {
+  second: bool,
+  rows: u32,       // of the product
+  m0: u32,         // the tile's first row
+  n0: u32,         // and column
+  begin: u32,      // of the sums
+  end: u32,
+  plane: u32,      // where the part begins in the output
 }
 
-// Rows first .. first+3 out of what the lanes loaded of A, each as a vector of four k.
-fn rows_of(loaded: vec4f, first: u32) -> mat4x4f {
-  let from_lane = select(first, first / 4u, A_ALONG_M);
-  let step = select(1u, LANES / 4u, A_ALONG_M);
-  let rows = mat4x4f(
-    subgroupShuffle(loaded, from_lane),
-    subgroupShuffle(loaded, from_lane + step),
-    subgroupShuffle(loaded, from_lane + 2u * step),
-    subgroupShuffle(loaded, from_lane + 3u * step),
+fn part_of(index: u32) -> Part {
+  let width = LANES * 4u;
+  let across = (sizes.N + width - 1u) / width;
+  if (!PAIR || index < sizes.first) {
+    return Part(false, sizes.M, index / across * 12u, index % across * width, 0u, sizes.K, 0u);
+  }
+  let tiles = across * ((sizes.K + 11u) / 12u);
+  let split = (index - sizes.first) / tiles;
+  let tile = (index - sizes.first) % tiles;
+  let length = (sizes.M + sizes.splits - 1u) / sizes.splits;
+  let rows = select(0u, sizes.K, split < sizes.splits);   // none in a workgroup too many
+  let end = min((split + 1u) * length, sizes.M);
+  return Part(true, rows, tile / across * 12u, tile % across * width, split * length, end, split * sizes.plane);
+}
+
+// Four rows of A from m on, at column k; zeros where k is past the end.
+fn load_a(part: Part, m: u32, k: u32) -> vec4f {
+  let row_stride = select(sizes.A_ROW, sizes.A_COL, part.second);
+  let column_stride = select(sizes.A_COL, sizes.A_ROW, part.second);
+  let row = min(vec4u(m) + vec4u(0u, 1u, 2u, 3u), vec4u(part.rows - 1u)) * row_stride;
+  let at = row + min(k, part.end - 1u) * column_stride;
+  return select(vec4f(), vec4f(a[at.x], a[at.y], a[at.z], a[at.w]), k < part.end);
+}
+
+// B[k .. k+3, n .. n+3] as four rows.
+fn load_b(part: Part, k: u32, n: u32) -> mat4x4f {
+  if (ALONG_K) {
+    let line = min(vec4u(n) + vec4u(0u, 1u, 2u, 3u), vec4u(sizes.N - 1u)) * sizes.B_LINE;
+    let at = (line + min(k, sizes.K - 4u)) / 4u;
+    return transpose(mat4x4f(b[at.x], b[at.y], b[at.z], b[at.w]));
+  }
+  let line = min(vec4u(k) + vec4u(0u, 1u, 2u, 3u), vec4u(part.end - 1u)) * sizes.B_LINE;
+  let at = (line + min(n, sizes.N - 4u)) / 4u;
+  if (PAIR && part.second) { return mat4x4f(b2[at.x], b2[at.y], b2[at.z], b2[at.w]); }
+  return mat4x4f(b[at.x], b[at.y], b[at.z], b[at.w]);
+}
+
+// sum + rows * columns, an outer product.
+fn add_outer(sum: mat4x4f, rows: vec4f, columns: vec4f) -> mat4x4f {
+  return mat4x4f(
+    fma(rows, vec4f(columns.x), sum[0]),
+    fma(rows, vec4f(columns.y), sum[1]),
+    fma(rows, vec4f(columns.z), sum[2]),
+    fma(rows, vec4f(columns.w), sum[3]),
   );
   if (A_ALONG_M) { return transpose(rows); }
   return rows;
@@ -84,53 +124,49 @@ fn finish(sum: f32, at: u32) -> f32 {
   return sum;
 }
 
-fn store(row: vec4f, m: u32, n: u32) {
+fn store_one(part: Part, m: u32, n: u32, sum: f32) {
+  if (n >= sizes.N) { return; }
   let at = m * sizes.N + n;
-  if (n < sizes.N) { out[at] = finish(row.x, at); }
-  if (n + 1u < sizes.N) { out[at + 1u] = finish(row.y, at + 1u); }
-  if (n + 2u < sizes.N) { out[at + 2u] = finish(row.z, at + 2u); }
-  if (n + 3u < sizes.N) { out[at + 3u] = finish(row.w, at + 3u); }
+  if (PAIR && part.second) { out2[part.plane + at] = sum; } else { out[at] = finish(sum, at); }
+}
+
+fn store(part: Part, m: u32, n: u32, sum: mat4x4f) {
+  let rows = transpose(sum);
+  for (var r = 0u; r < 4u; r++) {
+    if (m + r >= part.rows) { return; }
+    store_one(part, m + r, n, rows[r].x);
+    store_one(part, m + r, n + 1u, rows[r].y);
+    store_one(part, m + r, n + 2u, rows[r].z);
+    store_one(part, m + r, n + 3u, rows[r].w);
+  }
 }
 
 @compute @workgroup_size(LANES)
 fn matmul_lanes(
   @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
   @builtin(subgroup_invocation_id) lane: u32,
 ) {
-  let m = group.y * LANES * 3u;
-  let n = (group.x * LANES + lane) * 4u;
-  // Where the lane's part of A begins: a row's four k, or a column's four rows.
-  let quads = LANES / 4u;
-  let lane_k = select(0u, lane / quads, A_ALONG_M);
-  var a_at = select((m + lane) * sizes.A_LINE, lane_k * sizes.A_LINE + m + lane % quads * 4u, A_ALONG_M);
-  let a_rows = LANES * select(sizes.A_LINE, 1u, A_ALONG_M);
-  let a_step = 4u * select(1u, sizes.A_LINE, A_ALONG_M);
-  var b_at = select(n * sizes.B_LINE, n, B_ALONG_N) / 4u;
-  let b_step = select(1u, sizes.B_LINE, B_ALONG_N);
-
-  // sum0[r] is row m + r; from LANES 8 on each load of A has rows for two sums.
+  let part = part_of(group.x + group.y * groups.x);
+  let m = part.m0;
+  let n = part.n0 + lane * 4u;
   var sum0 = mat4x4f();
   var sum1 = mat4x4f();
   var sum2 = mat4x4f();
-  var sum3 = mat4x4f();
-  var sum4 = mat4x4f();
-  var sum5 = mat4x4f();
-  for (var k = 0u; k < sizes.K; k += 4u) {
-    let b = load_b(b_at, k);
-    let a0 = load_a(a_at, k + lane_k);
-    sum0 += b * rows_of(a0, 0u);
-    if (LANES == 8u) { sum1 += b * rows_of(a0, 4u); }
-    let a1 = load_a(a_at + a_rows, k + lane_k);
-    sum2 += b * rows_of(a1, 0u);
-    if (LANES == 8u) { sum3 += b * rows_of(a1, 4u); }
-    let a2 = load_a(a_at + 2u * a_rows, k + lane_k);
-    sum4 += b * rows_of(a2, 0u);
-    if (LANES == 8u) { sum5 += b * rows_of(a2, 4u); }
-    a_at += a_step;
-    b_at += b_step;
+  for (var k0 = part.begin; k0 < part.end; k0 += LANES) {
+    let a0 = load_a(part, m, k0 + lane);
+    let a1 = load_a(part, m + 4u, k0 + lane);
+    let a2 = load_a(part, m + 8u, k0 + lane);
+    for (var i = 0u; i < LANES; i += 4u) {
+      let columns = load_b(part, k0 + i, n);
+      for (var q = 0u; q < 4u; q++) {
+        sum0 = add_outer(sum0, subgroupShuffle(a0, i + q), columns[q]);
+        sum1 = add_outer(sum1, subgroupShuffle(a1, i + q), columns[q]);
+        sum2 = add_outer(sum2, subgroupShuffle(a2, i + q), columns[q]);
+      }
+    }
   }
-  let sums = array<mat4x4f, 6>(sum0, sum1, sum2, sum3, sum4, sum5);
-  for (var r = 0u; r < min(LANES * 3u, sizes.M - m); r++) {
-    store(sums[r / LANES * 2u + r % LANES / 4u][r % 4u], m + r, n);
-  }
+  store(part, m, n, sum0);
+  store(part, m + 4u, n, sum1);
+  store(part, m + 8u, n, sum2);
 }

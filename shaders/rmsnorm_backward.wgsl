@@ -1,8 +1,8 @@
 // RMSNorm backward.
 //
-//   dinp[n,c] = rstd[n] * (dout[n,c] - inp[n,c] * rstd[n]^2 * mean_c(dout[n,c] * inp[n,c]))
+//   dinp[n,c] = rstd[n] * (dout[n,c] - out[n,c] * mean_c(dout[n,c] * out[n,c]))
 //
-// If accumulate, this is added to dinp, where the residual's gradient already stands.
+// The forward pass's output is enough: its input is not kept. If accumulate, this is added to dinp, where the residual's gradient already stands.
 // A workgroup a row, its threads across channels.
 // reference: rmsnormBackward()
 
@@ -11,12 +11,12 @@ override WG: u32 = 64u;      // threads in a workgroup, a power of two
 struct Sizes {
   N: u32,             // rows, B*T
   C: u32,             // channels
-  accumulate: u32,   // 1 or 0
+  accumulate: u32,    // 1 or 0
 }
 
 @group(0) @binding(0) var<storage, read_write> dinp: array<f32>;   // (N, C)
 @group(0) @binding(1) var<storage, read> dout: array<f32>;         // (N, C)
-@group(0) @binding(2) var<storage, read> inp: array<f32>;          // (N, C)
+@group(0) @binding(2) var<storage, read> out: array<f32>;          // (N, C)
 @group(0) @binding(3) var<storage, read> rstd: array<f32>;         // (N)
 @group(0) @binding(4) var<uniform> sizes: Sizes;
 
@@ -44,12 +44,12 @@ fn rmsnorm_backward(
   let n = group.x + group.y * groups.x;
   if (n >= sizes.N) { return; }
   var dot = 0.0;
-  for (var c = i; c < sizes.C; c += WG) { dot += dout[n * sizes.C + c] * inp[n * sizes.C + c]; }
+  for (var c = i; c < sizes.C; c += WG) { dot += dout[n * sizes.C + c] * out[n * sizes.C + c]; }
   let scale = rstd[n];
-  let pull = scale * scale * (reduce_sum(dot, i) / f32(sizes.C));
+  let pull = reduce_sum(dot, i) / f32(sizes.C);
   for (var c = i; c < sizes.C; c += WG) {
     let k = n * sizes.C + c;
-    var value = scale * (dout[k] - inp[k] * pull);
+    var value = scale * (dout[k] - out[k] * pull);
     if (sizes.accumulate != 0u) { value += dinp[k]; }
     dinp[k] = value;
   }

@@ -16,7 +16,7 @@ import { device, variants } from "./harness/device.ts";
 
 const shaders = () => platform.shaders();
 const noGpu = (gpu: () => Promise<unknown>) =>
-  openDevice({ gpu: gpu as () => Promise<GPU>, shaders, memory: () => 2 ** 31 });
+  openDevice({ gpu: gpu as () => Promise<GPU>, shaders });
 
 test("without WebGPU the reason is told", async () => {
   await expect(noGpu(async () => undefined)).rejects.toThrow(/no WebGPU here.*browser/);
@@ -85,25 +85,26 @@ test("bindings are read from the WGSL", () => {
   const wgsl = `@group(0) @binding(0) var<storage, read_write> out: array<f32>; // (N)
     @group(0) @binding(2) var<uniform> sizes: Sizes;`;
   expect(parseBindings(wgsl)).toEqual([
-    { name: "out", index: 0 },
-    { name: "sizes", index: 2 },
+    { name: "out", index: 0, writes: true },
+    { name: "sizes", index: 2, writes: false },
   ]);
 });
 
 test("a dispatch that lacks a tensor, names a wrong one or an unknown kernel is refused by name", async () => {
   const t = await allocateTensors(device, [
-    { name: "dwpe", shape: [4] },
-    { name: "dout", shape: [4] },
+    { name: "out", shape: [4] },
+    { name: "rstd", shape: [2] },
+    { name: "inp", shape: [4] },
   ]);
-  const healthy = variants[0].embeddingBackwardPosition(t.dwpe, t.dout, { B: 1, T: 2, C: 2 });
+  const healthy = variants[0].rmsnormForward(t.out, t.rstd, t.inp, { N: 2, C: 2, eps: 1e-5 });
   const create = (change: object) => Schedule.create(device, [{ ...healthy, ...change }]);
-  await expect(create({ bindings: { dwpe: t.dwpe } })).rejects.toThrow(
-    /binding dout of embedding_backward_position/,
+  await expect(create({ bindings: { out: t.out, rstd: t.rstd } })).rejects.toThrow(
+    /binding inp of rmsnorm_forward/,
   );
-  await expect(create({ bindings: { ...healthy.bindings, extra: t.dout } })).rejects.toThrow(
+  await expect(create({ bindings: { ...healthy.bindings, extra: t.inp } })).rejects.toThrow(
     /declares no binding extra/,
   );
-  await expect(create({ sizes: {} })).rejects.toThrow(/no value for sizes.B/);
+  await expect(create({ sizes: {} })).rejects.toThrow(/no value for sizes.N/);
   await expect(create({ kernel: "sideways" })).rejects.toThrow(/no kernel sideways.wgsl/);
 });
 

@@ -5,9 +5,11 @@ import { expect, test } from "vitest";
 import * as attention from "../src/reference/attention.ts";
 import * as ops from "../src/reference/ops.ts";
 import * as small from "../src/reference/small.ts";
+import { attentionKernels } from "../src/model/attention.ts";
 import { kernelCases } from "../src/verify/kernel_cases.ts";
-import { GpuOps } from "../src/model/gpu_ops.ts";
+import { opsVariants } from "../src/model/gpu_ops.ts";
 import * as smallOps from "../src/model/small_ops.ts";
+import type { Device } from "../src/device/device.ts";
 import { device } from "./harness/device.ts";
 
 const folder = new URL("../shaders/", import.meta.url);
@@ -15,7 +17,16 @@ const kernels = readdirSync(folder).map((file) => file.replace(/\.wgsl$/, ""));
 const references: Record<string, unknown> = { ...ops, ...attention, ...small };
 
 /** The choices of kernels of hardware and of software GPUs, whatever this one is. */
-const variants = [new GpuOps(device, 0), new GpuOps(device, 8)];
+const variants = [...opsVariants(device), ...opsVariants(withLanes(8))];
+
+function withLanes(lanes: number): Device {
+  const info = { subgroupMinSize: lanes, subgroupMaxSize: lanes };
+  return Object.create(device, {
+    info: { value: info },
+    lanes: { value: lanes },
+    features: { value: ["subgroups"] },
+  });
+}
 
 /** Kernels that the cases dispatch, with the operations they were dispatched for. */
 const dispatched = new Map<string, Set<string>>();
@@ -47,6 +58,17 @@ test.each(kernels)("%s.wgsl has an entry point, a reference and a case", (kernel
   );
 });
 
+test("attention is made in tiles where a workgroup has the memory and the threads", () => {
+  const kernels = (
+    maxComputeWorkgroupStorageSize: number,
+    maxComputeInvocationsPerWorkgroup = 256,
+  ) => {
+    const limits = { maxComputeWorkgroupStorageSize, maxComputeInvocationsPerWorkgroup };
+    return attentionKernels({ lanes: 32, features: [], info: {}, gpu: { limits } } as never);
+  };
+  expect([kernels(16384), kernels(32768), kernels(32768, 64)]).toEqual(["rows", "tiles", "rows"]);
+});
+
 test("every operation of the GPU has a case", () => {
   const { constructor } = Object.getPrototypeOf(variants[0]);
   const methods = [
@@ -57,14 +79,13 @@ test("every operation of the GPU has a case", () => {
   const helpers = [
     "constructor",
     "device",
-    "lanes",
+    "choices",
     "grid",
     "rowThreads",
     "elements",
     "smallTuning",
-    "normChunks",
   ];
-  const shared = ["attention"];
+  const shared = ["attention", "product"];
   const tested = new Set([...dispatched.values()].flatMap((set) => [...set].map(camel)));
   expect(methods.filter((m) => ![...helpers, ...shared].includes(m)).sort()).toEqual(
     [...tested].sort(),

@@ -12,6 +12,7 @@ export default defineConfig({
   root,
   cacheDir: `${cache}/vite`,
   test: {
+    env: { MICROGPT_CACHE_DIR: `${cache}/kernels` }, // not the user's own
     // lavapipe and SwiftShader use every core already.
     maxWorkers: 2,
     teardownTimeout: 60_000, // coverage of a long run takes a while to write

@@ -4,6 +4,7 @@ import { platform } from "#platform";
 import { GpuError, NoWebGpuError } from "../errors.ts";
 import type { Platform } from "../platform/platform.ts";
 import { Kernels } from "./kernels.ts";
+import type { Tensor } from "./tensors.ts";
 
 /** Features asked for where the adapter has them. */
 const usefulFeatures = ["timestamp-query", "shader-f16", "subgroups", "subgroup-size-control"];
@@ -25,7 +26,9 @@ const usefulLimits = [
  * @param from where the engine runs
  * @throws NoWebGpuError if there is none, with the reason
  */
-export async function openDevice(from: Platform = platform): Promise<Device> {
+export async function openDevice(
+  from: Pick<Platform, "gpu" | "shaders"> = platform,
+): Promise<Device> {
   let entry: GPU | undefined;
   try {
     entry = await from.gpu();
@@ -69,12 +72,20 @@ function nameOf({ description, device, vendor, architecture }: GPUAdapterInfo): 
   return description || device || [vendor, architecture].filter(Boolean).join(" ") || "unnamed GPU";
 }
 
+function nothing(gpu: GPUDevice): Tensor {
+  const [name, size] = ["nothing", 16];
+  const buffer = gpu.createBuffer({ label: name, size, usage: GPUBufferUsage.STORAGE });
+  return { name, shape: [size / 4], buffer, offset: 0, size };
+}
+
 export class Device {
   readonly gpu: GPUDevice;
   readonly info: GPUAdapterInfo;
   /** The adapter's name, for people. */
   readonly name: string;
   readonly kernels: Kernels;
+  /** What a kernel is given to write to where it declares an output that it is not asked for. */
+  readonly nothing: Tensor;
   private failure: GpuError | undefined;
 
   constructor(gpu: GPUDevice, info: GPUAdapterInfo, shaders: Record<string, string>) {
@@ -82,6 +93,7 @@ export class Device {
     this.info = info;
     this.name = nameOf(info);
     this.kernels = new Kernels(gpu, shaders);
+    this.nothing = nothing(gpu);
     gpu.addEventListener("uncapturederror", (event) => {
       event.preventDefault(); // told by check(), not by the console
       const { message } = (event as GPUUncapturedErrorEvent).error;
@@ -121,7 +133,7 @@ export class Device {
   /** Maps a buffer for reading. @throws GpuError if the device fails before it is ready */
   async map(buffer: GPUBuffer, offset?: number, size?: number): Promise<ArrayBuffer> {
     try {
-      await buffer.mapAsync(GPUMapMode.READ, offset, size);
+      await platform.wait(buffer.mapAsync(GPUMapMode.READ, offset, size));
     } catch (error) {
       // The loss itself is announced by its own promise, perhaps only after this rejection.
       await new Promise((resolve) => setTimeout(resolve, 50));
@@ -131,6 +143,12 @@ export class Device {
     const bytes = buffer.getMappedRange(offset, size).slice(0);
     buffer.unmap();
     return bytes;
+  }
+
+  /** Waits until everything submitted is done. @throws GpuError if the device has failed */
+  async idle(): Promise<void> {
+    await platform.wait(this.gpu.queue.onSubmittedWorkDone());
+    this.check();
   }
 
   /** Copies `size` bytes (multiples of 4) from a buffer and waits for them. */
@@ -154,4 +172,10 @@ export class Device {
   destroy(): void {
     this.gpu.destroy();
   }
+}
+
+/** The subgroup size of a software GPU that has subgroups; 0 on every other device. */
+export function softwareLanes({ lanes, features, info }: Device): number {
+  const fixed = features.includes("subgroups") && info.subgroupMinSize === lanes;
+  return fixed && (lanes === 4 || lanes === 8) ? lanes : 0;
 }

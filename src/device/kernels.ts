@@ -1,15 +1,23 @@
 // The WGSL files as pipelines: each compiled once for each set of its constants.
 // Bindings are declared in one place only, the WGSL itself, and read from there.
 
+import { platform } from "#platform";
+
 export interface Binding {
   name: string;
   index: number;
+  /** Whether the kernel may write to it. */
+  writes: boolean;
 }
 
 /** Bindings of group 0, as the source declares them. */
 export function parseBindings(wgsl: string): Binding[] {
-  const declaration = /@group\(0\)\s*@binding\((\d+)\)\s*var\s*<[^>]*>\s*(\w+)\s*:/g;
-  return [...wgsl.matchAll(declaration)].map(([, index, name]) => ({ name, index: Number(index) }));
+  const declaration = /@group\(0\)\s*@binding\((\d+)\)\s*var\s*<([^>]*)>\s*(\w+)\s*:/g;
+  return [...wgsl.matchAll(declaration)].map(([, index, access, name]) => ({
+    name,
+    index: Number(index),
+    writes: access.includes("read_write"),
+  }));
 }
 
 /** Tuning constants, WGSL's overrides: each set of them is a pipeline of its own. */
@@ -27,6 +35,7 @@ function parseSizes(wgsl: string): { name: string; type: string }[] {
 export class Kernels {
   private readonly gpu: GPUDevice;
   private readonly sources: Record<string, string>;
+  private readonly declared = new Map<string, Binding[]>();
   private readonly modules = new Map<string, GPUShaderModule>();
   private readonly pipelines = new Map<string, Promise<GPUComputePipeline>>();
 
@@ -35,14 +44,20 @@ export class Kernels {
     this.sources = sources;
   }
 
-  private source(kernel: string): string {
+  /** The text of a kernel's file. */
+  source(kernel: string): string {
     const source = this.sources[kernel];
     if (source === undefined) throw new RangeError(`there is no kernel ${kernel}.wgsl`);
     return source;
   }
 
-  bindings(kernel: string): Binding[] {
-    return parseBindings(this.source(kernel));
+  bindings(kernel: string): readonly Binding[] {
+    let bindings = this.declared.get(kernel);
+    if (bindings === undefined) {
+      bindings = parseBindings(this.source(kernel));
+      this.declared.set(kernel, bindings);
+    }
+    return bindings;
   }
 
   /** The bytes of a kernel's uniform `sizes`. */
@@ -64,7 +79,7 @@ export class Kernels {
     const key = `${kernel} ${JSON.stringify(constants)}`;
     let pipeline = this.pipelines.get(key);
     if (pipeline === undefined) {
-      pipeline = this.gpu.createComputePipelineAsync({
+      const compiling = this.gpu.createComputePipelineAsync({
         label: kernel,
         layout: "auto",
         compute: {
@@ -73,6 +88,7 @@ export class Kernels {
           constants,
         },
       });
+      pipeline = platform.wait(compiling);
       this.pipelines.set(key, pipeline);
     }
     return pipeline;

@@ -53,30 +53,67 @@ function mebibytes(bytes: number): string {
   return `${Math.ceil(bytes / 2 ** 20).toLocaleString("en-US")} MiB`;
 }
 
+/** Bytes of a tensor; none is empty. */
+function bytesOf(spec: TensorSpec): number {
+  return Math.max(sizeOf(spec), 1) * BYTES;
+}
+
+/** A table's buffers: of every group of names one, of every other tensor one. */
+function buffersOf(table: readonly TensorSpec[], groups: readonly string[][]) {
+  const grouped = new Set(groups.flat());
+  const alone = table.filter(({ name }) => !grouped.has(name)).map(({ name }) => [name]);
+  const bytes = new Map(table.map((spec) => [spec.name, bytesOf(spec)]));
+  return [...alone, ...groups].map((names) => ({
+    names,
+    size: Math.max(...names.map((name) => bytes.get(name)!)),
+  }));
+}
+
+/** Bytes that allocateTensors() takes for a table. */
+export function tableBytes(table: readonly TensorSpec[], groups: readonly string[][] = []): number {
+  return buffersOf(table, groups).reduce((sum, { size }) => sum + size, 0);
+}
+
+/** Tensors to make lists of dispatches with that are not run; their buffers have labels and nothing else. */
+export function placeholders(table: readonly TensorSpec[]): Record<string, Tensor> {
+  return Object.fromEntries(
+    table.map((spec) => {
+      const buffer = { label: spec.name } as GPUBuffer;
+      return [spec.name, { ...spec, buffer, offset: 0, size: bytesOf(spec) }];
+    }),
+  );
+}
+
 /**
- * Allocates a table of tensors, each zero and in a buffer of its own: Dawn tracks dependencies by
+ * Allocates a table of tensors, each in a buffer of its own, which is zero: Dawn tracks dependencies by
  * buffer, so dispatches that share none run without a barrier.
+ * @param groups names of tensors that are to be one buffer, see planSharing()
  * @throws TensorTooLargeError before anything is allocated, GpuError if the memory does not suffice
  */
 export async function allocateTensors<Name extends string>(
   device: Device,
   table: readonly (TensorSpec & { name: Name })[],
+  groups: readonly string[][] = [],
 ): Promise<Record<Name, Tensor>> {
   checkTensors(device, table);
   const { gpu } = device;
   gpu.pushErrorScope("out-of-memory");
-  const tensors = table.map(({ name, shape }): Tensor => {
-    const size = Math.max(sizeOf({ shape }) * BYTES, BYTES);
-    const { STORAGE, UNIFORM, COPY_SRC, COPY_DST } = GPUBufferUsage;
-    const usage = STORAGE | UNIFORM | COPY_SRC | COPY_DST;
-    return { name, shape, buffer: gpu.createBuffer({ label: name, size, usage }), offset: 0, size };
+  const { STORAGE, UNIFORM, COPY_SRC, COPY_DST } = GPUBufferUsage;
+  const usage = STORAGE | UNIFORM | COPY_SRC | COPY_DST;
+  const buffers = new Map<string, GPUBuffer>();
+  for (const { names, size } of buffersOf(table, groups)) {
+    const buffer = gpu.createBuffer({ label: names.join(", "), size, usage });
+    for (const name of names) buffers.set(name, buffer);
+  }
+  const tensors = table.map((spec): Tensor => {
+    const { name, shape } = spec;
+    return { name, shape, buffer: buffers.get(name)!, offset: 0, size: bytesOf(spec) };
   });
   const error = await gpu.popErrorScope();
   if (error) {
-    for (const tensor of tensors) tensor.buffer.destroy();
-    const total = tensors.reduce((sum, tensor) => sum + tensor.size, 0);
+    for (const buffer of new Set(buffers.values())) buffer.destroy();
     throw new GpuError(
-      `${device.name} has not enough free memory for ${mebibytes(total)} of tensors. ` +
+      `${device.name} has not enough free memory for ${mebibytes(tableBytes(table, groups))} of tensors. ` +
         `Choose a smaller batch, context or model, or close what else uses the GPU.`,
     );
   }
@@ -105,6 +142,20 @@ export function writeTensor(device: Device, tensor: Tensor, values: Float32Array
   device.gpu.queue.writeBuffer(tensor.buffer, tensor.offset, values as Float32Array<ArrayBuffer>);
 }
 
+/** Numbers of -1 to 1: a block of them, over and over. */
+export function fillRandom(device: Device, tensor: Tensor): void {
+  const block = Float32Array.from(
+    { length: Math.min(2 ** 20, tensor.size / 4) },
+    () => 2 * Math.random() - 1,
+  );
+  for (let at = 0; at < tensor.size; at += block.byteLength) {
+    const size = Math.min(block.byteLength, tensor.size - at);
+    const part = { ...tensor, offset: tensor.offset + at, size };
+    writeTensor(device, part, block.subarray(0, size / 4));
+  }
+}
+
 export function destroyTensors(tensors: Record<string, Tensor>): void {
-  for (const { buffer } of Object.values(tensors)) buffer.destroy();
+  for (const buffer of new Set(Object.values(tensors).map((tensor) => tensor.buffer)))
+    buffer.destroy();
 }

@@ -47,7 +47,6 @@ async function timeByTimestamps(
   const usage = GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC;
   const resolved = gpu.createBuffer({ label: "timestamps", size: count * 8, usage });
   const samples: number[][] = schedules.map(() => []);
-  let expected = 0; // ms that a repetition takes
   // The first repetition warms up.
   for (let repetition = 0; repetition <= repetitions; repetition++) {
     const encoder = gpu.createCommandEncoder();
@@ -59,11 +58,8 @@ async function timeByTimestamps(
       }),
     );
     encoder.resolveQuerySet(querySet, 0, count, resolved, 0);
-    const start = performance.now();
     gpu.queue.submit([encoder.finish()]);
-    await sleep(0.9 * expected);
     const stamps = new BigUint64Array(await device.read(resolved, 0, count * 8)); // nanoseconds
-    expected = performance.now() - start;
     if (repetition === 0) continue;
     samples.forEach((times, i) => times.push(Number(stamps[2 * i + 1] - stamps[2 * i]) / 1e6));
   }
@@ -81,16 +77,13 @@ export async function timeBusy(
   device: Device,
   encode: (encoder: GPUCommandEncoder) => void,
 ): Promise<number> {
-  let best = 0; // ms that the commands take once
   const run = async (count: number) => {
     const encoder = device.gpu.createCommandEncoder();
     for (let i = 0; i < count; i++) encode(encoder);
     const commands = encoder.finish();
     const start = performance.now();
     device.gpu.queue.submit([commands]);
-    await sleep(0.8 * count * best);
-    await device.gpu.queue.onSubmittedWorkDone();
-    device.check();
+    await device.idle();
     return performance.now() - start;
   };
   await run(1); // may still compile
@@ -101,16 +94,8 @@ export async function timeBusy(
     ms = await run(count);
   }
   const times = [ms];
-  while (times.length < 3) {
-    best = Math.min(...times) / count;
-    times.push(await run(count));
-  }
+  while (times.length < 3) times.push(await run(count));
   return Math.min(...times) / count;
-}
-
-/** Leaves the GPU alone for a while: Dawn waits by spinning, on a core that a software GPU works with. */
-async function sleep(ms: number): Promise<void> {
-  if (ms > 1) await new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 export function median(values: readonly number[]): number {

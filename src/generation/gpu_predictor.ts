@@ -4,8 +4,7 @@ import type { Config } from "../config.ts";
 import type { Device } from "../device/device.ts";
 import { Schedule } from "../device/schedule.ts";
 import { type Tensor, allocateTensors, destroyTensors, writeTensor } from "../device/tensors.ts";
-import { activationTable, forwardList } from "../model/gpu_gpt.ts";
-import { GpuOps } from "../model/gpu_ops.ts";
+import { planForward } from "../model/forward_plan.ts";
 import { type Dims, PARAMETER_ALIGNMENT, ParameterLayout } from "../model/parameters.ts";
 import type { Predictor } from "./predictor.ts";
 
@@ -51,13 +50,9 @@ export class GpuPredictor implements Predictor {
     layout: ParameterLayout,
     params: Tensor,
   ): Promise<GpuPredictor> {
-    const { dims } = layout;
-    const tensors: Record<string, Tensor> = await allocateTensors(device, [
-      { name: "ids", shape: [dims.T] },
-      ...activationTable(dims, 1),
-    ]);
-    const gpt = { ops: new GpuOps(device), config, dims, B: 1, layout, tensors, params };
-    const schedule = await Schedule.create(device, forwardList(gpt, tensors.ids));
+    const { table, groups, list } = planForward(device, config, layout);
+    const tensors: Record<string, Tensor> = await allocateTensors(device, table, groups);
+    const schedule = await Schedule.create(device, list({ ...tensors, params }));
     return new GpuPredictor(device, layout, tensors, schedule);
   }
 

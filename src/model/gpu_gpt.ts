@@ -7,11 +7,10 @@ import type { Dispatch } from "../device/schedule.ts";
 import type { GpuOps } from "./gpu_ops.ts";
 import type { Dims, ParameterLayout } from "./parameters.ts";
 
-/** What the forward pass writes; all of it is kept for the backward pass. */
+/** What the forward pass writes; what the backward pass reads of it is kept until then. */
 export function activationTable({ T, C, V, NH, L }: Dims, B: number): TensorSpec[] {
   const N = B * T;
   const table: TensorSpec[] = [
-    { name: "encoded", shape: [N, C] },
     { name: "rstd", shape: [N] },
     { name: "x", shape: [N, C] }, // the residual stream before the first layer
     { name: "logits", shape: [N, V] }, // the backward pass turns them into their gradient
@@ -57,10 +56,12 @@ export interface GpuGpt {
   tensors: Record<string, Tensor>;
   /** Flat, in the layout's order. */
   params: Tensor;
+  /** (planes, size), each plane flat in the layout's order; the gradients are their sum. */
+  grads: Tensor;
 }
 
 /** ids (B, T) to logits (B, T, V). */
-export function forwardList(gpt: GpuGpt, ids: Tensor): Dispatch[] {
+export function forwardList(gpt: Omit<GpuGpt, "grads">, ids: Tensor): Dispatch[] {
   const { ops, config, dims, B, layout, tensors: t, params } = gpt;
   const { T, C, V, NH, L } = dims;
   const N = B * T;
@@ -68,8 +69,7 @@ export function forwardList(gpt: GpuGpt, ids: Tensor): Dispatch[] {
   const w = (name: string) => sliceTensor(params, layout.slice(name));
 
   const list = [
-    ops.embeddingForward(t.encoded, ids, w("wte"), w("wpe"), { B, T, C, V }),
-    ops.rmsnormForward(t.x, t.rstd, t.encoded, { N, C, eps }),
+    ops.embeddingRmsnormForward(t.x, t.rstd, ids, w("wte"), w("wpe"), { B, T, C, V, eps }),
   ];
   const fc1 = { N, C, OC: 4 * C };
   const fc2 = { N, C: 4 * C, OC: C };
@@ -92,76 +92,59 @@ export function forwardList(gpt: GpuGpt, ids: Tensor): Dispatch[] {
   return list;
 }
 
-/** Logits and targets (B, T) to the step's loss, and to dlogits in the logits' place. */
+/** Logits and targets (B, T) to the losses (B, T), and to dlogits in the logits' place. */
 export function lossList(
   { ops, dims, B, tensors: t }: GpuGpt,
   targets: Tensor,
   step_data: Tensor,
-  records: Tensor,
 ): Dispatch[] {
-  const N = B * dims.T;
-  const { V } = dims;
-  return [
-    ops.crossEntropy(t.losses, t.logits, targets, step_data, { N, V }),
-    ops.meanLoss(records, t.losses, step_data, { N }),
-  ];
+  return [ops.crossEntropy(t.losses, t.logits, targets, step_data, { N: B * dims.T, V: dims.V })];
 }
 
 /** dlogits to the gradient of every parameter; order and starts are the ids sorted by token. */
-export function backwardList(
-  gpt: GpuGpt,
-  order: Tensor,
-  starts: Tensor,
-  grads: Tensor,
-): Dispatch[] {
-  const { ops, config, dims, B, layout, tensors: t, params } = gpt;
+export function backwardList(gpt: GpuGpt, order: Tensor, starts: Tensor): Dispatch[] {
+  const { ops, config, dims, B, layout, tensors: t, params, grads } = gpt;
   const { T, C, V, NH, L } = dims;
   const N = B * T;
+  const { activation } = config;
+  const plane = layout.size;
+  const planes = grads.shape[0];
   const w = (name: string) => sliceTensor(params, layout.slice(name));
   const dw = (name: string) => sliceTensor(grads, layout.slice(name));
-  const { activation } = config;
+  /** From a tensor's place in the first plane to its end in the last one. */
+  const across = (name: string) => {
+    const slice = layout.slice(name);
+    return sliceTensor(grads, { ...slice, size: (planes - 1) * plane + slice.size });
+  };
 
   const dlogits = t.logits;
   const last = t[`layer${L - 1}.x`];
-  const list = [
-    ops.matmulBackwardWeight(dw("lm_head"), dlogits, last, { N, C, OC: V }),
-    ops.matmulBackwardInput(t.dx, dlogits, w("lm_head"), { N, C, OC: V }),
-  ];
+  const head = { N, C, OC: V, plane };
+  const fc2 = { N, C: 4 * C, OC: C, activation, plane };
+  const fc1 = { N, C, OC: 4 * C, plane };
+  const wo = { N, C, OC: C, plane };
+  const qkv = { N, C, OC: 3 * C, plane };
+  const attention = { B, T, C, NH };
+  const list = [ops.matmulBackward(t.dx, across("lm_head"), dlogits, last, w("lm_head"), head)];
   for (let l = L - 1; l >= 0; l--) {
     const a = (name: string) => t[`layer${l}.${name}`];
     const wl = (name: string) => w(`layer${l}.${name}`);
-    const dwl = (name: string) => dw(`layer${l}.${name}`);
-    const x = l === 0 ? t.x : t[`layer${l - 1}.x`];
+    const dwl = (name: string) => across(`layer${l}.${name}`);
     list.push(
-      ops.matmulBackwardWeight(dwl("mlp_fc2"), t.dx, a("act"), { N, C: 4 * C, OC: C }),
-      ops.matmulActivationBackwardInput(t.dact, t.dx, wl("mlp_fc2"), a("act"), {
-        N,
-        C: 4 * C,
-        OC: C,
-        activation,
-      }),
-      ops.matmulBackwardWeight(dwl("mlp_fc1"), t.dact, a("ln2"), { N, C, OC: 4 * C }),
-      ops.matmulBackwardInput(t.dln, t.dact, wl("mlp_fc1"), { N, C, OC: 4 * C }),
-      ops.rmsnormBackward(t.dx, t.dln, a("mid"), a("rstd2"), { N, C, accumulate: true }),
-      ops.matmulBackwardWeight(dwl("attn_wo"), t.dx, a("att"), { N, C, OC: C }),
-      ops.matmulBackwardInput(t.datt, t.dx, wl("attn_wo"), { N, C, OC: C }),
-      ops.attentionBackwardQ(t.dqkv, t.delta, t.datt, a("att"), a("qkv"), a("stats"), {
-        B,
-        T,
-        C,
-        NH,
-      }),
-      ops.attentionBackwardKv(t.dqkv, t.delta, t.datt, a("qkv"), a("stats"), { B, T, C, NH }),
-      ops.matmulBackwardWeight(dwl("attn_wqkv"), t.dqkv, a("ln1"), { N, C, OC: 3 * C }),
-      ops.matmulBackwardInput(t.dln, t.dqkv, wl("attn_wqkv"), { N, C, OC: 3 * C }),
-      ops.rmsnormBackward(t.dx, t.dln, x, a("rstd1"), { N, C, accumulate: true }),
+      ops.matmulActivationBackward(t.dact, dwl("mlp_fc2"), t.dx, a("act"), wl("mlp_fc2"), fc2),
+      ops.matmulBackward(t.dln, dwl("mlp_fc1"), t.dact, a("ln2"), wl("mlp_fc1"), fc1),
+      ops.rmsnormBackward(t.dx, t.dln, a("ln2"), a("rstd2"), { N, C, accumulate: true }),
+      ops.matmulBackward(t.datt, dwl("attn_wo"), t.dx, a("att"), wl("attn_wo"), wo),
+      ops.attentionBackwardQ(t.dqkv, t.delta, t.datt, a("att"), a("qkv"), a("stats"), attention),
+      ops.attentionBackwardKv(t.dqkv, t.delta, t.datt, a("qkv"), a("stats"), attention),
+      ops.matmulBackward(t.dln, dwl("attn_wqkv"), t.dqkv, a("ln1"), wl("attn_wqkv"), qkv),
+      ops.rmsnormBackward(t.dx, t.dln, a("ln1"), a("rstd1"), { N, C, accumulate: true }),
     );
   }
   const dencoded = t.dln;
   list.push(
-    ops.rmsnormBackward(dencoded, t.dx, t.encoded, t.rstd, { N, C, accumulate: false }),
-    ops.embeddingBackwardPosition(dw("wpe"), dencoded, { B, T, C }),
-    ops.embeddingBackwardToken(dw("wte"), dencoded, order, starts, { C, V }),
+    ops.rmsnormBackward(dencoded, t.dx, t.x, t.rstd, { N, C, accumulate: false }),
+    ops.embeddingBackward(dw("wte"), dw("wpe"), dencoded, order, starts, { B, T, C, V }),
   );
   return list;
 }

@@ -2,21 +2,46 @@
 // arguments. This is the one place that chooses a kernel, its constants and its grid for a shape.
 
 import type { Config } from "../config.ts";
-import type { Device } from "../device/device.ts";
+import { type Device, softwareLanes } from "../device/device.ts";
 import type { Dispatch } from "../device/schedule.ts";
 import { type Tensor, sizeOf } from "../device/tensors.ts";
-import { product } from "./product.ts";
+import {
+  attention,
+  attentionKernels,
+  type AttentionKernels,
+  type AttentionSizes,
+  type Operands,
+  portableAttention,
+} from "./attention.ts";
+import {
+  product,
+  type ProductShape,
+  type ProductTensors,
+  type ProductVariant,
+  productVariants,
+  WIDE_TILES,
+} from "./product.ts";
 
 type Activation = Config["activation"];
 
+/** What decides between kernels, where more than one can serve. */
+export interface Choices {
+  /** Planes that there is room for in the flat gradients. */
+  planes?: number;
+  /** A product's kernel; by rule where absent. */
+  product?: (shape: ProductShape, variants: readonly ProductVariant[]) => ProductVariant;
+  /** Attention's kernels; by rule where absent. */
+  attention?: AttentionKernels;
+}
+
 export class GpuOps {
   private readonly device: Device;
-  /** Subgroup size, for the kernels made for software GPUs; 0 for those that run anywhere. */
-  private readonly lanes: number;
+  private readonly choices: Required<Choices>;
 
-  constructor(device: Device, lanes = softwareLanes(device)) {
+  constructor(device: Device, choices: Choices = {}) {
     this.device = device;
-    this.lanes = lanes;
+    const byRule = { planes: 1, product: firstVariant, attention: attentionKernels(device) };
+    this.choices = { ...byRule, ...choices };
   }
 
   /** A grid of at least `count` workgroups; kernels count x first, then y, and leave the rest out. */
@@ -43,56 +68,41 @@ export class GpuOps {
     return { WG, grid: this.grid(Math.ceil(count / WG)) };
   }
 
-  embeddingForward(
+  embeddingRmsnormForward(
     out: Tensor,
+    rstd: Tensor,
     ids: Tensor,
     wte: Tensor,
     wpe: Tensor,
-    { B, T, C, V }: { B: number; T: number; C: number; V: number },
+    { B, T, C, V, eps }: { B: number; T: number; C: number; V: number; eps: number },
   ): Dispatch {
-    const { WG, grid } = this.elements(B * T * C);
     return {
-      op: "embedding_forward",
-      kernel: "embedding_forward",
-      constants: { WG },
-      sizes: { N: B * T, T, C, V },
-      bindings: { out, ids, wte, wpe },
-      grid,
+      op: "embedding_rmsnorm_forward",
+      kernel: "embedding_rmsnorm_forward",
+      constants: { WG: this.rowThreads(C) },
+      sizes: { N: B * T, T, C, V, eps },
+      bindings: { out, rstd, ids, wte, wpe },
+      grid: this.grid(B * T),
     };
   }
 
   /** @param order, starts positions sorted by token, see model/step_data.ts */
-  embeddingBackwardToken(
+  embeddingBackward(
     dwte: Tensor,
+    dwpe: Tensor,
     dout: Tensor,
     order: Tensor,
     starts: Tensor,
-    { C, V }: { C: number; V: number },
+    { B, T, C, V }: { B: number; T: number; C: number; V: number },
   ): Dispatch {
-    const WG = Math.max(this.rowThreads(C), 8);
+    const [X, Y] = this.device.lanes < 16 ? [8, 1] : [32, 8];
     return {
-      op: "embedding_backward_token",
-      kernel: "embedding_backward_token",
-      constants: { WG },
-      sizes: { C, V },
-      bindings: { dwte, dout, order, starts },
-      grid: this.grid(V),
-    };
-  }
-
-  embeddingBackwardPosition(
-    dwpe: Tensor,
-    dout: Tensor,
-    { B, T, C }: { B: number; T: number; C: number },
-  ): Dispatch {
-    const { WG, grid } = this.elements(T * C);
-    return {
-      op: "embedding_backward_position",
-      kernel: "embedding_backward_position",
-      constants: { WG },
-      sizes: { B, T, C },
-      bindings: { dwpe, dout },
-      grid,
+      op: "embedding_backward",
+      kernel: "embedding_backward",
+      constants: { X, Y },
+      sizes: { B, T, C, V },
+      bindings: { dwte, dwpe, dout, order, starts },
+      grid: this.grid((V + T) * Math.ceil(C / X)),
     };
   }
 
@@ -115,7 +125,7 @@ export class GpuOps {
   rmsnormBackward(
     dinp: Tensor,
     dout: Tensor,
-    inp: Tensor,
+    out: Tensor,
     rstd: Tensor,
     { N, C, accumulate }: { N: number; C: number; accumulate: boolean },
   ): Dispatch {
@@ -124,13 +134,29 @@ export class GpuOps {
       kernel: "rmsnorm_backward",
       constants: { WG: this.rowThreads(C) },
       sizes: { N, C, accumulate: Number(accumulate) },
-      bindings: { dinp, dout, inp, rstd },
+      bindings: { dinp, dout, out, rstd },
       grid: this.grid(N),
     };
   }
 
+  /** One product, or a pair, by the kernel that is chosen for it. */
+  private product(
+    op: string,
+    [M, N, K]: [number, number, number],
+    kind: Pick<ProductShape, "transposed" | "pair" | "epilogue">,
+    tensors: ProductTensors,
+    { plane = 0, splits }: { plane?: number; splits?: number } = {},
+  ): Dispatch {
+    const { device, choices } = this;
+    const shape = { op, M, N, K, ...kind };
+    const chosen = choices.product(shape, productVariants(device, shape, choices.planes));
+    const variant = { ...chosen, splits: splits ?? chosen.splits };
+    return product(device, shape, variant, tensors, plane);
+  }
+
   matmulForward(out: Tensor, inp: Tensor, weight: Tensor, { N, C, OC }: LinearSizes): Dispatch {
-    return product(this.lanes, "matmul_forward", [out, inp, weight], [N, OC, C], [C, 1], [1, C]);
+    const tensors = { out, a: inp, b: weight };
+    return this.product("matmul_forward", [N, OC, C], forwards("none"), tensors);
   }
 
   matmulResidualForward(
@@ -140,8 +166,8 @@ export class GpuOps {
     weight: Tensor,
     { N, C, OC }: LinearSizes,
   ): Dispatch {
-    const op = "matmul_residual_forward";
-    return product(this.lanes, op, [out, inp, weight], [N, OC, C], [C, 1], [1, C], "residual", x);
+    const tensors = { out, a: inp, b: weight, extra: x };
+    return this.product("matmul_residual_forward", [N, OC, C], forwards("residual"), tensors);
   }
 
   matmulActivationForward(
@@ -150,58 +176,40 @@ export class GpuOps {
     weight: Tensor,
     { N, C, OC, activation }: LinearSizes & { activation: Activation },
   ): Dispatch {
-    const op = "matmul_activation_forward";
-    return product(this.lanes, op, [act, inp, weight], [N, OC, C], [C, 1], [1, C], activation);
+    const tensors = { out: act, a: inp, b: weight };
+    return this.product("matmul_activation_forward", [N, OC, C], forwards(activation), tensors);
   }
 
-  matmulBackwardInput(
+  /** @param dweight (splits, OC, C), of which the planes lie apart as sizes.plane says */
+  matmulBackward(
     dinp: Tensor,
-    dout: Tensor,
-    weight: Tensor,
-    { N, C, OC }: LinearSizes,
-  ): Dispatch {
-    return product(
-      this.lanes,
-      "matmul_backward_input",
-      [dinp, dout, weight],
-      [N, C, OC],
-      [OC, 1],
-      [C, 1],
-    );
-  }
-
-  matmulActivationBackwardInput(
-    dx: Tensor,
-    dout: Tensor,
-    weight: Tensor,
-    act: Tensor,
-    { N, C, OC, activation }: LinearSizes & { activation: Activation },
-  ): Dispatch {
-    const op = "matmul_activation_backward_input";
-    const epilogue = `${activation}_backward` as const;
-    return product(this.lanes, op, [dx, dout, weight], [N, C, OC], [OC, 1], [C, 1], epilogue, act);
-  }
-
-  matmulBackwardWeight(
     dweight: Tensor,
     dout: Tensor,
     inp: Tensor,
-    { N, C, OC }: LinearSizes,
+    weight: Tensor,
+    { N, C, OC, ...planes }: BackwardSizes,
   ): Dispatch {
-    return product(
-      this.lanes,
-      "matmul_backward_weight",
-      [dweight, dout, inp],
-      [OC, C, N],
-      [1, OC],
-      [C, 1],
-    );
+    const tensors = { out: dinp, out2: dweight, a: dout, b: weight, b2: inp };
+    return this.product("matmul_backward", [N, C, OC], backwards("none"), tensors, planes);
+  }
+
+  /** @param dweight as in matmulBackward() */
+  matmulActivationBackward(
+    dx: Tensor,
+    dweight: Tensor,
+    dout: Tensor,
+    act: Tensor,
+    weight: Tensor,
+    { N, C, OC, activation, ...planes }: BackwardSizes & { activation: Activation },
+  ): Dispatch {
+    const tensors = { out: dx, out2: dweight, a: dout, b: weight, b2: act, extra: act };
+    const kind = backwards(`${activation}_backward`);
+    return this.product("matmul_activation_backward", [N, C, OC], kind, tensors, planes);
   }
 
   attentionForward(out: Tensor, stats: Tensor, qkv: Tensor, sizes: AttentionSizes): Dispatch {
-    const shared = { out, stats, qkv };
-    const vectors = { qkv_vectors: qkv };
-    return this.attention("attention_forward", shared, {}, vectors, sizes);
+    const operands = { shared: { out, stats, qkv }, vectors: { qkv_vectors: qkv } };
+    return this.attention("attention_forward", operands, sizes);
   }
 
   attentionBackwardQ(
@@ -214,8 +222,8 @@ export class GpuOps {
     sizes: AttentionSizes,
   ): Dispatch {
     const shared = { dqkv, delta, dout, out, qkv, stats };
-    const vectors = { qkv_vectors: qkv };
-    return this.attention("attention_backward_q", shared, {}, vectors, sizes);
+    const operands = { shared, vectors: { qkv_vectors: qkv } };
+    return this.attention("attention_backward_q", operands, sizes);
   }
 
   attentionBackwardKv(
@@ -228,37 +236,14 @@ export class GpuOps {
   ): Dispatch {
     const shared = { dqkv, delta, qkv, stats };
     const vectors = { qkv_vectors: qkv, dout_vectors: dout };
-    return this.attention("attention_backward_kv", shared, { dout }, vectors, sizes);
+    return this.attention("attention_backward_kv", { shared, plain: { dout }, vectors }, sizes);
   }
 
-  /**
-   * @param shared what both kernels bind
-   * @param plain what only the one with workgroup memory binds
-   * @param vectors what only the one for software GPUs binds
-   */
-  private attention(
-    op: string,
-    shared: Record<string, Tensor>,
-    plain: Record<string, Tensor>,
-    vectors: Record<string, Tensor>,
-    { B, T, C, NH }: AttentionSizes,
-  ): Dispatch {
-    const HS = C / NH;
-    const sizes = { T, C, NH };
-    if (this.lanes && HS % 4 === 0) {
-      const LANES = this.lanes;
-      return {
-        op,
-        kernel: `${op}_lanes`,
-        constants: { LANES },
-        sizes: { ...sizes, HS },
-        bindings: { ...shared, ...vectors },
-        grid: [Math.ceil(T / 8), NH * Math.ceil(HS / (LANES * 4)), B],
-      };
-    }
-    const WG = this.rowThreads(T);
-    const bindings = { ...shared, ...plain };
-    return { op, kernel: op, constants: { HS, WG }, sizes, bindings, grid: [T, NH, B] };
+  private attention(op: string, operands: Operands, sizes: AttentionSizes): Dispatch {
+    const { device, choices } = this;
+    const WG = this.rowThreads(sizes.T);
+    const family = { kernels: choices.attention, lanes: softwareLanes(device), WG };
+    return attention(family, op, operands, sizes);
   }
 
   crossEntropy(
@@ -278,42 +263,40 @@ export class GpuOps {
     };
   }
 
-  meanLoss(records: Tensor, losses: Tensor, step_data: Tensor, { N }: { N: number }): Dispatch {
-    return {
-      op: "mean_loss",
-      kernel: "mean_loss",
-      constants: { WG: this.rowThreads(N) },
-      sizes: { N },
-      bindings: { records, losses, step_data },
-      grid: [1, 1, 1],
-    };
-  }
-
-  /** @param first the place in partials of grads' first chunk */
-  gradNormPartial(
-    partials: Tensor,
+  /**
+   * @param grads (planes, size), or a piece of the only plane
+   * @param chunk a power of two
+   * @param first the place in partials of its first chunk
+   */
+  gradientSum(
     grads: Tensor,
-    { chunk, first = 0 }: { chunk: number; first?: number },
+    partials: Tensor,
+    { size, planes, chunk, first = 0 }: PlaneSizes & { chunk: number; first?: number },
   ): Dispatch {
-    const size = sizeOf(grads);
     return {
-      op: "grad_norm_partial",
-      kernel: "grad_norm_partial",
-      constants: { WG: this.rowThreads(chunk) },
-      sizes: { size, chunk, offset: first },
-      bindings: { partials, grads },
+      op: "gradient_sum",
+      kernel: "gradient_sum",
+      constants: { WG: this.device.lanes < 16 ? this.rowThreads(chunk) : Math.min(chunk, 256) },
+      sizes: { size, planes, chunk, first },
+      bindings: { grads, partials },
       grid: this.grid(Math.ceil(size / chunk)),
     };
   }
 
-  gradNorm(records: Tensor, partials: Tensor, step_data: Tensor): Dispatch {
-    const chunks = sizeOf(partials);
+  /** @param losses (N, stride), of which the first number counts */
+  stepRecord(
+    records: Tensor,
+    losses: Tensor,
+    partials: Tensor,
+    step_data: Tensor,
+    { N, stride, chunks }: { N: number; stride: number; chunks: number },
+  ): Dispatch {
     return {
-      op: "grad_norm",
-      kernel: "grad_norm",
-      constants: { WG: this.rowThreads(chunks) },
-      sizes: { chunks },
-      bindings: { records, partials, step_data },
+      op: "step_record",
+      kernel: "step_record",
+      constants: { WG: this.rowThreads(Math.max(N, chunks)) },
+      sizes: { N, stride, chunks },
+      bindings: { records, losses, partials, step_data },
       grid: [1, 1, 1],
     };
   }
@@ -340,16 +323,31 @@ export class GpuOps {
   }
 }
 
-/** The subgroup size of a software GPU that has subgroups; 0 on every other device. */
-function softwareLanes({ lanes, features, info }: Device): number {
-  const fixed = features.includes("subgroups") && info.subgroupMinSize === lanes;
-  return fixed && (lanes === 4 || lanes === 8) ? lanes : 0;
+/** Choices that together take every kernel this device can run; the first is the one it is given. */
+export function opsVariants(device: Device): GpuOps[] {
+  // Software GPUs compile for long: of the tiles, one a thread loads a block for, and one with two.
+  const tiles = device.lanes < 16 ? [WIDE_TILES[0], WIDE_TILES[2]] : WIDE_TILES;
+  const products = ["matmul 64x64", ...tiles.map((tile) => `matmul_wide ${tile.join("x")}`)];
+  const families = portableAttention(device);
+  const forced = products.map((name, i) => {
+    const product: Choices["product"] = (_, variants) =>
+      variants.find((variant) => variant.name === name) ?? variants[0];
+    return new GpuOps(device, { product, attention: families[i % families.length] });
+  });
+  return [new GpuOps(device), ...forced];
 }
 
-/** Every choice of kernels that this device can run, the one it is given first. */
-export function opsVariants(device: Device): GpuOps[] {
-  return softwareLanes(device) ? [new GpuOps(device), new GpuOps(device, 0)] : [new GpuOps(device)];
-}
+const firstVariant = (_: ProductShape, [first]: readonly ProductVariant[]) => first;
+const forwards = (epilogue: ProductShape["epilogue"]) => ({
+  transposed: true,
+  pair: false,
+  epilogue,
+});
+const backwards = (epilogue: ProductShape["epilogue"]) => ({
+  transposed: false,
+  pair: true,
+  epilogue,
+});
 
 /** Of a linear layer: rows, input and output channels. */
 export interface LinearSizes {
@@ -358,11 +356,18 @@ export interface LinearSizes {
   OC: number;
 }
 
-export interface AttentionSizes {
-  B: number;
-  T: number;
-  C: number;
-  NH: number;
+/** Of flat gradients. */
+interface PlaneSizes {
+  size: number;
+  planes: number;
+}
+
+/** Of a linear layer's gradients. */
+export interface BackwardSizes extends LinearSizes {
+  /** Elements of the weight's gradient from plane to plane. */
+  plane: number;
+  /** How many planes; as many as the chosen kernel makes where absent. */
+  splits?: number;
 }
 
 export interface AdamwConstants {

@@ -1,13 +1,9 @@
-// One matrix product as a dispatch: which kernel serves it, and what becomes of its sums.
+// Matrix products as dispatches: the kernels that can serve a shape on a device, and which one does unless
+// something better is known.
 
+import { type Device, softwareLanes } from "../device/device.ts";
 import type { Dispatch } from "../device/schedule.ts";
 import type { Tensor } from "../device/tensors.ts";
-
-/** Rows and columns that a workgroup of matmul.wgsl makes. */
-const TILE = 64;
-/** Rows and columns that a subgroup of matmul_lanes.wgsl makes for each of its lanes. */
-const LANE_ROWS = 3;
-const LANE_COLUMNS = 4;
 
 /** What a kernel makes of its sums before it stores them, as the WGSL numbers it. */
 const EPILOGUES = {
@@ -19,47 +15,154 @@ const EPILOGUES = {
   relu_squared_backward: 5,
 } as const;
 
+/** out (M, N) = a (M, K) · b (K, N), and in a pair out2 (K, N) = aᵀ · b2 (M, N). */
+export interface ProductShape {
+  op: string;
+  M: number;
+  N: number;
+  K: number;
+  /** Whether b is stored as (N, K): a weight, read as its transpose. */
+  transposed: boolean;
+  pair: boolean;
+  epilogue: keyof typeof EPILOGUES;
+}
+
+type Tile = readonly [number, number];
+
+/** A kernel and its tuning. */
+export interface ProductVariant {
+  /** For people, and to be remembered by. */
+  name: string;
+  kernel: "matmul" | "matmul_wide" | "matmul_lanes";
+  /** Rows and columns that a workgroup makes. */
+  tile: Tile;
+  /** Parts that the sums over M of a pair's second product are made in, each in a plane of its own. */
+  splits: number;
+}
+
+/** out, out2, a, b, b2 and what the epilogue reads beside the sums, (M, N). */
+export interface ProductTensors {
+  out: Tensor;
+  out2?: Tensor;
+  a: Tensor;
+  b: Tensor;
+  b2?: Tensor;
+  extra?: Tensor;
+}
+
+/** Tiles of matmul_wide.wgsl, the one with the fewest loads first. */
+export const WIDE_TILES = [
+  [128, 128],
+  [128, 64],
+  [64, 128],
+  [64, 64],
+] as const;
+const TILE = [64, 64] as const;
+/** Rows that a subgroup of matmul_lanes.wgsl makes, and columns a lane. */
+const LANE_ROWS = 12;
+const LANE_COLUMNS = 4;
+
+/** Workgroups that keep a GPU of any size busy. */
+const ENOUGH_GROUPS = 256;
+/** Sums shorter than this are not worth a plane of their own. */
+const SHORTEST_PART = 256;
+
 /**
- * out (M, N) = a (M, K) · b (K, N), each read by its strides [row, column].
- * @param lanes subgroup size of a software GPU, 0 on every other device
- * @param extra (M, N) what the epilogue reads beside the sums
+ * Every variant that can serve a shape on a device, the one that the rule takes first.
+ * @param most planes that there is room for
+ */
+export function productVariants(
+  device: Device,
+  shape: ProductShape,
+  most: number,
+): ProductVariant[] {
+  const { M, N, K, transposed, pair } = shape;
+  const software = device.lanes < 16;
+  const lanes = softwareLanes(device);
+  const usual = (tile: Tile) => (pair && !software ? usualSplits(shape, tile, most) : 1);
+  const kernels: Pick<ProductVariant, "kernel" | "tile">[] = [{ kernel: "matmul", tile: TILE }];
+  if (N % 4 === 0 && K % 4 === 0) {
+    // The largest tile of which there are enough; if there are never enough, the smallest.
+    const groups = (tile: Tile) => groupsOf(shape, tile, usual(tile)).total;
+    const rule = WIDE_TILES.find((tile) => groups(tile) >= ENOUGH_GROUPS) ?? WIDE_TILES.at(-1)!;
+    const tiles = [rule, ...WIDE_TILES.filter((tile) => tile !== rule)];
+    const wide = tiles.map((tile) => ({ kernel: "matmul_wide", tile }) as const);
+    if (software) kernels.push(...wide);
+    else kernels.unshift(...wide);
+  }
+  if (lanes > 0 && (transposed ? K : N) % LANE_COLUMNS === 0) {
+    kernels.unshift({ kernel: "matmul_lanes", tile: [LANE_ROWS, LANE_COLUMNS * lanes] });
+  }
+  return kernels.flatMap(({ kernel, tile }) => {
+    const first = usual(tile);
+    const rest = [1, 2, 4, 8].filter((s) => pair && s !== first && s <= most && s <= M);
+    return [first, ...rest].map((splits) => {
+      const parts = splits > 1 ? `, ${splits} parts` : "";
+      return { name: `${kernel} ${tile.join("x")}${parts}`, kernel, tile, splits };
+    });
+  });
+}
+
+/** Parts that give the second product enough workgroups, none of them too short. */
+function usualSplits({ M, N, K }: ProductShape, [rows, columns]: Tile, most: number): number {
+  const tiles = Math.ceil(K / rows) * Math.ceil(N / columns);
+  let splits = 1;
+  while (
+    splits * 2 <= most &&
+    tiles * splits < ENOUGH_GROUPS &&
+    M / (splits * 2) >= SHORTEST_PART
+  ) {
+    splits *= 2;
+  }
+  return splits;
+}
+
+function groupsOf({ M, N, K, pair }: ProductShape, [rows, columns]: Tile, splits: number) {
+  const across = Math.ceil(N / columns);
+  const first = across * Math.ceil(M / rows);
+  return { first, total: first + (pair ? across * Math.ceil(K / rows) * splits : 0) };
+}
+
+/**
+ * @param plane elements of out2 from part to part
+ * @throws RangeError if a pair's tensors are missing
  */
 export function product(
-  lanes: number,
-  op: string,
-  [out, a, b]: [Tensor, Tensor, Tensor],
-  [M, N, K]: [number, number, number],
-  [A_ROW, A_COL]: [number, number],
-  [B_ROW, B_COL]: [number, number],
-  epilogue: keyof typeof EPILOGUES = "none",
-  extra = a,
+  device: Device,
+  shape: ProductShape,
+  { kernel, tile, splits }: ProductVariant,
+  { out, out2, a, b, b2, extra = a }: ProductTensors,
+  plane = 0,
 ): Dispatch {
-  const EPILOGUE = EPILOGUES[epilogue];
-  const [aAlongM, A_LINE] = A_COL === 1 ? [false, A_ROW] : [true, A_COL];
-  const [bAlongN, B_LINE] = B_ROW === 1 ? [false, B_COL] : [true, B_ROW];
-  if (lanes > 0 && B_LINE % 4 === 0 && M * K >= 4) {
-    const constants = {
-      LANES: lanes,
-      A_ALONG_M: Number(aAlongM),
-      A_VECTORS: Number(A_LINE % 4 === 0),
-      B_ALONG_N: Number(bAlongN),
-      EPILOGUE,
-    };
+  const { op, M, N, K, transposed, pair, epilogue } = shape;
+  if (pair && !(out2 && b2)) throw new RangeError(`${op}: a pair needs out2 and b2`);
+  const { first, total } = groupsOf(shape, tile, splits);
+  const most = device.gpu.limits.maxComputeWorkgroupsPerDimension;
+  const B_LINE = transposed ? K : N;
+  const constants = { EPILOGUE: EPILOGUES[epilogue], PAIR: Number(pair) };
+  const sizes = { M, N, K, first, splits, plane };
+  const a_strides = { A_ROW: K, A_COL: 1 };
+  const call = {
+    op,
+    kernel,
+    bindings: { out, out2: out2 ?? device.nothing, a, b, b2: b2 ?? b, extra },
+    grid: (total <= most ? [total, 1, 1] : [most, Math.ceil(total / most), 1]) as Dispatch["grid"],
+  };
+  const ALONG_K = Number(transposed);
+  if (kernel === "matmul_lanes") {
     return {
-      op,
-      kernel: "matmul_lanes",
-      constants,
-      sizes: { M, N, K, A_LINE, B_LINE },
-      bindings: { out, a, a_vectors: a, b_vectors: b, extra },
-      grid: [Math.ceil(N / (lanes * LANE_COLUMNS)), Math.ceil(M / (lanes * LANE_ROWS)), 1],
+      ...call,
+      constants: { ...constants, LANES: tile[1] / LANE_COLUMNS, ALONG_K },
+      sizes: { ...sizes, ...a_strides, B_LINE },
     };
   }
-  return {
-    op,
-    kernel: "matmul",
-    constants: { EPILOGUE },
-    sizes: { M, N, K, A_ROW, A_COL, B_ROW, B_COL },
-    bindings: { out, a, b, extra },
-    grid: [Math.ceil(N / TILE), Math.ceil(M / TILE), 1],
-  };
+  if (kernel === "matmul_wide") {
+    return {
+      ...call,
+      constants: { ...constants, TILE_M: tile[0], TILE_N: tile[1], ALONG_K },
+      sizes: { ...sizes, A_LINE: K, B_LINE },
+    };
+  }
+  const b_strides = transposed ? { B_ROW: 1, B_COL: K } : { B_ROW: N, B_COL: 1 };
+  return { ...call, constants, sizes: { ...sizes, ...a_strides, ...b_strides } };
 }

@@ -23,16 +23,6 @@ export interface SmallTuning extends Threads {
   parts: number;
 }
 
-/** Threads of gradient_sum.wgsl. */
-function sumThreads({ X, Y, Z }: Threads): number {
-  return Math.min(64, X * Y * Z);
-}
-
-/** Elements of gradientSum's partials. */
-export function normChunks(size: number, threads: Threads): number {
-  return Math.ceil(size / sumThreads(threads));
-}
-
 function constants(dims: Dims, { X, Y, Z, shared }: Omit<SmallTuning, "parts">) {
   const tiles = Math.ceil(dims.T / 4);
   return {
@@ -127,26 +117,5 @@ export function smallTrain(
       window,
     },
     grid: [groups, 1, 1],
-  };
-}
-
-/** grads = the sum of parts, the loss that of shares; partials are what gradNorm sums. */
-export function gradientSum(
-  grads: Tensor,
-  partials: Tensor,
-  records: Tensor,
-  parts: Tensor,
-  shares: Tensor,
-  step_data: Tensor,
-  { size, parts: count }: { size: number; parts: number },
-  threads: Threads,
-): Dispatch {
-  return {
-    op: "gradient_sum",
-    kernel: "gradient_sum",
-    constants: { WG: sumThreads(threads) },
-    sizes: { size, parts: count },
-    bindings: { grads, partials, records, parts, shares, step_data },
-    grid: [normChunks(size, threads), 1, 1],
   };
 }

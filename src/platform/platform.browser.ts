@@ -8,12 +8,42 @@ const shaders = import.meta.glob<string>("../../shaders/*.wgsl", {
   eager: true,
 });
 
+/** Of the browser's Cache Storage, which workers reach too. */
+const CACHE = "microgpt-webgpu";
+
 /** What browsers grant a tab at the least; they do not tell how much there is. */
 const TAB_BYTES = 2 ** 31;
 
 export const platform: Platform = {
   async gpu() {
     return navigator.gpu;
+  },
+
+  wait(work) {
+    return work; // the GPU has a process of its own
+  },
+
+  async recall(name) {
+    try {
+      const cache = await caches.open(CACHE);
+      return await (await cache.match(`/${name}`))?.text();
+    } catch {
+      return undefined; // a browser that keeps nothing, in a private window for instance
+    }
+  },
+
+  async remember(name, text) {
+    try {
+      const cache = await caches.open(CACHE);
+      await cache.put(`/${name}`, new Response(text));
+      return null;
+    } catch (error) {
+      return String(error);
+    }
+  },
+
+  memoryPlace() {
+    return "the browser's storage for this page";
   },
 
   memory() {

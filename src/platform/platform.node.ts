@@ -1,7 +1,14 @@
 // The platform in Node: Dawn (the npm package `webgpu`) and the shaders read from disk.
 
-import { readdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
 import type { Platform } from "./platform.ts";
+
+/** A nap is this share of the time waited so far, so that no work waits much longer than it must. */
+const NAP = 0.02;
+/** The shortest and the longest, in ms. */
+const NAPS = [0.02, 5];
 
 const shaderFolder = new URL("../../shaders/", import.meta.url);
 
@@ -16,6 +23,17 @@ const toggles = [
   "disable-dawn-features=timestamp_quantization",
 ];
 
+/** Where this user's programs keep what they can do without. */
+function cacheFolder(): string {
+  const { MICROGPT_CACHE_DIR, XDG_CACHE_HOME, LOCALAPPDATA } = process.env;
+  if (MICROGPT_CACHE_DIR) return MICROGPT_CACHE_DIR;
+  const usual = {
+    darwin: join(homedir(), "Library", "Caches"),
+    win32: LOCALAPPDATA ?? join(homedir(), "AppData", "Local"),
+  }[process.platform as string];
+  return join(XDG_CACHE_HOME || usual || join(homedir(), ".cache"), "microgpt-webgpu");
+}
+
 export const platform: Platform = {
   async gpu() {
     if (instance === undefined) {
@@ -24,6 +42,47 @@ export const platform: Platform = {
       instance = create(toggles);
     }
     return instance;
+  },
+
+  // While a promise of Dawn's is open it polls at every turn of the event loop, without rest. That would cost
+  // a core, and on a GPU in software one of those that do the work: so this thread sleeps between turns.
+  async wait(work) {
+    let open = true;
+    const settle = () => (open = false);
+    work.then(settle, settle);
+    const clock = new Int32Array(new SharedArrayBuffer(4));
+    const start = performance.now();
+    for (;;) {
+      await new Promise((resolve) => setImmediate(resolve));
+      if (!open) return work;
+      const nap = NAP * (performance.now() - start);
+      Atomics.wait(clock, 0, 0, Math.min(Math.max(nap, NAPS[0]), NAPS[1]));
+    }
+  },
+
+  async recall(name) {
+    try {
+      return readFileSync(join(cacheFolder(), name), "utf8");
+    } catch {
+      return undefined;
+    }
+  },
+
+  async remember(name, text) {
+    const file = join(cacheFolder(), name);
+    const temporary = `${file}.${process.pid}`;
+    try {
+      mkdirSync(cacheFolder(), { recursive: true });
+      writeFileSync(temporary, text);
+      renameSync(temporary, file);
+      return null;
+    } catch (error) {
+      return (error as Error).message;
+    }
+  },
+
+  memoryPlace(name) {
+    return join(cacheFolder(), name);
   },
 
   memory() {

@@ -5,6 +5,14 @@ export interface Platform {
   gpu(): Promise<GPU | undefined>;
   /** The text of every file in shaders/, by its name without `.wgsl`. */
   shaders(): Record<string, string>;
+  /** Waits for what the GPU does, without taking a core from it. */
+  wait<T>(work: Promise<T>): Promise<T>;
+  /** The text that was remembered under a name on this machine; undefined where there is none. */
+  recall(name: string): Promise<string | undefined>;
+  /** Remembers a text between runs. @returns why it could not; null if it did */
+  remember(name: string, text: string): Promise<string | null>;
+  /** Where it is remembered, for people. */
+  memoryPlace(name: string): string;
   /** Bytes of main memory that a run may count on. */
   memory(): number;
 }

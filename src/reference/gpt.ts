@@ -34,7 +34,6 @@ export class ReferenceGpt {
 
   // activations, made for up to B rows of T positions
   private capacity = { B: 0, T: 0 };
-  private encoded!: Float64Array; // (N, C)
   private rstd!: Float64Array; // (N)
   private x!: Float64Array; // (N, C) the residual stream before the first layer
   private layers!: ReturnType<typeof layerActivations>[];
@@ -68,7 +67,6 @@ export class ReferenceGpt {
     const { C, V, NH, L } = this.dims;
     const N = B * T;
     const values = (size: number) => new Float64Array(size);
-    this.encoded = values(N * C);
     this.rstd = values(N);
     this.x = values(N * C);
     this.layers = Array.from({ length: L }, () => layerActivations(N, B, T, this.dims));
@@ -95,8 +93,8 @@ export class ReferenceGpt {
     const N = B * T;
     const w = (name: string) => this.view(this.params, name);
 
-    ops.embeddingForward(this.encoded, inputs, w("wte"), w("wpe"), { B, T, C, V });
-    ops.rmsnormForward(this.x, this.rstd, this.encoded, { N, C, eps });
+    const embedding = { B, T, C, V, eps };
+    ops.embeddingRmsnormForward(this.x, this.rstd, inputs, w("wte"), w("wpe"), embedding);
     let { x } = this;
     for (let l = 0; l < L; l++) {
       const a = this.layers[l];
@@ -137,28 +135,26 @@ export class ReferenceGpt {
 
     const dlogits = this.logits;
     const last = this.layers[L - 1].x;
-    ops.matmulBackwardWeight(dw("lm_head"), dlogits, last, { N, C, OC: V });
-    ops.matmulBackwardInput(dx, dlogits, w("lm_head"), { N, C, OC: V });
+    const head = { N, C, OC: V };
+    ops.matmulBackward(dx, dw("lm_head"), dlogits, last, w("lm_head"), head);
     for (let l = L - 1; l >= 0; l--) {
       const a = this.layers[l];
-      const x = l === 0 ? this.x : this.layers[l - 1].x;
-      ops.matmulBackwardWeight(dw(`layer${l}.mlp_fc2`), dx, a.act, { N, C: 4 * C, OC: C });
+      const wl = (name: string) => w(`layer${l}.${name}`);
+      const dwl = (name: string) => dw(`layer${l}.${name}`);
       const fc2 = { N, C: 4 * C, OC: C, activation };
-      ops.matmulActivationBackwardInput(dact, dx, w(`layer${l}.mlp_fc2`), a.act, fc2);
-      ops.matmulBackwardWeight(dw(`layer${l}.mlp_fc1`), dact, a.ln2, { N, C, OC: 4 * C });
-      ops.matmulBackwardInput(dln, dact, w(`layer${l}.mlp_fc1`), { N, C, OC: 4 * C });
-      ops.rmsnormBackward(dx, dln, a.mid, a.rstd2, { N, C, accumulate: true });
-      ops.matmulBackwardWeight(dw(`layer${l}.attn_wo`), dx, a.att, { N, C, OC: C });
-      ops.matmulBackwardInput(datt, dx, w(`layer${l}.attn_wo`), { N, C, OC: C });
+      ops.matmulActivationBackward(dact, dwl("mlp_fc2"), dx, a.act, wl("mlp_fc2"), fc2);
+      const fc1 = { N, C, OC: 4 * C };
+      ops.matmulBackward(dln, dwl("mlp_fc1"), dact, a.ln2, wl("mlp_fc1"), fc1);
+      ops.rmsnormBackward(dx, dln, a.ln2, a.rstd2, { N, C, accumulate: true });
+      ops.matmulBackward(datt, dwl("attn_wo"), dx, a.att, wl("attn_wo"), { N, C, OC: C });
       attentionBackwardQ(dqkv, delta, datt, a.att, a.qkv, a.stats, { B, T, C, NH });
       attentionBackwardKv(dqkv, delta, datt, a.qkv, a.stats, { B, T, C, NH });
-      ops.matmulBackwardWeight(dw(`layer${l}.attn_wqkv`), dqkv, a.ln1, { N, C, OC: 3 * C });
-      ops.matmulBackwardInput(dln, dqkv, w(`layer${l}.attn_wqkv`), { N, C, OC: 3 * C });
-      ops.rmsnormBackward(dx, dln, x, a.rstd1, { N, C, accumulate: true });
+      const qkv = { N, C, OC: 3 * C };
+      ops.matmulBackward(dln, dwl("attn_wqkv"), dqkv, a.ln1, wl("attn_wqkv"), qkv);
+      ops.rmsnormBackward(dx, dln, a.ln1, a.rstd1, { N, C, accumulate: true });
     }
     const dencoded = dln;
-    ops.rmsnormBackward(dencoded, dx, this.encoded, this.rstd, { N, C, accumulate: false });
-    ops.embeddingBackwardPosition(dw("wpe"), dencoded, { B, T, C });
-    ops.embeddingBackwardToken(dw("wte"), dencoded, inputs, { N, C, V });
+    ops.rmsnormBackward(dencoded, dx, this.x, this.rstd, { N, C, accumulate: false });
+    ops.embeddingBackward(dw("wte"), dw("wpe"), dencoded, inputs, { B, T, C, V });
   }
 }

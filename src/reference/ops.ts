@@ -6,46 +6,51 @@
 export type Values = Float64Array | Float32Array;
 export type Ids = Int32Array;
 
-/** out (B·T, C) = wte[id] + wpe[position]; an id outside 0..V-1 has no row in wte and adds nothing. */
-export function embeddingForward(
+/**
+ * out (B·T, C) = rmsnorm(wte[id] + wpe[position]), and rstd (B·T); an id outside 0..V-1 has no row in wte
+ * and adds nothing.
+ */
+export function embeddingRmsnormForward(
   out: Values,
+  rstd: Values,
   ids: Ids,
   wte: Values,
   wpe: Values,
-  { B, T, C, V }: { B: number; T: number; C: number; V: number },
+  { B, T, C, V, eps }: { B: number; T: number; C: number; V: number; eps: number },
 ): void {
   for (let n = 0; n < B * T; n++) {
     const id = ids[n];
     const known = id >= 0 && id < V;
-    for (let c = 0; c < C; c++)
-      out[n * C + c] = (known ? wte[id * C + c] : 0) + wpe[(n % T) * C + c];
+    const token = id * C;
+    const position = (n % T) * C;
+    for (let c = 0; c < C; c++) out[n * C + c] = wpe[position + c] + (known ? wte[token + c] : 0);
   }
+  rmsnormForward(out, rstd, out, { N: B * T, C, eps });
 }
 
-/** dwte (V, C): row v is the sum of dout's rows (B·T, C) at which the id is v. */
-export function embeddingBackwardToken(
+/**
+ * dwte (V, C): row v is the sum of dout's rows (B, T, C) at which the id is v. dwpe (rows, C): row t is the
+ * sum over the batch of dout at t; rows from T on are 0.
+ */
+export function embeddingBackward(
   dwte: Values,
-  dout: Values,
-  ids: Ids,
-  { N, C, V }: { N: number; C: number; V: number },
-): void {
-  dwte.fill(0, 0, V * C);
-  for (let n = 0; n < N; n++) {
-    const id = ids[n];
-    if (id < 0 || id >= V) continue;
-    for (let c = 0; c < C; c++) dwte[id * C + c] += dout[n * C + c];
-  }
-}
-
-/** dwpe (rows, C): row t is the sum over the batch of dout (B, T, C) at t; rows from T on are 0. */
-export function embeddingBackwardPosition(
   dwpe: Values,
   dout: Values,
-  { B, T, C }: { B: number; T: number; C: number },
+  ids: Ids,
+  { B, T, C, V }: { B: number; T: number; C: number; V: number },
 ): void {
+  dwte.fill(0, 0, V * C);
   dwpe.fill(0);
-  for (let b = 0; b < B; b++) {
-    for (let i = 0; i < T * C; i++) dwpe[i] += dout[b * T * C + i];
+  for (let n = 0; n < B * T; n++) {
+    const id = ids[n];
+    const known = id >= 0 && id < V;
+    const token = id * C;
+    const position = (n % T) * C;
+    for (let c = 0; c < C; c++) {
+      const d = dout[n * C + c];
+      dwpe[position + c] += d;
+      if (known) dwte[token + c] += d;
+    }
   }
 }
 
@@ -66,24 +71,24 @@ export function rmsnormForward(
 }
 
 /**
- * dinp (N, C) = rstd · (dout - inp · rstd² · mean(dout · inp)), added to what dinp holds if
+ * dinp (N, C) = rstd · (dout - out · mean(dout · out)), where out is what the forward pass made; added to what dinp holds if
  * `accumulate`: there the residual's gradient already stands.
  */
 export function rmsnormBackward(
   dinp: Values,
   dout: Values,
-  inp: Values,
+  out: Values,
   rstd: Values,
   { N, C, accumulate }: { N: number; C: number; accumulate: boolean },
 ): void {
   for (let n = 0; n < N; n++) {
     let dot = 0;
-    for (let c = 0; c < C; c++) dot += dout[n * C + c] * inp[n * C + c];
+    for (let c = 0; c < C; c++) dot += dout[n * C + c] * out[n * C + c];
     const scale = rstd[n];
-    const pull = (scale * scale * dot) / C;
+    const pull = dot / C;
     for (let c = 0; c < C; c++) {
       const before = accumulate ? dinp[n * C + c] : 0;
-      dinp[n * C + c] = before + scale * (dout[n * C + c] - inp[n * C + c] * pull);
+      dinp[n * C + c] = before + scale * (dout[n * C + c] - out[n * C + c] * pull);
     }
   }
 }
@@ -105,7 +110,7 @@ export function matmulForward(
 }
 
 /** dinp (N, C) = dout (N, OC) · weight (OC, C). */
-export function matmulBackwardInput(
+function matmulBackwardInput(
   dinp: Values,
   dout: Values,
   weight: Values,
@@ -120,19 +125,49 @@ export function matmulBackwardInput(
   }
 }
 
-/** dweight (OC, C) = dout (N, OC)ᵀ · inp (N, C). */
-export function matmulBackwardWeight(
+/** dweight (OC, C) = doutᵀ · inp over the rows first .. end - 1 of dout (N, OC) and inp (N, C). */
+function matmulBackwardWeight(
   dweight: Values,
   dout: Values,
   inp: Values,
-  { N, C, OC }: { N: number; C: number; OC: number },
+  { first, end, C, OC }: { first: number; end: number; C: number; OC: number },
 ): void {
   dweight.fill(0, 0, OC * C);
-  for (let n = 0; n < N; n++) {
+  for (let n = first; n < end; n++) {
     for (let o = 0; o < OC; o++) {
       const d = dout[n * OC + o];
       for (let c = 0; c < C; c++) dweight[o * C + c] += d * inp[n * C + c];
     }
+  }
+}
+
+/** Of a linear layer: rows, input and output channels; and the planes of its weight's gradient. */
+interface BackwardSizes {
+  N: number;
+  C: number;
+  OC: number;
+  /** Parts that the sums over the rows are made in, 1 where absent. */
+  splits?: number;
+}
+
+/**
+ * Both gradients of a linear layer: dinp (N, C) = dout · weight, and dweight (splits, OC, C), whose planes
+ * are the sums over ceil(N / splits) rows each.
+ */
+export function matmulBackward(
+  dinp: Values,
+  dweight: Values,
+  dout: Values,
+  inp: Values,
+  weight: Values,
+  { N, C, OC, splits = 1 }: BackwardSizes,
+): void {
+  matmulBackwardInput(dinp, dout, weight, { N, C, OC });
+  const rows = Math.ceil(N / splits);
+  for (let split = 0; split < splits; split++) {
+    const plane = splits === 1 ? dweight : dweight.subarray(split * OC * C, (split + 1) * OC * C);
+    const end = Math.min((split + 1) * rows, N);
+    matmulBackwardWeight(plane, dout, inp, { first: split * rows, end, C, OC });
   }
 }
 
@@ -165,17 +200,19 @@ export function matmulActivationForward(
 }
 
 /**
- * dx (N, C) = (dout (N, OC) · weight (OC, C)) · activation'(x), the gradient of the activation's
- * input x; its output act (N, C) = activation(x) is enough to know the slope.
+ * Both gradients of a linear layer behind an activation: dx (N, C) = (dout (N, OC) · weight) · activation'(x),
+ * the gradient of the activation's input x, whose output act (N, C) = activation(x) is enough to know the
+ * slope; and dweight (splits, OC, C) as in matmulBackward().
  */
-export function matmulActivationBackwardInput(
+export function matmulActivationBackward(
   dx: Values,
+  dweight: Values,
   dout: Values,
-  weight: Values,
   act: Values,
-  { activation, ...sizes }: { N: number; C: number; OC: number; activation: Activation },
+  weight: Values,
+  { activation, ...sizes }: BackwardSizes & { activation: Activation },
 ): void {
-  matmulBackwardInput(dx, dout, weight, sizes);
+  matmulBackward(dx, dweight, dout, act, weight, sizes);
   for (let i = 0; i < sizes.N * sizes.C; i++) {
     const slope = activation === "relu" ? (act[i] > 0 ? 1 : 0) : 2 * Math.sqrt(act[i]);
     dx[i] *= slope;
@@ -208,19 +245,28 @@ export function crossEntropy(
   }
 }
 
-/** The sum of losses (N) times scale (1 / positions that count). */
-export function meanLoss(losses: Values, { N, scale }: { N: number; scale: number }): number {
+/** The sum of losses (N), each `stride` numbers from the last, times scale (1 / positions that count). */
+export function meanLoss(
+  losses: Values,
+  { N, stride = 1, scale }: { N: number; stride?: number; scale: number },
+): number {
   let sum = 0;
-  for (let n = 0; n < N; n++) sum += losses[n];
+  for (let n = 0; n < N; n++) sum += losses[n * stride];
   return sum * scale;
 }
 
-/** partials (ceil(size / chunk)): the sum of squares of each chunk of the flat gradients. */
-export function gradNormPartial(
-  partials: Values,
+/**
+ * grads (planes, size): the sum of all planes goes into the first one. partials (ceil(size / chunk)): its
+ * sum of squares, chunk by chunk.
+ */
+export function gradientSum(
   grads: Values,
-  { size, chunk }: { size: number; chunk: number },
+  partials: Values,
+  { size, planes, chunk }: { size: number; planes: number; chunk: number },
 ): void {
+  for (let p = 1; p < planes; p++) {
+    for (let i = 0; i < size; i++) grads[i] += grads[p * size + i];
+  }
   partials.fill(0);
   for (let i = 0; i < size; i++) partials[Math.floor(i / chunk)] += grads[i] * grads[i];
 }
@@ -230,6 +276,17 @@ export function gradNorm(partials: Values): number {
   let sum = 0;
   for (const partial of partials) sum += partial;
   return Math.sqrt(sum);
+}
+
+/** record (2) = the mean of losses (N, stride), and the gradients' norm from its partials. */
+export function stepRecord(
+  record: Values,
+  losses: Values,
+  partials: Values,
+  sizes: { N: number; stride: number; scale: number },
+): void {
+  record[0] = meanLoss(losses, sizes);
+  record[1] = gradNorm(partials);
 }
 
 /** What an optimizer step needs beside the tensors. */

@@ -3,7 +3,7 @@
 import type { Dims } from "../model/parameters.ts";
 import { SmallLayout } from "../model/small_layout.ts";
 import { ReferenceGpt } from "./gpt.ts";
-import { adamw, gradNorm, gradNormPartial, type Values } from "./ops.ts";
+import { adamw, gradientSum, gradNorm, type Values } from "./ops.ts";
 
 interface Sizes {
   /** Documents in an order. */
@@ -82,7 +82,7 @@ export function smallTrain(
         packed.forEach((gradient, i) => (gradients[i] += gradient));
       }
       const partials = new Float64Array(1);
-      gradNormPartial(partials, gradients, { size, chunk: size });
+      gradientSum(gradients, partials, { size, planes: 1, chunk: size });
       const grad_norm = gradNorm(partials);
       records.set([loss, grad_norm], ((sizes.slot + k) * sizes.groups + g) * 2);
       if (sizes.spread) continue;
@@ -105,23 +105,4 @@ export function smallTrain(
       layout.unpack(mine, flat);
     }
   }
-}
-
-/** grads (size) = the sum of parts (parts, size); partials: the sums of squares of chunks; and the loss's sum. */
-export function gradientSum(
-  grads: Values,
-  partials: Values,
-  records: Values,
-  parts: Values,
-  shares: Values,
-  { size, parts: count, chunk, slot }: { size: number; parts: number; chunk: number; slot: number },
-): void {
-  grads.fill(0);
-  let loss = 0;
-  for (let g = 0; g < count; g++) {
-    for (let i = 0; i < size; i++) grads[i] += parts[g * size + i];
-    loss += shares[2 * g];
-  }
-  gradNormPartial(partials, grads, { size, chunk });
-  records[2 * slot] = loss;
 }

@@ -5,6 +5,7 @@ import type { Device } from "../device/device.ts";
 import { type Dims, parameterCount } from "../model/parameters.ts";
 import { MAX_FLOAT_INTEGER } from "../model/small_data.ts";
 import { smallTuning, type SmallTuning } from "../model/small_ops.ts";
+import { tune, type TuneOptions } from "../tuning/tune.ts";
 import { CpuTrainer } from "./cpu_trainer.ts";
 import { GpuTrainer } from "./gpu_trainer.ts";
 import { SPREAD_FROM, SmallTrainer } from "./small_trainer.ts";
@@ -28,6 +29,7 @@ const HARDWARE_CORES = 16;
 /**
  * @param device undefined for the CPU
  * @param params flat, in the table's order without gaps; the CPU's trainer updates them in place
+ * @param tuning of the general trainer's products
  * @throws TensorTooLargeError before anything is allocated
  */
 export async function createTrainer(
@@ -36,11 +38,13 @@ export async function createTrainer(
   dims: Dims,
   params: Float64Array,
   sequences: readonly Int32Array[],
+  tuning: TuneOptions = {},
 ): Promise<Trainer> {
   if (!device) return new CpuTrainer(config, dims, params, sequences);
-  const tuning = chooseSmall(device, config, dims, sequences);
-  if (tuning) return SmallTrainer.create(device, config, dims, params, sequences, tuning);
-  return GpuTrainer.create(device, config, dims, params, sequences);
+  const small = chooseSmall(device, config, dims, sequences);
+  if (small) return SmallTrainer.create(device, config, dims, params, sequences, small);
+  const tuned = await tune(device, config, dims, tuning);
+  return GpuTrainer.create(device, config, dims, params, sequences, tuned);
 }
 
 /**

@@ -5,12 +5,13 @@ import { Breather } from "../generation/breather.ts";
 import { CpuPredictor } from "../generation/predictor.ts";
 import type { Dims } from "../model/parameters.ts";
 import { ReferenceGpt } from "../reference/gpt.ts";
-import { adamw, gradNorm, gradNormPartial } from "../reference/ops.ts";
+import { adamw, gradientSum, gradNorm } from "../reference/ops.ts";
 import { batchAt } from "../text/batches.ts";
 import { biasCorrections, learningRate } from "../model/optimizer.ts";
 import type { StepRecord, Trainer } from "./trainer.ts";
 
 export class CpuTrainer implements Trainer {
+  readonly tuning = null;
   step = 0;
   private tokens = 0;
   private readonly breather = new Breather();
@@ -46,7 +47,7 @@ export class CpuTrainer implements Trainer {
     const loss = gpt.loss(batch);
     gpt.backward(batch);
     const size = gpt.grads.length;
-    gradNormPartial(this.partials, gpt.grads, { size, chunk: size });
+    gradientSum(gpt.grads, this.partials, { size, planes: 1, chunk: size });
     const grad_norm = gradNorm(this.partials);
     const lr = learningRate(config, step);
     adamw(gpt.params, this.m, this.v, gpt.grads, {

@@ -1,10 +1,12 @@
 // What training and generating with a model will need, before anything of it is allocated.
 
+import { platform } from "#platform";
 import type { Config } from "../config.ts";
 import type { Device } from "../device/device.ts";
-import { ALIGNMENT, sizeOf, type Tensor, type TensorSpec } from "../device/tensors.ts";
-import { activationTable, forwardList } from "../model/gpu_gpt.ts";
-import { GpuOps } from "../model/gpu_ops.ts";
+import { Kernels } from "../device/kernels.ts";
+import { ALIGNMENT, placeholders, sizeOf, tableBytes, type TensorSpec } from "../device/tensors.ts";
+import { planForward } from "../model/forward_plan.ts";
+import { activationTable } from "../model/gpu_gpt.ts";
 import { hostBytes } from "../model/memory.ts";
 import {
   type Dims,
@@ -16,7 +18,7 @@ import { packDocuments } from "../model/small_data.ts";
 import { SmallLayout } from "../model/small_layout.ts";
 import type { SmallTuning } from "../model/small_ops.ts";
 import { chooseSmall } from "./choose_trainer.ts";
-import { READBACK, stepList, trainingTable } from "./gpu_trainer.ts";
+import { CAPACITY } from "./gpu_trainer.ts";
 import {
   type BatchTensors,
   SMALL_CAPACITY,
@@ -25,6 +27,7 @@ import {
 } from "./small_batch.ts";
 import { smallCapacity, smallRunsTable } from "./small_runs.ts";
 import { SPREAD_FROM } from "./small_trainer.ts";
+import { planStep } from "../model/step_plan.ts";
 import { WINDOWS } from "./windows.ts";
 
 interface Bytes {
@@ -45,11 +48,8 @@ export interface Needs {
 }
 
 /** What every GPU offers that is not a toy; a smaller one takes a few dispatches more. */
-const usualGpu = {
-  info: {},
-  lanes: 32,
-  features: [],
-  gpu: {
+function usualGpu(): Device {
+  const gpu = {
     limits: {
       maxBufferSize: 2 ** 31,
       maxStorageBufferBindingSize: 2 ** 31,
@@ -57,8 +57,11 @@ const usualGpu = {
       maxComputeInvocationsPerWorkgroup: 256,
       maxComputeWorkgroupStorageSize: 2 ** 15,
     },
-  },
-} as unknown as Device;
+  } as unknown as GPUDevice;
+  const kernels = new Kernels(gpu, platform.shaders());
+  const { nothing } = placeholders([{ name: "nothing", shape: [4] }]);
+  return { info: {}, lanes: 32, features: [], gpu, kernels, nothing } as unknown as Device;
+}
 
 /**
  * @param sequences what is trained on; one document as long as the context where that is not known
@@ -68,7 +71,7 @@ export function needsOf(
   config: Config,
   dims: Dims,
   sequences: readonly Int32Array[] = [new Int32Array(dims.T + 1)],
-  device = usualGpu,
+  device = usualGpu(),
 ): Needs {
   const B = config.batch_size;
   const tuning = chooseSmall(device, config, dims, sequences);
@@ -113,10 +116,9 @@ function byLayers(dims: Dims, bytes: (dims: Dims) => number): number {
 
 /** Of all buffers that GpuTrainer holds. */
 function trainingBytes(config: Config, dims: Dims, device: Device): number {
-  const layout = new ParameterLayout(dims, PARAMETER_ALIGNMENT);
-  const table = trainingTable(dims, config.batch_size);
-  const { length } = stepList(device, config, layout, unallocated(table));
-  return bytesOf(table) + length * ALIGNMENT + READBACK.size * READBACK.depth;
+  const { table, groups, list } = planStep(device, config, dims);
+  const { length } = list(placeholders(table));
+  return tableBytes(table, groups) + length * ALIGNMENT + WINDOWS * CAPACITY * 8;
 }
 
 /** Of all buffers that SmallTrainer holds. */
@@ -131,44 +133,26 @@ function smallBytes(
   const tokens = packDocuments(sequences).tokens.length;
   if (config.batch_size < SPREAD_FROM) {
     const table = smallRunsTable(dims, { groups: 1, docs, tokens, orders: 1, schedules: 1 });
-    return bytesOf(table) + ALIGNMENT + WINDOWS * smallCapacity(1) * 8;
+    return tableBytes(table) + ALIGNMENT + WINDOWS * smallCapacity(1) * 8;
   }
   const parts = Math.min(config.batch_size, tuning.parts);
-  const table = smallBatchTable(dims, tuning, { parts, docs, tokens });
+  const table = smallBatchTable(dims, { parts, docs, tokens });
   const sizes = { docs, parts, size: new SmallLayout(dims).size };
-  const tensors = unallocated(table) as BatchTensors;
+  const tensors = placeholders(table) as BatchTensors;
   const { length } = smallBatchList(device, config, dims, tensors, sizes, tuning);
-  return bytesOf(table) + length * ALIGNMENT + WINDOWS * SMALL_CAPACITY * 8;
+  return tableBytes(table) + length * ALIGNMENT + WINDOWS * SMALL_CAPACITY * 8;
 }
 
 /** Of all buffers that GpuPredictor holds with weights of its own, and of one readback. */
 function generationBytes(config: Config, dims: Dims, device: Device): number {
   const layout = new ParameterLayout(dims, PARAMETER_ALIGNMENT);
-  const table = [
-    { name: "params", shape: [layout.size] },
-    { name: "ids", shape: [dims.T] },
-    ...activationTable(dims, 1),
-  ];
-  const tensors = unallocated(table);
-  const { params, ids } = tensors;
-  const ops = new GpuOps(device);
-  const { length } = forwardList({ ops, config, dims, B: 1, layout, tensors, params }, ids);
-  return bytesOf(table) + length * ALIGNMENT + dims.V * 4;
+  const { table, groups, list } = planForward(device, config, layout);
+  const params = { name: "params", shape: [layout.size] };
+  const { length } = list(placeholders([...table, params]));
+  const tensors = tableBytes(table, groups) + tableBytes([params]);
+  return tensors + length * ALIGNMENT + dims.V * 4;
 }
 
 function elements(table: readonly TensorSpec[]): number {
   return table.reduce((sum, spec) => sum + sizeOf(spec), 0);
-}
-
-/** As allocateTensors() makes them: none is empty. */
-function bytesOf(table: readonly TensorSpec[]): number {
-  return table.reduce((sum, spec) => sum + 4 * Math.max(sizeOf(spec), 1), 0);
-}
-
-/** Tensors to make lists of dispatches with, that are never run. */
-function unallocated(table: readonly TensorSpec[]): Record<string, Tensor> {
-  const buffer = undefined as unknown as GPUBuffer;
-  return Object.fromEntries(
-    table.map((spec) => [spec.name, { ...spec, buffer, offset: 0, size: sizeOf(spec) * 4 }]),
-  );
 }

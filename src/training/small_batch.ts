@@ -8,6 +8,7 @@ import {
   allocateTensors,
   destroyTensors,
   readTensor,
+  sizeOf,
   sliceTensor,
   type Tensor,
   type TensorSpec,
@@ -22,31 +23,20 @@ import {
   ROW_FIELDS,
 } from "../model/small_data.ts";
 import { SmallLayout } from "../model/small_layout.ts";
-import {
-  gradientSum,
-  normChunks,
-  type SmallBinding,
-  smallTrain,
-  type SmallTuning,
-} from "../model/small_ops.ts";
+import { type SmallBinding, smallTrain, type SmallTuning } from "../model/small_ops.ts";
 import { packProgram } from "../model/small_program.ts";
 import { biasCorrections, learningRate } from "../model/optimizer.ts";
 import { WINDOWS, Windows } from "./windows.ts";
 
 /** Steps of a window at most. */
 export const SMALL_CAPACITY = 256;
+/** Gradients that a workgroup sums over the parts of the batch. */
+const SUM_CHUNK = 64;
 /** Of what changes from step to step: the uniform `Step` of the general kernels, and a row of a schedule. */
 const STEP_BYTES = 2 * ALIGNMENT;
 
 export type BatchTensors = Record<
-  | Exclude<SmallBinding, "schedules">
-  | "m"
-  | "v"
-  | "parts"
-  | "shares"
-  | "partials"
-  | "step"
-  | "steps",
+  Exclude<SmallBinding, "schedules"> | "m" | "v" | "shares" | "partials" | "step" | "steps",
   Tensor
 >;
 
@@ -88,10 +78,7 @@ export class SmallBatch {
     const { tokens, places } = packDocuments(sequences);
     const operations = packProgram(dims);
     const counts = { parts, docs, tokens: tokens.length };
-    const tensors: BatchTensors = await allocateTensors(
-      device,
-      smallBatchTable(dims, tuning, counts),
-    );
+    const tensors: BatchTensors = await allocateTensors(device, smallBatchTable(dims, counts));
     const write = (tensor: Tensor, values: Float32Array | Uint32Array) =>
       device.gpu.queue.writeBuffer(tensor.buffer, 0, values as Uint32Array<ArrayBuffer>);
     write(tensors.params, layout.pack(params, new Float32Array(size)));
@@ -134,18 +121,16 @@ export class SmallBatch {
 /** What the GPU holds for so many parts of a batch, documents and tokens. */
 export function smallBatchTable(
   dims: Dims,
-  tuning: SmallTuning,
   { parts, docs, tokens }: { parts: number; docs: number; tokens: number },
 ) {
   const { size } = new SmallLayout(dims);
   return [
     { name: "params", shape: [size] },
-    { name: "grads", shape: [size] },
+    { name: "grads", shape: [parts, size] },
     { name: "m", shape: [size] },
     { name: "v", shape: [size] },
-    { name: "parts", shape: [parts, size] },
     { name: "shares", shape: [parts, 2] },
-    { name: "partials", shape: [normChunks(size, tuning)] },
+    { name: "partials", shape: [Math.ceil(size / SUM_CHUNK)] },
     { name: "records", shape: [WINDOWS, SMALL_CAPACITY, 2] },
     { name: "tokens", shape: [tokens] },
     { name: "orders", shape: [docs, 2] },
@@ -168,26 +153,22 @@ export function smallBatchList(
   tuning: SmallTuning,
 ) {
   const ops = new GpuOps(device);
+  const sum = sliceTensor(t.grads, { name: "sum", shape: [size], offset: 0, size });
   const part = (name: string, offset: number, size: number) =>
     sliceTensor(t.step, { name, shape: [size], offset, size });
   const step_data = part("step_data", 0, 8);
   const schedules = part("schedules", ALIGNMENT / 4, ROW_FIELDS);
-  const bindings = { ...t, grads: t.parts, records: t.shares, schedules };
+  const bindings = { ...t, records: t.shares, schedules };
   const sizes = { docs, capacity: 1, groups: parts, spread: true };
   return [
     smallTrain(bindings, dims, sizes, tuning),
-    gradientSum(
-      t.grads,
-      t.partials,
-      t.records,
-      t.parts,
-      t.shares,
-      step_data,
-      { size, parts },
-      tuning,
-    ),
-    ops.gradNorm(t.records, t.partials, step_data),
-    ops.adamw(t.params, t.m, t.v, t.grads, t.records, step_data, config),
+    ops.gradientSum(t.grads, t.partials, { size, planes: parts, chunk: SUM_CHUNK }),
+    ops.stepRecord(t.records, t.shares, t.partials, step_data, {
+      N: parts,
+      stride: 2,
+      chunks: sizeOf(t.partials),
+    }),
+    ops.adamw(t.params, t.m, t.v, sum, t.records, step_data, config),
   ];
 }
 
@@ -199,7 +180,7 @@ function packSteps(config: Config, docs: number, first: number, count: number, s
     const { correction1, correction2 } = biasCorrections(config, first + k);
     const lr = learningRate(config, first + k);
     new Uint32Array(bytes, k * STEP_BYTES, 1)[0] = slot + k;
-    new Float32Array(bytes, k * STEP_BYTES + 4, 3).set([lr, correction1, correction2]);
+    new Float32Array(bytes, k * STEP_BYTES + 4, 4).set([lr, correction1, correction2, 1]);
     const row = rows.subarray(k * ROW_FIELDS, (k + 1) * ROW_FIELDS);
     new Float32Array(bytes, k * STEP_BYTES + ALIGNMENT, ROW_FIELDS).set(row);
   }

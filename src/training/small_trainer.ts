@@ -15,6 +15,7 @@ import type { StepWindow } from "./windows.ts";
 export const SPREAD_FROM = 4;
 
 export class SmallTrainer implements Trainer {
+  readonly tuning = null;
   private tokens = 0;
   private readonly confirmed: StepRecord[] = []; // read, not yet yielded
   /** Of the parameters after so many steps. */

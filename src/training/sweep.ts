@@ -12,6 +12,7 @@ import type { SmallRun } from "../model/small_data.ts";
 import type { SmallTuning } from "../model/small_ops.ts";
 import { PythonRandom } from "../random.ts";
 import { CharTokenizer } from "../text/tokenizer.ts";
+import type { TuneOptions } from "../tuning/tune.ts";
 import { createTrainer } from "./choose_trainer.ts";
 import { SmallRuns } from "./small_runs.ts";
 import { planSweep } from "./sweep_plan.ts";
@@ -58,6 +59,8 @@ export interface SweepOptions {
   /** In the order of the text; each model shuffles them by its own seed. */
   documents: readonly string[];
   device: DeviceChoice;
+  /** How the kernels of larger models' products are chosen. */
+  tuning?: TuneOptions;
 }
 
 /** Longest time between two signs of progress, in ms. */
@@ -173,7 +176,14 @@ export class Sweep {
     const tally = new Tally(config.num_steps);
     const [{ params, order }] = startingPoints([config], dims, sequences.length);
     const shuffled = Array.from(order!, (d) => sequences[d]);
-    const trainer = await createTrainer(this.device, config, dims, params, shuffled);
+    const trainer = await createTrainer(
+      this.device,
+      config,
+      dims,
+      params,
+      shuffled,
+      this.options.tuning,
+    );
     try {
       let shown = performance.now();
       for await (const { loss, grad_norm } of trainer.run(config.num_steps, signal)) {

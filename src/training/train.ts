@@ -11,6 +11,7 @@ import { dimsOf, initialParameters, parameterCount } from "../model/parameters.t
 import { PythonRandom } from "../random.ts";
 import { tokenizeDocuments } from "../text/batches.ts";
 import { CharTokenizer, type Tokenizer } from "../text/tokenizer.ts";
+import { summaryOf, type TuneOptions, type TuningSummary } from "../tuning/tune.ts";
 import { createTrainer } from "./choose_trainer.ts";
 import type { Model } from "../files/model_files.ts";
 import type { StepRecord, Trainer } from "./trainer.ts";
@@ -27,6 +28,8 @@ export interface StartEvent {
   num_truncated: number;
   vocab_size: number;
   num_params: number;
+  /** How the kernels of the products were chosen; null where there was nothing to choose. */
+  kernels: TuningSummary | null;
   config: Config;
 }
 
@@ -39,6 +42,8 @@ export interface TrainingOptions {
   /** In the order of the text; shuffled here. */
   documents: readonly string[];
   device: DeviceChoice;
+  /** How the kernels of a larger model's products are chosen. */
+  tuning?: TuneOptions;
 }
 
 export class Training {
@@ -64,7 +69,12 @@ export class Training {
    * @throws NoWebGpuError if `webgpu` was asked for and there is none
    * @throws TensorTooLargeError if the model fits neither device nor memory, before anything is allocated
    */
-  static async open({ config, documents, device: choice }: TrainingOptions): Promise<Training> {
+  static async open({
+    config,
+    documents,
+    device: choice,
+    tuning,
+  }: TrainingOptions): Promise<Training> {
     const random = new PythonRandom(config.seed);
     const shuffled = [...documents];
     random.shuffle(shuffled);
@@ -74,7 +84,7 @@ export class Training {
     checkHostMemory(dims, config.batch_size, device ? "webgpu" : "cpu", platform.memory());
     const sequences = tokenizeDocuments(shuffled, tokenizer, config.block_size);
     const params = initialParameters(config, dims, random);
-    const trainer = await createTrainer(device, config, dims, params, sequences);
+    const trainer = await createTrainer(device, config, dims, params, sequences, tuning);
     const start: StartEvent = {
       type: "start",
       device: device ? "webgpu" : "cpu",
@@ -84,6 +94,7 @@ export class Training {
       num_truncated: sequences.filter((tokens) => tokens.at(-1) !== tokenizer.bos).length,
       vocab_size: tokenizer.vocab_size,
       num_params: parameterCount(dims),
+      kernels: trainer.tuning && summaryOf(trainer.tuning),
       config,
     };
     return new Training(start, tokenizer, trainer, random);

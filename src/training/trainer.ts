@@ -2,6 +2,7 @@
 
 import type { Predictor } from "../generation/predictor.ts";
 import type { ParameterLayout } from "../model/parameters.ts";
+import type { Tuning } from "../tuning/tune.ts";
 
 /** One optimizer step, as it was confirmed by a read of its loss. */
 export interface StepRecord {
@@ -18,6 +19,8 @@ export interface StepRecord {
 
 /** Its predictions follow the parameters as they are trained. */
 export interface Trainer extends Predictor {
+  /** How the kernels of its products were chosen; null where there was nothing to choose. */
+  readonly tuning: Tuning | null;
   /** Steps that are done, and confirmed. */
   readonly step: number;
   /**

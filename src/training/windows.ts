@@ -91,11 +91,10 @@ export class Windows {
   /** Waits for the oldest window's records; only now do its steps count. */
   private async confirm(): Promise<StepWindow> {
     const { first, steps, read } = this.flights[0];
-    await this.pace.sleep(steps);
     const records = new Float32Array(await read());
     this.flights.shift();
     this.step += steps;
-    this.pace.done(steps);
+    this.pace.done();
     return { first, steps, records };
   }
 

@@ -21,6 +21,12 @@ const shapes = [
   [1, 127, 1, 65],
   [1, 129, 2, 16],
   [1, 9, 1, 129],
+  [2, 1, 3, 4],
+  [2, 33, 3, 12],
+  [1, 70, 2, 20],
+  [1, 97, 2, 100],
+  [3, 65, 2, 64],
+  [1, 130, 1, 128],
 ];
 
 export function attentionCases(normal: (size: number, std?: number) => Float32Array): KernelCase[] {

@@ -4,10 +4,11 @@ import type { Device } from "../device/device.ts";
 import { Meter } from "../device/meter.ts";
 import { hasTimestamps, median, timeSchedules } from "../device/timing.ts";
 import { parameterCount } from "../model/parameters.ts";
-import { createTrainer } from "../training/choose_trainer.ts";
+import { chooseSmall, createTrainer } from "../training/choose_trainer.ts";
 import { GpuTrainer } from "../training/gpu_trainer.ts";
 import { flopsPerToken } from "../training/needs.ts";
 import type { Trainer } from "../training/trainer.ts";
+import { tune, type TuneOptions, type Tuning } from "../tuning/tune.ts";
 import {
   bestProduct,
   type Ceilings,
@@ -24,6 +25,8 @@ export interface BenchmarkOptions {
   warmup: number;
   /** Whether to time every operation too. */
   kernels: boolean;
+  /** How the general trainer's products are chosen. */
+  tuning?: TuneOptions;
 }
 
 /** The names are those of the scripts that measure other libraries. */
@@ -66,6 +69,8 @@ export interface Profile {
 
 /** Parts of a run whose median is the result, so that one disturbance does not count. */
 const PARTS = 5;
+/** Steps of a part at least: at its end the GPU runs dry. */
+const PART_STEPS = 10;
 /** Time that the steps take where their number is not given, in ms. */
 const ENOUGH_MS = 3000;
 const FEWEST = 10;
@@ -81,23 +86,24 @@ export async function benchmark(
   device: Device | undefined,
   work: Workload,
   options: BenchmarkOptions,
-): Promise<{ result: BenchmarkResult; profile: Profile | undefined }> {
+): Promise<{ result: BenchmarkResult; profile: Profile | undefined; tuning: Tuning | null }> {
   const { config, dims } = work;
   const sequences = randomSequences(work);
   const weights = randomWeights(work);
+  // Measured before the clock starts: it is done once, and remembered.
+  const general = device && (options.kernels || !chooseSmall(device, config, dims, sequences));
+  const tuning = general ? await tune(device, config, dims, options.tuning) : null;
   const meter = device && new Meter(device);
   const start = performance.now();
-  const trainer =
-    device && options.kernels
-      ? await GpuTrainer.create(device, config, dims, weights, sequences)
-      : await createTrainer(device, config, dims, weights, sequences);
-  const general = trainer instanceof GpuTrainer;
+  const trainer = general
+    ? await GpuTrainer.create(device, config, dims, weights, sequences, tuning)
+    : await createTrainer(device, config, dims, weights, sequences);
   try {
     const run = await timeSteps(trainer, options, start);
     const gpu = device && {
       ...(await countCommands(device, trainer, run.steps)),
       peak_bytes: meter!.stop().peak_bytes,
-      clock: general ? await timeByClock(device, trainer) : null,
+      clock: trainer instanceof GpuTrainer ? await timeByClock(device, trainer) : null,
       gflops: await bestProduct(device),
     };
     const tokens = config.batch_size * dims.T;
@@ -127,8 +133,10 @@ export async function benchmark(
       adapter: device?.name ?? null,
     };
     const profile =
-      gpu && options.kernels && general ? await profileOf(device, trainer, gpu) : undefined;
-    return { result, profile };
+      gpu && options.kernels && trainer instanceof GpuTrainer
+        ? await profileOf(device, trainer, gpu)
+        : undefined;
+    return { result, profile, tuning };
   } finally {
     trainer.destroy();
   }
@@ -157,7 +165,7 @@ async function timeSteps(trainer: Trainer, { steps, warmup }: BenchmarkOptions, 
     const ms = more > 2 ? (await train(more)) / more : step;
     steps = Math.min(MOST, Math.max(FEWEST, Math.ceil(ENOUGH_MS / ms)));
   }
-  const parts = Math.min(PARTS, steps);
+  const parts = Math.max(1, Math.min(PARTS, Math.floor(steps / PART_STEPS)));
   const times: number[] = [];
   for (let part = 0; part < parts; part++) {
     const count = Math.floor((steps * (part + 1)) / parts) - Math.floor((steps * part) / parts);

@@ -96,8 +96,10 @@ export async function runCase(
   for (const ops of variants) {
     const guarded = guardAll(device, test);
     const dispatch = test.dispatch(ops, tensorsOf(guarded));
-    if (!results.has(dispatch.kernel)) {
-      results.set(dispatch.kernel, judge(test, guarded, await run(device, dispatch, guarded)));
+    const { kernel, constants } = dispatch;
+    const tuned = `${kernel} ${JSON.stringify(constants)}`;
+    if (!results.has(tuned)) {
+      results.set(tuned, judge(test, guarded, await run(device, dispatch, guarded)));
     }
     for (const { tensor } of Object.values(guarded)) tensor.buffer.destroy();
   }

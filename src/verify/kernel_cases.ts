@@ -39,8 +39,15 @@ export function kernelCases(): KernelCase[] {
     ...pairs.flatMap(([N, C]) => rmsnormCases(N, C, `N ${N}, C ${C}`, normal(N * C))),
     ...rmsnormCases(3, 17, "a row of zeros", normal(3 * 17).fill(0, 17, 34)),
     ...rmsnormCases(2, 4097, "C 4097", normal(2 * 4097)),
-    ...[...triples, [2, 3, 50257], [1, 4096, 5], [300, 70, 130]].flatMap(matmulCases),
-    ...[...triples, [24, 16, 64]].flatMap(epilogueCases),
+    ...[
+      ...triples,
+      [2, 3, 50257],
+      [1, 4096, 5],
+      [300, 70, 130],
+      [130, 132, 68],
+      [67, 64, 136],
+    ].flatMap(matmulCases),
+    ...[...triples, [24, 16, 64], [130, 68, 132]].flatMap(epilogueCases),
     ...attentionCases(normal),
     ...crossEntropyCases(),
     ...optimizerCases(),
@@ -58,34 +65,33 @@ function embeddingCases(): KernelCase[] {
     const starts = new Uint32Array(V + 1);
     sortByToken(order, starts, tokens);
     const name = `B ${B}, T ${T}, C ${C}, V ${V}`;
+    const eps = 1e-5;
     return [
       {
-        kernel: "embedding_forward",
+        kernel: "embedding_rmsnorm_forward",
         name,
         inputs: { ids: tokens, wte: normal(V * C), wpe: normal(T * C) },
-        outputs: { out: { size: N * C, allowed: UNIT_ROUNDOFF } },
-        dispatch: (ops, t) => ops.embeddingForward(t.out, t.ids, t.wte, t.wpe, { B, T, C, V }),
-        reference: ({ out }, { values: v, ids: i }) =>
-          ref.embeddingForward(out, i.ids, v.wte, v.wpe, { B, T, C, V }),
+        outputs: {
+          out: { size: N * C, allowed: NORM_BOUND },
+          rstd: { size: N, allowed: NORM_BOUND },
+        },
+        dispatch: (ops, t) =>
+          ops.embeddingRmsnormForward(t.out, t.rstd, t.ids, t.wte, t.wpe, { B, T, C, V, eps }),
+        reference: ({ out, rstd }, { values: v, ids: i }) =>
+          ref.embeddingRmsnormForward(out, rstd, i.ids, v.wte, v.wpe, { B, T, C, V, eps }),
       },
       {
-        kernel: "embedding_backward_token",
+        kernel: "embedding_backward",
         name,
         inputs: { ids: tokens, order, starts, dout: normal(N * C) },
-        outputs: { dwte: { size: V * C, allowed: UNIT_ROUNDOFF * Math.sqrt(N) } },
+        outputs: {
+          dwte: { size: V * C, allowed: UNIT_ROUNDOFF * Math.sqrt(N) },
+          dwpe: { size: T * C, allowed: UNIT_ROUNDOFF * Math.sqrt(B) },
+        },
         dispatch: (ops, t) =>
-          ops.embeddingBackwardToken(t.dwte, t.dout, t.order, t.starts, { C, V }),
-        reference: ({ dwte }, { values, ids: i }) =>
-          ref.embeddingBackwardToken(dwte, values.dout, i.ids, { N, C, V }),
-      },
-      {
-        kernel: "embedding_backward_position",
-        name,
-        inputs: { dout: normal(N * C) },
-        outputs: { dwpe: { size: T * C, allowed: UNIT_ROUNDOFF * Math.sqrt(B) } },
-        dispatch: (ops, t) => ops.embeddingBackwardPosition(t.dwpe, t.dout, { B, T, C }),
-        reference: ({ dwpe }, { values }) =>
-          ref.embeddingBackwardPosition(dwpe, values.dout, { B, T, C }),
+          ops.embeddingBackward(t.dwte, t.dwpe, t.dout, t.order, t.starts, { B, T, C, V }),
+        reference: ({ dwte, dwpe }, { values, ids: i }) =>
+          ref.embeddingBackward(dwte, dwpe, values.dout, i.ids, { B, T, C, V }),
       },
     ];
   });
@@ -94,11 +100,12 @@ function embeddingCases(): KernelCase[] {
 function rmsnormCases(N: number, C: number, name: string, inp: Float32Array): KernelCase[] {
   const eps = 1e-5;
   const rstd = new Float32Array(N);
-  ref.rmsnormForward(new Float32Array(N * C), rstd, inp, { N, C, eps });
+  const out = new Float32Array(N * C);
+  ref.rmsnormForward(out, rstd, inp, { N, C, eps });
   const backward = (accumulate: boolean): KernelCase => ({
     kernel: "rmsnorm_backward",
     name: accumulate ? `${name}, accumulating` : name,
-    inputs: { dout: normal(N * C), inp, rstd },
+    inputs: { dout: normal(N * C), out, rstd },
     outputs: {
       // At C = 1 the gradient is what eps leaves of two numbers that cancel, eps / inp² of either.
       dinp: {
@@ -107,9 +114,9 @@ function rmsnormCases(N: number, C: number, name: string, inp: Float32Array): Ke
         initial: accumulate ? normal(N * C) : undefined,
       },
     },
-    dispatch: (ops, t) => ops.rmsnormBackward(t.dinp, t.dout, t.inp, t.rstd, { N, C, accumulate }),
+    dispatch: (ops, t) => ops.rmsnormBackward(t.dinp, t.dout, t.out, t.rstd, { N, C, accumulate }),
     reference: ({ dinp }, { values: v }) =>
-      ref.rmsnormBackward(dinp, v.dout, v.inp, v.rstd, { N, C, accumulate }),
+      ref.rmsnormBackward(dinp, v.dout, v.out, v.rstd, { N, C, accumulate }),
   });
   return [
     {
@@ -145,24 +152,23 @@ function matmulCases([N, C, OC]: number[]): KernelCase[] {
       dispatch: (ops, t) => ops.matmulForward(t.out, t.inp, t.weight, sizes),
       reference: ({ out }, { values: v }) => ref.matmulForward(out, v.inp, v.weight, sizes),
     },
-    {
-      kernel: "matmul_backward_input",
-      name,
-      inputs: { dout, weight },
-      outputs: { dinp: { size: N * C, allowed: bound(OC) } },
-      dispatch: (ops, t) => ops.matmulBackwardInput(t.dinp, t.dout, t.weight, sizes),
-      reference: ({ dinp }, { values: v }) =>
-        ref.matmulBackwardInput(dinp, v.dout, v.weight, sizes),
-    },
-    {
-      kernel: "matmul_backward_weight",
-      name,
-      inputs: { dout, inp },
-      outputs: { dweight: { size: OC * C, allowed: bound(N) } },
-      dispatch: (ops, t) => ops.matmulBackwardWeight(t.dweight, t.dout, t.inp, sizes),
-      reference: ({ dweight }, { values: v }) =>
-        ref.matmulBackwardWeight(dweight, v.dout, v.inp, sizes),
-    },
+    ...[1, 3].map((splits): KernelCase => ({
+      kernel: "matmul_backward",
+      name: splits === 1 ? name : `${name}, ${splits} parts`,
+      inputs: { dout, inp, weight },
+      outputs: {
+        dinp: { size: N * C, allowed: bound(OC) },
+        dweight: { size: splits * OC * C, allowed: bound(Math.ceil(N / splits)) },
+      },
+      dispatch: (ops, t) =>
+        ops.matmulBackward(t.dinp, t.dweight, t.dout, t.inp, t.weight, {
+          ...sizes,
+          plane: OC * C,
+          splits,
+        }),
+      reference: ({ dinp, dweight }, { values: v }) =>
+        ref.matmulBackward(dinp, dweight, v.dout, v.inp, v.weight, { ...sizes, splits }),
+    })),
   ];
 }
 
@@ -198,18 +204,26 @@ function epilogueCases([N, C, OC]: number[]): KernelCase[] {
           ref.matmulActivationForward(act, v.inp, v.weight, { ...sizes, activation }),
       },
       {
-        kernel: "matmul_activation_backward_input",
+        kernel: "matmul_activation_backward",
         name: `${name}, ${activation}`,
         // an activation's output: nothing below zero, and much of it zero
         inputs: { dout, weight, act: normal(N * C).map((x) => Math.max(x, 0)) },
-        outputs: { dx: { size: N * C, allowed: bound(OC) } },
+        outputs: {
+          dx: { size: N * C, allowed: bound(OC) },
+          dweight: { size: OC * C, allowed: bound(N) },
+        },
         dispatch: (ops, t) =>
-          ops.matmulActivationBackwardInput(t.dx, t.dout, t.weight, t.act, {
+          ops.matmulActivationBackward(t.dx, t.dweight, t.dout, t.act, t.weight, {
+            ...sizes,
+            activation,
+            plane: OC * C,
+            splits: 1,
+          }),
+        reference: ({ dx, dweight }, { values: v }) =>
+          ref.matmulActivationBackward(dx, dweight, v.dout, v.act, v.weight, {
             ...sizes,
             activation,
           }),
-        reference: ({ dx }, { values: v }) =>
-          ref.matmulActivationBackwardInput(dx, v.dout, v.weight, v.act, { ...sizes, activation }),
       },
     ]),
   ];
@@ -271,44 +285,47 @@ function optimizerCases(): KernelCase[] {
   const records = 3;
   const slot = 1;
   const scale = Math.fround(1 / 37);
-  const loss = [1, 2, 37, 1000].map((N): KernelCase => {
-    const before = normal(records * 2);
-    return {
-      kernel: "mean_loss",
-      name: `N ${N}`,
-      inputs: { losses: normal(N).map(Math.abs), step_data: stepData(slot, 0, 0, 0, scale) },
-      outputs: { records: { size: records * 2, allowed: NORM_BOUND, initial: before } },
-      dispatch: (ops, t) => ops.meanLoss(t.records, t.losses, t.step_data, { N }),
-      reference: (o, { values }) => {
-        o.records[slot * 2] = ref.meanLoss(values.losses, { N, scale });
-      },
-    };
-  });
-  const norm = [1, 7, 300, 5000].flatMap((size): KernelCase[] => {
-    const chunk = 64;
-    const chunks = Math.ceil(size / chunk);
-    return [
-      {
-        kernel: "grad_norm_partial",
-        name: `size ${size}`,
-        inputs: { grads: normal(size) },
-        outputs: { partials: { size: chunks, allowed: NORM_BOUND } },
-        dispatch: (ops, t) => ops.gradNormPartial(t.partials, t.grads, { chunk }),
-        reference: (o, { values }) =>
-          ref.gradNormPartial(o.partials, values.grads, { size, chunk }),
-      },
-      {
-        kernel: "grad_norm",
-        name: `${size} partials`,
-        inputs: { partials: normal(size).map(Math.abs), step_data: stepData(slot) },
-        outputs: { records: { size: records * 2, allowed: NORM_BOUND, initial: normal(6) } },
-        dispatch: (ops, t) => ops.gradNorm(t.records, t.partials, t.step_data),
-        reference: (o, { values }) => {
-          o.records[slot * 2 + 1] = ref.gradNorm(values.partials);
+  const record = [1, 2, 37, 1000].flatMap((N) =>
+    [1, 2].map((stride): KernelCase => {
+      const chunks = N * 3;
+      return {
+        kernel: "step_record",
+        name: `N ${N}, ${stride} apart, ${chunks} partials`,
+        inputs: {
+          losses: normal(N * stride).map(Math.abs),
+          partials: normal(chunks).map(Math.abs),
+          step_data: stepData(slot, 0, 0, 0, scale),
         },
-      },
-    ];
-  });
+        outputs: {
+          records: { size: records * 2, allowed: NORM_BOUND, initial: normal(records * 2) },
+        },
+        dispatch: (ops, t) =>
+          ops.stepRecord(t.records, t.losses, t.partials, t.step_data, { N, stride, chunks }),
+        reference: (o, { values: { losses, partials } }) =>
+          ref.stepRecord(o.records.subarray(slot * 2, slot * 2 + 2), losses, partials, {
+            N,
+            stride,
+            scale,
+          }),
+      };
+    }),
+  );
+  const sum = [1, 7, 300, 5000].flatMap((size) =>
+    [1, 2, 5].map((planes): KernelCase => {
+      const chunk = 64;
+      return {
+        kernel: "gradient_sum",
+        name: `size ${size}, planes ${planes}`,
+        inputs: {},
+        outputs: {
+          grads: { size: planes * size, allowed: NORM_BOUND, initial: normal(planes * size) },
+          partials: { size: Math.ceil(size / chunk), allowed: NORM_BOUND },
+        },
+        dispatch: (ops, t) => ops.gradientSum(t.grads, t.partials, { size, planes, chunk }),
+        reference: (o) => ref.gradientSum(o.grads, o.partials, { size, planes, chunk }),
+      };
+    }),
+  );
   const adam = [
     adamwCase("size 1", 1, {}),
     adamwCase("size 1000", 1000, {}),
@@ -317,7 +334,7 @@ function optimizerCases(): KernelCase[] {
     adamwCase("norm below the clip", 129, { grad_clip: 5 }),
     adamwCase("gradients of zero", 65, { grads: new Float32Array(65) }),
   ];
-  return [...loss, ...norm, ...adam];
+  return [...record, ...sum, ...adam];
 }
 
 function adamwCase(

@@ -2,7 +2,7 @@
 
 import type { Device } from "../device/device.ts";
 import { type Dispatch, Schedule } from "../device/schedule.ts";
-import { allocateTensors, destroyTensors, type Tensor, writeTensor } from "../device/tensors.ts";
+import { allocateTensors, destroyTensors, fillRandom } from "../device/tensors.ts";
 import { timeBusy, timeSchedules } from "../device/timing.ts";
 import { GpuOps } from "../model/gpu_ops.ts";
 
@@ -79,9 +79,9 @@ function shapeOf({ op, sizes, bindings }: Dispatch): string {
 }
 
 /** Floating-point operations of products, 2 to a multiply-add; null for what only moves numbers. */
-function flopsOf({ op, sizes, bindings }: Dispatch): number | null {
+function flopsOf({ op, constants, sizes, bindings }: Dispatch): number | null {
   const { M, N, K, T, C } = sizes;
-  if (K !== undefined) return 2 * M * N * K;
+  if (K !== undefined) return (constants.PAIR ? 4 : 2) * M * N * K;
   // Products of (T, HS) and (T, T) in each head, of which the lower triangle is computed.
   if (!Object.hasOwn(attentionProducts, op)) return null;
   const rows = bindings.stats.size / 8 / sizes.NH; // B·T, two numbers a row and head
@@ -118,28 +118,29 @@ const LARGEST_PRODUCT = 4096;
 /** A product that takes this long is large enough, in ms. */
 const LONG_MS = 5;
 
-/** GFLOP/s of a large square product, in the best of its three layouts. */
+/** GFLOP/s of a large square product, forward or backward. */
 export async function bestProduct(device: Device): Promise<number> {
   let best = 0;
   for (let n = 256, ms = 0; n <= LARGEST_PRODUCT && ms < LONG_MS; n *= 2) {
     const shape = [n, n];
     const t = await allocateTensors(device, [
       { name: "out", shape },
+      { name: "out2", shape },
       { name: "a", shape },
       { name: "b", shape },
+      { name: "c", shape },
     ]);
-    fillRandom(device, t.a);
-    fillRandom(device, t.b);
+    for (const tensor of [t.a, t.b, t.c]) fillRandom(device, tensor);
     const ops = new GpuOps(device);
     const sizes = { N: n, C: n, OC: n };
     const products = [
       ops.matmulForward(t.out, t.a, t.b, sizes),
-      ops.matmulBackwardInput(t.out, t.a, t.b, sizes),
-      ops.matmulBackwardWeight(t.out, t.a, t.b, sizes),
+      ops.matmulBackward(t.out, t.out2, t.a, t.b, t.c, { ...sizes, plane: 0 }),
     ];
     const schedules = await Promise.all(products.map((d) => Schedule.create(device, [d])));
-    ms = Math.min(...(await timeSchedules(device, schedules, 5)));
-    best = Math.max(best, (2 * n ** 3) / ms / 1e6);
+    const times = await timeSchedules(device, schedules, 5);
+    products.forEach((d, i) => (best = Math.max(best, flopsOf(d)! / times[i] / 1e6)));
+    ms = Math.min(...times);
     for (const schedule of schedules) schedule.destroy();
     destroyTensors(t);
   }
@@ -161,17 +162,4 @@ export async function copyBandwidth(device: Device): Promise<number> {
   );
   destroyTensors(t);
   return (2 * bytes) / ms / 1e6;
-}
-
-/** Numbers of -1 to 1: a block of them, over and over. */
-function fillRandom(device: Device, tensor: Tensor): void {
-  const block = Float32Array.from(
-    { length: Math.min(2 ** 20, tensor.size / 4) },
-    () => 2 * Math.random() - 1,
-  );
-  for (let at = 0; at < tensor.size; at += block.byteLength) {
-    const size = Math.min(block.byteLength, tensor.size - at);
-    const part = { ...tensor, offset: tensor.offset + at, size };
-    writeTensor(device, part, block.subarray(0, size / 4));
-  }
 }

@@ -13,7 +13,7 @@ import {
   ROW_FIELDS,
 } from "../model/small_data.ts";
 import { SmallLayout } from "../model/small_layout.ts";
-import { gradientSum, normChunks, smallTrain, type SmallBinding } from "../model/small_ops.ts";
+import { smallTrain, type SmallBinding } from "../model/small_ops.ts";
 import { packProgram } from "../model/small_program.ts";
 import * as ref from "../reference/small.ts";
 import type { KernelCase } from "./kernel_case.ts";
@@ -84,44 +84,11 @@ export function smallCases(
   normal: (size: number, std?: number) => Float32Array,
   ids: (size: number, V: number) => Int32Array,
 ): KernelCase[] {
-  const train = cases.flatMap((test) =>
+  return cases.flatMap((test) =>
     (test.shared === false ? [one] : [one, many]).map((threads) =>
       smallCase(test, threads, normal, ids),
     ),
   );
-  return [...train, sumCase(1, 1, normal), sumCase(129, 3, normal), sumCase(4406, 16, normal)];
-}
-
-/** @param size, count elements, and parts of the batch */
-function sumCase(
-  size: number,
-  count: number,
-  normal: (size: number, std?: number) => Float32Array,
-): KernelCase {
-  const slot = 1;
-  const chunk = size > 500 ? 16 : 8;
-  const threads = { X: chunk, Y: 1, Z: 1 };
-  const step_data = new Uint32Array(8);
-  step_data[0] = slot;
-  const sizes = { size, parts: count };
-  return {
-    kernel: "gradient_sum",
-    name: `size ${size}, ${count} parts`,
-    inputs: { parts: normal(count * size), shares: normal(count * 2).map(Math.abs), step_data },
-    outputs: {
-      grads: { size, allowed: BOUND },
-      partials: { size: normChunks(size, threads), allowed: BOUND },
-      records: { size: 6, initial: normal(6), allowed: BOUND },
-    },
-    dispatch: (_, t) =>
-      gradientSum(t.grads, t.partials, t.records, t.parts, t.shares, t.step_data, sizes, threads),
-    reference: ({ grads, partials, records }, { values }) =>
-      ref.gradientSum(grads, partials, records, values.parts, values.shares, {
-        ...sizes,
-        chunk,
-        slot,
-      }),
-  };
 }
 
 function smallCase(

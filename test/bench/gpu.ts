@@ -15,6 +15,7 @@ import { bytes, digits, percent } from "../../cli/format.ts";
 import { count } from "../../cli/progress.ts";
 import { median } from "../../src/device/timing.ts";
 import type { BenchmarkResult, Profile } from "../../src/verify/benchmark.ts";
+import type { Tuning } from "../../src/tuning/tune.ts";
 import type { OperationCost } from "../../src/verify/measure.ts";
 import {
   type Contestant,
@@ -82,19 +83,21 @@ const parts: Record<string, () => Promise<void>> = {
   training: () => besidePyTorch(preset, Number(values.rounds), ["0.9×", 0.9]),
 
   async kernels() {
-    const [line] = await ownJson("bench.ts", "--preset", preset, "--kernels");
-    const { operations, ceilings, ...result } = line as BenchmarkResult & Profile;
+    const [line] = await ownJson("bench.ts", "--preset", preset, "--kernels", "--explain");
+    const { operations, ceilings, tuning, ...result } = line as BenchmarkResult &
+      Profile & { tuning: Tuning };
     results.kernels = line;
     humanReport(
       { write: (text) => writeFileSync(join(values.out, "kernels.txt"), text, { flag: "a" }) },
       { peer: "", ...result },
       { operations, ceilings },
+      tuning,
     );
     const products = operations.filter(({ shape }) => shape.includes(" x "));
-    const flops = ({ gflops, ms }: OperationCost) => gflops! * ms;
-    const most = Math.max(...products.map(flops));
-    // Several are the largest: a layer's product in its three layouts.
-    for (const product of products.filter((product) => flops(product) > 0.99 * most)) {
+    const volume = ({ shape }: OperationCost) => shape.split(" x ").reduce((m, n) => m * +n, 1);
+    const most = Math.max(...products.map(volume));
+    // Several are the largest: a layer's products, forward and backward.
+    for (const product of products.filter((product) => volume(product) === most)) {
       const { op, shape, gflops } = product;
       const share = gflops! / peak;
       const measured = `${digits(gflops! / 1e3)} TFLOP/s, ${percent(share)} of the peak`;

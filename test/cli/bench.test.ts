@@ -2,7 +2,9 @@
 
 import { expect, test } from "vitest";
 import { main as bench } from "../../cli/bench.ts";
+import { humanReport } from "../../cli/bench_report.ts";
 import { aligned, bytes, digits } from "../../cli/format.ts";
+import type { Choice } from "../../src/tuning/tune.ts";
 import { parseLines, runCli } from "./fake_io.ts";
 
 const few = ["--preset", "tiny", "--steps", "3", "--warmup", "1", "--json"];
@@ -74,6 +76,35 @@ test("--kernels shows every operation of the step with its share of the time", a
   );
 });
 
+test("--explain tells the kernel of every product, why, and where that is remembered", async () => {
+  const explain = [...few, "--explain", "--tuning", "off"];
+  const [{ tuning }] = parseLines((await runCli(bench, [...explain, "--kernels"])).stdout);
+  expect(tuning).toMatchObject({ id: expect.stringMatching(/^[0-9a-f]{12}$/), forgotten: null });
+  expect(tuning.choices).toContainEqual(
+    expect.objectContaining({ op: "matmul_forward", M: 512, N: 48, K: 16, by: "rule", ms: null }),
+  );
+  const people = await runCli(bench, [...explain.filter((flag) => flag !== "--json"), "--kernels"]);
+  expect(people.stdout).toMatch(/^product +M x N x K +kernel +chosen +ms +next best +ms$/m);
+  expect(people.stdout).toMatch(/^matmul_backward +512 x 16 x 48 +matmul\S* \d+x\d+ +by rule$/m);
+  expect(people.stdout).toContain(process.env.MICROGPT_CACHE_DIR);
+  const measured: Choice = {
+    ...tuning.choices[0],
+    by: "measurement",
+    variant: "b",
+    ms: { a: 3, b: 2 },
+  };
+  let text = "";
+  const out = { write: (part: string) => (text += part) };
+  const [result] = parseLines((await runCli(bench, few)).stdout) as Parameters<
+    typeof humanReport
+  >[1][];
+  humanReport(out, result, undefined, { ...tuning, choices: [measured], forgotten: "no room" });
+  expect(text).toMatch(/ b +measured now +2 +a +3$/m);
+  expect(text).toContain("could not be remembered");
+  humanReport(out, result, undefined, null);
+  expect(text).toMatch(/no choice of kernels\.$/m);
+});
+
 test("for people there are tables", async () => {
   const { stdout } = await runCli(bench, [...few.slice(0, -1), "--kernels"]);
   expect(stdout).toMatch(/^model +4,192 parameters: 1 layer, 16 channels, 4 heads, context 16, /m);
@@ -136,6 +167,10 @@ test.each([
   {
     argv: ["--kernels", "--device", "cpu"],
     message: `--kernels times operations on the GPU; leave it out, or choose another --device.`,
+  },
+  {
+    argv: ["--tuning", "best"],
+    message: `--tuning is "best"; it must be auto or off or measure.`,
   },
   {
     argv: ["--suite", "other"],

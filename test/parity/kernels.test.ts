@@ -15,7 +15,9 @@ for (const kernelCase of kernelCases()) {
 
 /** A small case with its dispatch spoilt. */
 function spoilt(change: (dispatch: Dispatch) => Dispatch): KernelCase {
-  const healthy = kernelCases().find((c) => c.kernel === "embedding_backward_position")!;
+  const healthy = kernelCases().find(
+    (c) => c.kernel === "rmsnorm_forward" && c.name === "N 2, C 33",
+  )!;
   return { ...healthy, dispatch: (ops, tensors) => change(healthy.dispatch(ops, tensors)) };
 }
 
@@ -23,23 +25,27 @@ const find = (change: (dispatch: Dispatch) => Dispatch) =>
   runCase(device, variants, spoilt(change));
 
 test("a kernel that leaves an element out is found", async () => {
-  const result = await find((d) => ({ ...d, sizes: { ...d.sizes, T: 0 } }));
-  expect(result).toMatchObject({ pass: false, detail: "did not write dwpe[0]" });
+  const result = await find((d) => ({ ...d, sizes: { ...d.sizes, N: 0 } }));
+  expect(result).toMatchObject({ pass: false, detail: "did not write out[0]" });
 });
 
 test("a kernel that writes past its tensor is found", async () => {
-  const result = await find((d) => ({ ...d, sizes: { ...d.sizes, C: d.sizes.C + 1 } }));
+  const result = await find((d) => ({
+    ...d,
+    sizes: { ...d.sizes, N: d.sizes.N + 1 },
+    grid: [d.sizes.N + 1, 1, 1],
+  }));
   expect(result.pass).toBe(false);
-  expect(result.detail).toMatch(/^wrote to dwpe\[\d+\], which is not its to write/);
+  expect(result.detail).toMatch(/^wrote to (out|rstd)\[\d+\], which is not its to write/);
 });
 
 test("a kernel that changes an input is found", async () => {
-  const result = await find(({ bindings: { dwpe, dout, ...rest }, ...d }) => ({
+  const result = await find(({ bindings: { out, inp, ...rest }, ...d }) => ({
     ...d,
-    bindings: { ...rest, dwpe: dout, dout: dwpe },
+    bindings: { ...rest, out: inp, inp: out },
   }));
   expect(result.pass).toBe(false);
-  expect(result.detail).toMatch(/^wrote to dout/);
+  expect(result.detail).toMatch(/^wrote to inp/);
 });
 
 test("a kernel that computes something else is found", async () => {

@@ -1,0 +1,63 @@
+// Embedding forward, token plus position, and the RMSNorm that follows it.
+//
+//   e[c]     = wte[ids[n],c] + wpe[n mod T,c]
+//   rstd[n]  = 1 / sqrt(mean_c e[c]^2 + eps)
+//   out[n,c] = e[c] * rstd[n]
+//
+// An id outside 0..V-1 has no row in wte and adds nothing. A workgroup a row, its threads across channels.
+// reference: embeddingRmsnormForward()
+
+override WG: u32 = 64u;   // threads in a workgroup, a power of two
+
+struct Sizes {
+  N: u32,     // rows, B*T
+  T: u32,     // positions
+  C: u32,     // channels
+  V: u32,     // vocabulary
+  eps: f32,
+}
+
+@group(0) @binding(0) var<storage, read_write> out: array<f32>;    // (N, C)
+@group(0) @binding(1) var<storage, read_write> rstd: array<f32>;   // (N)
+@group(0) @binding(2) var<storage, read> ids: array<i32>;          // (N)
+@group(0) @binding(3) var<storage, read> wte: array<f32>;          // (V, C)
+@group(0) @binding(4) var<storage, read> wpe: array<f32>;          // (T, C)
+@group(0) @binding(5) var<uniform> sizes: Sizes;
+
+var<workgroup> partial: array<f32, WG>;
+
+// The sum of every thread's value, the same for all of them; pairs are added in a tree.
+fn reduce_sum(value: f32, i: u32) -> f32 {
+  partial[i] = value;
+  workgroupBarrier();
+  for (var half = WG / 2u; half > 0u; half /= 2u) {
+    if (i < half) { partial[i] += partial[i + half]; }
+    workgroupBarrier();
+  }
+  return partial[0];
+}
+
+fn embedding(n: u32, c: u32) -> f32 {
+  let id = ids[n];
+  let position = wpe[(n % sizes.T) * sizes.C + c];
+  if (id < 0 || u32(id) >= sizes.V) { return position; }
+  return position + wte[u32(id) * sizes.C + c];
+}
+
+@compute @workgroup_size(WG)
+fn embedding_rmsnorm_forward(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) i: u32,
+) {
+  let n = group.x + group.y * groups.x;
+  if (n >= sizes.N) { return; }
+  var sum = 0.0;
+  for (var c = i; c < sizes.C; c += WG) {
+    let e = embedding(n, c);
+    sum += e * e;
+  }
+  let scale = 1.0 / sqrt(reduce_sum(sum, i) / f32(sizes.C) + sizes.eps);
+  for (var c = i; c < sizes.C; c += WG) { out[n * sizes.C + c] = embedding(n, c) * scale; }
+  if (i == 0u) { rstd[n] = scale; }
+}

@@ -1,0 +1,233 @@
+// Matrix product for hardware, where rows and lines are made of whole vectors: the same as matmul.wgsl, one
+// or a PAIR.
+//
+//   out[m,n]    = sum_k A[m,k] * B[k,n]        A[m,k] = a[m * A_LINE + k]
+//   out2[s,k,n] = sum_m A[m,k] * b2[m,n]       over the s-th part of m
+//   B[k,n]      = b[k * B_LINE + n], or b[n * B_LINE + k] if ALONG_K
+//
+// A workgroup makes TILE_M x TILE_N outputs, each thread 8 x 8 of them in four 4 x 4 matrices whose columns
+// are vectors along n. Tiles of A and B, 16 deep, pass through workgroup memory as vectors, depth-major: a
+// thread loads blocks of 4 x 4, turns them where memory runs along the depth, and holds the next tile's in
+// registers while this one is used. Vectors lie at places exchanged by their depth (swizzle), so that
+// neither stores nor loads meet in a bank; in nested arrays, whose bounds are soon checked. N, A_LINE, B_LINE and, if ALONG_K, K are multiples of 4.
+// reference: matmulForward(), matmulResidualForward(), matmulActivationForward(), matmulBackward(),
+//   matmulActivationBackward()
+
+override TILE_M: u32 = 128u;       // 64 or 128
+override TILE_N: u32 = 128u;       // 64 or 128
+override ALONG_K: bool = false;    // whether B is contiguous along k
+override EPILOGUE: u32 = 0u;       // what becomes of the first product's sums before they are stored, see below
+override PAIR: bool = false;       // whether the second product is made too
+
+struct Sizes {
+  M: u32,        // rows of the first product
+  N: u32,        // columns
+  K: u32,        // length of its sums
+  A_LINE: u32,   // stride of A between rows, and of out2's A between columns
+  B_LINE: u32,   // stride of B between its contiguous lines
+  first: u32,    // workgroups of the first product; those of the second follow
+  splits: u32,   // parts of the second product's sums
+  plane: u32,    // elements of out2 from part to part
+}
+
+@group(0) @binding(0) var<storage, read_write> out: array<vec4f>;    // (M, N)
+@group(0) @binding(1) var<storage, read_write> out2: array<vec4f>;   // (splits, K, N)
+@group(0) @binding(2) var<storage, read> a: array<vec4f>;            // (M, K)
+@group(0) @binding(3) var<storage, read> b: array<vec4f>;            // (K, N) or (N, K)
+@group(0) @binding(4) var<storage, read> b2: array<vec4f>;           // (M, N)
+@group(0) @binding(5) var<storage, read> extra: array<vec4f>;        // (M, N) or, where it is not read, any
+@group(0) @binding(6) var<uniform> sizes: Sizes;
+
+const DEPTH = 16u;
+override ACROSS: u32 = TILE_N / 8u;   // threads along n
+override DOWN: u32 = TILE_M / 8u;     // and along m
+override THREADS: u32 = ACROSS * DOWN;
+// Blocks of 4 x 4 in a tile of A, and in both tiles: no more than two a thread.
+override A_BLOCKS: u32 = TILE_M / 4u * (DEPTH / 4u);
+override BLOCKS: u32 = A_BLOCKS + TILE_N / 4u * (DEPTH / 4u);
+
+var<workgroup> a_tile: array<array<vec4f, 32>, DEPTH>;   // (k, m / 4), swizzled
+var<workgroup> b_tile: array<array<vec4f, 32>, DEPTH>;   // (k, n / 4), swizzled
+
+// What a workgroup makes: a tile of one product, from a part of its sums.
+struct Part {
+  second: bool,
+  rows: u32,       // of the product
+  m0: u32,         // the tile's first row
+  n0: u32,         // and column
+  begin: u32,      // of the sums
+  end: u32,
+  plane: u32,      // where the part begins in the output
+}
+
+fn part_of(index: u32) -> Part {
+  let across = (sizes.N + TILE_N - 1u) / TILE_N;
+  if (!PAIR || index < sizes.first) {
+    return Part(false, sizes.M, index / across * TILE_M, index % across * TILE_N, 0u, sizes.K, 0u);
+  }
+  let tiles = across * ((sizes.K + TILE_M - 1u) / TILE_M);
+  let split = (index - sizes.first) / tiles;
+  let tile = (index - sizes.first) % tiles;
+  let length = (sizes.M + sizes.splits - 1u) / sizes.splits;
+  let rows = select(0u, sizes.K, split < sizes.splits);   // none in a workgroup too many
+  let end = min((split + 1u) * length, sizes.M);
+  return Part(true, rows, tile / across * TILE_M, tile % across * TILE_N, split * length, end, split * sizes.plane);
+}
+
+// Four lines of a matrix from `line` on, each a vector at `at` along it; the last line stands for those past it.
+fn lines_of(line: u32, lines: u32, stride: u32, at: u32) -> vec4u {
+  return (min(vec4u(line) + vec4u(0u, 1u, 2u, 3u), vec4u(lines - 1u)) * stride + at) / 4u;
+}
+
+// A[m .. m+3, k .. k+3], a column for each k: of the second product with rows and columns exchanged. Zero
+// where k is past the end.
+fn load_a(part: Part, m: u32, k: u32) -> mat4x4f {
+  if (part.second) {
+    let at = lines_of(k, sizes.M, sizes.A_LINE, min(m, part.rows - 4u));
+    let block = mat4x4f(a[at.x], a[at.y], a[at.z], a[at.w]);
+    let inside = vec4u(k) + vec4u(0u, 1u, 2u, 3u) < vec4u(part.end);
+    return mat4x4f(
+      select(vec4f(), block[0], inside.x),
+      select(vec4f(), block[1], inside.y),
+      select(vec4f(), block[2], inside.z),
+      select(vec4f(), block[3], inside.w),
+    );
+  }
+  if (k >= part.end) { return mat4x4f(); }
+  let at = lines_of(m, sizes.M, sizes.A_LINE, k);
+  return transpose(mat4x4f(a[at.x], a[at.y], a[at.z], a[at.w]));
+}
+
+// B[k .. k+3, n .. n+3], a column for each k.
+fn load_b(part: Part, k: u32, n: u32) -> mat4x4f {
+  if (part.second) {
+    let at = lines_of(k, sizes.M, sizes.B_LINE, min(n, sizes.N - 4u));
+    return mat4x4f(b2[at.x], b2[at.y], b2[at.z], b2[at.w]);
+  }
+  if (ALONG_K) {
+    let at = lines_of(n, sizes.N, sizes.B_LINE, min(k, sizes.K - 4u));
+    return transpose(mat4x4f(b[at.x], b[at.y], b[at.z], b[at.w]));
+  }
+  let at = lines_of(k, sizes.K, sizes.B_LINE, min(n, sizes.N - 4u));
+  return mat4x4f(b[at.x], b[at.y], b[at.z], b[at.w]);
+}
+
+// Where block `index` of a tile's edge lies: x along the edge, y in depth, both in fours. Consecutive threads
+// go along memory's lines.
+fn place(index: u32, edge: u32, along_depth: bool) -> vec2u {
+  if (along_depth) { return vec2u(index / 4u, index % 4u); }
+  return vec2u(index % (edge / 4u), index / (edge / 4u));
+}
+fn a_place(part: Part, index: u32) -> vec2u { return place(index, TILE_M, !part.second); }
+fn b_place(part: Part, index: u32) -> vec2u { return place(index - A_BLOCKS, TILE_N, ALONG_K && !part.second); }
+
+fn load_block(part: Part, k0: u32, index: u32) -> mat4x4f {
+  if (index < A_BLOCKS) {
+    let at = a_place(part, index) * 4u;
+    return load_a(part, part.m0 + at.x, k0 + at.y);
+  }
+  let at = b_place(part, index) * 4u;
+  return load_b(part, k0 + at.y, part.n0 + at.x);
+}
+
+// The place of vector x at depth k.
+fn swizzle(x: u32, k: u32) -> u32 { return x ^ (k / 4u * 2u); }
+
+fn store_block(part: Part, index: u32, block: mat4x4f) {
+  if (index < A_BLOCKS) {
+    let at = a_place(part, index);
+    let x = swizzle(at.x, at.y * 4u);
+    a_tile[at.y * 4u][x] = block[0];
+    a_tile[at.y * 4u + 1u][x] = block[1];
+    a_tile[at.y * 4u + 2u][x] = block[2];
+    a_tile[at.y * 4u + 3u][x] = block[3];
+  } else if (index < BLOCKS) {
+    let at = b_place(part, index);
+    let x = swizzle(at.x, at.y * 4u);
+    b_tile[at.y * 4u][x] = block[0];
+    b_tile[at.y * 4u + 1u][x] = block[1];
+    b_tile[at.y * 4u + 2u][x] = block[2];
+    b_tile[at.y * 4u + 3u][x] = block[3];
+  }
+}
+
+// sum + rows * columns, an outer product: a vector of columns for each row.
+fn add_outer(sum: mat4x4f, rows: vec4f, columns: vec4f) -> mat4x4f {
+  return mat4x4f(
+    fma(vec4f(rows.x), columns, sum[0]),
+    fma(vec4f(rows.y), columns, sum[1]),
+    fma(vec4f(rows.z), columns, sum[2]),
+    fma(vec4f(rows.w), columns, sum[3]),
+  );
+}
+
+// What becomes of a sum before it is stored (EPILOGUE); residual and gradients read extra.
+const RESIDUAL = 1u;                // + extra
+const RELU = 2u;                    // max(sum, 0)
+const RELU_SQUARED = 3u;            // max(sum, 0)^2
+const RELU_BACKWARD = 4u;           // * relu'(x), where extra = relu(x)
+const RELU_SQUARED_BACKWARD = 5u;   // * 2 relu(x), where extra = relu(x)^2
+
+fn finish(sum: vec4f, at: u32) -> vec4f {
+  if (EPILOGUE == RESIDUAL) { return sum + extra[at]; }
+  if (EPILOGUE == RELU) { return max(sum, vec4f()); }
+  if (EPILOGUE == RELU_SQUARED) { return max(sum, vec4f()) * max(sum, vec4f()); }
+  if (EPILOGUE == RELU_BACKWARD) { return select(vec4f(), sum, extra[at] > vec4f()); }
+  if (EPILOGUE == RELU_SQUARED_BACKWARD) { return sum * 2.0 * sqrt(extra[at]); }
+  return sum;
+}
+
+fn store_row(part: Part, m: u32, n: u32, sum: vec4f) {
+  if (m >= part.rows || n >= sizes.N) { return; }
+  let at = (m * sizes.N + n) / 4u;
+  if (part.second) { out2[part.plane / 4u + at] = sum; } else { out[at] = finish(sum, at); }
+}
+
+fn store(part: Part, m: u32, n: u32, sums: mat4x4f) {
+  store_row(part, m, n, sums[0]);
+  store_row(part, m + 1u, n, sums[1]);
+  store_row(part, m + 2u, n, sums[2]);
+  store_row(part, m + 3u, n, sums[3]);
+}
+
+@compute @workgroup_size(THREADS)
+fn matmul_wide(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) thread: u32,
+) {
+  let part = part_of(group.x + group.y * groups.x);
+  let x = thread % ACROSS;   // the thread's vectors of a tile's edge: x and x + ACROSS along n,
+  let y = thread / ACROSS;   // y and y + DOWN along m
+  var sum00 = mat4x4f();
+  var sum01 = mat4x4f();
+  var sum10 = mat4x4f();
+  var sum11 = mat4x4f();
+  var next0 = load_block(part, part.begin, thread);
+  var next1 = mat4x4f();
+  if (thread + THREADS < BLOCKS) { next1 = load_block(part, part.begin, thread + THREADS); }
+  for (var k0 = part.begin; k0 < part.end; k0 += DEPTH) {
+    store_block(part, thread, next0);
+    store_block(part, thread + THREADS, next1);
+    workgroupBarrier();
+    next0 = load_block(part, k0 + DEPTH, thread);
+    if (thread + THREADS < BLOCKS) { next1 = load_block(part, k0 + DEPTH, thread + THREADS); }
+    for (var k = 0u; k < DEPTH; k++) {
+      let rows0 = a_tile[k][swizzle(y, k)];
+      let rows1 = a_tile[k][swizzle(y + DOWN, k)];
+      let columns0 = b_tile[k][swizzle(x, k)];
+      let columns1 = b_tile[k][swizzle(x + ACROSS, k)];
+      sum00 = add_outer(sum00, rows0, columns0);
+      sum01 = add_outer(sum01, rows0, columns1);
+      sum10 = add_outer(sum10, rows1, columns0);
+      sum11 = add_outer(sum11, rows1, columns1);
+    }
+    workgroupBarrier();
+  }
+  let m = part.m0 + y * 4u;
+  let n = part.n0 + x * 4u;
+  store(part, m, n, sum00);
+  store(part, m, n + ACROSS * 4u, sum01);
+  store(part, m + DOWN * 4u, n, sum10);
+  store(part, m + DOWN * 4u, n + ACROSS * 4u, sum11);
+}

@@ -1,0 +1,36 @@
+// The forward pass alone, for one sequence, planned before anything is allocated.
+
+import type { Config } from "../config.ts";
+import type { Device } from "../device/device.ts";
+import type { Dispatch } from "../device/schedule.ts";
+import { planSharing } from "../device/sharing.ts";
+import { placeholders, type Tensor, type TensorSpec } from "../device/tensors.ts";
+import { activationTable, forwardList } from "./gpu_gpt.ts";
+import { GpuOps } from "./gpu_ops.ts";
+import type { ParameterLayout } from "./parameters.ts";
+
+export interface ForwardPlan {
+  /** `ids` (T), to be written, `logits` (T, V), to be read, and what lies between them. */
+  table: TensorSpec[];
+  /** Names of tensors that are one buffer. */
+  groups: string[][];
+  /** @param tensors the table's, and `params`, flat in the layout's order */
+  list: (tensors: Record<string, Tensor>) => Dispatch[];
+}
+
+export function planForward(
+  device: Device,
+  config: Pick<Config, "activation" | "rmsnorm_eps">,
+  layout: ParameterLayout,
+): ForwardPlan {
+  const { dims } = layout;
+  const ops = new GpuOps(device);
+  const list = (tensors: Record<string, Tensor>) =>
+    forwardList({ ops, config, dims, B: 1, layout, tensors, params: tensors.params }, tensors.ids);
+  const activations = activationTable(dims, 1);
+  const table = [{ name: "ids", shape: [dims.T] }, ...activations];
+  const params = { name: "params", shape: [layout.size] };
+  const passing = activations.filter(({ name }) => name !== "logits");
+  const groups = planSharing(device.kernels, list(placeholders([...table, params])), passing);
+  return { table, groups, list };
+}

@@ -1,0 +1,120 @@
+// Which kernels make the products of a training step: measured on the device once, and remembered.
+
+import type { Config } from "../config.ts";
+import type { Device } from "../device/device.ts";
+import type { Choices } from "../model/gpu_ops.ts";
+import type { Dims } from "../model/parameters.ts";
+import type { ProductShape, ProductVariant } from "../model/product.ts";
+import { planStep } from "../model/step_plan.ts";
+import { adapterKey, digest, type Measurements, recall, remember, type Times } from "./memory.ts";
+import { fastest, timeProducts } from "./time_products.ts";
+
+/**
+ * auto: what is remembered; else measured on hardware, and by rule on software GPUs, where a measurement
+ * compiles for longer than it saves. off: by rule. measure: measured anew.
+ */
+export type TuningMode = "auto" | "off" | "measure";
+export const tuningModes: readonly TuningMode[] = ["auto", "off", "measure"];
+
+/** How the kernel of one product was chosen. */
+export interface Choice extends ProductShape {
+  /** The chosen one's name. */
+  variant: string;
+  by: "rule" | "measurement" | "memory" | "necessity";
+  /** Of what was tried, now or when it was remembered; null where the rule chose. */
+  ms: Times | null;
+}
+
+export interface Tuning {
+  choices: Choice[];
+  /** The same for the same choices: then a run gives the same bits. */
+  id: string;
+  /** Why what was measured could not be remembered; null otherwise. */
+  forgotten: string | null;
+  product: NonNullable<Choices["product"]>;
+}
+
+/** A tuning in a few numbers. */
+export interface TuningSummary {
+  /** Shapes whose kernel was chosen, out of several, by rule… */
+  rule: number;
+  /** …by a measurement just now, after which a run may differ from earlier ones in the last digits… */
+  measured: number;
+  /** …and by one that was remembered. */
+  remembered: number;
+  id: string;
+  forgotten: string | null;
+}
+
+export function summaryOf({ choices, id, forgotten }: Tuning): TuningSummary {
+  const count = (by: Choice["by"]) => choices.filter((choice) => choice.by === by).length;
+  const [rule, measured, remembered] = [count("rule"), count("measurement"), count("memory")];
+  return { rule, measured, remembered, id, forgotten };
+}
+
+export interface TuneOptions {
+  mode?: TuningMode;
+  /** Told how many shapes of how many are measured. */
+  progress?: (done: number, total: number) => void;
+  /** Measures; a test gives it something else. */
+  time?: typeof timeProducts;
+}
+
+/** @throws GpuError if the device fails */
+export async function tune(
+  device: Device,
+  config: Config,
+  dims: Dims,
+  { mode = "auto", progress = () => {}, time = timeProducts }: TuneOptions = {},
+): Promise<Tuning> {
+  const wanted = productsOf(device, config, dims);
+  const kernels = [
+    ...new Set([...wanted.values()].flatMap(({ variants }) => variants.map((v) => v.kernel))),
+  ];
+  const key = await adapterKey(device, kernels.sort());
+  const remembered = mode === "auto" ? await recall(key) : {};
+  const measuring = mode === "measure" || (mode === "auto" && device.lanes >= 16);
+
+  const open = [...wanted].filter(
+    ([name, { variants }]) =>
+      measuring && variants.length > 1 && !fastest(variants, remembered[name] ?? {}),
+  );
+  const measured: Measurements = {};
+  for (const [name, { shape, variants }] of open) {
+    progress(Object.keys(measured).length, open.length);
+    measured[name] = await time(device, shape, variants);
+  }
+  if (open.length > 0) progress(open.length, open.length);
+  const forgotten = open.length > 0 ? await remember(key, measured) : null;
+
+  const chosen = new Map<string, ProductVariant>();
+  const choices = [...wanted].map(([name, { shape, variants }]): Choice => {
+    const ms = measured[name] ?? remembered[name] ?? null;
+    const best = ms && fastest(variants, ms);
+    const variant = best ?? variants[0];
+    chosen.set(name, variant);
+    const unmeasured = variants.length > 1 ? "rule" : "necessity";
+    const by = !best ? unmeasured : measured[name] ? "measurement" : "memory";
+    return { ...shape, variant: variant.name, by, ms: best ? ms : null };
+  });
+  return {
+    choices,
+    id: await digest(JSON.stringify([...chosen].map(([name, variant]) => [name, variant.name]))),
+    forgotten,
+    product: (shape, variants) => chosen.get(keyOf(shape)) ?? variants[0],
+  };
+}
+
+/** The products of a step, each shape once, with all that can make it. */
+function productsOf(device: Device, config: Config, dims: Dims) {
+  const wanted = new Map<string, { shape: ProductShape; variants: readonly ProductVariant[] }>();
+  planStep(device, config, dims, (shape, variants) => {
+    wanted.set(keyOf(shape), { shape, variants });
+    return variants[0];
+  });
+  return wanted;
+}
+
+function keyOf({ op, M, N, K, epilogue }: ProductShape): string {
+  return `${op} ${M}x${N}x${K}${epilogue === "none" ? "" : ` ${epilogue}`}`;
+}
