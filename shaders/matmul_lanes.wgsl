@@ -5,9 +5,9 @@
 //   B[k,n]      = b[k,n], or b[n,k] if ALONG_K
 //
 // A subgroup is a workgroup, so nothing passes through workgroup memory and there is no barrier. It makes
-// 3 * LANES rows of LANES * 4 columns, in steps of 4 of what is summed over. Such a device loads number by
-// number, each for the price of several products: so B comes as a 4 x 4 block a lane, and of A each lane
-// loads one vector for LANES rows, which then go round by shuffles. N, or K if ALONG_K, is a multiple of 4.
+// a square tile of LANES * 4 rows and columns, in steps of 4 of what is summed over. Such a device loads
+// number by number, each for the price of several products: so B comes as a 4 x 4 block a lane, and of A each
+// lane loads one vector for LANES rows, which then go round by shuffles. N, or K if ALONG_K, is a multiple of 4.
 // reference: matmulForward(), matmulResidualForward(), matmulActivationForward(), matmulBackward(),
 //   matmulActivationBackward()
 
@@ -49,19 +49,18 @@ struct Part {
 }
 
 fn part_of(index: u32) -> Part {
-  let height = LANES * 3u;
-  let width = LANES * 4u;
-  let across = (sizes.N + width - 1u) / width;
+  let side = LANES * 4u;
+  let across = (sizes.N + side - 1u) / side;
   if (!PAIR || index < sizes.first) {
-    return Part(false, sizes.M, index / across * height, index % across * width, 0u, sizes.K, 0u);
+    return Part(false, sizes.M, index / across * side, index % across * side, 0u, sizes.K, 0u);
   }
-  let tiles = across * ((sizes.K + height - 1u) / height);
+  let tiles = across * ((sizes.K + side - 1u) / side);
   let split = (index - sizes.first) / tiles;
   let tile = (index - sizes.first) % tiles;
   let length = (sizes.M + sizes.splits - 1u) / sizes.splits;
   let rows = select(0u, sizes.K, split < sizes.splits);   // none in a workgroup too many
   let end = min((split + 1u) * length, sizes.M);
-  return Part(true, rows, tile / across * height, tile % across * width, split * length, end, split * sizes.plane);
+  return Part(true, rows, tile / across * side, tile % across * side, split * length, end, split * sizes.plane);
 }
 
 // A lane's share of LANES rows of A at four columns, zero from `end` on: four columns of row `lane`, or of
@@ -136,23 +135,28 @@ fn make(part: Part, second: bool, lane: u32) {
   var sum3 = mat4x4f();
   var sum4 = mat4x4f();
   var sum5 = mat4x4f();
+  var sum6 = mat4x4f();
+  var sum7 = mat4x4f();
   for (var k = part.begin; k < part.end; k += 4u) {
     let b_rows = load_b(second, b_at, k, part.end);
     let a0 = load_a(second, a_at, k + lane_column, part.end);
     let a1 = load_a(second, a_at + LANES * row, k + lane_column, part.end);
     let a2 = load_a(second, a_at + LANES * 2u * row, k + lane_column, part.end);
+    let a3 = load_a(second, a_at + LANES * 3u * row, k + lane_column, part.end);
     sum0 += b_rows * rows_of(second, a0, 0u);
     if (LANES == 8u) { sum1 += b_rows * rows_of(second, a0, 4u); }
     sum2 += b_rows * rows_of(second, a1, 0u);
     if (LANES == 8u) { sum3 += b_rows * rows_of(second, a1, 4u); }
     sum4 += b_rows * rows_of(second, a2, 0u);
     if (LANES == 8u) { sum5 += b_rows * rows_of(second, a2, 4u); }
+    sum6 += b_rows * rows_of(second, a3, 0u);
+    if (LANES == 8u) { sum7 += b_rows * rows_of(second, a3, 4u); }
     a_at += 4u * column;
     b_at += select(sizes.N, 1u, ALONG_K);
   }
   // A loop that finds the row at run time: less to compile than code for every row.
-  let sums = array<mat4x4f, 6>(sum0, sum1, sum2, sum3, sum4, sum5);
-  for (var r = 0u; r < LANES * 3u && part.m0 + r < part.rows; r++) {
+  let sums = array<mat4x4f, 8>(sum0, sum1, sum2, sum3, sum4, sum5, sum6, sum7);
+  for (var r = 0u; r < LANES * 4u && part.m0 + r < part.rows; r++) {
     let sum = sums[r / LANES * 2u + r % LANES / 4u][r % 4u];
     store(part, second, part.m0 + r, n, sum.x);
     store(part, second, part.m0 + r, n + 1u, sum.y);

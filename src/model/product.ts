@@ -58,8 +58,8 @@ export const WIDE_TILES = [
   [64, 64],
 ] as const;
 const TILE = [64, 64] as const;
-/** Rows and columns that a subgroup of matmul_lanes.wgsl makes for each of its lanes. */
-const LANE_TILE = [3, 4] as const;
+/** Rows, and as many columns, that a subgroup of matmul_lanes.wgsl makes for each of its lanes. */
+const LANE_TILE = 4;
 
 /** Workgroups that keep a GPU of any size busy. */
 const ENOUGH_GROUPS = 256;
@@ -90,8 +90,7 @@ export function productVariants(
     else kernels.unshift(...wide);
   }
   if (lanes > 0 && (transposed ? K : N) % 4 === 0 && M * K >= 4) {
-    const tile = [LANE_TILE[0] * lanes, LANE_TILE[1] * lanes] as const;
-    kernels.unshift({ kernel: "matmul_lanes", tile });
+    kernels.unshift({ kernel: "matmul_lanes", tile: [LANE_TILE * lanes, LANE_TILE * lanes] });
   }
   return kernels.flatMap(({ kernel, tile }) => {
     const first = usual(tile);
@@ -153,7 +152,7 @@ export function product(
       ...call,
       constants: {
         ...constants,
-        LANES: tile[1] / LANE_TILE[1],
+        LANES: tile[1] / LANE_TILE,
         ALONG_K,
         A_VECTORS: Number(K % 4 === 0),
       },
