@@ -1,42 +1,41 @@
 // Matrix product for software GPUs, with B contiguous along n or along k: the same as matmul.wgsl, one or a PAIR.
 //
-//   out[m,n]    = sum_k A[m,k] * B[k,n]        A[m,k] = a[m * A_ROW + k * A_COL]
-//   out2[s,k,n] = sum_m A[m,k] * b2[m,n]       over the s-th part of m
-//   B[k,n]      = b[k * B_LINE + n], or b[n * B_LINE + k] if ALONG_K
+//   out[m,n]    = sum_k a[m,k] * B[k,n]
+//   out2[s,k,n] = sum_m a[m,k] * b2[m,n]       over the s-th part of m
+//   B[k,n]      = b[k,n], or b[n,k] if ALONG_K
 //
 // A subgroup is a workgroup, so nothing passes through workgroup memory and there is no barrier. It makes
-// 12 rows of LANES * 4 columns: each lane 12 x 4 outputs in three 4 x 4 matrices, whose columns are
-// vectors of four rows. In steps of LANES in k, each lane loads one k of all 12 rows of A, which then goes
-// round by shuffles, and B by whole vectors. N, or K if ALONG_K, is a multiple of 4.
+// a square tile of LANES * 4 rows and columns, in steps of 4 of what is summed over. Such a device loads
+// number by number, each for the price of several products: so B comes as a 4 x 4 block a lane, and of A each
+// lane loads one vector for LANES rows, which then go round by shuffles. N, or K if ALONG_K, is a multiple of 4.
 // reference: matmulForward(), matmulResidualForward(), matmulActivationForward(), matmulBackward(),
 //   matmulActivationBackward()
 
 enable subgroups;
 
-override LANES: u32 = 8u;          // the subgroup's size, 4 or 8
-override ALONG_K: bool = false;    // whether B is contiguous along k
-override EPILOGUE: u32 = 0u;       // what becomes of the first product's sums before they are stored, see below
-override PAIR: bool = false;       // whether the second product is made too
+override LANES: u32 = 8u;           // the subgroup's size, 4 or 8
+override ALONG_K: bool = false;     // whether B is contiguous along k
+override A_VECTORS: bool = true;    // whether K is a multiple of 4
+override EPILOGUE: u32 = 0u;        // what becomes of the first product's sums before they are stored, see below
+override PAIR: bool = false;        // whether the second product is made too
 
 struct Sizes {
   M: u32,        // rows of the first product
   N: u32,        // columns
   K: u32,        // length of its sums
-  A_ROW: u32,    // stride of A between rows (m)
-  A_COL: u32,    // stride of A between columns (k)
-  B_LINE: u32,   // stride of B between its contiguous lines
   first: u32,    // workgroups of the first product; those of the second follow
   splits: u32,   // parts of the second product's sums
   plane: u32,    // elements of out2 from part to part
 }
 
-@group(0) @binding(0) var<storage, read_write> out: array<f32>;    // (M, N)
-@group(0) @binding(1) var<storage, read_write> out2: array<f32>;   // (splits, K, N)
-@group(0) @binding(2) var<storage, read> a: array<f32>;            // (M, K) by strides
-@group(0) @binding(3) var<storage, read> b: array<vec4f>;          // (K, N) or (N, K)
-@group(0) @binding(4) var<storage, read> b2: array<vec4f>;         // (M, N)
-@group(0) @binding(5) var<storage, read> extra: array<f32>;        // (M, N) or, where it is not read, any
-@group(0) @binding(6) var<uniform> sizes: Sizes;
+@group(0) @binding(0) var<storage, read_write> out: array<f32>;     // (M, N)
+@group(0) @binding(1) var<storage, read_write> out2: array<f32>;    // (splits, K, N)
+@group(0) @binding(2) var<storage, read> a: array<f32>;             // (M, K)
+@group(0) @binding(3) var<storage, read> a_vectors: array<vec4f>;   // the same
+@group(0) @binding(4) var<storage, read> b: array<vec4f>;           // (K, N) or (N, K)
+@group(0) @binding(5) var<storage, read> b2: array<vec4f>;          // (M, N)
+@group(0) @binding(6) var<storage, read> extra: array<f32>;         // (M, N) or, where it is not read, any
+@group(0) @binding(7) var<uniform> sizes: Sizes;
 
 // What a workgroup makes: a tile of one product, from a part of its sums.
 struct Part {
@@ -50,50 +49,52 @@ struct Part {
 }
 
 fn part_of(index: u32) -> Part {
-  let width = LANES * 4u;
-  let across = (sizes.N + width - 1u) / width;
+  let side = LANES * 4u;
+  let across = (sizes.N + side - 1u) / side;
   if (!PAIR || index < sizes.first) {
-    return Part(false, sizes.M, index / across * 12u, index % across * width, 0u, sizes.K, 0u);
+    return Part(false, sizes.M, index / across * side, index % across * side, 0u, sizes.K, 0u);
   }
-  let tiles = across * ((sizes.K + 11u) / 12u);
+  let tiles = across * ((sizes.K + side - 1u) / side);
   let split = (index - sizes.first) / tiles;
   let tile = (index - sizes.first) % tiles;
   let length = (sizes.M + sizes.splits - 1u) / sizes.splits;
   let rows = select(0u, sizes.K, split < sizes.splits);   // none in a workgroup too many
   let end = min((split + 1u) * length, sizes.M);
-  return Part(true, rows, tile / across * 12u, tile % across * width, split * length, end, split * sizes.plane);
+  return Part(true, rows, tile / across * side, tile % across * side, split * length, end, split * sizes.plane);
 }
 
-// Four rows of A from m on, at column k; zeros where k is past the end.
-fn load_a(part: Part, m: u32, k: u32) -> vec4f {
-  let row_stride = select(sizes.A_ROW, sizes.A_COL, part.second);
-  let column_stride = select(sizes.A_COL, sizes.A_ROW, part.second);
-  let row = min(vec4u(m) + vec4u(0u, 1u, 2u, 3u), vec4u(part.rows - 1u)) * row_stride;
-  let at = row + min(k, part.end - 1u) * column_stride;
-  return select(vec4f(), vec4f(a[at.x], a[at.y], a[at.z], a[at.w]), k < part.end);
+// A lane's share of LANES rows of A at four columns, zero from `end` on: four columns of row `lane`, or of
+// the second product, whose A lies along its rows, four rows of a column.
+fn load_a(second: bool, at: u32, k: u32, end: u32) -> vec4f {
+  if (A_VECTORS && !second) { return a_vectors[at / 4u]; }
+  let columns = vec4u(k) + select(vec4u(0u, 1u, 2u, 3u), vec4u(), second);
+  if (A_VECTORS) { return select(vec4f(), a_vectors[at / 4u], columns < vec4u(end)); }
+  return select(vec4f(), vec4f(a[at], a[at + 1u], a[at + 2u], a[at + 3u]), columns < vec4u(end));
 }
 
-// B[k .. k+3, n .. n+3] as four rows.
-fn load_b(part: Part, k: u32, n: u32) -> mat4x4f {
-  if (ALONG_K) {
-    let line = min(vec4u(n) + vec4u(0u, 1u, 2u, 3u), vec4u(sizes.N - 1u)) * sizes.B_LINE;
-    let at = (line + min(k, sizes.K - 4u)) / 4u;
-    return transpose(mat4x4f(b[at.x], b[at.y], b[at.z], b[at.w]));
-  }
-  let line = min(vec4u(k) + vec4u(0u, 1u, 2u, 3u), vec4u(part.end - 1u)) * sizes.B_LINE;
-  let at = (line + min(n, sizes.N - 4u)) / 4u;
-  if (PAIR && part.second) { return mat4x4f(b2[at.x], b2[at.y], b2[at.z], b2[at.w]); }
-  return mat4x4f(b[at.x], b[at.y], b[at.z], b[at.w]);
-}
-
-// sum + rows * columns, an outer product.
-fn add_outer(sum: mat4x4f, rows: vec4f, columns: vec4f) -> mat4x4f {
-  return mat4x4f(
-    fma(rows, vec4f(columns.x), sum[0]),
-    fma(rows, vec4f(columns.y), sum[1]),
-    fma(rows, vec4f(columns.z), sum[2]),
-    fma(rows, vec4f(columns.w), sum[3]),
+// Rows first .. first+3 out of the lanes' shares, each as a vector of four columns.
+fn rows_of(second: bool, share: vec4f, first: u32) -> mat4x4f {
+  let lane = select(first, first / 4u, second);
+  let step = select(1u, LANES / 4u, second);
+  let lines = mat4x4f(
+    subgroupShuffle(share, lane),
+    subgroupShuffle(share, lane + step),
+    subgroupShuffle(share, lane + 2u * step),
+    subgroupShuffle(share, lane + 3u * step),
   );
+  if (second) { return transpose(lines); }
+  return lines;
+}
+
+// Rows k .. k+3 of B at the lane's four columns; past the last row that one again.
+fn load_b(second: bool, at: u32, k: u32, end: u32) -> mat4x4f {
+  if (ALONG_K) {
+    let line = sizes.K / 4u;
+    return transpose(mat4x4f(b[at], b[at + line], b[at + 2u * line], b[at + 3u * line]));
+  }
+  let rows = at + min(vec4u(0u, 1u, 2u, 3u), vec4u(end - 1u - k)) * (sizes.N / 4u);
+  if (second) { return mat4x4f(b2[rows.x], b2[rows.y], b2[rows.z], b2[rows.w]); }
+  return mat4x4f(b[rows.x], b[rows.y], b[rows.z], b[rows.w]);
 }
 
 // What becomes of a sum before it is stored (EPILOGUE); residual and gradients read extra.
@@ -112,20 +113,55 @@ fn finish(sum: f32, at: u32) -> f32 {
   return sum;
 }
 
-fn store_one(part: Part, m: u32, n: u32, sum: f32) {
+fn store(part: Part, second: bool, m: u32, n: u32, sum: f32) {
   if (n >= sizes.N) { return; }
   let at = m * sizes.N + n;
-  if (PAIR && part.second) { out2[part.plane + at] = sum; } else { out[at] = finish(sum, at); }
+  if (second) { out2[part.plane + at] = sum; } else { out[at] = finish(sum, at); }
 }
 
-fn store(part: Part, m: u32, n: u32, sum: mat4x4f) {
-  let rows = transpose(sum);
-  for (var r = 0u; r < 4u; r++) {
-    if (m + r >= part.rows) { return; }
-    store_one(part, m + r, n, rows[r].x);
-    store_one(part, m + r, n + 1u, rows[r].y);
-    store_one(part, m + r, n + 2u, rows[r].z);
-    store_one(part, m + r, n + 3u, rows[r].w);
+fn make(part: Part, second: bool, lane: u32) {
+  let n = part.n0 + lane * 4u;
+  let lane_row = select(lane, lane % (LANES / 4u) * 4u, second);
+  let lane_column = select(0u, lane / (LANES / 4u), second);
+  let row = select(sizes.K, 1u, second);      // from row to row of A
+  let column = select(1u, sizes.K, second);   // and from column to column
+  var a_at = (part.m0 + lane_row) * row + (part.begin + lane_column) * column;
+  var b_at = select(part.begin * sizes.N + n, n * sizes.K, ALONG_K) / 4u;
+
+  // Four rows each; with 4 lanes every other one stays unused.
+  var sum0 = mat4x4f();
+  var sum1 = mat4x4f();
+  var sum2 = mat4x4f();
+  var sum3 = mat4x4f();
+  var sum4 = mat4x4f();
+  var sum5 = mat4x4f();
+  var sum6 = mat4x4f();
+  var sum7 = mat4x4f();
+  for (var k = part.begin; k < part.end; k += 4u) {
+    let b_rows = load_b(second, b_at, k, part.end);
+    let a0 = load_a(second, a_at, k + lane_column, part.end);
+    let a1 = load_a(second, a_at + LANES * row, k + lane_column, part.end);
+    let a2 = load_a(second, a_at + LANES * 2u * row, k + lane_column, part.end);
+    let a3 = load_a(second, a_at + LANES * 3u * row, k + lane_column, part.end);
+    sum0 += b_rows * rows_of(second, a0, 0u);
+    if (LANES == 8u) { sum1 += b_rows * rows_of(second, a0, 4u); }
+    sum2 += b_rows * rows_of(second, a1, 0u);
+    if (LANES == 8u) { sum3 += b_rows * rows_of(second, a1, 4u); }
+    sum4 += b_rows * rows_of(second, a2, 0u);
+    if (LANES == 8u) { sum5 += b_rows * rows_of(second, a2, 4u); }
+    sum6 += b_rows * rows_of(second, a3, 0u);
+    if (LANES == 8u) { sum7 += b_rows * rows_of(second, a3, 4u); }
+    a_at += 4u * column;
+    b_at += select(sizes.N, 1u, ALONG_K);
+  }
+  // A loop that finds the row at run time: less to compile than code for every row.
+  let sums = array<mat4x4f, 8>(sum0, sum1, sum2, sum3, sum4, sum5, sum6, sum7);
+  for (var r = 0u; r < LANES * 4u && part.m0 + r < part.rows; r++) {
+    let sum = sums[r / LANES * 2u + r % LANES / 4u][r % 4u];
+    store(part, second, part.m0 + r, n, sum.x);
+    store(part, second, part.m0 + r, n + 1u, sum.y);
+    store(part, second, part.m0 + r, n + 2u, sum.z);
+    store(part, second, part.m0 + r, n + 3u, sum.w);
   }
 }
 
@@ -136,25 +172,5 @@ fn matmul_lanes(
   @builtin(subgroup_invocation_id) lane: u32,
 ) {
   let part = part_of(group.x + group.y * groups.x);
-  let m = part.m0;
-  let n = part.n0 + lane * 4u;
-  var sum0 = mat4x4f();
-  var sum1 = mat4x4f();
-  var sum2 = mat4x4f();
-  for (var k0 = part.begin; k0 < part.end; k0 += LANES) {
-    let a0 = load_a(part, m, k0 + lane);
-    let a1 = load_a(part, m + 4u, k0 + lane);
-    let a2 = load_a(part, m + 8u, k0 + lane);
-    for (var i = 0u; i < LANES; i += 4u) {
-      let columns = load_b(part, k0 + i, n);
-      for (var q = 0u; q < 4u; q++) {
-        sum0 = add_outer(sum0, subgroupShuffle(a0, i + q), columns[q]);
-        sum1 = add_outer(sum1, subgroupShuffle(a1, i + q), columns[q]);
-        sum2 = add_outer(sum2, subgroupShuffle(a2, i + q), columns[q]);
-      }
-    }
-  }
-  store(part, m, n, sum0);
-  store(part, m + 4u, n, sum1);
-  store(part, m + 8u, n, sum2);
+  if (PAIR && part.second) { make(part, true, lane); } else { make(part, false, lane); }
 }

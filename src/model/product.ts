@@ -63,9 +63,8 @@ export const WIDE_TILES = [
   [64, 64],
 ] as const;
 const TILE = [64, 64] as const;
-/** Rows that a subgroup of matmul_lanes.wgsl makes, and columns a lane. */
-const LANE_ROWS = 12;
-const LANE_COLUMNS = 4;
+/** Rows, and as many columns, that a subgroup of matmul_lanes.wgsl makes for each of its lanes. */
+const LANE_TILE = 4;
 
 /** Tiles of matmul_matrix.wgsl, and how many subgroups make them, along m and n. */
 const MATRIX_TILES = [
@@ -101,8 +100,8 @@ export function productVariants(
     if (software) kernels.push(...wide);
     else kernels.unshift(...wide);
   }
-  if (lanes > 0 && (transposed ? K : N) % LANE_COLUMNS === 0) {
-    kernels.unshift({ kernel: "matmul_lanes", tile: [LANE_ROWS, LANE_COLUMNS * lanes] });
+  if (lanes > 0 && (transposed ? K : N) % 4 === 0 && M * K >= 4) {
+    kernels.unshift({ kernel: "matmul_lanes", tile: [LANE_TILE * lanes, LANE_TILE * lanes] });
   }
   if (operands === "f16" && N % 4 === 0 && K % 4 === 0) {
     const fitting = MATRIX_TILES.filter((tile) => matrixTileFits(device, tile));
@@ -178,7 +177,6 @@ export function product(
   const B_LINE = transposed ? K : N;
   const constants = { EPILOGUE: EPILOGUES[epilogue], PAIR: Number(pair) };
   const sizes = { M, N, K, first, splits, plane };
-  const a_strides = { A_ROW: K, A_COL: 1 };
   const call = {
     op,
     kernel,
@@ -189,8 +187,14 @@ export function product(
   if (kernel === "matmul_lanes") {
     return {
       ...call,
-      constants: { ...constants, LANES: tile[1] / LANE_COLUMNS, ALONG_K },
-      sizes: { ...sizes, ...a_strides, B_LINE },
+      constants: {
+        ...constants,
+        LANES: tile[1] / LANE_TILE,
+        ALONG_K,
+        A_VECTORS: Number(K % 4 === 0),
+      },
+      sizes,
+      bindings: { ...call.bindings, a_vectors: a },
     };
   }
   if (kernel === "matmul_matrix") {
@@ -212,5 +216,5 @@ export function product(
     };
   }
   const b_strides = transposed ? { B_ROW: 1, B_COL: K } : { B_ROW: N, B_COL: 1 };
-  return { ...call, constants, sizes: { ...sizes, ...a_strides, ...b_strides } };
+  return { ...call, constants, sizes: { ...sizes, A_ROW: K, A_COL: 1, ...b_strides } };
 }
