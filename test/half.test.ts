@@ -1,14 +1,16 @@
 // Training with operands in f16: who may, and the scale on gradients. What needs matrix units is tested where
 // there are some; the scale works on any GPU.
 
+import { platform } from "#platform";
 import { expect, test } from "vitest";
+import { create } from "webgpu";
 import { type Config, resolveConfig } from "../src/config.ts";
-import { type Device, matrixUnit } from "../src/device/device.ts";
+import { type Device, matrixUnit, openDevice } from "../src/device/device.ts";
 import { giveConstants } from "../src/device/kernels.ts";
-import { writeTensor } from "../src/device/tensors.ts";
+import { placeholders, writeTensor } from "../src/device/tensors.ts";
 import { ConfigError } from "../src/errors.ts";
 import { dimsOf, initialParameters } from "../src/model/parameters.ts";
-import { type ProductShape, productVariants } from "../src/model/product.ts";
+import { product, type ProductShape, productVariants } from "../src/model/product.ts";
 import { PythonRandom } from "../src/random.ts";
 import { createTrainer } from "../src/training/choose_trainer.ts";
 import { GpuTrainer } from "../src/training/gpu_trainer.ts";
@@ -71,6 +73,42 @@ test("products on matrix units come first with f16, in tiles that fit the device
   expect(kernels(large, { N: 65 })).toEqual([]);
   Object.assign(large.gpu.limits, { maxComputeWorkgroupStorageSize: 16384 });
   expect(kernels(large)).toEqual(["64x64"]);
+});
+
+// Dawn without a GPU: it compiles and checks, and computes nothing. Kept, or Dawn would be torn down.
+const nowhere = create(["backend=null", "enable-dawn-features=allow_unsafe_apis"]);
+
+test.each([
+  [8, 8, 8],
+  [16, 16, 16],
+  [16, 8, 16],
+  [16, 8, 8],
+])("the kernel is valid for matrix units of %i x %i x %i", async (M, N, K) => {
+  const { shaders } = platform;
+  const empty = await openDevice({ gpu: async () => nowhere, shaders });
+  const { info, lanes } = units({ ...half, M, N, K });
+  const virtual: Device = Object.create(empty, { info: { value: info }, lanes: { value: lanes } });
+  const t = placeholders(
+    ["out", "out2", "a", "b", "b2"].map((name) => ({ name, shape: [64, 64] })),
+  ) as unknown as Parameters<typeof product>[3];
+  for (const pair of [true, false]) {
+    const shape: ProductShape = {
+      op: "matmul",
+      M: 64,
+      N: 64,
+      K: 64,
+      transposed: !pair,
+      pair,
+      operands: "f16",
+      epilogue: pair ? "relu_backward" : "residual",
+    };
+    const [first] = productVariants(virtual, shape, 1);
+    const { kernel, constants } = product(virtual, shape, first, t);
+    expect(kernel).toBe("matmul_matrix");
+    expect(constants).toMatchObject({ UNIT_M: M, UNIT_N: N, UNIT_K: K });
+    await expect(virtual.kernels.pipeline(kernel, constants)).resolves.toBeDefined();
+  }
+  empty.destroy();
 });
 
 test("given constants go into the text, the others stay overrides", () => {

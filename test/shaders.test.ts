@@ -17,7 +17,18 @@ const kernels = readdirSync(folder).map((file) => file.replace(/\.wgsl$/, ""));
 const references: Record<string, unknown> = { ...ops, ...attention, ...small };
 
 /** The choices of kernels of hardware and of software GPUs, whatever this one is. */
-const variants = [...opsVariants(device), ...opsVariants(withLanes(8))];
+const variants = [...opsVariants(device), ...opsVariants(withLanes(8)), ...opsVariants(hardware())];
+
+/** With matrix units. */
+function hardware(): Device {
+  const unit = { componentType: "f16", resultComponentType: "f32", M: 16, N: 16, K: 16 };
+  const info = { subgroupMinSize: 32, subgroupMaxSize: 32, subgroupMatrixConfigs: [unit] };
+  return Object.create(device, {
+    info: { value: info },
+    lanes: { value: 32 },
+    features: { value: ["shader-f16", "subgroups", "chromium-experimental-subgroup-matrix"] },
+  });
+}
 
 function withLanes(lanes: number): Device {
   const info = { subgroupMinSize: lanes, subgroupMaxSize: lanes };

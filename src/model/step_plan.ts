@@ -31,7 +31,7 @@ const NORM_CHUNK = 8192;
 const MOST_PLANES = 8;
 
 /** Steps after which the scale on the gradients is doubled. */
-export const GROWTH = 2000;
+const GROWTH = 2000;
 
 export interface StepPlan {
   layout: ParameterLayout;
