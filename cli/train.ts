@@ -61,6 +61,7 @@ async function train(
   report.start(training.start);
   const startedAt = performance.now();
   let tokens = 0;
+  let skipped = 0;
   let val_loss: number | null = null;
   try {
     for await (const event of training.run(interrupt.signal)) {
@@ -69,6 +70,7 @@ async function train(
         report.evaluation(event);
       } else {
         ({ tokens } = event);
+        if (event.skipped) skipped++;
         report.step(event);
       }
     }
@@ -92,6 +94,7 @@ async function train(
     tokens_per_s: tokens / seconds,
     val_loss,
     model_dir: step > 0 ? folder : null,
+    ...(training.start.config.dtype === "f16" ? { skipped } : {}),
     ...(interrupt.code === 0 ? {} : { interrupted: true }),
   });
 }

@@ -17,6 +17,8 @@ interface EndEvent {
   val_loss: number | null;
   /** Where the model was saved; null if it was not, for want of a single step. */
   model_dir: string | null;
+  /** There only with dtype f16: steps whose gradients were too large for a number, so that nothing was learnt. */
+  skipped?: number;
   /** There only if a signal ended the run before its last step or sample. */
   interrupted?: true;
 }
@@ -80,9 +82,10 @@ export function humanReport(out: Output, source: string): TrainReport {
     sample({ index, text }) {
       out.write(`sample ${String(index).padStart(2)}: ${text}\n`);
     },
-    end({ steps, seconds, tokens_per_s, model_dir, interrupted }) {
+    end({ steps, seconds, tokens_per_s, model_dir, skipped, interrupted }) {
       const speed = `${duration(seconds)}, ${count(Math.round(tokens_per_s))} tokens/s`;
       out.write(`${interrupted ? "stopped" : "done"}: ${plural(steps, "step")} in ${speed}\n`);
+      if (skipped) out.write(`${plural(skipped, "step")} skipped: gradients too large for f16.\n`);
       if (model_dir === null) out.write("Nothing was saved: there was no step to save.\n");
       else out.write(`More samples: npm run generate -- --model-dir ${model_dir}\n`);
     },

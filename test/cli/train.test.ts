@@ -74,6 +74,18 @@ test("the header tells when kernels were measured, and that earlier runs may dif
   );
 });
 
+test("skipped steps are counted at the end", () => {
+  const end = (skipped?: number) => {
+    let text = "";
+    const report = humanReport({ write: (part) => (text += part) }, "names");
+    const done = { steps: 9, seconds: 1, tokens_per_s: 5, val_loss: null, model_dir: "there" };
+    report.end({ type: "end", ...done, ...(skipped === undefined ? {} : { skipped }) });
+    return text;
+  };
+  expect(end(2)).toMatch(/^2 steps skipped: gradients too large for f16\.$/m);
+  for (const none of [0, undefined]) expect(end(none)).not.toContain("skipped");
+});
+
 test("measuring is told: on a terminal each time, elsewhere once", () => {
   const told = (isTTY: boolean) => {
     let text = "";
