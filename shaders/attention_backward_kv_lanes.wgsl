@@ -6,8 +6,8 @@
 //   dv[s]       = sum over t >= s of p[t,s] * dout[t]
 //
 // Writes the k and v parts of dqkv; delta comes from attention_backward_q_lanes. Its work is spread as in
-// attention_forward_lanes, with keys for queries: 8 keys are the rows, blocks of LANES * 4 queries the
-// columns, four a lane.
+// attention_forward_lanes, with keys for queries: LANES * 2 keys and one block of channels a subgroup, the
+// queries in blocks of LANES * 4, four a lane.
 // reference: attentionBackwardKv()
 
 enable subgroups;
@@ -21,73 +21,99 @@ struct Sizes {
   HS: u32,   // channels of a head, C / NH, a multiple of 4
 }
 
-@group(0) @binding(0) var<storage, read_write> dqkv: array<vec4f>;     // (B, T, 3C)
-@group(0) @binding(1) var<storage, read> delta: array<f32>;            // (B, NH, T)
-@group(0) @binding(2) var<storage, read> dout_vectors: array<vec4f>;   // (B, T, C)
-@group(0) @binding(3) var<storage, read> qkv: array<f32>;              // (B, T, 3C)
-@group(0) @binding(4) var<storage, read> qkv_vectors: array<vec4f>;    // the same
-@group(0) @binding(5) var<storage, read> stats: array<vec2f>;          // (B, NH, T, 2) largest, 1 / sum
-@group(0) @binding(6) var<uniform> sizes: Sizes;
+@group(0) @binding(0) var<storage, read_write> dqkv: array<vec4f>;   // (B, T, 3C)
+@group(0) @binding(1) var<storage, read> delta: array<f32>;          // (B, NH, T)
+@group(0) @binding(2) var<storage, read> dout: array<vec4f>;         // (B, T, C)
+@group(0) @binding(3) var<storage, read> qkv: array<vec4f>;          // (B, T, 3C)
+@group(0) @binding(4) var<storage, read> stats: array<vec2f>;        // (B, NH, T, 2) largest, 1 / sum
+@group(0) @binding(5) var<uniform> sizes: Sizes;
 
-// Where channel c of position t begins in q, k or v (part 0, 1 or 2); past the end the last position's.
+// Where channels c .. c+3 of position t lie in q, k or v (part 0, 1 or 2); past the end the last position's.
 fn place(part: u32, row: u32, t: u32, c: u32) -> u32 {
-  return ((row + min(t, sizes.T - 1u)) * 3u + part) * sizes.C + c;
-}
-
-// Channel c of four positions from t on, zero where c is past the head's end.
-fn load_rows(part: u32, row: u32, t: u32, head: u32, c: u32) -> vec4f {
-  let at = head * sizes.HS + min(c, sizes.HS - 1u);
-  let rows = vec4f(
-    qkv[place(part, row, t, at)],
-    qkv[place(part, row, t + 1u, at)],
-    qkv[place(part, row, t + 2u, at)],
-    qkv[place(part, row, t + 3u, at)],
-  );
-  return select(vec4f(), rows, c < sizes.HS);
-}
-
-// Channels c .. c+3 of position t.
-fn load_channels(part: u32, row: u32, t: u32, c: u32) -> vec4f {
-  return qkv_vectors[place(part, row, t, c) / 4u];
+  return (((row + min(t, sizes.T - 1u)) * 3u + part) * sizes.C + c) / 4u;
 }
 
 // Channels c .. c+3 of four positions from t on, a position a column.
-fn load_columns(part: u32, row: u32, t: u32, c: u32) -> mat4x4f {
+fn load_four(part: u32, row: u32, t: u32, c: u32) -> mat4x4f {
   return mat4x4f(
-    load_channels(part, row, t, c),
-    load_channels(part, row, t + 1u, c),
-    load_channels(part, row, t + 2u, c),
-    load_channels(part, row, t + 3u, c),
+    qkv[place(part, row, t, c)],
+    qkv[place(part, row, t + 1u, c)],
+    qkv[place(part, row, t + 2u, c)],
+    qkv[place(part, row, t + 3u, c)],
   );
 }
 
-// Where channel c of position t begins in out and dout; past the end the last position's.
+// Where channels c .. c+3 of position t lie in out and dout; past the end the last position's.
 fn place_out(row: u32, t: u32, c: u32) -> u32 {
-  return (row + min(t, sizes.T - 1u)) * sizes.C + c;
+  return ((row + min(t, sizes.T - 1u)) * sizes.C + c) / 4u;
 }
 
-// Channels c .. c+3 of row t of dout.
-fn load_dout(row: u32, t: u32, c: u32) -> vec4f {
-  return dout_vectors[place_out(row, t, c) / 4u];
-}
-
-// sum + rows * columns, an outer product.
-fn add_outer(sum: mat4x4f, rows: vec4f, columns: vec4f) -> mat4x4f {
+// Channels c .. c+3 of dout at four positions from t on, a position a column.
+fn load_dout(row: u32, t: u32, c: u32) -> mat4x4f {
   return mat4x4f(
-    fma(rows, vec4f(columns.x), sum[0]),
-    fma(rows, vec4f(columns.y), sum[1]),
-    fma(rows, vec4f(columns.z), sum[2]),
-    fma(rows, vec4f(columns.w), sum[3]),
+    dout[place_out(row, t, c)],
+    dout[place_out(row, t + 1u, c)],
+    dout[place_out(row, t + 2u, c)],
+    dout[place_out(row, t + 3u, c)],
   );
 }
 
-// Stores channels c .. c+3 of four positions from s on into k's or v's part (1 or 2).
-fn store(part: u32, row: u32, head: u32, s: u32, c: u32, sums: mat4x4f) {
-  let rows = transpose(sums);
+// What four lanes from `first` on hold.
+fn lanes_from(held: vec4f, first: u32) -> mat4x4f {
+  return mat4x4f(
+    subgroupShuffle(held, first),
+    subgroupShuffle(held, first + 1u),
+    subgroupShuffle(held, first + 2u),
+    subgroupShuffle(held, first + 3u),
+  );
+}
+
+// What one lane holds.
+fn lane_of(held: mat4x4f, lane: u32) -> mat4x4f {
+  return mat4x4f(
+    subgroupShuffle(held[0], lane),
+    subgroupShuffle(held[1], lane),
+    subgroupShuffle(held[2], lane),
+    subgroupShuffle(held[3], lane),
+  );
+}
+
+// What queries t .. t+3 have, a number each.
+struct Queries {
+  t: vec4u,
+  largest: vec4f,
+  share: vec4f,   // 1 / sum of exponentials, 0 past the end
+  delta: vec4f,
+}
+
+fn load_queries(line: u32, first: u32) -> Queries {
+  let t = vec4u(first) + vec4u(0u, 1u, 2u, 3u);
+  let at = line + min(t, vec4u(sizes.T - 1u));
+  let softmax = transpose(mat4x2f(stats[at.x], stats[at.y], stats[at.z], stats[at.w]));
+  let share = select(vec4f(), softmax[1], t < vec4u(sizes.T));
+  return Queries(t, softmax[0], share, vec4f(delta[at.x], delta[at.y], delta[at.z], delta[at.w]));
+}
+
+// Four keys from s on with the queries: probabilities out of q . k,
+fn softmax_of(products: mat4x4f, queries: Queries, s: u32) -> mat4x4f {
+  let scale = 1.0 / sqrt(f32(sizes.HS));
+  var p = products;
   for (var r = 0u; r < 4u; r++) {
-    if (c >= sizes.HS || s + r >= sizes.T) { return; }
-    dqkv[place(part, row, s + r, head * sizes.HS + c) / 4u] = rows[r];
+    let share = select(vec4f(), queries.share, queries.t >= vec4u(s + r));
+    p[r] = exp(min(p[r] * scale - queries.largest, vec4f())) * share;
   }
+  return p;
+}
+
+// and gradients of the scores out of these and dout . v.
+fn dscores_of(p: mat4x4f, products: mat4x4f, queries: Queries) -> mat4x4f {
+  let scale = 1.0 / sqrt(f32(sizes.HS));
+  return mat4x4f(
+    p[0] * (products[0] - queries.delta) * scale,
+    p[1] * (products[1] - queries.delta) * scale,
+    p[2] * (products[2] - queries.delta) * scale,
+    p[3] * (products[3] - queries.delta) * scale,
+  );
 }
 
 @compute @workgroup_size(LANES)
@@ -98,69 +124,84 @@ fn attention_backward_kv_lanes(
   let blocks = (sizes.HS + LANES * 4u - 1u) / (LANES * 4u);
   let head = group.y / blocks;
   let c = (group.y % blocks * LANES + lane) * 4u;   // the lane's channels of the head
+  let at = head * sizes.HS + min(c, sizes.HS - 4u);
   let row = group.z * sizes.T;
   let line = (group.z * sizes.NH + head) * sizes.T;
-  let s = group.x * 8u;
-  let s0 = vec4u(s) + vec4u(0u, 1u, 2u, 3u);
-  let s1 = s0 + 4u;
-  let scale = 1.0 / sqrt(f32(sizes.HS));
+  let s = group.x * LANES * 2u;
+  let s0 = s + lane;
+  let s1 = s0 + LANES;
 
+  // Four keys each, a column a key; with 4 lanes the second and the fourth stay unused.
   var dk0 = mat4x4f();
   var dk1 = mat4x4f();
+  var dk2 = mat4x4f();
+  var dk3 = mat4x4f();
   var dv0 = mat4x4f();
   var dv1 = mat4x4f();
+  var dv2 = mat4x4f();
+  var dv3 = mat4x4f();
   for (var first = s / (LANES * 4u) * (LANES * 4u); first < sizes.T; first += LANES * 4u) {
     let t = first + lane * 4u;
     var p0 = mat4x4f();
     var p1 = mat4x4f();
+    var p2 = mat4x4f();
+    var p3 = mat4x4f();
+    for (var i = head * sizes.HS; i < (head + 1u) * sizes.HS; i += 4u) {
+      let q = transpose(load_four(0u, row, t, i));
+      let k0 = qkv[place(1u, row, s0, i)];
+      let k1 = qkv[place(1u, row, s1, i)];
+      p0 += q * lanes_from(k0, 0u);
+      if (LANES == 8u) { p1 += q * lanes_from(k0, 4u); }
+      p2 += q * lanes_from(k1, 0u);
+      if (LANES == 8u) { p3 += q * lanes_from(k1, 4u); }
+    }
     var d0 = mat4x4f();
     var d1 = mat4x4f();
-    for (var c0 = 0u; c0 < sizes.HS; c0 += LANES) {
-      let k0 = load_rows(1u, row, s, head, c0 + lane);
-      let k1 = load_rows(1u, row, s + 4u, head, c0 + lane);
-      let v0 = load_rows(2u, row, s, head, c0 + lane);
-      let v1 = load_rows(2u, row, s + 4u, head, c0 + lane);
-      for (var i = 0u; i < min(LANES, sizes.HS - c0); i += 4u) {
-        let at = head * sizes.HS + c0 + i;
-        let q = transpose(load_columns(0u, row, t, at));
-        let dout = transpose(mat4x4f(
-          load_dout(row, t, at),
-          load_dout(row, t + 1u, at),
-          load_dout(row, t + 2u, at),
-          load_dout(row, t + 3u, at),
-        ));
-        for (var j = 0u; j < 4u; j++) {
-          p0 = add_outer(p0, subgroupShuffle(k0, i + j), q[j]);
-          p1 = add_outer(p1, subgroupShuffle(k1, i + j), q[j]);
-          d0 = add_outer(d0, subgroupShuffle(v0, i + j), dout[j]);
-          d1 = add_outer(d1, subgroupShuffle(v1, i + j), dout[j]);
-        }
-      }
+    var d2 = mat4x4f();
+    var d3 = mat4x4f();
+    for (var i = head * sizes.HS; i < (head + 1u) * sizes.HS; i += 4u) {
+      let gradient = transpose(load_dout(row, t, i));
+      let v0 = qkv[place(2u, row, s0, i)];
+      let v1 = qkv[place(2u, row, s1, i)];
+      d0 += gradient * lanes_from(v0, 0u);
+      if (LANES == 8u) { d1 += gradient * lanes_from(v0, 4u); }
+      d2 += gradient * lanes_from(v1, 0u);
+      if (LANES == 8u) { d3 += gradient * lanes_from(v1, 4u); }
     }
-    for (var j = 0u; j < 4u; j++) {
-      let at = line + min(t + j, sizes.T - 1u);
-      let softmax = stats[at];
-      let counts0 = (vec4u(t + j) >= s0) & vec4<bool>(t + j < sizes.T);
-      let counts1 = (vec4u(t + j) >= s1) & vec4<bool>(t + j < sizes.T);
-      p0[j] = select(vec4f(), exp(min(p0[j] * scale - softmax.x, vec4f())) * softmax.y, counts0);
-      p1[j] = select(vec4f(), exp(min(p1[j] * scale - softmax.x, vec4f())) * softmax.y, counts1);
-      d0[j] = p0[j] * (d0[j] - delta[at]) * scale;
-      d1[j] = p1[j] * (d1[j] - delta[at]) * scale;
+    let queries = load_queries(line, t);
+    p0 = softmax_of(p0, queries, s);
+    d0 = dscores_of(p0, d0, queries);
+    if (LANES == 8u) {
+      p1 = softmax_of(p1, queries, s + 4u);
+      d1 = dscores_of(p1, d1, queries);
     }
-    for (var l = 0u; l < LANES; l++) {
-      for (var j = 0u; j < 4u; j++) {
-        let at = head * sizes.HS + min(c, sizes.HS - 4u);
-        let q = load_channels(0u, row, first + l * 4u + j, at);
-        let dout = load_dout(row, first + l * 4u + j, at);
-        dk0 = add_outer(dk0, subgroupShuffle(d0[j], l), q);
-        dk1 = add_outer(dk1, subgroupShuffle(d1[j], l), q);
-        dv0 = add_outer(dv0, subgroupShuffle(p0[j], l), dout);
-        dv1 = add_outer(dv1, subgroupShuffle(p1[j], l), dout);
-      }
+    p2 = softmax_of(p2, queries, s + LANES);
+    d2 = dscores_of(p2, d2, queries);
+    if (LANES == 8u) {
+      p3 = softmax_of(p3, queries, s + LANES + 4u);
+      d3 = dscores_of(p3, d3, queries);
+    }
+    for (var l = 0u; l < LANES && first + l * 4u < sizes.T; l++) {
+      let gradient = load_dout(row, first + l * 4u, at);
+      dv0 += gradient * lane_of(p0, l);
+      if (LANES == 8u) { dv1 += gradient * lane_of(p1, l); }
+      dv2 += gradient * lane_of(p2, l);
+      if (LANES == 8u) { dv3 += gradient * lane_of(p3, l); }
+    }
+    for (var l = 0u; l < LANES && first + l * 4u < sizes.T; l++) {
+      let q = load_four(0u, row, first + l * 4u, at);
+      dk0 += q * lane_of(d0, l);
+      if (LANES == 8u) { dk1 += q * lane_of(d1, l); }
+      dk2 += q * lane_of(d2, l);
+      if (LANES == 8u) { dk3 += q * lane_of(d3, l); }
     }
   }
-  store(1u, row, head, s, c, dk0);
-  store(1u, row, head, s + 4u, c, dk1);
-  store(2u, row, head, s, c, dv0);
-  store(2u, row, head, s + 4u, c, dv1);
+  // A loop that finds the row at run time: less to compile than code for every row.
+  let dk = array<mat4x4f, 4>(dk0, dk1, dk2, dk3);
+  let dv = array<mat4x4f, 4>(dv0, dv1, dv2, dv3);
+  for (var r = 0u; r < LANES * 2u && s + r < sizes.T && c < sizes.HS; r++) {
+    let four = r / LANES * 2u + r % LANES / 4u;
+    dqkv[place(1u, row, s + r, at)] = dk[four][r % 4u];
+    dqkv[place(2u, row, s + r, at)] = dv[four][r % 4u];
+  }
 }

@@ -2,7 +2,6 @@
 
 import { type Device, softwareLanes } from "../device/device.ts";
 import type { Dispatch } from "../device/schedule.ts";
-import type { Tensor } from "../device/tensors.ts";
 
 /**
  * "lanes" are made for the few lanes of software GPUs. "tiles" run on any GPU that has the workgroup
@@ -14,8 +13,8 @@ export type AttentionKernels = "lanes" | "tiles" | "rows";
 const TILE = 64;
 /** Bytes of workgroup memory that the tiles take at most. */
 const TILE_MEMORY = 32768;
-/** Queries or keys that a subgroup makes. */
-const LANE_ROWS = 8;
+/** Queries or keys that a subgroup makes for each of its lanes. */
+const LANE_ROWS = 2;
 
 export interface AttentionSizes {
   B: number;
@@ -37,16 +36,6 @@ export function attentionKernels(device: Device): AttentionKernels {
   return softwareLanes(device) > 0 ? "lanes" : portableAttention(device)[0];
 }
 
-/** What each family of kernels binds under names of its own. */
-export interface Operands {
-  /** Bound by all of them. */
-  shared: Record<string, Tensor>;
-  /** Bound by all but the lanes. */
-  plain?: Record<string, Tensor>;
-  /** Bound by the lanes only. */
-  vectors: Record<string, Tensor>;
-}
-
 /**
  * @param lanes subgroup size of a software GPU, for the lanes
  * @param WG threads of a workgroup of the rows
@@ -54,7 +43,7 @@ export interface Operands {
 export function attention(
   { kernels, lanes, WG }: { kernels: AttentionKernels; lanes: number; WG: number },
   op: string,
-  { shared, plain, vectors }: Operands,
+  bindings: Dispatch["bindings"],
   { B, T, C, NH }: AttentionSizes,
 ): Dispatch {
   const HS = C / NH;
@@ -64,11 +53,10 @@ export function attention(
       kernel: `${op}_lanes`,
       constants: { LANES: lanes },
       sizes: { T, C, NH, HS },
-      bindings: { ...shared, ...vectors },
-      grid: [Math.ceil(T / LANE_ROWS), NH * Math.ceil(HS / (lanes * 4)), B],
+      bindings,
+      grid: [Math.ceil(T / (lanes * LANE_ROWS)), NH * Math.ceil(HS / (lanes * 4)), B],
     };
   }
-  const bindings = { ...shared, ...plain };
   if (HS % 4 === 0 && kernels === "tiles") {
     const DEPTH = [8, 4, 1].find((depth) => (HS / 4) % depth === 0)!;
     return {

@@ -10,7 +10,6 @@ import {
   attentionKernels,
   type AttentionKernels,
   type AttentionSizes,
-  type Operands as AttentionOperands,
   portableAttention,
 } from "./attention.ts";
 import {
@@ -216,8 +215,7 @@ export class GpuOps {
   }
 
   attentionForward(out: Tensor, stats: Tensor, qkv: Tensor, sizes: AttentionSizes): Dispatch {
-    const operands = { shared: { out, stats, qkv }, vectors: { qkv_vectors: qkv } };
-    return this.attention("attention_forward", operands, sizes);
+    return this.attention("attention_forward", { out, stats, qkv }, sizes);
   }
 
   attentionBackwardQ(
@@ -229,9 +227,8 @@ export class GpuOps {
     stats: Tensor,
     sizes: AttentionSizes,
   ): Dispatch {
-    const shared = { dqkv, delta, dout, out, qkv, stats };
-    const operands = { shared, vectors: { qkv_vectors: qkv } };
-    return this.attention("attention_backward_q", operands, sizes);
+    const bindings = { dqkv, delta, dout, out, qkv, stats };
+    return this.attention("attention_backward_q", bindings, sizes);
   }
 
   attentionBackwardKv(
@@ -242,16 +239,15 @@ export class GpuOps {
     stats: Tensor,
     sizes: AttentionSizes,
   ): Dispatch {
-    const shared = { dqkv, delta, qkv, stats };
-    const vectors = { qkv_vectors: qkv, dout_vectors: dout };
-    return this.attention("attention_backward_kv", { shared, plain: { dout }, vectors }, sizes);
+    const bindings = { dqkv, delta, dout, qkv, stats };
+    return this.attention("attention_backward_kv", bindings, sizes);
   }
 
-  private attention(op: string, operands: AttentionOperands, sizes: AttentionSizes): Dispatch {
+  private attention(op: string, bindings: Dispatch["bindings"], sizes: AttentionSizes): Dispatch {
     const { device, choices } = this;
     const WG = this.rowThreads(sizes.T);
     const family = { kernels: choices.attention, lanes: softwareLanes(device), WG };
-    return attention(family, op, operands, sizes);
+    return attention(family, op, bindings, sizes);
   }
 
   crossEntropy(
