@@ -142,10 +142,11 @@ export class Training {
       until = Math.min(num_steps, this.evaluated + (eval_every || Infinity));
       for await (const record of this.trainer.run(until, signal)) {
         const { step, loss, lr, grad_norm, skipped } = record;
-        checkFinite(
-          skipped ? [loss] : [loss, grad_norm],
-          `at step ${step} the loss is ${loss} and the gradient norm ${grad_norm}, at a learning rate of ${lr}`,
-        );
+        if (!isFloat(loss) || !(skipped || isFloat(grad_norm))) {
+          throw diverged(
+            `at step ${step} the loss is ${loss} and the gradient norm ${grad_norm}, at a learning rate of ${lr}`,
+          );
+        }
         yield { type: "step", ...record };
       }
       if (this.step < until) return;
@@ -162,7 +163,7 @@ export class Training {
   private async evaluate(): Promise<EvalEvent> {
     const { step } = this;
     const val_loss = await this.trainer.evaluate(this.validation);
-    checkFinite([val_loss], `after step ${step} the validation loss is ${val_loss}`);
+    if (!isFloat(val_loss)) throw diverged(`after step ${step} the validation loss is ${val_loss}`);
     return { type: "eval", step, val_loss };
   }
 
@@ -209,10 +210,13 @@ export class Training {
   }
 }
 
-/** Beyond float32, even where the CPU goes on in float64: such weights could not be saved. */
-function checkFinite(numbers: number[], where: string): void {
-  if (numbers.every((x) => Number.isFinite(Math.fround(x)))) return;
-  throw new DivergedError(
+/** Whether a number is one in float32: weights beyond, where the CPU in float64 still goes on, could not be saved. */
+function isFloat(x: number): boolean {
+  return Number.isFinite(Math.fround(x));
+}
+
+function diverged(where: string): DivergedError {
+  return new DivergedError(
     `Training diverged: ${where}. Nothing of it was saved. Lower the learning rate or set a grad_clip, such as 1.`,
   );
 }
