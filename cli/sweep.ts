@@ -50,7 +50,8 @@ export const main = command(description, async (flags, io) => {
 
   const interrupt = new Interrupt(io);
   try {
-    const tuning = { mode, progress: tuningProgress(io.stderr) };
+    const { signal } = interrupt;
+    const tuning = { mode, signal, progress: tuningProgress(io.stderr) };
     const sweep = await Sweep.open({ configs, documents, device, tuning });
     const report = flags.has(options.json)
       ? jsonReport(io.stdout, varied)

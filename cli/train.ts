@@ -36,7 +36,8 @@ export const main = command(description, async (flags, io) => {
 
   const interrupt = new Interrupt(io);
   try {
-    const tuning = { mode, progress: tuningProgress(io.stderr) };
+    const { signal } = interrupt;
+    const tuning = { mode, signal, progress: tuningProgress(io.stderr) };
     const training = await Training.open({ config, documents, device, tuning });
     const report = flags.has(options.json)
       ? jsonReport(io.stdout, config.log_every)

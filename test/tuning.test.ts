@@ -73,6 +73,22 @@ test("without a measurement the rule chooses: on software GPUs, and where it is 
   expect(summaryOf(off)).toMatchObject({ rule: off.choices.length, measured: 0, forgotten: null });
 });
 
+test("an interrupted measurement keeps what it has; the rule chooses for the rest", async () => {
+  const stop = new AbortController();
+  const clock = stopwatch();
+  const progress = (done: number) => {
+    if (done === 2) stop.abort();
+  };
+  const { signal } = stop;
+  const { choices } = await tune(hardware, config, dims, { time: clock.time, progress, signal });
+  const by = choices.map((choice) => choice.by);
+  expect(by.filter((reason) => reason === "measurement")).toHaveLength(3);
+  expect(by.filter((reason) => reason === "rule")).toHaveLength(choices.length - 3);
+  const again = await tune(hardware, config, dims, { time: clock.time });
+  expect(clock.calls).toBe(choices.length);
+  expect(again.choices.filter((choice) => choice.by === "memory")).toHaveLength(3);
+});
+
 const damaged: [string, (text: string) => string][] = [
   ["empty", () => ""],
   ["no JSON", (text) => text.slice(0, -20)],

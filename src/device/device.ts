@@ -4,7 +4,7 @@ import { platform } from "#platform";
 import { GpuError, NoWebGpuError } from "../errors.ts";
 import type { Platform } from "../platform/platform.ts";
 import { Kernels } from "./kernels.ts";
-import type { Tensor } from "./tensors.ts";
+import type { Tensor } from "./tensor.ts";
 
 /** Features asked for where the adapter has them. */
 const usefulFeatures = [

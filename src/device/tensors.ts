@@ -2,28 +2,13 @@
 
 import { GpuError, TensorTooLargeError } from "../errors.ts";
 import type { Device } from "./device.ts";
+import type { Tensor, TensorSpec } from "./tensor.ts";
+
+export type { Tensor, TensorSpec };
 
 /** WebGPU wants a binding to start at a multiple of this many bytes, 64 elements. */
 export const ALIGNMENT = 256;
 const BYTES = 4; // f32, i32 and u32 alike
-
-export interface TensorSpec {
-  name: string;
-  shape: number[];
-  /** Whether it is never bound whole, only in slices; then only the buffer limit holds for it. */
-  sliced?: boolean;
-}
-
-/** A tensor, or a slice of one, that a kernel can bind. */
-export interface Tensor {
-  name: string;
-  shape: number[];
-  buffer: GPUBuffer;
-  /** In bytes. */
-  offset: number;
-  /** In bytes. */
-  size: number;
-}
 
 export function sizeOf({ shape }: { shape: readonly number[] }): number {
   return shape.reduce((product, size) => product * size, 1);

@@ -3,10 +3,9 @@
 // writes it overwrites; where it accumulates, its comment says so. Letters: model/parameters.ts.
 
 import { dot, product } from "./product.ts";
+import type { Ids, Values } from "./values.ts";
 
-/** Values in float64, or float32 ones that are read as such. */
-export type Values = Float64Array | Float32Array;
-export type Ids = Int32Array;
+export type { Ids, Values };
 
 /**
  * out (B·T, C) = rmsnorm(wte[id] + wpe[position]), and rstd (B·T); an id outside 0..V-1 has no row in wte

@@ -1,7 +1,7 @@
 // Sums of products in float64, where the reference spends its time: as plain loops they wait for memory and
 // for one another. Here a number, once read, serves several sums, and no sum waits for the one before.
 
-import type { Values } from "./ops.ts";
+import type { Values } from "./values.ts";
 
 /** Of a product: rows, columns, length of the sums; and how far the rows and columns of a and b lie apart. */
 interface Sizes {

@@ -56,6 +56,8 @@ export interface TuneOptions {
   mode?: TuningMode;
   /** Told how many shapes of how many are measured. */
   progress?: (done: number, total: number) => void;
+  /** Once aborted, no further shape is measured: the rule chooses for those that are left. */
+  signal?: AbortSignal;
   /** Measures; a test gives it something else. */
   time?: typeof timeProducts;
 }
@@ -65,7 +67,7 @@ export async function tune(
   device: Device,
   config: Config,
   dims: Dims,
-  { mode = "auto", progress = () => {}, time = timeProducts }: TuneOptions = {},
+  { mode = "auto", progress = () => {}, signal, time = timeProducts }: TuneOptions = {},
 ): Promise<Tuning> {
   const wanted = productsOf(device, config, dims);
   const kernels = [
@@ -81,11 +83,12 @@ export async function tune(
   );
   const measured: Measurements = {};
   for (const [name, { shape, variants }] of open) {
+    if (signal?.aborted) break;
     progress(Object.keys(measured).length, open.length);
     measured[name] = await time(device, shape, variants);
   }
   if (open.length > 0) progress(open.length, open.length);
-  const forgotten = open.length > 0 ? await remember(key, measured) : null;
+  const forgotten = Object.keys(measured).length > 0 ? await remember(key, measured) : null;
 
   const chosen = new Map<string, ProductVariant>();
   const choices = [...wanted].map(([name, { shape, variants }]): Choice => {
