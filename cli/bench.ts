@@ -58,11 +58,17 @@ const explain: Option = {
   help: "tell which kernel makes each product, why, and which came next; with --json all that were tried",
 };
 
+const [dtype] = options
+  .settingOptions("dtype")
+  .map((option) => ({ ...option, env: [], default: "f32" as const }) satisfies Option);
+const dtypes = ["f32", "f16"] as const;
+
 const ofSteps = [
   preset,
   options.device,
   options.tuning,
   ...sizeOptions,
+  dtype,
   vocabSize,
   steps,
   warmup,
@@ -78,7 +84,11 @@ const description = {
 
 export const main = command(description, async (flags, io) => {
   if (flags.text(suite) !== undefined) return runSuite(flags, io);
-  const work = workload({ ...presetOf(flags), ...sizesOf(flags) });
+  const work = workload({
+    ...presetOf(flags),
+    ...sizesOf(flags),
+    dtype: flags.choice(dtype, dtypes),
+  });
   const measured = {
     steps: flags.integer(steps, 1),
     warmup: flags.integer(warmup, 1)!,

@@ -55,7 +55,8 @@ export async function createTrainer(
   return GpuTrainer.create(device, config, dims, params, examples, tuned);
 }
 
-function checkHalf(device: Device | undefined): void {
+/** @throws ConfigError if products cannot be made with operands in f16 */
+export function checkHalf(device: Device | undefined): void {
   if (device && matrixUnit(device)) return;
   const here = device
     ? `${device.name} offers WebGPU none that multiply f16 and add up in f32`

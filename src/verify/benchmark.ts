@@ -4,7 +4,7 @@ import type { Device } from "../device/device.ts";
 import { Meter } from "../device/meter.ts";
 import { hasTimestamps, median, timeSchedules } from "../device/timing.ts";
 import { parameterCount } from "../model/parameters.ts";
-import { chooseSmall, createTrainer } from "../training/choose_trainer.ts";
+import { checkHalf, chooseSmall, createTrainer } from "../training/choose_trainer.ts";
 import { GpuTrainer } from "../training/gpu_trainer.ts";
 import { flopsPerToken } from "../training/needs.ts";
 import type { Trainer } from "../training/trainer.ts";
@@ -37,6 +37,7 @@ export interface BenchmarkResult {
   params: number;
   layers: number;
   embd: number;
+  dtype: "f32" | "f16";
   heads: number;
   block: number;
   batch: number;
@@ -80,6 +81,7 @@ const REPETITIONS = 8;
 
 /**
  * With `kernels` the general trainer is measured, however small the model.
+ * @throws ConfigError if the device cannot train with the dtype
  * @param device the CPU where undefined
  */
 export async function benchmark(
@@ -90,6 +92,7 @@ export async function benchmark(
   const { config, dims } = work;
   const sequences = randomSequences(work);
   const weights = randomWeights(work);
+  if (config.dtype === "f16") checkHalf(device);
   // Measured before the clock starts: it is done once, and remembered.
   const general = device && (options.kernels || !chooseSmall(device, config, dims, sequences));
   const tuning = general ? await tune(device, config, dims, options.tuning) : null;
@@ -104,7 +107,7 @@ export async function benchmark(
       ...(await countCommands(device, trainer, run.steps)),
       peak_bytes: meter!.stop().peak_bytes,
       clock: trainer instanceof GpuTrainer ? await timeByClock(device, trainer) : null,
-      gflops: await bestProduct(device),
+      gflops: await bestProduct(device, config.dtype),
     };
     const tokens = config.batch_size * dims.T;
     const gflops = (tokens * flopsPerToken(dims)) / run.ms_per_step / 1e6;
@@ -114,6 +117,7 @@ export async function benchmark(
       params: parameterCount(dims),
       layers: dims.L,
       embd: dims.C,
+      dtype: config.dtype,
       heads: dims.NH,
       block: dims.T,
       batch: config.batch_size,

@@ -5,6 +5,7 @@ import { type Dispatch, Schedule } from "../device/schedule.ts";
 import { allocateTensors, destroyTensors, fillRandom } from "../device/tensors.ts";
 import { timeBusy, timeSchedules } from "../device/timing.ts";
 import { GpuOps } from "../model/gpu_ops.ts";
+import type { Operands } from "../model/product.ts";
 
 /** The best that was measured on the device itself. */
 export interface Ceilings {
@@ -119,7 +120,7 @@ const LARGEST_PRODUCT = 4096;
 const LONG_MS = 5;
 
 /** GFLOP/s of a large square product, forward or backward. */
-export async function bestProduct(device: Device): Promise<number> {
+export async function bestProduct(device: Device, operands: Operands): Promise<number> {
   let best = 0;
   for (let n = 256, ms = 0; n <= LARGEST_PRODUCT && ms < LONG_MS; n *= 2) {
     const shape = [n, n];
@@ -131,7 +132,7 @@ export async function bestProduct(device: Device): Promise<number> {
       { name: "c", shape },
     ]);
     for (const tensor of [t.a, t.b, t.c]) fillRandom(device, tensor);
-    const ops = new GpuOps(device);
+    const ops = new GpuOps(device, { operands });
     const sizes = { N: n, C: n, OC: n };
     const products = [
       ops.matmulForward(t.out, t.a, t.b, sizes),

@@ -10,6 +10,7 @@ export interface Workload {
 
 type Sizes = Pick<Config, "n_layer" | "n_embd" | "n_head" | "block_size" | "batch_size"> & {
   vocab_size: number;
+  dtype?: Config["dtype"];
 };
 
 function sizes(

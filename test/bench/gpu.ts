@@ -82,6 +82,8 @@ const parts: Record<string, () => Promise<void>> = {
 
   training: () => besidePyTorch(preset, Number(values.rounds), ["0.9×", 0.9]),
 
+  half: () => besidePyTorch(preset, Number(values.rounds), ["0.6×", 0.6], "f16"),
+
   async kernels() {
     const [line] = await ownJson("bench.ts", "--preset", preset, "--kernels", "--explain");
     const { operations, ceilings, tuning, ...result } = line as BenchmarkResult &
@@ -138,36 +140,46 @@ const parts: Record<string, () => Promise<void>> = {
   gpt2: () => besidePyTorch("gpt2", 1),
 };
 
+/** What PyTorch is asked for beside each dtype, and what that is called. */
+const torchModes = { f32: ["fp32", "fp32 eager"], f16: ["bf16-compile", "bf16 compiled"] } as const;
+
 /**
  * This project and PyTorch in turns.
  * @param bar of their ratio
  */
-async function besidePyTorch(preset: string, rounds: number, bar?: [string, number]) {
-  const command = own("bench.ts", "--preset", preset, "--json");
+async function besidePyTorch(
+  preset: string,
+  rounds: number,
+  bar?: [string, number],
+  dtype: "f32" | "f16" = "f32",
+) {
+  const command = own("bench.ts", "--preset", preset, "--dtype", dtype, "--json");
+  const [mode, words] = torchModes[dtype];
   const contestants: Contestant[] = [{ name: "microgpt-webgpu", command }];
   if (values.torch !== undefined) {
     const sizes = Object.entries(sizesOf(preset)).map(([name, size]) => `--${name} ${size}`);
-    const line = `${values.torch} ${sizes.join(" ")} --modes fp32`;
+    const line = `${values.torch} ${sizes.join(" ")} --modes ${mode}`;
     contestants.push({ name: "PyTorch", command: [line], shell: true });
   }
   const run = await contest(contestants, rounds, console.error);
-  results[`training ${preset}`] = run;
-  for (const { name, error } of run.failures) row(`${name}, ${preset}`, `failed: ${error}`);
+  const what = dtype === "f32" ? preset : `${preset}, ${dtype}`;
+  results[`training ${what}`] = run;
+  for (const { name, error } of run.failures) row(`${name}, ${what}`, `failed: ${error}`);
   const [ours, torch] = [true, false].map((own) => {
     const lines = run.lines.filter(({ peer }) => peer.startsWith("microgpt-webgpu") === own);
     const speed = lines.length > 0 ? median(lines.map((line) => line.tokens_per_s)) : NaN;
     return { speed, peak_bytes: lines[0]?.peak_bytes ?? NaN };
   });
-  if (ours.speed) row(`${preset}, tokens/s`, count(Math.round(ours.speed)));
-  if (torch.speed) row(`${preset}, PyTorch fp32 eager, tokens/s`, count(Math.round(torch.speed)));
+  if (ours.speed) row(`${what}, tokens/s`, count(Math.round(ours.speed)));
+  if (torch.speed) row(`${preset}, PyTorch ${words}, tokens/s`, count(Math.round(torch.speed)));
   const ratio = ours.speed / torch.speed;
   if (!ratio) return;
-  const [words, least] = bar ?? ["", NaN];
+  const [goal, least] = bar ?? ["", NaN];
   const reached = bar ? ratio >= least : null;
-  row(`${preset}, against PyTorch fp32 eager`, `${ratio.toFixed(2)}×`, words, reached);
+  row(`${what}, against PyTorch ${words}`, `${ratio.toFixed(2)}×`, goal, reached);
   const less = ours.peak_bytes <= torch.peak_bytes;
   const torchBytes = `PyTorch's ${bytes(torch.peak_bytes)}`;
-  row(`${preset}, peak GPU memory`, bytes(ours.peak_bytes), torchBytes, less);
+  row(`${what}, peak GPU memory`, bytes(ours.peak_bytes), torchBytes, less);
 }
 
 /** Microseconds a step. */
