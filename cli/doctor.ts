@@ -2,7 +2,7 @@
 //
 //   npm run doctor
 
-import { type Device, openDevice } from "../src/device/device.ts";
+import { type Device, matrixUnit, openDevice } from "../src/device/device.ts";
 import { type CheckResult, certify } from "../src/verify/certify.ts";
 import { command } from "./command.ts";
 import * as options from "./options.ts";
@@ -31,7 +31,7 @@ export const main = command(description, async (flags, io) => {
 });
 
 interface DoctorReport {
-  device(device: Pick<Device, "name" | "info" | "features" | "limits">): void;
+  device(device: Pick<Device, "name" | "info" | "features" | "limits" | "lanes">): void;
   check(result: CheckResult): void;
   end(passed: number, failed: number): void;
 }
@@ -55,10 +55,11 @@ export async function checkAll(
 export function jsonReport(out: Output): DoctorReport {
   const print = (event: object) => out.write(`${JSON.stringify(event)}\n`);
   return {
-    device({ name, info, features, limits }) {
+    device({ name, info, features, limits, lanes }) {
       const { vendor, architecture, device, description } = info;
       const adapter = { vendor, architecture, device, description };
-      print({ type: "device", name, info: adapter, features, limits });
+      const matrix_unit = matrixUnit({ features, info }) ?? null;
+      print({ type: "device", name, info: adapter, features, limits, lanes, matrix_unit });
     },
     check: print,
     end(passed, failed) {
@@ -74,11 +75,16 @@ export function humanReport(out: Output): DoctorReport {
       `${kernel.padEnd(32)} ${error.padStart(9)} ${allowed.padStart(9)}  ${verdict.padEnd(6)}  ${name}\n`,
     );
   return {
-    device({ name, info, features, limits }) {
+    device({ name, info, features, limits, lanes }) {
+      const unit = matrixUnit({ features, info });
+      const matrices = unit
+        ? `matrices of ${unit.M} x ${unit.N} x ${unit.K} in f16`
+        : "no matrix units";
       const rows = Object.entries(limits).map(([limit, value]) => `${limit} ${count(value)}`);
       out.write(
         `adapter   ${[name, info.vendor, info.architecture].filter(Boolean).join(", ")}\n` +
           `features  ${features.join(", ")}\n` +
+          `subgroups ${lanes} lanes, ${matrices}\n` +
           `limits    ${rows.join("\n          ")}\n\n`,
       );
       row("kernel", "error", "allowed", "", "case");

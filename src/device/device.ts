@@ -203,7 +203,10 @@ interface MatrixConfig extends MatrixUnit {
  * The matrix units for operands in f16 and sums in f32, the largest of them; undefined where there are none.
  * Their kernels count on subgroups that are all of one size.
  */
-export function matrixUnit({ features, info }: Device): MatrixUnit | undefined {
+export function matrixUnit({
+  features,
+  info,
+}: Pick<Device, "features" | "info">): MatrixUnit | undefined {
   const needed = ["shader-f16", "subgroups", "chromium-experimental-subgroup-matrix"];
   if (!needed.every((name) => features.includes(name))) return undefined;
   if (info.subgroupMinSize !== info.subgroupMaxSize) return undefined;

@@ -1,5 +1,6 @@
-// Everything that only a real GPU can tell, in one call of a few minutes: speed beside PyTorch, the largest
-// product's share of the peak, small models, cold start. Prints a Markdown table, and writes all of it as JSON.
+// Everything that only a real GPU can tell, in one call of a few minutes: speed beside PyTorch (f32, and f16 beside
+// its bf16), the largest product's share of the peak, small models, cold start. Prints a Markdown table, and writes
+// all of it as JSON.
 //
 //   node test/bench/gpu.ts --torch 'python3 torch_gpt.py' --peak-tflops 67 --out results
 //

@@ -53,12 +53,14 @@ test("a check is a row with the error found, the error allowed and the case", as
   const { stdout } = new FakeIo();
   const report = humanReport(stdout);
   const info = { vendor: "acme", architecture: "", device: "", description: "" } as GPUAdapterInfo;
-  report.device({ name: "Acme 1", info, features: ["a", "b"], limits: { maxBufferSize: 4096 } });
+  const limits = { maxBufferSize: 4096 };
+  report.device({ name: "Acme 1", info, features: ["a", "b"], limits, lanes: 32 });
   expect(await checkAll(checks(check(true, 1.26e-7)), report)).toBe(true);
   expect(stdout.text).toBe(
     [
       "adapter   Acme 1, acme",
       "features  a, b",
+      "subgroups 32 lanes, no matrix units",
       "limits    maxBufferSize 4,096",
       "",
       "kernel                               error   allowed          case",
