@@ -46,7 +46,8 @@ export function kernelCases(): KernelCase[] {
       [300, 70, 130],
       [130, 132, 68],
       [67, 64, 136],
-    ].flatMap(matmulCases),
+    ].flatMap((sizes) => matmulCases(sizes)),
+    ...matmulCases([40, 36, 72], 65504), // f16's largest number
     ...[...triples, [24, 16, 64], [130, 68, 132]].flatMap(epilogueCases),
     ...attentionCases(normal),
     ...crossEntropyCases(),
@@ -136,13 +137,17 @@ function rmsnormCases(N: number, C: number, name: string, inp: Float32Array): Ke
   ];
 }
 
-function matmulCases([N, C, OC]: number[]): KernelCase[] {
+/** @param largest operands are spread up to here */
+function matmulCases([N, C, OC]: number[], largest = Infinity): KernelCase[] {
   const sizes = { N, C, OC };
-  const name = `N ${N}, C ${C}, OC ${OC}`;
+  const wide = Number.isFinite(largest);
+  const name = `N ${N}, C ${C}, OC ${OC}${wide ? `, up to ${largest}` : ""}`;
   const bound = (K: number) => UNIT_ROUNDOFF * Math.sqrt(K);
-  const inp = normal(N * C);
-  const weight = normal(OC * C);
-  const dout = normal(N * OC);
+  const clip = (x: number) => Math.max(-largest, Math.min(largest, x));
+  const operand = (size: number) => normal(size, wide ? largest / 2 : 1).map(clip);
+  const inp = operand(N * C);
+  const weight = operand(OC * C);
+  const dout = operand(N * OC);
   return [
     {
       kernel: "matmul_forward",
