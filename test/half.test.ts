@@ -1,11 +1,9 @@
 // Training with operands in f16: who may, and the scale on gradients. What needs matrix units is tested where
 // there are some; the scale works on any GPU.
 
-import { platform } from "#platform";
 import { expect, test } from "vitest";
-import { create } from "webgpu";
 import { type Config, resolveConfig } from "../src/config.ts";
-import { type Device, matrixUnit, openDevice } from "../src/device/device.ts";
+import { type Device, matrixUnit } from "../src/device/device.ts";
 import { giveConstants } from "../src/device/kernels.ts";
 import { placeholders, writeTensor } from "../src/device/tensors.ts";
 import { ConfigError } from "../src/errors.ts";
@@ -15,6 +13,7 @@ import { PythonRandom } from "../src/random.ts";
 import { createTrainer } from "../src/training/choose_trainer.ts";
 import { GpuTrainer } from "../src/training/gpu_trainer.ts";
 import { device } from "./harness/device.ts";
+import { openNowhere } from "./harness/nowhere.ts";
 
 const sequences = Array.from({ length: 40 }, (_, i) =>
   Int32Array.from({ length: 9 }, (_, t) => (i * 5 + t * t) % 7),
@@ -75,17 +74,13 @@ test("products on matrix units come first with f16, in tiles that fit the device
   expect(kernels(large)).toEqual(["64x64"]);
 });
 
-// Dawn without a GPU: it compiles and checks, and computes nothing. Kept, or Dawn would be torn down.
-const nowhere = create(["backend=null", "enable-dawn-features=allow_unsafe_apis"]);
-
 test.each([
   [8, 8, 8],
   [16, 16, 16],
   [16, 8, 16],
   [16, 8, 8],
 ])("the kernel is valid for matrix units of %i x %i x %i", async (M, N, K) => {
-  const { shaders } = platform;
-  const empty = await openDevice({ gpu: async () => nowhere, shaders });
+  const empty = await openNowhere();
   const { info, lanes } = units({ ...half, M, N, K });
   const virtual: Device = Object.create(empty, { info: { value: info }, lanes: { value: lanes } });
   const t = placeholders(

@@ -1,0 +1,45 @@
+// A training step as hardware would run it: its kernels, bindings and sizes are checked by Dawn without a GPU, which
+// computes nothing. What they compute, the parity tests tell.
+
+import { expect, test } from "vitest";
+import { type Config, resolveConfig } from "../src/config.ts";
+import { dimsOf, initialParameters } from "../src/model/parameters.ts";
+import { PythonRandom } from "../src/random.ts";
+import { GpuTrainer } from "../src/training/gpu_trainer.ts";
+import { tune } from "../src/tuning/tune.ts";
+import { openNowhere } from "./harness/nowhere.ts";
+
+const device = await openNowhere();
+
+const models: { name: string; overrides: Partial<Config>; V: number; kernels: string[] }[] = [
+  {
+    name: "large tiles and split sums",
+    overrides: { n_layer: 2, n_embd: 128, n_head: 2, block_size: 256, batch_size: 16 },
+    V: 65,
+    kernels: ["matmul", "matmul_wide", "attention_forward", "gradient_sum"],
+  },
+  {
+    name: "odd sizes",
+    overrides: { n_layer: 1, n_embd: 30, n_head: 5, block_size: 33, batch_size: 7 },
+    V: 50,
+    kernels: ["matmul", "attention_forward"],
+  },
+];
+
+test.each(models)("its commands are valid: $name", async ({ overrides, V, kernels }) => {
+  expect(device.lanes).toBeGreaterThanOrEqual(16);
+  const config = resolveConfig("microgpt", overrides);
+  const dims = dimsOf(config, V);
+  const params = initialParameters(config, dims, new PythonRandom(1));
+  const tuning = await tune(device, config, dims, { mode: "off" });
+  const sequences = [Int32Array.from({ length: dims.T + 1 }, (_, t) => t % V)];
+  const trainer = await GpuTrainer.create(device, config, dims, params, sequences, tuning);
+  for await (const { loss } of trainer.run(2)) expect(loss).toBeTypeOf("number");
+  await trainer.evaluate(sequences);
+  device.check();
+  const { dispatches } = trainer.schedule;
+  expect(dispatches.map(({ kernel }) => kernel)).toEqual(expect.arrayContaining(kernels));
+  const splits = Math.max(...dispatches.map(({ sizes }) => sizes.splits ?? 1));
+  expect(splits > 1).toBe(config.batch_size === 16);
+  trainer.destroy();
+});
