@@ -1,9 +1,10 @@
 // Dawn without a GPU: it compiles and checks every command, and computes nothing.
 
 import { platform } from "#platform";
-import { create } from "webgpu";
+import { create, globals } from "webgpu";
 import { openDevice } from "../../src/device/device.ts";
 
+Object.assign(globalThis, globals);
 // Kept, or Dawn would be torn down.
 const nowhere = create(["backend=null", "enable-dawn-features=allow_unsafe_apis"]);
 
