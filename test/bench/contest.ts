@@ -1,7 +1,7 @@
 // Runs benchmark commands one after the other, round by round, so that what else the machine does meets all alike.
 
 import { spawn } from "node:child_process";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { bytes, digits } from "../../cli/format.ts";
 import { count } from "../../cli/progress.ts";
 import { median } from "../../src/device/timing.ts";
@@ -35,9 +35,10 @@ export interface Failure {
 
 export const root = fileURLToPath(new URL("../../", import.meta.url));
 
-/** A command of this project. */
+/** A command of this project, as `npm run` starts it. */
 export function own(file: string, ...args: string[]): string[] {
-  return [process.execPath, `${root}cli/${file}`, ...args];
+  const fastStart = pathToFileURL(`${root}cli/fast_start.ts`).href;
+  return [process.execPath, "--import", fastStart, `${root}cli/${file}`, ...args];
 }
 
 /** A preset's sizes by the names that the other libraries' scripts have for them. */
