@@ -1,14 +1,14 @@
 // Matrix product on matrix units (tensor cores): the same as matmul.wgsl, one or a PAIR, with operands rounded
 // to f16 and sums in f32.
 //
-//   out[m,n]    = sum_k f16(A[m,k]) * f16(B[k,n])     A[m,k] = a[m * A_LINE + k]
+//   out[m,n]    = sum_k f16(A[m,k]) * f16(B[k,n])     A[m,k] = a[m * K + k]
 //   out2[s,k,n] = sum_m f16(A[m,k]) * f16(b2[m,n])    over the s-th part of m
-//   B[k,n]      = b[k * B_LINE + n], or b[n * B_LINE + k] if ALONG_K
+//   B[k,n]      = b[k * N + n], or b[n * K + k] if ALONG_K
 //
 // A workgroup makes TILE_M x TILE_N outputs: DOWN x ACROSS subgroups, each ROWS x COLUMNS matrices. Tiles of
 // A (m, k) and B (k, n), 32 deep, are rounded on their way into workgroup memory, where lines are padded, so
 // that those of a matrix do not meet in a bank. Single elements of a matrix cannot be reached: the sums leave
-// through workgroup memory. N, A_LINE, B_LINE and, if ALONG_K, K are multiples of 4.
+// through workgroup memory. N and K are multiples of 4.
 // reference: matmulForward(), matmulResidualForward(), matmulActivationForward(), matmulBackward(),
 //   matmulActivationBackward()
 
@@ -33,8 +33,6 @@ struct Sizes {
   M: u32,        // rows of the first product
   N: u32,        // columns
   K: u32,        // length of its sums
-  A_LINE: u32,   // stride of A between rows, and of out2's A between columns
-  B_LINE: u32,   // stride of B between its contiguous lines
   first: u32,    // workgroups of the first product; those of the second follow
   splits: u32,   // parts of the second product's sums
   plane: u32,    // elements of out2 from part to part
@@ -95,7 +93,7 @@ fn stage_a(part: Part, k0: u32, thread: u32, threads: u32) {
       let at = place(index, TILE_M);
       let k = k0 + at.line;
       let m = part.m0 + at.x * 4u;
-      let source = (min(k, sizes.M - 1u) * sizes.A_LINE + min(m, sizes.K - 4u)) / 4u;
+      let source = (min(k, sizes.M - 1u) * sizes.K + min(m, sizes.K - 4u)) / 4u;
       let vector = rounded(a[source], k < part.end && m < part.rows);
       for (var i = 0u; i < 4u; i++) { a_tile[(at.x * 4u + i) * A_PITCH + at.line] = vector[i]; }
     }
@@ -105,7 +103,7 @@ fn stage_a(part: Part, k0: u32, thread: u32, threads: u32) {
     let at = place(index, DEPTH);
     let m = part.m0 + at.line;
     let k = k0 + at.x * 4u;
-    let source = (min(m, sizes.M - 1u) * sizes.A_LINE + min(k, sizes.K - 4u)) / 4u;
+    let source = (min(m, sizes.M - 1u) * sizes.K + min(k, sizes.K - 4u)) / 4u;
     let vector = rounded(a[source], m < part.rows && k < part.end);
     for (var i = 0u; i < 4u; i++) { a_tile[at.line * A_PITCH + at.x * 4u + i] = vector[i]; }
   }
@@ -117,7 +115,7 @@ fn stage_b(part: Part, k0: u32, thread: u32, threads: u32) {
       let at = place(index, DEPTH);
       let n = part.n0 + at.line;
       let k = k0 + at.x * 4u;
-      let source = (min(n, sizes.N - 1u) * sizes.B_LINE + min(k, sizes.K - 4u)) / 4u;
+      let source = (min(n, sizes.N - 1u) * sizes.K + min(k, sizes.K - 4u)) / 4u;
       let vector = rounded(b[source], n < sizes.N && k < part.end);
       for (var i = 0u; i < 4u; i++) { b_tile[(at.x * 4u + i) * B_PITCH + at.line] = vector[i]; }
     }
@@ -128,7 +126,7 @@ fn stage_b(part: Part, k0: u32, thread: u32, threads: u32) {
     let at = place(index, TILE_N);
     let k = k0 + at.line;
     let n = part.n0 + at.x * 4u;
-    let source = (min(k, lines - 1u) * sizes.B_LINE + min(n, sizes.N - 4u)) / 4u;
+    let source = (min(k, lines - 1u) * sizes.N + min(n, sizes.N - 4u)) / 4u;
     let inside = k < part.end && n < sizes.N;
     var vector = vec4<f16>();
     if (part.second) { vector = rounded(b2[source], inside); } else { vector = rounded(b[source], inside); }

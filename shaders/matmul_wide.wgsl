@@ -1,15 +1,16 @@
 // Matrix product for hardware, where rows and lines are made of whole vectors: the same as matmul.wgsl, one
 // or a PAIR.
 //
-//   out[m,n]    = sum_k A[m,k] * B[k,n]        A[m,k] = a[m * A_LINE + k]
+//   out[m,n]    = sum_k A[m,k] * B[k,n]        A[m,k] = a[m * K + k]
 //   out2[s,k,n] = sum_m A[m,k] * b2[m,n]       over the s-th part of m
-//   B[k,n]      = b[k * B_LINE + n], or b[n * B_LINE + k] if ALONG_K
+//   B[k,n]      = b[k * N + n], or b[n * K + k] if ALONG_K
 //
 // A workgroup makes TILE_M x TILE_N outputs, each thread 8 x 8 of them in four 4 x 4 matrices whose columns
 // are vectors along n. Tiles of A and B, 16 deep, pass through workgroup memory as vectors, depth-major: a
 // thread loads blocks of 4 x 4, turns them where memory runs along the depth, and holds the next tile's in
 // registers while this one is used. Vectors lie at places exchanged by their depth (swizzle), so that
-// neither stores nor loads meet in a bank; in nested arrays, whose bounds are soon checked. N, A_LINE, B_LINE and, if ALONG_K, K are multiples of 4.
+// neither stores nor loads meet in a bank; in nested arrays, whose bounds are soon checked. N and K are
+// multiples of 4.
 // reference: matmulForward(), matmulResidualForward(), matmulActivationForward(), matmulBackward(),
 //   matmulActivationBackward()
 
@@ -23,8 +24,6 @@ struct Sizes {
   M: u32,        // rows of the first product
   N: u32,        // columns
   K: u32,        // length of its sums
-  A_LINE: u32,   // stride of A between rows, and of out2's A between columns
-  B_LINE: u32,   // stride of B between its contiguous lines
   first: u32,    // workgroups of the first product; those of the second follow
   splits: u32,   // parts of the second product's sums
   plane: u32,    // elements of out2 from part to part
@@ -83,7 +82,7 @@ fn lines_of(line: u32, lines: u32, stride: u32, at: u32) -> vec4u {
 // where k is past the end.
 fn load_a(part: Part, m: u32, k: u32) -> mat4x4f {
   if (part.second) {
-    let at = lines_of(k, sizes.M, sizes.A_LINE, min(m, part.rows - 4u));
+    let at = lines_of(k, sizes.M, sizes.K, min(m, part.rows - 4u));
     let block = mat4x4f(a[at.x], a[at.y], a[at.z], a[at.w]);
     let inside = vec4u(k) + vec4u(0u, 1u, 2u, 3u) < vec4u(part.end);
     return mat4x4f(
@@ -94,21 +93,21 @@ fn load_a(part: Part, m: u32, k: u32) -> mat4x4f {
     );
   }
   if (k >= part.end) { return mat4x4f(); }
-  let at = lines_of(m, sizes.M, sizes.A_LINE, k);
+  let at = lines_of(m, sizes.M, sizes.K, k);
   return transpose(mat4x4f(a[at.x], a[at.y], a[at.z], a[at.w]));
 }
 
 // B[k .. k+3, n .. n+3], a column for each k.
 fn load_b(part: Part, k: u32, n: u32) -> mat4x4f {
   if (part.second) {
-    let at = lines_of(k, sizes.M, sizes.B_LINE, min(n, sizes.N - 4u));
+    let at = lines_of(k, sizes.M, sizes.N, min(n, sizes.N - 4u));
     return mat4x4f(b2[at.x], b2[at.y], b2[at.z], b2[at.w]);
   }
   if (ALONG_K) {
-    let at = lines_of(n, sizes.N, sizes.B_LINE, min(k, sizes.K - 4u));
+    let at = lines_of(n, sizes.N, sizes.K, min(k, sizes.K - 4u));
     return transpose(mat4x4f(b[at.x], b[at.y], b[at.z], b[at.w]));
   }
-  let at = lines_of(k, sizes.K, sizes.B_LINE, min(n, sizes.N - 4u));
+  let at = lines_of(k, sizes.K, sizes.N, min(n, sizes.N - 4u));
   return mat4x4f(b[at.x], b[at.y], b[at.z], b[at.w]);
 }
 

@@ -34,7 +34,8 @@ test.each(models)("its commands are valid: $name", async ({ overrides, V, kernel
   const tuning = await tune(device, config, dims, { mode: "off" });
   const sequences = [Int32Array.from({ length: dims.T + 1 }, (_, t) => t % V)];
   const trainer = await GpuTrainer.create(device, config, dims, params, sequences, tuning);
-  for await (const { loss } of trainer.run(2)) expect(loss).toBeTypeOf("number");
+  for await (const _ of trainer.run(2));
+  expect(trainer.step).toBe(2);
   await trainer.evaluate(sequences);
   device.check();
   const { dispatches } = trainer.schedule;

@@ -108,7 +108,7 @@ test("the new weights beside the old settings, as a kill in between leaves them,
 test("a file of version 1, which knows no format, is a model of documents", () => {
   const folder = withoutMetadata(folderOf(modelOf()));
   const file = JSON.parse(text(folder.get(CONFIG_FILE)!));
-  for (const name of ["format", "val_fraction", "eval_every"]) delete file[name];
+  for (const name of ["format", "val_fraction", "eval_every", "dtype"]) delete file[name];
   const write = (changes: object) =>
     folder.set(CONFIG_FILE, bytes(JSON.stringify({ ...file, ...changes })));
   write({ format_version: 1 });

@@ -7,7 +7,7 @@ import * as ops from "../src/reference/ops.ts";
 import * as small from "../src/reference/small.ts";
 import { attentionKernels } from "../src/model/attention.ts";
 import { kernelCases } from "../src/verify/kernel_cases.ts";
-import { opsVariants } from "../src/model/gpu_ops.ts";
+import { opsVariants } from "../src/verify/ops_variants.ts";
 import * as smallOps from "../src/model/small_ops.ts";
 import type { Device } from "../src/device/device.ts";
 import { device } from "./harness/device.ts";

@@ -20,6 +20,12 @@ export interface Dispatch {
   grid: [number, number, number];
 }
 
+/** A grid of at least `count` workgroups; kernels count x first, then y, and leave the rest out. */
+export function gridOf({ gpu }: Device, count: number): Dispatch["grid"] {
+  const most = gpu.limits.maxComputeWorkgroupsPerDimension;
+  return count <= most ? [count, 1, 1] : [most, Math.ceil(count / most), 1];
+}
+
 interface Command {
   pipeline: GPUComputePipeline;
   bindGroup: GPUBindGroup;

@@ -30,8 +30,8 @@ export interface ModelFile {
 
 /** Raised when an older program could not read, or would misread, what is written. */
 export const FORMAT_VERSION = 2;
-/** Settings that files of version 1 do not have: their models were trained on documents, all of them. */
-const SINCE_VERSION_2: readonly string[] = ["format", "val_fraction", "eval_every"];
+/** Settings that files of version 1 do not have: their models were trained on documents, all of them, in f32. */
+const SINCE_VERSION_2: readonly string[] = ["format", "val_fraction", "eval_every", "dtype"];
 
 export const WEIGHTS_FILE = "model.safetensors";
 export const CONFIG_FILE = "config.json";

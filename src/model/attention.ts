@@ -9,6 +9,27 @@ import type { Dispatch } from "../device/schedule.ts";
  */
 export type AttentionKernels = "lanes" | "tiles" | "rows";
 
+/** The kernels of each operation. */
+const KERNELS = {
+  attention_forward: {
+    lanes: "attention_forward_lanes",
+    tiles: "attention_forward_tiles",
+    rows: "attention_forward",
+  },
+  attention_backward_q: {
+    lanes: "attention_backward_q_lanes",
+    tiles: "attention_backward_q_tiles",
+    rows: "attention_backward_q",
+  },
+  attention_backward_kv: {
+    lanes: "attention_backward_kv_lanes",
+    tiles: "attention_backward_kv_tiles",
+    rows: "attention_backward_kv",
+  },
+} as const;
+
+export type AttentionOp = keyof typeof KERNELS;
+
 /** Queries (keys, in the keys' half of the backward pass) that a workgroup of the tiles makes. */
 const TILE = 64;
 /** Bytes of workgroup memory that the tiles take at most. */
@@ -42,7 +63,7 @@ export function attentionKernels(device: Device): AttentionKernels {
  */
 export function attention(
   { kernels, lanes, WG }: { kernels: AttentionKernels; lanes: number; WG: number },
-  op: string,
+  op: AttentionOp,
   bindings: Dispatch["bindings"],
   { B, T, C, NH }: AttentionSizes,
 ): Dispatch {
@@ -50,7 +71,7 @@ export function attention(
   if (HS % 4 === 0 && kernels === "lanes") {
     return {
       op,
-      kernel: `${op}_lanes`,
+      kernel: KERNELS[op].lanes,
       constants: { LANES: lanes },
       sizes: { T, C, NH, HS },
       bindings,
@@ -61,7 +82,7 @@ export function attention(
     const DEPTH = [8, 4, 1].find((depth) => (HS / 4) % depth === 0)!;
     return {
       op,
-      kernel: `${op}_tiles`,
+      kernel: KERNELS[op].tiles,
       constants: { DEPTH, WIDE: Number(HS > 32) },
       sizes: { T, C, NH, HS },
       bindings,
@@ -70,7 +91,7 @@ export function attention(
   }
   return {
     op,
-    kernel: op,
+    kernel: KERNELS[op].rows,
     constants: { HS, WG },
     sizes: { T, C, NH },
     bindings,

@@ -2,15 +2,15 @@
 // arguments. This is the one place that chooses a kernel, its constants and its grid for a shape.
 
 import type { Config } from "../config.ts";
-import { type Device, matrixUnit, softwareLanes } from "../device/device.ts";
-import type { Dispatch } from "../device/schedule.ts";
+import { type Device, softwareLanes } from "../device/device.ts";
+import { type Dispatch, gridOf } from "../device/schedule.ts";
 import { type Tensor, sizeOf } from "../device/tensors.ts";
 import {
   attention,
   attentionKernels,
   type AttentionKernels,
+  type AttentionOp,
   type AttentionSizes,
-  portableAttention,
 } from "./attention.ts";
 import {
   type Operands,
@@ -19,7 +19,6 @@ import {
   type ProductTensors,
   type ProductVariant,
   productVariants,
-  WIDE_TILES,
 } from "./product.ts";
 
 type Activation = Config["activation"];
@@ -51,10 +50,8 @@ export class GpuOps {
     };
   }
 
-  /** A grid of at least `count` workgroups; kernels count x first, then y, and leave the rest out. */
-  private grid(count: number): [number, number, number] {
-    const most = this.device.gpu.limits.maxComputeWorkgroupsPerDimension;
-    return count <= most ? [count, 1, 1] : [most, Math.ceil(count / most), 1];
+  private grid(count: number): Dispatch["grid"] {
+    return gridOf(this.device, count);
   }
 
   /**
@@ -70,7 +67,7 @@ export class GpuOps {
   }
 
   /** One thread an element. */
-  private elements(count: number): { WG: number; grid: [number, number, number] } {
+  private elements(count: number): { WG: number; grid: Dispatch["grid"] } {
     const WG = 64;
     return { WG, grid: this.grid(Math.ceil(count / WG)) };
   }
@@ -243,7 +240,11 @@ export class GpuOps {
     return this.attention("attention_backward_kv", bindings, sizes);
   }
 
-  private attention(op: string, bindings: Dispatch["bindings"], sizes: AttentionSizes): Dispatch {
+  private attention(
+    op: AttentionOp,
+    bindings: Dispatch["bindings"],
+    sizes: AttentionSizes,
+  ): Dispatch {
     const { device, choices } = this;
     const WG = this.rowThreads(sizes.T);
     const family = { kernels: choices.attention, lanes: softwareLanes(device), WG };
@@ -331,28 +332,6 @@ export class GpuOps {
       grid,
     };
   }
-}
-
-/** Choices that together take every kernel this device can run; the first is the one it is given. */
-export function opsVariants(device: Device): GpuOps[] {
-  // Software GPUs compile for long: of the tiles, one a thread loads a block for, and one with two.
-  const tiles = device.lanes < 16 ? [WIDE_TILES[0], WIDE_TILES[2]] : WIDE_TILES;
-  const products = ["matmul 64x64", ...tiles.map((tile) => `matmul_wide ${tile.join("x")}`)];
-  const families = portableAttention(device);
-  const forced = products.map((name, i) => {
-    const product: Choices["product"] = (_, variants) =>
-      variants.find((variant) => variant.name === name) ?? variants[0];
-    return new GpuOps(device, { product, attention: families[i % families.length] });
-  });
-  // On matrix units the larger tile by the rule, the smaller one by force.
-  const half = matrixUnit(device)
-    ? ["matmul_matrix 64x64", "matmul_matrix 128x128"].map((name) => {
-        const product: Choices["product"] = (_, variants) =>
-          variants.find((variant) => variant.name === name) ?? variants[0];
-        return new GpuOps(device, { product, operands: "f16" });
-      })
-    : [];
-  return [new GpuOps(device), ...forced, ...half];
 }
 
 const firstVariant = (_: ProductShape, [first]: readonly ProductVariant[]) => first;

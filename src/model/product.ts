@@ -1,8 +1,9 @@
 // Matrix products as dispatches: the kernels that can serve a shape on a device, and which one does unless
 // something better is known.
 
+import type { Config } from "../config.ts";
 import { type Device, matrixUnit, softwareLanes } from "../device/device.ts";
-import type { Dispatch } from "../device/schedule.ts";
+import { type Dispatch, gridOf } from "../device/schedule.ts";
 import type { Tensor } from "../device/tensors.ts";
 
 /** What a kernel makes of its sums before it stores them, as the WGSL numbers it. */
@@ -16,7 +17,7 @@ const EPILOGUES = {
 } as const;
 
 /** Of what a product's operands are rounded to; its sums are f32. */
-export type Operands = "f32" | "f16";
+export type Operands = Config["dtype"];
 
 /** out (M, N) = a (M, K) · b (K, N), and in a pair out2 (K, N) = aᵀ · b2 (M, N). */
 export interface ProductShape {
@@ -67,7 +68,7 @@ const TILE = [64, 64] as const;
 const LANE_TILE = 4;
 
 /** Tiles of matmul_matrix.wgsl, and how many subgroups make them, along m and n. */
-const MATRIX_TILES = [
+export const MATRIX_TILES = [
   { tile: [128, 128], subgroups: [2, 4] },
   { tile: [64, 64], subgroups: [2, 2] },
 ] as const;
@@ -90,26 +91,26 @@ export function productVariants(
   const software = device.lanes < 16;
   const lanes = softwareLanes(device);
   const usual = (tile: Tile) => (pair && !software ? usualSplits(shape, tile, most) : 1);
+  // The largest tile of which there are enough comes first; if there are never enough, the smallest.
+  const byRule = (tiles: readonly Tile[]) => {
+    const enough = (tile: Tile) => groupsOf(shape, tile, usual(tile)).total >= ENOUGH_GROUPS;
+    const first = tiles.find(enough) ?? tiles.at(-1);
+    return tiles.toSorted((a, b) => Number(b === first) - Number(a === first));
+  };
   const kernels: Pick<ProductVariant, "kernel" | "tile">[] = [{ kernel: "matmul", tile: TILE }];
-  if (N % 4 === 0 && K % 4 === 0) {
-    // The largest tile of which there are enough; if there are never enough, the smallest.
-    const groups = (tile: Tile) => groupsOf(shape, tile, usual(tile)).total;
-    const rule = WIDE_TILES.find((tile) => groups(tile) >= ENOUGH_GROUPS) ?? WIDE_TILES.at(-1)!;
-    const tiles = [rule, ...WIDE_TILES.filter((tile) => tile !== rule)];
-    const wide = tiles.map((tile) => ({ kernel: "matmul_wide", tile }) as const);
+  const vectors = N % 4 === 0 && K % 4 === 0;
+  if (vectors) {
+    const wide = byRule(WIDE_TILES).map((tile) => ({ kernel: "matmul_wide", tile }) as const);
     if (software) kernels.push(...wide);
     else kernels.unshift(...wide);
   }
   if (lanes > 0 && (transposed ? K : N) % 4 === 0 && M * K >= 4) {
     kernels.unshift({ kernel: "matmul_lanes", tile: [LANE_TILE * lanes, LANE_TILE * lanes] });
   }
-  if (operands === "f16" && N % 4 === 0 && K % 4 === 0) {
+  if (operands === "f16" && vectors) {
     const fitting = MATRIX_TILES.filter((tile) => matrixTileFits(device, tile));
-    const groups = ({ tile }: (typeof MATRIX_TILES)[number]) =>
-      groupsOf(shape, tile, usual(tile)).total;
-    const rule = fitting.find((tile) => groups(tile) >= ENOUGH_GROUPS) ?? fitting.at(-1);
-    const sorted = fitting.toSorted((a, b) => Number(b === rule) - Number(a === rule));
-    kernels.unshift(...sorted.map(({ tile }) => ({ kernel: "matmul_matrix", tile }) as const));
+    const tiles = byRule(fitting.map(({ tile }) => tile));
+    kernels.unshift(...tiles.map((tile) => ({ kernel: "matmul_matrix", tile }) as const));
   }
   return kernels.flatMap(({ kernel, tile }) => {
     const first = usual(tile);
@@ -173,15 +174,14 @@ export function product(
   const { op, M, N, K, transposed, pair, epilogue } = shape;
   if (pair && !(out2 && b2)) throw new RangeError(`${op}: a pair needs out2 and b2`);
   const { first, total } = groupsOf(shape, tile, splits);
-  const most = device.gpu.limits.maxComputeWorkgroupsPerDimension;
-  const B_LINE = transposed ? K : N;
   const constants = { EPILOGUE: EPILOGUES[epilogue], PAIR: Number(pair) };
   const sizes = { M, N, K, first, splits, plane };
   const call = {
     op,
     kernel,
     bindings: { out, out2: out2 ?? device.nothing, a, b, b2: b2 ?? b, extra },
-    grid: (total <= most ? [total, 1, 1] : [most, Math.ceil(total / most), 1]) as Dispatch["grid"],
+    sizes,
+    grid: gridOf(device, total),
   };
   const ALONG_K = Number(transposed);
   if (kernel === "matmul_lanes") {
@@ -193,7 +193,6 @@ export function product(
         ALONG_K,
         A_VECTORS: Number(K % 4 === 0),
       },
-      sizes,
       bindings: { ...call.bindings, a_vectors: a },
     };
   }
@@ -205,14 +204,12 @@ export function product(
     return {
       ...call,
       constants: { ...constants, ...given, ALONG_K },
-      sizes: { ...sizes, A_LINE: K, B_LINE },
     };
   }
   if (kernel === "matmul_wide") {
     return {
       ...call,
       constants: { ...constants, TILE_M: tile[0], TILE_N: tile[1], ALONG_K },
-      sizes: { ...sizes, A_LINE: K, B_LINE },
     };
   }
   const b_strides = transposed ? { B_ROW: 1, B_COL: K } : { B_ROW: N, B_COL: 1 };

@@ -1,5 +1,6 @@
 // Times training steps as they are: whole, one after the other, nothing read in between.
 
+import type { Config } from "../config.ts";
 import type { Device } from "../device/device.ts";
 import { Meter } from "../device/meter.ts";
 import { hasTimestamps, median, timeSchedules } from "../device/timing.ts";
@@ -37,7 +38,7 @@ export interface BenchmarkResult {
   params: number;
   layers: number;
   embd: number;
-  dtype: "f32" | "f16";
+  dtype: Config["dtype"];
   heads: number;
   block: number;
   batch: number;

@@ -3,7 +3,6 @@
 
 import { type Config, resolveConfig } from "../config.ts";
 import { type Device, matrixUnit } from "../device/device.ts";
-import { opsVariants } from "../model/gpu_ops.ts";
 import { dimsOf, initialParameters } from "../model/parameters.ts";
 import { PythonRandom } from "../random.ts";
 import { ReferenceGpt } from "../reference/gpt.ts";
@@ -14,6 +13,7 @@ import { GpuTrainer } from "../training/gpu_trainer.ts";
 import { relativeError } from "./compare.ts";
 import { type CheckResult, runCase } from "./kernel_case.ts";
 import { kernelCases } from "./kernel_cases.ts";
+import { opsVariants } from "./ops_variants.ts";
 
 export type { CheckResult } from "./kernel_case.ts";
 

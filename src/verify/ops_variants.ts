@@ -1,0 +1,27 @@
+// Every kernel that a device can run gets its turn in the checks, whatever the device would choose.
+
+import { type Device, matrixUnit } from "../device/device.ts";
+import { portableAttention } from "../model/attention.ts";
+import { type Choices, GpuOps } from "../model/gpu_ops.ts";
+import { MATRIX_TILES, WIDE_TILES } from "../model/product.ts";
+
+/** Choices that together take every kernel this device can run; the first is the one it is given. */
+export function opsVariants(device: Device): GpuOps[] {
+  // Software GPUs compile for long: of the tiles, one a thread loads a block for, and one with two.
+  const tiles = device.lanes < 16 ? [WIDE_TILES[0], WIDE_TILES[2]] : WIDE_TILES;
+  const products = ["matmul 64x64", ...tiles.map((tile) => `matmul_wide ${tile.join("x")}`)];
+  const families = portableAttention(device);
+  const force = (name: string): Choices["product"] => {
+    return (_, variants) => variants.find((variant) => variant.name === name) ?? variants[0];
+  };
+  const forced = products.map((name, i) => {
+    return new GpuOps(device, { product: force(name), attention: families[i % families.length] });
+  });
+  const half = matrixUnit(device)
+    ? MATRIX_TILES.map(({ tile }) => {
+        const product = force(`matmul_matrix ${tile.join("x")}`);
+        return new GpuOps(device, { product, operands: "f16" });
+      })
+    : [];
+  return [new GpuOps(device), ...forced, ...half];
+}

@@ -1,0 +1,70 @@
+// What `train` tells people of events that few runs have: measured kernels, skipped steps.
+
+import { expect, test } from "vitest";
+import { tuningProgress } from "../../cli/progress.ts";
+import { humanReport } from "../../cli/train_report.ts";
+import { resolveConfig } from "../../src/config.ts";
+import type { StartEvent } from "../../src/training/train.ts";
+
+test("the header tells when kernels were measured, and that earlier runs may differ", () => {
+  const config = resolveConfig("microgpt");
+  const start: StartEvent = {
+    type: "start",
+    device: "webgpu",
+    adapter: "a GPU",
+    fallback: null,
+    num_docs: 9,
+    num_val_docs: 0,
+    num_tokens: 50,
+    num_val_tokens: 0,
+    num_truncated: 0,
+    vocab_size: 5,
+    num_params: 100,
+    kernels: null,
+    config,
+  };
+  const header = (kernels: StartEvent["kernels"]) => {
+    let text = "";
+    humanReport({ write: (part) => (text += part) }, "names").start({ ...start, kernels });
+    return text;
+  };
+  const summary = { rule: 0, measured: 0, remembered: 12, id: "1a2b", forgotten: null };
+  expect(header(null)).not.toMatch(/^kernels/m);
+  expect(header({ ...summary, rule: 12, remembered: 0 })).not.toMatch(/^kernels/m);
+  expect(header(summary)).toMatch(
+    /^kernels choice 1a2b for 12 shapes of products, as measured before$/m,
+  );
+  expect(header({ ...summary, measured: 3, remembered: 9 })).toMatch(
+    /^kernels choice 1a2b for 12 .*: 3 measured just now, 9 as before; runs before .* last digits$/m,
+  );
+  expect(header({ ...summary, measured: 12, remembered: 0, forgotten: "read-only" })).toMatch(
+    /12 measured just now, but could not be remembered \(read-only\); /,
+  );
+});
+
+test("skipped steps are counted at the end", () => {
+  const end = (skipped?: number) => {
+    let text = "";
+    const report = humanReport({ write: (part) => (text += part) }, "names");
+    const done = { steps: 9, seconds: 1, tokens_per_s: 5, val_loss: null, model_dir: "there" };
+    report.end({ type: "end", ...done, ...(skipped === undefined ? {} : { skipped }) });
+    return text;
+  };
+  expect(end(2)).toMatch(/^2 steps skipped: gradients too large for f16\.$/m);
+  for (const none of [0, undefined]) expect(end(none)).not.toContain("skipped");
+});
+
+test("measuring is told: on a terminal each time, elsewhere once", () => {
+  const told = (isTTY: boolean) => {
+    let text = "";
+    const progress = tuningProgress({ isTTY, write: (part) => (text += part) });
+    for (const done of [0, 1, 2]) progress(done, 2);
+    return text;
+  };
+  expect(told(false)).toBe("measuring which kernels are fastest here, for 2 shapes\n");
+  expect(told(true).split("\r").slice(1)).toEqual([
+    "measuring which kernels are fastest here: 0/2\x1b[K",
+    "measuring which kernels are fastest here: 1/2\x1b[K",
+    "\x1b[K",
+  ]);
+});
