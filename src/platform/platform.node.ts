@@ -53,11 +53,15 @@ export const platform: Platform = {
     const clock = new Int32Array(new SharedArrayBuffer(4));
     const start = performance.now();
     for (;;) {
-      await new Promise((resolve) => setImmediate(resolve));
+      await this.turn();
       if (!open) return work;
       const nap = NAP * (performance.now() - start);
       Atomics.wait(clock, 0, 0, Math.min(Math.max(nap, NAPS[0]), NAPS[1]));
     }
+  },
+
+  turn() {
+    return new Promise((resolve) => setImmediate(resolve));
   },
 
   async recall(name) {

@@ -7,6 +7,8 @@ export interface Platform {
   shaders(): Record<string, string>;
   /** Waits for what the GPU does, without taking a core from it. */
   wait<T>(work: Promise<T>): Promise<T>;
+  /** One turn of the event loop, in which signals and messages are seen to. */
+  turn(): Promise<void>;
   /** The text that was remembered under a name on this machine; undefined where there is none. */
   recall(name: string): Promise<string | undefined>;
   /** Remembers a text between runs. @returns why it could not; null if it did */

@@ -27,9 +27,8 @@ export function tokenizeDocuments(
   block_size: number,
 ): Int32Array[] {
   return documents.map((document) =>
-    Int32Array.from([tokenizer.bos, ...tokenizer.encode(document), tokenizer.bos]).subarray(
-      0,
-      block_size + 1,
+    Int32Array.from(
+      [tokenizer.bos, ...tokenizer.encode(document), tokenizer.bos].slice(0, block_size + 1),
     ),
   );
 }

@@ -36,7 +36,7 @@ export class CpuTrainer implements Trainer {
   async *run(until: number, signal?: AbortSignal): AsyncGenerator<StepRecord> {
     while (this.step < until && !signal?.aborted) {
       yield this.trainStep();
-      await this.breather.rest();
+      if (this.breather.tired) await this.breather.rest();
     }
   }
 
@@ -72,7 +72,7 @@ export class CpuTrainer implements Trainer {
       this.gpt.forward(batch);
       sum += this.gpt.loss(batch) * batch.num_targets;
       count += batch.num_targets;
-      await this.breather.rest();
+      if (this.breather.tired) await this.breather.rest();
     }
     return sum / count;
   }
