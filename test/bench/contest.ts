@@ -37,7 +37,7 @@ export const root = fileURLToPath(new URL("../../", import.meta.url));
 
 /** A command of this project, as `npm run` starts it. */
 export function own(file: string, ...args: string[]): string[] {
-  const fastStart = pathToFileURL(`${root}cli/fast_start.ts`).href;
+  const fastStart = pathToFileURL(`${root}cli/fast_start.js`).href;
   return [process.execPath, "--import", fastStart, `${root}cli/${file}`, ...args];
 }
 
