@@ -2,7 +2,7 @@
 // general one.
 
 import type { Config } from "../config.ts";
-import { type Device, matrixUnit } from "../device/device.ts";
+import type { Device } from "../device/device.ts";
 import { ConfigError } from "../errors.ts";
 import { type Dims, parameterCount } from "../model/parameters.ts";
 import { MAX_FLOAT_INTEGER } from "../model/small_data.ts";
@@ -55,15 +55,15 @@ export async function createTrainer(
   return GpuTrainer.create(device, config, dims, params, examples, tuned);
 }
 
-/** @throws ConfigError if products cannot be made with operands in f16 */
+/** @throws ConfigError if nothing can be kept in f16 there */
 export function checkHalf(device: Device | undefined): void {
-  if (device && matrixUnit(device)) return;
+  if (device?.features.includes("shader-f16")) return;
   const here = device
-    ? `${device.name} offers WebGPU none that multiply f16 and add up in f32`
+    ? `${device.name} does not offer it to WebGPU (shader-f16)`
     : "the CPU trains in float64";
   throw new ConfigError(
     "dtype",
-    `With dtype f16 products are made by a GPU's matrix units (tensor cores), but ${here}. Choose dtype f32.`,
+    `With dtype f16 a GPU keeps activations and weights in half precision, but ${here}. Choose dtype f32.`,
   );
 }
 
@@ -79,7 +79,7 @@ export function chooseSmall(
   models = 1,
 ): SmallTuning | undefined {
   const tuning = smallTuning(device, dims);
-  if (dtype !== "f32") return undefined; // one workgroup has no use for matrix units
+  if (dtype !== "f32") return undefined; // one workgroup keeps all in f32
   if (tuning === undefined || sequences.length > MAX_FLOAT_INTEGER) return undefined;
   const tiles = sequences.reduce((sum, { length }) => sum + Math.ceil((length - 1) / 4), 0);
   const perDocument = (parameterCount(dims) * tiles) / sequences.length;
