@@ -2,6 +2,7 @@
 
 import { platform } from "#platform";
 import type { BenchmarkResult, Profile } from "../src/verify/benchmark.ts";
+import type { Needs } from "../src/training/needs.ts";
 import type { OperationCost } from "../src/verify/measure.ts";
 import type { SuiteResult } from "../src/verify/suite.ts";
 import { MEMORY_NAME } from "../src/tuning/memory.ts";
@@ -37,6 +38,11 @@ export const humanReport: Report = (out, result, profile, tuning) => {
   if (tuning !== undefined) out.write(`\n${explanation(tuning)}\n`);
 };
 
+/** What a run will need, told before it. */
+export function needsRow({ f32, f16 }: Needs["dtype_bytes"]): string {
+  return `${"needs".padEnd(12)}${bytes(f32)} of GPU memory, with --dtype f16 ${bytes(f16)}\n`;
+}
+
 function summary(result: Result): string {
   const { mode, engine, adapter, layers, embd, heads, block, batch, vocab, params, steps } = result;
   const rows = [
@@ -47,7 +53,7 @@ function summary(result: Result): string {
       `${plural(params, "parameter")}: ${plural(layers, "layer")}, ${plural(embd, "channel")}, ` +
         `${plural(heads, "head")}, context ${count(block)}, batch ${count(batch)}, vocabulary ${count(vocab)}`,
     ],
-    ...(result.dtype === "f16" ? [["products", "operands in f16, sums in f32"]] : []),
+    ...(result.dtype === "f16" ? [["dtype", "f16 between products, sums in f32"]] : []),
     ["first step", `${digits(result.first_step_ms)} ms, with compilation`],
     ["step", `${digits(result.ms_per_step)} ms, median over ${plural(steps, "step")}`],
     ["tokens/s", count(Math.round(result.tokens_per_s))],
