@@ -6,9 +6,11 @@
 //   B[k,n]      = b[k * N + n], or b[n * K + k] if ALONG_K
 //
 // A workgroup makes TILE_M x TILE_N outputs: DOWN x ACROSS subgroups, each ROWS x COLUMNS matrices. Tiles of
-// A (m, k) and B (k, n), 32 deep, are rounded on their way into workgroup memory, where lines are padded, so
-// that those of a matrix do not meet in a bank. Single elements of a matrix cannot be reached: the sums leave
-// through workgroup memory. N and K are multiples of 4.
+// A and B, 32 deep, pass through workgroup memory as they lie in storage: lines along the depth or along the
+// tile's edge, which the matrices are then loaded from row by row or column by column. Lines are padded, so that
+// those of a matrix do not meet in a bank. A thread holds its vectors of the next tile in registers while this
+// one is used. Single elements of a matrix cannot be reached: the sums leave through workgroup memory. N and K
+// are multiples of 4.
 // reference: matmulForward(), matmulResidualForward(), matmulActivationForward(), matmulBackward(),
 //   matmulActivationBackward()
 
@@ -23,8 +25,8 @@ const TILE_M = 64u;   // given: 64 or 128
 const TILE_N = 64u;   // given: 64 or 128
 const DOWN = 2u;      // given: subgroups along m
 const ACROSS = 2u;    // given: subgroups along n
+const LANES = 8u;     // given: the subgroup's size
 
-override LANES: u32 = 8u;          // the subgroup's size
 override ALONG_K: bool = false;    // whether B is contiguous along k
 override EPILOGUE: u32 = 0u;       // what becomes of the first product's sums before they are stored, see below
 override PAIR: bool = false;       // whether the second product is made too
@@ -55,11 +57,16 @@ struct Sizes {
 
 const ROWS = TILE_M / DOWN / UNIT_M;
 const COLUMNS = TILE_N / ACROSS / UNIT_N;
+const THREADS = LANES * DOWN * ACROSS;
 const DEPTH = 32u;
-const A_PITCH = DEPTH + 8u;
-const B_PITCH = TILE_N + 8u;
-var<workgroup> a_tile: array<f16, TILE_M * A_PITCH>;   // (m, k)
-var<workgroup> b_tile: array<f16, DEPTH * B_PITCH>;    // (k, n)
+const A_LOADS = TILE_M * DEPTH / 4u / THREADS;   // vectors of a tile that a thread loads
+const B_LOADS = TILE_N * DEPTH / 4u / THREADS;
+// Lines are counted in vectors, two of which pad each.
+const PITCH_K = DEPTH / 4u + 2u;
+const PITCH_M = TILE_M / 4u + 2u;
+const PITCH_N = TILE_N / 4u + 2u;
+var<workgroup> a_tile: array<vec4h, max(TILE_M * PITCH_K, DEPTH * PITCH_M)>;   // (m, k), of the second product (k, m)
+var<workgroup> b_tile: array<vec4h, max(TILE_N * PITCH_K, DEPTH * PITCH_N)>;   // (k, n), where B runs along k (n, k)
 var<workgroup> sums: array<f32, DOWN * ACROSS * UNIT_M * UNIT_N>;   // a matrix of each subgroup
 
 // What a workgroup makes: a tile of one product, from a part of its sums.
@@ -87,58 +94,64 @@ fn part_of(index: u32) -> Part {
   return Part(true, rows, tile / across * TILE_M, tile % across * TILE_N, split * length, end, split * sizes.plane);
 }
 
-// Four numbers of a line, or zeros unless they are inside.
-fn masked(vector: vec4h, inside: bool) -> vec4h { return select(vec4h(), vector, inside); }
+// Whether B's tile has lines along k.
+fn along_k(part: Part) -> bool { return ALONG_K && !part.second; }
 
-// Line `line` of a tile's source and its vector `x`: at (line, 4x) of the tile, or at (4x, line) if turned.
-struct Place { line: u32, x: u32 }
-fn place(index: u32, length: u32) -> Place { return Place(index / (length / 4u), index % (length / 4u)); }
+// Line and place in it of a tile's vector, where a line has `length` numbers.
+struct Place { line: u32, at: u32 }
+fn place(index: u32, length: u32) -> Place { return Place(index / (length / 4u), index % (length / 4u) * 4u); }
 
-fn stage_a(part: Part, k0: u32, thread: u32, threads: u32) {
-  if (part.second) {
-    for (var index = thread; index < DEPTH * TILE_M / 4u; index += threads) {
-      let at = place(index, TILE_M);
-      let k = k0 + at.line;
-      let m = part.m0 + at.x * 4u;
-      let source = (min(k, sizes.M - 1u) * sizes.K + min(m, sizes.K - 4u)) / 4u;
-      let vector = masked(vec4h(a[source]), k < part.end && m < part.rows);
-      for (var i = 0u; i < 4u; i++) { a_tile[(at.x * 4u + i) * A_PITCH + at.line] = vector[i]; }
-    }
-    return;
-  }
-  for (var index = thread; index < TILE_M * DEPTH / 4u; index += threads) {
-    let at = place(index, DEPTH);
-    let m = part.m0 + at.line;
-    let k = k0 + at.x * 4u;
-    let source = (min(m, sizes.M - 1u) * sizes.K + min(k, sizes.K - 4u)) / 4u;
-    let vector = masked(vec4h(a[source]), m < part.rows && k < part.end);
-    for (var i = 0u; i < 4u; i++) { a_tile[at.line * A_PITCH + at.x * 4u + i] = vector[i]; }
-  }
+fn load_a(part: Part, k0: u32, index: u32) -> vec4h {
+  let p = place(index, select(DEPTH, TILE_M, part.second));
+  let m = part.m0 + select(p.line, p.at, part.second);
+  let k = k0 + select(p.at, p.line, part.second);
+  let row = min(select(m, k, part.second), sizes.M - 1u);
+  let column = min(select(k, m, part.second), sizes.K - 4u);
+  let vector = vec4h(a[(row * sizes.K + column) / 4u]);
+  return select(vec4h(), vector, m < part.rows && k < part.end);
 }
 
-fn stage_b(part: Part, k0: u32, thread: u32, threads: u32) {
-  if (ALONG_K && !part.second) {
-    for (var index = thread; index < TILE_N * DEPTH / 4u; index += threads) {
-      let at = place(index, DEPTH);
-      let n = part.n0 + at.line;
-      let k = k0 + at.x * 4u;
-      let source = (min(n, sizes.N - 1u) * sizes.K + min(k, sizes.K - 4u)) / 4u;
-      let vector = masked(vec4h(b[source]), n < sizes.N && k < part.end);
-      for (var i = 0u; i < 4u; i++) { b_tile[(at.x * 4u + i) * B_PITCH + at.line] = vector[i]; }
-    }
-    return;
+fn load_b(part: Part, k0: u32, index: u32) -> vec4h {
+  let p = place(index, select(TILE_N, DEPTH, along_k(part)));
+  let n = part.n0 + select(p.at, p.line, along_k(part));
+  let k = k0 + select(p.line, p.at, along_k(part));
+  let inside = n < sizes.N && k < part.end;
+  if (part.second) {
+    let source = (min(k, sizes.M - 1u) * sizes.N + min(n, sizes.N - 4u)) / 4u;
+    return select(vec4h(), vec4h(b2[source]), inside);
   }
-  let lines = select(sizes.K, sizes.M, part.second);
-  for (var index = thread; index < DEPTH * TILE_N / 4u; index += threads) {
-    let at = place(index, TILE_N);
-    let k = k0 + at.line;
-    let n = part.n0 + at.x * 4u;
-    let source = (min(k, lines - 1u) * sizes.N + min(n, sizes.N - 4u)) / 4u;
-    let inside = k < part.end && n < sizes.N;
-    var vector = vec4h();
-    if (part.second) { vector = masked(vec4h(b2[source]), inside); } else { vector = masked(vec4h(b[source]), inside); }
-    for (var i = 0u; i < 4u; i++) { b_tile[at.line * B_PITCH + at.x * 4u + i] = vector[i]; }
+  if (ALONG_K) {
+    let source = (min(n, sizes.N - 1u) * sizes.K + min(k, sizes.K - 4u)) / 4u;
+    return select(vec4h(), vec4h(b[source]), inside);
   }
+  let source = (min(k, sizes.K - 1u) * sizes.N + min(n, sizes.N - 4u)) / 4u;
+  return select(vec4h(), vec4h(b[source]), inside);
+}
+
+fn store_a(part: Part, index: u32, vector: vec4h) {
+  let p = place(index, select(DEPTH, TILE_M, part.second));
+  a_tile[p.line * select(PITCH_K, PITCH_M, part.second) + p.at / 4u] = vector;
+}
+
+fn store_b(part: Part, index: u32, vector: vec4h) {
+  let p = place(index, select(TILE_N, DEPTH, along_k(part)));
+  b_tile[p.line * select(PITCH_N, PITCH_K, along_k(part)) + p.at / 4u] = vector;
+}
+
+alias Left = subgroup_matrix_left<f16, UNIT_K, UNIT_M>;
+alias Right = subgroup_matrix_right<f16, UNIT_N, UNIT_K>;
+alias Result = subgroup_matrix_result<f32, UNIT_N, UNIT_M>;
+
+// Rows m .. and columns k .. of A's tile.
+fn left_at(part: Part, m: u32, k: u32) -> Left {
+  if (part.second) { return subgroupMatrixLoad<Left, col_major>(&a_tile, k * PITCH_M + m / 4u, PITCH_M); }
+  return subgroupMatrixLoad<Left, row_major>(&a_tile, m * PITCH_K + k / 4u, PITCH_K);
+}
+
+// Rows k .. and columns n .. of B's tile.
+fn right_at(part: Part, k: u32, n: u32) -> Right {
+  if (along_k(part)) { return subgroupMatrixLoad<Right, col_major>(&b_tile, n * PITCH_K + k / 4u, PITCH_K); }
+  return subgroupMatrixLoad<Right, row_major>(&b_tile, k * PITCH_N + n / 4u, PITCH_N);
 }
 
 // What becomes of a sum before it is stored (EPILOGUE); residual and gradients read extra.
@@ -163,7 +176,7 @@ fn store(part: Part, m: u32, n: u32, sum: f32) {
   if (part.second) { out2[part.plane + at] = sum; } else { out[at] = Out(finish(sum, at)); }
 }
 
-@compute @workgroup_size(LANES * DOWN * ACROSS)
+@compute @workgroup_size(THREADS)
 fn matmul_matrix(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
@@ -172,23 +185,24 @@ fn matmul_matrix(
   @builtin(subgroup_invocation_id) lane: u32,
 ) {
   let part = part_of(group.x + group.y * groups.x);
-  let threads = LANES * DOWN * ACROSS;
   let row = subgroup / ACROSS * ROWS * UNIT_M;           // of the tile, where the subgroup's matrices begin
   let column = subgroup % ACROSS * COLUMNS * UNIT_N;
-  var matrices: array<array<subgroup_matrix_result<f32, UNIT_N, UNIT_M>, COLUMNS>, ROWS>;
+  var matrices: array<array<Result, COLUMNS>, ROWS>;
+  var next_a: array<vec4h, A_LOADS>;
+  var next_b: array<vec4h, B_LOADS>;
+  for (var i = 0u; i < A_LOADS; i++) { next_a[i] = load_a(part, part.begin, thread + i * THREADS); }
+  for (var i = 0u; i < B_LOADS; i++) { next_b[i] = load_b(part, part.begin, thread + i * THREADS); }
   for (var k0 = part.begin; k0 < part.end; k0 += DEPTH) {
-    stage_a(part, k0, thread, threads);
-    stage_b(part, k0, thread, threads);
+    for (var i = 0u; i < A_LOADS; i++) { store_a(part, thread + i * THREADS, next_a[i]); }
+    for (var i = 0u; i < B_LOADS; i++) { store_b(part, thread + i * THREADS, next_b[i]); }
     workgroupBarrier();
+    for (var i = 0u; i < A_LOADS; i++) { next_a[i] = load_a(part, k0 + DEPTH, thread + i * THREADS); }
+    for (var i = 0u; i < B_LOADS; i++) { next_b[i] = load_b(part, k0 + DEPTH, thread + i * THREADS); }
     for (var k = 0u; k < DEPTH; k += UNIT_K) {
-      var rights: array<subgroup_matrix_right<f16, UNIT_N, UNIT_K>, COLUMNS>;
-      for (var j = 0u; j < COLUMNS; j++) {
-        let at = k * B_PITCH + column + j * UNIT_N;
-        rights[j] = subgroupMatrixLoad<subgroup_matrix_right<f16, UNIT_N, UNIT_K>, row_major>(&b_tile, at, B_PITCH);
-      }
+      var rights: array<Right, COLUMNS>;
+      for (var j = 0u; j < COLUMNS; j++) { rights[j] = right_at(part, k, column + j * UNIT_N); }
       for (var i = 0u; i < ROWS; i++) {
-        let at = (row + i * UNIT_M) * A_PITCH + k;
-        let left = subgroupMatrixLoad<subgroup_matrix_left<f16, UNIT_K, UNIT_M>, row_major>(&a_tile, at, A_PITCH);
+        let left = left_at(part, row + i * UNIT_M, k);
         for (var j = 0u; j < COLUMNS; j++) {
           matrices[i][j] = subgroupMatrixMultiplyAccumulate(left, rights[j], matrices[i][j]);
         }

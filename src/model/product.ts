@@ -130,7 +130,7 @@ function matrixTileFits(
   const unit = matrixUnit(device);
   if (unit === undefined) return false;
   const { maxComputeWorkgroupStorageSize, maxComputeInvocationsPerWorkgroup } = device.gpu.limits;
-  const tiles = 2 * (rows * (32 + 8) + 32 * (columns + 8));
+  const tiles = 2 * (rows + columns) * (32 + 8);
   const sums = 4 * down * across * unit.M * unit.N;
   return (
     (rows / down) % unit.M === 0 &&
