@@ -47,6 +47,7 @@ function summary(result: Result): string {
       `${plural(params, "parameter")}: ${plural(layers, "layer")}, ${plural(embd, "channel")}, ` +
         `${plural(heads, "head")}, context ${count(block)}, batch ${count(batch)}, vocabulary ${count(vocab)}`,
     ],
+    ...(result.dtype_reason === null ? [] : [["dtype", result.dtype_reason]]),
     ...(result.dtype === "f16" ? [["products", "operands in f16, sums in f32"]] : []),
     ["first step", `${digits(result.first_step_ms)} ms, with compilation`],
     ["step", `${digits(result.ms_per_step)} ms, median over ${plural(steps, "step")}`],

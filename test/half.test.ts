@@ -120,7 +120,7 @@ test("without matrix units dtype f16 is refused with a sentence, and so it is on
   trainer.destroy();
   const plain: Device = Object.create(device, { features: { value: [] } });
   for (const [where, words] of [
-    [plain, /none that multiply f16/],
+    [plain, /no matrix units that multiply f16/],
     [undefined, /the CPU trains in float64/],
   ] as const) {
     const opening = createTrainer(where, config, dims, params, sequences);

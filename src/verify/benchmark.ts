@@ -5,6 +5,7 @@ import type { Device } from "../device/device.ts";
 import { Meter } from "../device/meter.ts";
 import { hasTimestamps, median, timeSchedules } from "../device/timing.ts";
 import { parameterCount } from "../model/parameters.ts";
+import { chooseDtype } from "../training/choose_dtype.ts";
 import { checkHalf, chooseSmall, createTrainer } from "../training/choose_trainer.ts";
 import { GpuTrainer } from "../training/gpu_trainer.ts";
 import { flopsPerToken } from "../training/needs.ts";
@@ -39,6 +40,8 @@ export interface BenchmarkResult {
   layers: number;
   embd: number;
   dtype: Config["dtype"];
+  /** Which dtype `auto` is here, and why: "f32: …"; null where the dtype was asked for. */
+  dtype_reason: string | null;
   heads: number;
   block: number;
   batch: number;
@@ -90,12 +93,14 @@ export async function benchmark(
   work: Workload,
   options: BenchmarkOptions,
 ): Promise<{ result: BenchmarkResult; profile: Profile | undefined; tuning: Tuning | null }> {
-  const { config, dims } = work;
+  const { dims } = work;
   const sequences = randomSequences(work);
   const weights = randomWeights(work);
+  const small = options.kernels ? undefined : chooseSmall(device, work.config, dims, sequences);
+  const general = device && !small;
+  const { config, dtype_reason } = await chooseDtype(device, work.config, small);
   if (config.dtype === "f16") checkHalf(device);
   // Measured before the clock starts: it is done once, and remembered.
-  const general = device && (options.kernels || !chooseSmall(device, config, dims, sequences));
   const tuning = general ? await tune(device, config, dims, options.tuning) : null;
   const meter = device && new Meter(device);
   const start = performance.now();
@@ -119,6 +124,7 @@ export async function benchmark(
       layers: dims.L,
       embd: dims.C,
       dtype: config.dtype,
+      dtype_reason,
       heads: dims.NH,
       block: dims.T,
       batch: config.batch_size,
