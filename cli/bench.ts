@@ -5,11 +5,11 @@
 import { platform } from "#platform";
 import type { Config } from "../src/config.ts";
 import { chooseDevice } from "../src/device/choose.ts";
-import { benchmark } from "../src/verify/benchmark.ts";
+import { benchmark, neededBytes } from "../src/verify/benchmark.ts";
 import { tuningModes } from "../src/tuning/tune.ts";
 import { microgptSuite } from "../src/verify/suite.ts";
 import { benchmarkPresets, workload } from "../src/verify/workload.ts";
-import { humanReport, jsonReport, suiteTable } from "./bench_report.ts";
+import { humanReport, jsonReport, needsRow, suiteTable } from "./bench_report.ts";
 import { command } from "./command.ts";
 import { type Flags, UsageError } from "./flags.ts";
 import type { Option } from "./options.ts";
@@ -107,8 +107,10 @@ export const main = command(description, async (flags, io) => {
   }
   const { engine: version } = platform.versions();
   try {
+    const json = flags.has(options.json);
+    if (device && !json) io.stdout.write(needsRow(neededBytes(device, work)));
     const { result, profile, tuning } = await benchmark(device, work, measured);
-    const report = flags.has(options.json) ? jsonReport : humanReport;
+    const report = json ? jsonReport : humanReport;
     const explained = flags.has(explain) ? tuning : undefined;
     report(io.stdout, { peer: `microgpt-webgpu ${version}`, ...result }, profile, explained);
   } finally {

@@ -2,6 +2,7 @@
 
 import { platform } from "#platform";
 import type { BenchmarkResult, Profile } from "../src/verify/benchmark.ts";
+import type { Needs } from "../src/training/needs.ts";
 import type { OperationCost } from "../src/verify/measure.ts";
 import type { SuiteResult } from "../src/verify/suite.ts";
 import { MEMORY_NAME } from "../src/tuning/memory.ts";
@@ -37,6 +38,11 @@ export const humanReport: Report = (out, result, profile, tuning) => {
   if (tuning !== undefined) out.write(`\n${explanation(tuning)}\n`);
 };
 
+/** What a run will need, told before it. */
+export function needsRow({ f32, f16 }: Needs["dtype_bytes"]): string {
+  return `${"needs".padEnd(12)}${bytes(f32)} of GPU memory, with --dtype f16 ${bytes(f16)}\n`;
+}
+
 function summary(result: Result): string {
   const { mode, engine, adapter, layers, embd, heads, block, batch, vocab, params, steps } = result;
   const rows = [
@@ -47,8 +53,7 @@ function summary(result: Result): string {
       `${plural(params, "parameter")}: ${plural(layers, "layer")}, ${plural(embd, "channel")}, ` +
         `${plural(heads, "head")}, context ${count(block)}, batch ${count(batch)}, vocabulary ${count(vocab)}`,
     ],
-    ...(result.dtype_reason === null ? [] : [["dtype", result.dtype_reason]]),
-    ...(result.dtype === "f16" ? [["products", "operands in f16, sums in f32"]] : []),
+    ...dtypeRow(result),
     ["first step", `${digits(result.first_step_ms)} ms, with compilation`],
     ["step", `${digits(result.ms_per_step)} ms, median over ${plural(steps, "step")}`],
     ["tokens/s", count(Math.round(result.tokens_per_s))],
@@ -64,6 +69,11 @@ function summary(result: Result): string {
     rows.push(["commands", commands], ["memory", `${bytes(peak_bytes!)} of buffers at most`]);
   }
   return rows.map(([name, text]) => `${name.padEnd(12)}${text}`).join("\n");
+}
+
+function dtypeRow({ dtype, dtype_reason }: Result): string[][] {
+  if (dtype_reason !== null) return [["dtype", dtype_reason]];
+  return dtype === "f16" ? [["dtype", "f16 between products, sums in f32"]] : [];
 }
 
 function ofPeak(fraction: number | null): string {

@@ -92,11 +92,14 @@ async function withDtype(wanted: ConfigChoice, dims: Dims, train: Examples) {
   }
 }
 
-function needsRows({ batch_size }: Config, { training, generation, flops_per_token }: Needs) {
+function needsRows({ batch_size, dtype }: Config, needs: Needs) {
+  const { training, dtype_bytes, generation, flops_per_token } = needs;
   const row = ({ device_bytes, host_bytes, cpu_bytes }: Needs["training"]) =>
     `${bytes(device_bytes)} of GPU memory and ${bytes(host_bytes)} of main memory; on the CPU ${bytes(cpu_bytes)}`;
+  const other = dtype === "f32" ? "f16" : "f32";
   return [
     `training   with a batch of ${count(batch_size)}: ${row(training)}`,
+    `           with --dtype ${other} ${bytes(dtype_bytes[other])} of GPU memory`,
     `           ${count(flops_per_token)} floating-point operations a token`,
     `writing    ${row(generation)}`,
   ];
@@ -114,7 +117,7 @@ function describe(folder: string, { config, tokenizer, step, layout }: Model) {
     const stat = statSync(join(folder, name), { throwIfNoEntry: false });
     if (stat !== undefined) files[name] = stat.size;
   }
-  const { num_params, training, generation, flops_per_token } = needsOf(config, layout.dims);
+  const { num_params, ...needs } = needsOf(config, layout.dims);
   const tensors = layout.slices.map(({ name, shape, size }) => ({ name, shape, count: size }));
   return {
     model_dir: folder,
@@ -122,7 +125,7 @@ function describe(folder: string, { config, tokenizer, step, layout }: Model) {
     step,
     num_params,
     vocab_size: tokenizer.vocab_size,
-    needs: { training, generation, flops_per_token },
+    needs,
     tokenizer: tokenizer.toJSON(),
     config,
     tensors,

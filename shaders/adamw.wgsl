@@ -5,10 +5,14 @@
 //   v[i]    = beta2 * v[i] + (1 - beta2) * g^2
 //   params -= lr * (m[i] * correction1 / (sqrt(v[i] * correction2) + epsilon) + weight_decay * params[i])
 //
-// Nothing changes where the gradients' norm is not finite. One thread an element. Source: Loshchilov and Hutter, Decoupled Weight Decay Regularization, 2019.
+// Nothing changes where the gradients' norm is not finite. With HALF the new parameters go into weights too, for
+// products in f16. One thread an element. Source: Loshchilov and Hutter, Decoupled Weight Decay Regularization, 2019.
 // reference: adamw()
 
-override WG: u32 = 64u;   // threads in a workgroup
+override WG: u32 = 64u;         // threads in a workgroup
+override HALF: bool = false;    // whether weights are written
+
+alias Weight = f32;   // given: f16 with HALF
 
 struct Sizes {
   size: u32,           // elements
@@ -32,13 +36,14 @@ struct Record {
   grad_norm: f32,
 }
 
-@group(0) @binding(0) var<storage, read_write> params: array<f32>;   // (size)
-@group(0) @binding(1) var<storage, read_write> m: array<f32>;        // (size)
-@group(0) @binding(2) var<storage, read_write> v: array<f32>;        // (size)
-@group(0) @binding(3) var<storage, read> grads: array<f32>;          // (size)
-@group(0) @binding(4) var<storage, read> records: array<Record>;     // (slots)
-@group(0) @binding(5) var<uniform> step_data: Step;
-@group(0) @binding(6) var<uniform> sizes: Sizes;
+@group(0) @binding(0) var<storage, read_write> params: array<f32>;       // (size)
+@group(0) @binding(1) var<storage, read_write> m: array<f32>;            // (size)
+@group(0) @binding(2) var<storage, read_write> v: array<f32>;            // (size)
+@group(0) @binding(3) var<storage, read_write> weights: array<Weight>;   // (size), or where it is not written, any
+@group(0) @binding(4) var<storage, read> grads: array<f32>;              // (size)
+@group(0) @binding(5) var<storage, read> records: array<Record>;         // (slots)
+@group(0) @binding(6) var<uniform> step_data: Step;
+@group(0) @binding(7) var<uniform> sizes: Sizes;
 
 @compute @workgroup_size(WG)
 fn adamw(
@@ -56,5 +61,7 @@ fn adamw(
   m[i] = mean;
   v[i] = square;
   let update = mean * step_data.correction1 / (sqrt(square * step_data.correction2) + sizes.epsilon);
-  params[i] -= step_data.lr * (update + sizes.weight_decay * params[i]);
+  let param = params[i] - step_data.lr * (update + sizes.weight_decay * params[i]);
+  params[i] = param;
+  if (HALF) { weights[i] = Weight(param); }
 }

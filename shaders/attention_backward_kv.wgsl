@@ -12,17 +12,20 @@
 override HS: u32;          // channels of a head
 override WG: u32 = 64u;   // threads in a workgroup
 
+// What qkv, dout and dqkv hold: numbers in f32, or in f16; all arithmetic is f32.
+alias Element = f32;   // given
+
 struct Sizes {
   T: u32,    // positions
   C: u32,    // channels
   NH: u32,   // heads
 }
 
-@group(0) @binding(0) var<storage, read_write> dqkv: array<f32>;   // (B, T, 3C)
-@group(0) @binding(1) var<storage, read> delta: array<f32>;        // (B, NH, T)
-@group(0) @binding(2) var<storage, read> dout: array<f32>;         // (B, T, C)
-@group(0) @binding(3) var<storage, read> qkv: array<f32>;          // (B, T, 3C)
-@group(0) @binding(4) var<storage, read> stats: array<vec2f>;      // (B, NH, T, 2) largest, 1 / sum
+@group(0) @binding(0) var<storage, read_write> dqkv: array<Element>;   // (B, T, 3C)
+@group(0) @binding(1) var<storage, read> delta: array<f32>;            // (B, NH, T)
+@group(0) @binding(2) var<storage, read> dout: array<Element>;         // (B, T, C)
+@group(0) @binding(3) var<storage, read> qkv: array<Element>;          // (B, T, 3C)
+@group(0) @binding(4) var<storage, read> stats: array<vec2f>;          // (B, NH, T, 2) largest, 1 / sum
 @group(0) @binding(5) var<uniform> sizes: Sizes;
 
 var<workgroup> p: array<f32, WG>;        // of the chunk's queries
@@ -42,8 +45,8 @@ fn attention_backward_kv(
   let row = group.z * sizes.T;
   let key = (row + s) * 3u * sizes.C + sizes.C + head;   // of k; v is C further
   for (var c = i; c < HS; c += WG) {
-    k[c] = qkv[key + c] / sqrt(f32(HS));
-    v[c] = qkv[key + sizes.C + c];
+    k[c] = f32(qkv[key + c]) / sqrt(f32(HS));
+    v[c] = f32(qkv[key + sizes.C + c]);
     dk[c] = 0.0;
     dv[c] = 0.0;
   }
@@ -57,8 +60,8 @@ fn attention_backward_kv(
       var score = 0.0;
       var dp = 0.0;
       for (var c = 0u; c < HS; c++) {
-        score += qkv[q + c] * k[c];
-        dp += dout[o + c] * v[c];
+        score += f32(qkv[q + c]) * k[c];
+        dp += f32(dout[o + c]) * v[c];
       }
       let at = (group.z * sizes.NH + group.y) * sizes.T + t;
       let weight = exp(score - stats[at].x) * stats[at].y;
@@ -72,8 +75,8 @@ fn attention_backward_kv(
       var sum_v = dv[c];
       for (var j = 0u; j < queries; j++) {
         let n = row + first + j;
-        sum_k += dscore[j] * qkv[n * 3u * sizes.C + head + c];
-        sum_v += p[j] * dout[n * sizes.C + head + c];
+        sum_k += dscore[j] * f32(qkv[n * 3u * sizes.C + head + c]);
+        sum_v += p[j] * f32(dout[n * sizes.C + head + c]);
       }
       dk[c] = sum_k;
       dv[c] = sum_v;
@@ -81,7 +84,7 @@ fn attention_backward_kv(
     workgroupBarrier();   // p and dscore are read to the end before the next chunk overwrites them
   }
   for (var c = i; c < HS; c += WG) {
-    dqkv[key + c] = dk[c];
-    dqkv[key + sizes.C + c] = dv[c];
+    dqkv[key + c] = Element(dk[c]);
+    dqkv[key + sizes.C + c] = Element(dv[c]);
   }
 }

@@ -14,6 +14,9 @@ enable subgroups;
 
 override LANES: u32 = 8u;   // the subgroup's size, 4 or 8
 
+// What qkv, dout and dqkv hold: numbers in f32, or in f16; all arithmetic is f32.
+alias Element = vec4f;   // given
+
 struct Sizes {
   T: u32,    // positions
   C: u32,    // channels
@@ -21,11 +24,11 @@ struct Sizes {
   HS: u32,   // channels of a head, C / NH, a multiple of 4
 }
 
-@group(0) @binding(0) var<storage, read_write> dqkv: array<vec4f>;   // (B, T, 3C)
-@group(0) @binding(1) var<storage, read> delta: array<f32>;          // (B, NH, T)
-@group(0) @binding(2) var<storage, read> dout: array<vec4f>;         // (B, T, C)
-@group(0) @binding(3) var<storage, read> qkv: array<vec4f>;          // (B, T, 3C)
-@group(0) @binding(4) var<storage, read> stats: array<vec2f>;        // (B, NH, T, 2) largest, 1 / sum
+@group(0) @binding(0) var<storage, read_write> dqkv: array<Element>;   // (B, T, 3C)
+@group(0) @binding(1) var<storage, read> delta: array<f32>;            // (B, NH, T)
+@group(0) @binding(2) var<storage, read> dout: array<Element>;         // (B, T, C)
+@group(0) @binding(3) var<storage, read> qkv: array<Element>;          // (B, T, 3C)
+@group(0) @binding(4) var<storage, read> stats: array<vec2f>;          // (B, NH, T, 2) largest, 1 / sum
 @group(0) @binding(5) var<uniform> sizes: Sizes;
 
 // Where channels c .. c+3 of position t lie in q, k or v (part 0, 1 or 2); past the end the last position's.
@@ -36,10 +39,10 @@ fn place(part: u32, row: u32, t: u32, c: u32) -> u32 {
 // Channels c .. c+3 of four positions from t on, a position a column.
 fn load_four(part: u32, row: u32, t: u32, c: u32) -> mat4x4f {
   return mat4x4f(
-    qkv[place(part, row, t, c)],
-    qkv[place(part, row, t + 1u, c)],
-    qkv[place(part, row, t + 2u, c)],
-    qkv[place(part, row, t + 3u, c)],
+    vec4f(qkv[place(part, row, t, c)]),
+    vec4f(qkv[place(part, row, t + 1u, c)]),
+    vec4f(qkv[place(part, row, t + 2u, c)]),
+    vec4f(qkv[place(part, row, t + 3u, c)]),
   );
 }
 
@@ -51,10 +54,10 @@ fn place_out(row: u32, t: u32, c: u32) -> u32 {
 // Channels c .. c+3 of dout at four positions from t on, a position a column.
 fn load_dout(row: u32, t: u32, c: u32) -> mat4x4f {
   return mat4x4f(
-    dout[place_out(row, t, c)],
-    dout[place_out(row, t + 1u, c)],
-    dout[place_out(row, t + 2u, c)],
-    dout[place_out(row, t + 3u, c)],
+    vec4f(dout[place_out(row, t, c)]),
+    vec4f(dout[place_out(row, t + 1u, c)]),
+    vec4f(dout[place_out(row, t + 2u, c)]),
+    vec4f(dout[place_out(row, t + 3u, c)]),
   );
 }
 
@@ -148,8 +151,8 @@ fn attention_backward_kv_lanes(
     var p3 = mat4x4f();
     for (var i = head * sizes.HS; i < (head + 1u) * sizes.HS; i += 4u) {
       let q = transpose(load_four(0u, row, t, i));
-      let k0 = qkv[place(1u, row, s0, i)];
-      let k1 = qkv[place(1u, row, s1, i)];
+      let k0 = vec4f(qkv[place(1u, row, s0, i)]);
+      let k1 = vec4f(qkv[place(1u, row, s1, i)]);
       p0 += q * lanes_from(k0, 0u);
       if (LANES == 8u) { p1 += q * lanes_from(k0, 4u); }
       p2 += q * lanes_from(k1, 0u);
@@ -161,8 +164,8 @@ fn attention_backward_kv_lanes(
     var d3 = mat4x4f();
     for (var i = head * sizes.HS; i < (head + 1u) * sizes.HS; i += 4u) {
       let gradient = transpose(load_dout(row, t, i));
-      let v0 = qkv[place(2u, row, s0, i)];
-      let v1 = qkv[place(2u, row, s1, i)];
+      let v0 = vec4f(qkv[place(2u, row, s0, i)]);
+      let v1 = vec4f(qkv[place(2u, row, s1, i)]);
       d0 += gradient * lanes_from(v0, 0u);
       if (LANES == 8u) { d1 += gradient * lanes_from(v0, 4u); }
       d2 += gradient * lanes_from(v1, 0u);
@@ -201,7 +204,7 @@ fn attention_backward_kv_lanes(
   let dv = array<mat4x4f, 4>(dv0, dv1, dv2, dv3);
   for (var r = 0u; r < LANES * 2u && s + r < sizes.T && c < sizes.HS; r++) {
     let four = r / LANES * 2u + r % LANES / 4u;
-    dqkv[place(1u, row, s + r, at)] = dk[four][r % 4u];
-    dqkv[place(2u, row, s + r, at)] = dv[four][r % 4u];
+    dqkv[place(1u, row, s + r, at)] = Element(dk[four][r % 4u]);
+    dqkv[place(2u, row, s + r, at)] = Element(dv[four][r % 4u]);
   }
 }

@@ -15,6 +15,9 @@
 override DEPTH: u32 = 8u;     // vectors in a chunk, 1, 4 or 8: a divisor of HS / 4
 override WIDE: bool = true;   // whether a head has more than 32 channels
 
+// What qkv, dout and dqkv hold: numbers in f32, or in f16; all arithmetic is f32.
+alias Element = vec4f;   // given
+
 struct Sizes {
   T: u32,    // positions
   C: u32,    // channels
@@ -22,11 +25,11 @@ struct Sizes {
   HS: u32,   // channels of a head, C / NH, a multiple of 4
 }
 
-@group(0) @binding(0) var<storage, read_write> dqkv: array<vec4f>;   // (B, T, 3C)
-@group(0) @binding(1) var<storage, read> delta: array<f32>;          // (B, NH, T)
-@group(0) @binding(2) var<storage, read> dout: array<vec4f>;         // (B, T, C)
-@group(0) @binding(3) var<storage, read> qkv: array<vec4f>;          // (B, T, 3C)
-@group(0) @binding(4) var<storage, read> stats: array<vec2f>;        // (B, NH, T, 2) largest, 1 / sum
+@group(0) @binding(0) var<storage, read_write> dqkv: array<Element>;   // (B, T, 3C)
+@group(0) @binding(1) var<storage, read> delta: array<f32>;            // (B, NH, T)
+@group(0) @binding(2) var<storage, read> dout: array<Element>;         // (B, T, C)
+@group(0) @binding(3) var<storage, read> qkv: array<Element>;          // (B, T, 3C)
+@group(0) @binding(4) var<storage, read> stats: array<vec2f>;          // (B, NH, T, 2) largest, 1 / sum
 @group(0) @binding(5) var<uniform> sizes: Sizes;
 
 // Row y + 8i at [i][y]. Vector d of row y lies at d ^ y where threads read down a column: in a bank of its own.
@@ -42,7 +45,7 @@ fn place_out(position: u32) -> u32 { return min(position, sizes.T - 1u) * (sizes
 fn stage_left(team: u32, base: u32, s0: u32, c: u32, thread: u32) {
   let d = thread % DEPTH;
   for (var row = thread / DEPTH; row < 64u; row += 64u / DEPTH) {
-    lefts[team][row / 8u][row % 8u][d ^ (row % 8u)] = qkv[base + place(s0 + row) + c + d];
+    lefts[team][row / 8u][row % 8u][d ^ (row % 8u)] = vec4f(qkv[base + place(s0 + row) + c + d]);
   }
 }
 
@@ -51,11 +54,11 @@ fn stage_right(team: u32, gradients: bool, base: u32, t0: u32, c: u32, thread: u
   let d = thread % DEPTH;
   if (gradients) {
     for (var row = thread / DEPTH; row < 32u; row += 64u / DEPTH) {
-      rights[team][row / 8u][row % 8u][d ^ (row % 8u)] = dout[base + place_out(t0 + row) + c + d];
+      rights[team][row / 8u][row % 8u][d ^ (row % 8u)] = vec4f(dout[base + place_out(t0 + row) + c + d]);
     }
   } else {
     for (var row = thread / DEPTH; row < 32u; row += 64u / DEPTH) {
-      rights[team][row / 8u][row % 8u][d ^ (row % 8u)] = qkv[base + place(t0 + row) + c + d];
+      rights[team][row / 8u][row % 8u][d ^ (row % 8u)] = vec4f(qkv[base + place(t0 + row) + c + d]);
     }
   }
 }
@@ -66,11 +69,11 @@ fn stage_block(team: u32, gradients: bool, base: u32, t0: u32, block: u32, threa
   let c = min(block + d, sizes.HS / 4u - 1u);
   if (gradients) {
     for (var row = thread / 16u; row < 32u; row += 4u) {
-      rights[team][row / 8u + d / 8u * 4u][row % 8u][d % 8u] = dout[base + place_out(t0 + row) + c];
+      rights[team][row / 8u + d / 8u * 4u][row % 8u][d % 8u] = vec4f(dout[base + place_out(t0 + row) + c]);
     }
   } else {
     for (var row = thread / 16u; row < 32u; row += 4u) {
-      rights[team][row / 8u + d / 8u * 4u][row % 8u][d % 8u] = qkv[base + place(t0 + row) + c];
+      rights[team][row / 8u + d / 8u * 4u][row % 8u][d % 8u] = vec4f(qkv[base + place(t0 + row) + c]);
     }
   }
 }
@@ -137,7 +140,7 @@ fn dscores(p: mat4x4f, dp: mat4x4f, less: vec4f) -> mat4x4f {
 }
 
 fn store(base: u32, s: u32, c: u32, value: vec4f) {
-  if (s < sizes.T && c * 4u < sizes.HS) { dqkv[base + s * (sizes.C / 4u * 3u) + c] = value; }
+  if (s < sizes.T && c * 4u < sizes.HS) { dqkv[base + s * (sizes.C / 4u * 3u) + c] = Element(value); }
 }
 
 fn store_rows(base: u32, s: u32, c: u32, rows: mat4x4f) {

@@ -12,18 +12,21 @@
 override HS: u32;          // channels of a head
 override WG: u32 = 64u;   // threads in a workgroup, a power of two
 
+// What out, qkv, dout and dqkv hold: numbers in f32, or in f16; all arithmetic is f32.
+alias Element = f32;   // given
+
 struct Sizes {
   T: u32,    // positions
   C: u32,    // channels
   NH: u32,   // heads
 }
 
-@group(0) @binding(0) var<storage, read_write> dqkv: array<f32>;    // (B, T, 3C)
-@group(0) @binding(1) var<storage, read_write> delta: array<f32>;   // (B, NH, T)
-@group(0) @binding(2) var<storage, read> dout: array<f32>;          // (B, T, C)
-@group(0) @binding(3) var<storage, read> out: array<f32>;           // (B, T, C)
-@group(0) @binding(4) var<storage, read> qkv: array<f32>;           // (B, T, 3C)
-@group(0) @binding(5) var<storage, read> stats: array<vec2f>;       // (B, NH, T, 2) largest, 1 / sum
+@group(0) @binding(0) var<storage, read_write> dqkv: array<Element>;   // (B, T, 3C)
+@group(0) @binding(1) var<storage, read_write> delta: array<f32>;      // (B, NH, T)
+@group(0) @binding(2) var<storage, read> dout: array<Element>;         // (B, T, C)
+@group(0) @binding(3) var<storage, read> out: array<Element>;          // (B, T, C)
+@group(0) @binding(4) var<storage, read> qkv: array<Element>;          // (B, T, 3C)
+@group(0) @binding(5) var<storage, read> stats: array<vec2f>;          // (B, NH, T, 2) largest, 1 / sum
 @group(0) @binding(6) var<uniform> sizes: Sizes;
 
 var<workgroup> partial: array<f32, WG>;
@@ -56,10 +59,10 @@ fn attention_backward_q(
   let o = (row + t) * sizes.C + head;
   var dot = 0.0;
   for (var c = i; c < HS; c += WG) {
-    q[c] = qkv[(row + t) * 3u * sizes.C + head + c] / sqrt(f32(HS));
+    q[c] = f32(qkv[(row + t) * 3u * sizes.C + head + c]) / sqrt(f32(HS));
     dq[c] = 0.0;
-    dout_t[c] = dout[o + c];
-    dot += dout[o + c] * out[o + c];
+    dout_t[c] = f32(dout[o + c]);
+    dot += f32(dout[o + c]) * f32(out[o + c]);
   }
   let delta_t = reduce_sum(dot, i);   // its barriers also publish q, dq and dout_t
   let at = (group.z * sizes.NH + group.y) * sizes.T + t;
@@ -72,8 +75,8 @@ fn attention_backward_q(
       var score = 0.0;
       var dp = 0.0;
       for (var c = 0u; c < HS; c++) {
-        score += q[c] * qkv[k + c];
-        dp += dout_t[c] * qkv[k + sizes.C + c];
+        score += q[c] * f32(qkv[k + c]);
+        dp += dout_t[c] * f32(qkv[k + sizes.C + c]);
       }
       dscore[i] = exp(score - softmax.x) * softmax.y * (dp - delta_t) / sqrt(f32(HS));
     }
@@ -82,12 +85,12 @@ fn attention_backward_q(
     for (var c = i; c < HS; c += WG) {
       var value = dq[c];
       for (var j = 0u; j < keys; j++) {
-        value += dscore[j] * qkv[(row + first + j) * 3u * sizes.C + sizes.C + head + c];
+        value += dscore[j] * f32(qkv[(row + first + j) * 3u * sizes.C + sizes.C + head + c]);
       }
       dq[c] = value;
     }
     workgroupBarrier();   // dscore is read to the end before the next chunk overwrites it
   }
-  for (var c = i; c < HS; c += WG) { dqkv[(row + t) * 3u * sizes.C + head + c] = dq[c]; }
+  for (var c = i; c < HS; c += WG) { dqkv[(row + t) * 3u * sizes.C + head + c] = Element(dq[c]); }
   if (i == 0u) { delta[at] = delta_t; }
 }

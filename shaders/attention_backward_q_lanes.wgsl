@@ -14,6 +14,9 @@ enable subgroups;
 
 override LANES: u32 = 8u;   // the subgroup's size, 4 or 8
 
+// What out, qkv, dout and dqkv hold: numbers in f32, or in f16; all arithmetic is f32.
+alias Element = vec4f;   // given
+
 struct Sizes {
   T: u32,    // positions
   C: u32,    // channels
@@ -21,12 +24,12 @@ struct Sizes {
   HS: u32,   // channels of a head, C / NH, a multiple of 4
 }
 
-@group(0) @binding(0) var<storage, read_write> dqkv: array<vec4f>;   // (B, T, 3C)
-@group(0) @binding(1) var<storage, read_write> delta: array<f32>;    // (B, NH, T)
-@group(0) @binding(2) var<storage, read> dout: array<vec4f>;         // (B, T, C)
-@group(0) @binding(3) var<storage, read> out: array<vec4f>;          // (B, T, C)
-@group(0) @binding(4) var<storage, read> qkv: array<vec4f>;          // (B, T, 3C)
-@group(0) @binding(5) var<storage, read> stats: array<vec2f>;        // (B, NH, T, 2) largest, 1 / sum
+@group(0) @binding(0) var<storage, read_write> dqkv: array<Element>;   // (B, T, 3C)
+@group(0) @binding(1) var<storage, read_write> delta: array<f32>;      // (B, NH, T)
+@group(0) @binding(2) var<storage, read> dout: array<Element>;         // (B, T, C)
+@group(0) @binding(3) var<storage, read> out: array<Element>;          // (B, T, C)
+@group(0) @binding(4) var<storage, read> qkv: array<Element>;          // (B, T, 3C)
+@group(0) @binding(5) var<storage, read> stats: array<vec2f>;          // (B, NH, T, 2) largest, 1 / sum
 @group(0) @binding(6) var<uniform> sizes: Sizes;
 
 // Where channels c .. c+3 of position t lie in q, k or v (part 0, 1 or 2); past the end the last position's.
@@ -37,10 +40,10 @@ fn place(part: u32, row: u32, t: u32, c: u32) -> u32 {
 // Channels c .. c+3 of four positions from t on, a position a column.
 fn load_four(part: u32, row: u32, t: u32, c: u32) -> mat4x4f {
   return mat4x4f(
-    qkv[place(part, row, t, c)],
-    qkv[place(part, row, t + 1u, c)],
-    qkv[place(part, row, t + 2u, c)],
-    qkv[place(part, row, t + 3u, c)],
+    vec4f(qkv[place(part, row, t, c)]),
+    vec4f(qkv[place(part, row, t + 1u, c)]),
+    vec4f(qkv[place(part, row, t + 2u, c)]),
+    vec4f(qkv[place(part, row, t + 3u, c)]),
   );
 }
 
@@ -79,7 +82,7 @@ fn delta_of(row: u32, t: u32, head: u32) -> f32 {
   var sum = vec4f();
   for (var i = 0u; i < sizes.HS; i += 4u) {
     let at = place_out(row, t, head * sizes.HS + i);
-    sum = fma(dout[at], out[at], sum);
+    sum = fma(vec4f(dout[at]), vec4f(out[at]), sum);
   }
   return (sum.x + sum.y) + (sum.z + sum.w);
 }
@@ -134,8 +137,8 @@ fn attention_backward_q_lanes(
     var p3 = mat4x4f();
     for (var i = 0u; i < sizes.HS; i += 4u) {
       let k = transpose(load_four(1u, row, s, head * sizes.HS + i));
-      let q0 = qkv[place(0u, row, t0, head * sizes.HS + i)];
-      let q1 = qkv[place(0u, row, t1, head * sizes.HS + i)];
+      let q0 = vec4f(qkv[place(0u, row, t0, head * sizes.HS + i)]);
+      let q1 = vec4f(qkv[place(0u, row, t1, head * sizes.HS + i)]);
       p0 += k * lanes_from(q0, 0u);
       if (LANES == 8u) { p1 += k * lanes_from(q0, 4u); }
       p2 += k * lanes_from(q1, 0u);
@@ -147,8 +150,8 @@ fn attention_backward_q_lanes(
     var dp3 = mat4x4f();
     for (var i = 0u; i < sizes.HS; i += 4u) {
       let v = transpose(load_four(2u, row, s, head * sizes.HS + i));
-      let d0 = dout[place_out(row, t0, head * sizes.HS + i)];
-      let d1 = dout[place_out(row, t1, head * sizes.HS + i)];
+      let d0 = vec4f(dout[place_out(row, t0, head * sizes.HS + i)]);
+      let d1 = vec4f(dout[place_out(row, t1, head * sizes.HS + i)]);
       dp0 += v * lanes_from(d0, 0u);
       if (LANES == 8u) { dp1 += v * lanes_from(d0, 4u); }
       dp2 += v * lanes_from(d1, 0u);
@@ -171,6 +174,6 @@ fn attention_backward_q_lanes(
   // A loop that finds the row at run time: less to compile than code for every row.
   let sums = array<mat4x4f, 4>(dq0, dq1, dq2, dq3);
   for (var r = 0u; t + r < end && c < sizes.HS; r++) {
-    dqkv[place(0u, row, t + r, head * sizes.HS + c)] = sums[r / LANES * 2u + r % LANES / 4u][r % 4u];
+    dqkv[place(0u, row, t + r, head * sizes.HS + c)] = Element(sums[r / LANES * 2u + r % LANES / 4u][r % 4u]);
   }
 }

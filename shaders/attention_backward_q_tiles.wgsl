@@ -14,6 +14,9 @@
 override DEPTH: u32 = 8u;     // vectors in a chunk, 1, 4 or 8: a divisor of HS / 4
 override WIDE: bool = true;   // whether a head has more than 32 channels
 
+// What out, qkv, dout and dqkv hold: numbers in f32, or in f16; all arithmetic is f32.
+alias Element = vec4f;   // given
+
 struct Sizes {
   T: u32,    // positions
   C: u32,    // channels
@@ -21,12 +24,12 @@ struct Sizes {
   HS: u32,   // channels of a head, C / NH, a multiple of 4
 }
 
-@group(0) @binding(0) var<storage, read_write> dqkv: array<vec4f>;   // (B, T, 3C)
-@group(0) @binding(1) var<storage, read_write> delta: array<f32>;    // (B, NH, T)
-@group(0) @binding(2) var<storage, read> dout: array<vec4f>;         // (B, T, C)
-@group(0) @binding(3) var<storage, read> out: array<vec4f>;          // (B, T, C)
-@group(0) @binding(4) var<storage, read> qkv: array<vec4f>;          // (B, T, 3C)
-@group(0) @binding(5) var<storage, read> stats: array<vec2f>;        // (B, NH, T, 2) largest, 1 / sum
+@group(0) @binding(0) var<storage, read_write> dqkv: array<Element>;   // (B, T, 3C)
+@group(0) @binding(1) var<storage, read_write> delta: array<f32>;      // (B, NH, T)
+@group(0) @binding(2) var<storage, read> dout: array<Element>;         // (B, T, C)
+@group(0) @binding(3) var<storage, read> out: array<Element>;          // (B, T, C)
+@group(0) @binding(4) var<storage, read> qkv: array<Element>;          // (B, T, 3C)
+@group(0) @binding(5) var<storage, read> stats: array<vec2f>;          // (B, NH, T, 2) largest, 1 / sum
 @group(0) @binding(6) var<uniform> sizes: Sizes;
 
 // Row y + 8i at [i][y]. Vector d of row y lies at d ^ y where threads read down a column: in a bank of its own.
@@ -46,11 +49,11 @@ fn stage_left(gradients: bool, base: u32, t0: u32, c: u32, thread: u32) {
   let d = thread % DEPTH;
   if (gradients) {
     for (var row = thread / DEPTH; row < 64u; row += 64u / DEPTH) {
-      left[row / 8u][row % 8u][d ^ (row % 8u)] = dout[base + place_out(t0 + row) + c + d];
+      left[row / 8u][row % 8u][d ^ (row % 8u)] = vec4f(dout[base + place_out(t0 + row) + c + d]);
     }
   } else {
     for (var row = thread / DEPTH; row < 64u; row += 64u / DEPTH) {
-      left[row / 8u][row % 8u][d ^ (row % 8u)] = qkv[base + place(t0 + row) + c + d];
+      left[row / 8u][row % 8u][d ^ (row % 8u)] = vec4f(qkv[base + place(t0 + row) + c + d]);
     }
   }
 }
@@ -59,7 +62,7 @@ fn stage_left(gradients: bool, base: u32, t0: u32, c: u32, thread: u32) {
 fn stage_right(base: u32, s0: u32, c: u32, thread: u32) {
   let d = thread % DEPTH;
   for (var row = thread / DEPTH; row < 32u; row += 64u / DEPTH) {
-    right[row / 8u][row % 8u][d ^ (row % 8u)] = qkv[base + place(s0 + row) + c + d];
+    right[row / 8u][row % 8u][d ^ (row % 8u)] = vec4f(qkv[base + place(s0 + row) + c + d]);
   }
 }
 
@@ -68,7 +71,7 @@ fn stage_block(base: u32, s0: u32, block: u32, thread: u32) {
   let d = thread % 16u;
   let c = min(block + d, sizes.HS / 4u - 1u);
   for (var row = thread / 16u; row < 32u; row += 4u) {
-    right[row / 8u + d / 8u * 4u][row % 8u][d % 8u] = qkv[base + place(s0 + row) + c];
+    right[row / 8u + d / 8u * 4u][row % 8u][d % 8u] = vec4f(qkv[base + place(s0 + row) + c]);
   }
 }
 
@@ -136,12 +139,12 @@ fn keep(i: u32, p: mat4x4f, thread: u32) {
 // A thread's share of dout . out, every eighth vector.
 fn part_of_delta(base: u32, x: u32) -> f32 {
   var sum = 0.0;
-  for (var c = x; c < sizes.HS / 4u; c += 8u) { sum += dot(dout[base + c], out[base + c]); }
+  for (var c = x; c < sizes.HS / 4u; c += 8u) { sum += dot(vec4f(dout[base + c]), vec4f(out[base + c])); }
   return sum;
 }
 
 fn store(base: u32, t: u32, c: u32, value: vec4f) {
-  if (t < sizes.T && c * 4u < sizes.HS) { dqkv[base + t * (sizes.C / 4u * 3u) + c] = value; }
+  if (t < sizes.T && c * 4u < sizes.HS) { dqkv[base + t * (sizes.C / 4u * 3u) + c] = Element(value); }
 }
 
 fn store_rows(base: u32, t: u32, c: u32, rows: mat4x4f) {

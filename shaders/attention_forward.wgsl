@@ -12,15 +12,18 @@
 override HS: u32;          // channels of a head
 override WG: u32 = 64u;   // threads in a workgroup, a power of two
 
+// What out and qkv hold: numbers in f32, or in f16; all arithmetic is f32.
+alias Element = f32;   // given
+
 struct Sizes {
   T: u32,    // positions
   C: u32,    // channels
   NH: u32,   // heads
 }
 
-@group(0) @binding(0) var<storage, read_write> out: array<f32>;       // (B, T, C)
+@group(0) @binding(0) var<storage, read_write> out: array<Element>;   // (B, T, C)
 @group(0) @binding(1) var<storage, read_write> stats: array<vec2f>;   // (B, NH, T, 2) largest, 1 / sum
-@group(0) @binding(2) var<storage, read> qkv: array<f32>;             // (B, T, 3C)
+@group(0) @binding(2) var<storage, read> qkv: array<Element>;         // (B, T, 3C)
 @group(0) @binding(3) var<uniform> sizes: Sizes;
 
 var<workgroup> partial: array<f32, WG>;
@@ -63,7 +66,7 @@ fn attention_forward(
   let head = group.y * HS;
   let row = group.z * sizes.T;   // the batch's first row
   for (var c = i; c < HS; c += WG) {
-    q[c] = qkv[(row + t) * 3u * sizes.C + head + c] / sqrt(f32(HS));
+    q[c] = f32(qkv[(row + t) * 3u * sizes.C + head + c]) / sqrt(f32(HS));
     sum_v[c] = 0.0;
   }
   workgroupBarrier();
@@ -76,7 +79,7 @@ fn attention_forward(
     if (s <= t) {
       let k = (row + s) * 3u * sizes.C + sizes.C + head;
       score = 0.0;
-      for (var c = 0u; c < HS; c++) { score += q[c] * qkv[k + c]; }
+      for (var c = 0u; c < HS; c++) { score += q[c] * f32(qkv[k + c]); }
     }
     let before = largest;
     largest = max(before, reduce_max(score, i));
@@ -88,12 +91,12 @@ fn attention_forward(
     for (var c = i; c < HS; c += WG) {
       var value = sum_v[c] * rescale;
       for (var j = 0u; j < keys; j++) {
-        value += p[j] * qkv[(row + first + j) * 3u * sizes.C + 2u * sizes.C + head + c];
+        value += p[j] * f32(qkv[(row + first + j) * 3u * sizes.C + 2u * sizes.C + head + c]);
       }
       sum_v[c] = value;
     }
     workgroupBarrier();   // p is read to the end before the next chunk overwrites it
   }
-  for (var c = i; c < HS; c += WG) { out[(row + t) * sizes.C + head + c] = sum_v[c] / sum; }
+  for (var c = i; c < HS; c += WG) { out[(row + t) * sizes.C + head + c] = Element(sum_v[c] / sum); }
   if (i == 0u) { stats[(group.z * sizes.NH + group.y) * sizes.T + t] = vec2f(largest, 1.0 / sum); }
 }

@@ -13,6 +13,9 @@ enable subgroups;
 
 override LANES: u32 = 8u;   // the subgroup's size, 4 or 8
 
+// What out and qkv hold: numbers in f32, or in f16; all arithmetic is f32.
+alias Element = vec4f;   // given
+
 struct Sizes {
   T: u32,    // positions
   C: u32,    // channels
@@ -20,9 +23,9 @@ struct Sizes {
   HS: u32,   // channels of a head, C / NH, a multiple of 4
 }
 
-@group(0) @binding(0) var<storage, read_write> out: array<vec4f>;     // (B, T, C)
+@group(0) @binding(0) var<storage, read_write> out: array<Element>;   // (B, T, C)
 @group(0) @binding(1) var<storage, read_write> stats: array<vec2f>;   // (B, NH, T, 2) largest, 1 / sum
-@group(0) @binding(2) var<storage, read> qkv: array<vec4f>;           // (B, T, 3C)
+@group(0) @binding(2) var<storage, read> qkv: array<Element>;         // (B, T, 3C)
 @group(0) @binding(3) var<uniform> sizes: Sizes;
 
 // Where channels c .. c+3 of position t lie in q, k or v (part 0, 1 or 2); past the end the last position's.
@@ -33,10 +36,10 @@ fn place(part: u32, row: u32, t: u32, c: u32) -> u32 {
 // Channels c .. c+3 of four positions from t on, a position a column.
 fn load_four(part: u32, row: u32, t: u32, c: u32) -> mat4x4f {
   return mat4x4f(
-    qkv[place(part, row, t, c)],
-    qkv[place(part, row, t + 1u, c)],
-    qkv[place(part, row, t + 2u, c)],
-    qkv[place(part, row, t + 3u, c)],
+    vec4f(qkv[place(part, row, t, c)]),
+    vec4f(qkv[place(part, row, t + 1u, c)]),
+    vec4f(qkv[place(part, row, t + 2u, c)]),
+    vec4f(qkv[place(part, row, t + 3u, c)]),
   );
 }
 
@@ -131,8 +134,8 @@ fn attention_forward_lanes(
     var p3 = mat4x4f();
     for (var i = 0u; i < sizes.HS; i += 4u) {
       let k = transpose(load_four(1u, row, s, head * sizes.HS + i));
-      let q0 = qkv[place(0u, row, t + lane, head * sizes.HS + i)];
-      let q1 = qkv[place(0u, row, t + LANES + lane, head * sizes.HS + i)];
+      let q0 = vec4f(qkv[place(0u, row, t + lane, head * sizes.HS + i)]);
+      let q1 = vec4f(qkv[place(0u, row, t + LANES + lane, head * sizes.HS + i)]);
       p0 += k * lanes_from(q0, 0u);
       if (LANES == 8u) { p1 += k * lanes_from(q0, 4u); }
       p2 += k * lanes_from(q1, 0u);
@@ -157,7 +160,7 @@ fn attention_forward_lanes(
   for (var r = 0u; t + r < end; r++) {
     let four = r / LANES * 2u + r % LANES / 4u;
     let sum = subgroupAdd(sums[four][r % 4u]);
-    if (c < sizes.HS) { out[((row + t + r) * sizes.C + head * sizes.HS + c) / 4u] = outs[four][r % 4u] / sum; }
+    if (c < sizes.HS) { out[((row + t + r) * sizes.C + head * sizes.HS + c) / 4u] = Element(outs[four][r % 4u] / sum); }
     if (c == 0u) { stats[(group.z * sizes.NH + head) * sizes.T + t + r] = vec2f(largest[four][r % 4u], 1.0 / sum); }
   }
 }

@@ -13,6 +13,9 @@
 override DEPTH: u32 = 8u;     // vectors in a chunk, 1, 4 or 8: a divisor of HS / 4
 override WIDE: bool = true;   // whether a head has more than 32 channels
 
+// What out and qkv hold: numbers in f32, or in f16; all arithmetic is f32.
+alias Element = vec4f;   // given
+
 struct Sizes {
   T: u32,    // positions
   C: u32,    // channels
@@ -20,9 +23,9 @@ struct Sizes {
   HS: u32,   // channels of a head, C / NH, a multiple of 4
 }
 
-@group(0) @binding(0) var<storage, read_write> out: array<vec4f>;     // (B, T, C)
+@group(0) @binding(0) var<storage, read_write> out: array<Element>;   // (B, T, C)
 @group(0) @binding(1) var<storage, read_write> stats: array<vec2f>;   // (B, NH, T, 2) largest, 1 / sum
-@group(0) @binding(2) var<storage, read> qkv: array<vec4f>;           // (B, T, 3C)
+@group(0) @binding(2) var<storage, read> qkv: array<Element>;         // (B, T, 3C)
 @group(0) @binding(3) var<uniform> sizes: Sizes;
 
 const LOWEST = -3.4e38;
@@ -33,7 +36,7 @@ var<workgroup> right: array<array<array<vec4f, 8>, 8>, 8>;   // k; v, with the v
 
 // Vector c of a position, or of the last one, where position 0 begins at `base`.
 fn load(base: u32, position: u32, c: u32) -> vec4f {
-  return qkv[base + min(position, sizes.T - 1u) * (sizes.C / 4u * 3u) + c];
+  return vec4f(qkv[base + min(position, sizes.T - 1u) * (sizes.C / 4u * 3u) + c]);
 }
 
 // Vectors c .. c + DEPTH - 1 of 64 queries to the left and of 32 keys to the right.
@@ -122,7 +125,7 @@ fn sum_of(p: mat4x4f) -> vec4f {
 }
 
 fn store(base: u32, t: u32, c: u32, value: vec4f) {
-  if (t < sizes.T && c * 4u < sizes.HS) { out[base + t * (sizes.C / 4u) + c] = value; }
+  if (t < sizes.T && c * 4u < sizes.HS) { out[base + t * (sizes.C / 4u) + c] = Element(value); }
 }
 
 fn store_rows(base: u32, t: u32, c: u32, rows: mat4x4f) {

@@ -3,8 +3,9 @@
 //   losses[n]   = log(sum_v exp(logits[n,v] - largest)) - (logits[n,target] - largest)
 //   logits[n,v] = (exp(logits[n,v] - largest) / sum - [v = target]) * step.loss_scale * scaler.scale
 //
-// loss_scale is 1 / (positions that count); scale is 1 unless operands of products are rounded to f16. A row whose target is outside 0..V-1 is ignored: its loss and
-// its gradient are 0. A workgroup a row, its threads across the vocabulary.
+// loss_scale is 1 / (positions that count); scale is 1 unless operands of products are f16. A row whose target
+// is outside 0..V-1 is ignored: its loss and its gradient are 0. A workgroup a row, its threads across the
+// vocabulary.
 // reference: crossEntropy()
 
 override WG: u32 = 64u;   // threads in a workgroup, a power of two

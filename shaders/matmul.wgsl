@@ -17,6 +17,13 @@
 override EPILOGUE: u32 = 0u;     // what becomes of the first product's sums before they are stored, see below
 override PAIR: bool = false;     // whether the second product is made too
 
+// What an array holds: numbers in f32, or in f16; all arithmetic is f32.
+alias Out = f32;     // given
+alias InA = f32;     // given
+alias InB = f32;     // given
+alias InB2 = f32;    // given
+alias Extra = f32;   // given
+
 struct Sizes {
   M: u32,        // rows of the first product
   N: u32,        // columns
@@ -30,12 +37,12 @@ struct Sizes {
   plane: u32,    // elements of out2 from part to part
 }
 
-@group(0) @binding(0) var<storage, read_write> out: array<f32>;    // (M, N)
+@group(0) @binding(0) var<storage, read_write> out: array<Out>;    // (M, N)
 @group(0) @binding(1) var<storage, read_write> out2: array<f32>;   // (splits, K, N)
-@group(0) @binding(2) var<storage, read> a: array<f32>;            // (M, K) by strides
-@group(0) @binding(3) var<storage, read> b: array<f32>;            // (K, N) by strides
-@group(0) @binding(4) var<storage, read> b2: array<f32>;           // (M, N) by strides
-@group(0) @binding(5) var<storage, read> extra: array<f32>;        // (M, N) or, where it is not read, any
+@group(0) @binding(2) var<storage, read> a: array<InA>;            // (M, K) by strides
+@group(0) @binding(3) var<storage, read> b: array<InB>;            // (K, N) by strides
+@group(0) @binding(4) var<storage, read> b2: array<InB2>;          // (M, N) by strides
+@group(0) @binding(5) var<storage, read> extra: array<Extra>;      // (M, N) or, where it is not read, any
 @group(0) @binding(6) var<uniform> sizes: Sizes;
 
 const TILE = 64u;
@@ -83,7 +90,7 @@ fn load_tiles(part: Part, k0: u32, thread: u32) {
     let m = part.m0 + at.x;
     let k = k0 + at.y;
     var value = 0.0;
-    if (m < part.rows && k < part.end) { value = a[m * row + k * column]; }
+    if (m < part.rows && k < part.end) { value = f32(a[m * row + k * column]); }
     a_tile[at.y * TILE + at.x] = value;
   }
   for (var index = thread; index < DEPTH * TILE; index += THREADS) {
@@ -93,7 +100,7 @@ fn load_tiles(part: Part, k0: u32, thread: u32) {
     var value = 0.0;
     if (n < sizes.N && k < part.end) {
       let index = k * sizes.B_ROW + n * sizes.B_COL;
-      if (part.second) { value = b2[index]; } else { value = b[index]; }
+      if (part.second) { value = f32(b2[index]); } else { value = f32(b[index]); }
     }
     b_tile[at.y * TILE + at.x] = value;
   }
@@ -107,18 +114,18 @@ const RELU_BACKWARD = 4u;           // * relu'(x), where extra = relu(x)
 const RELU_SQUARED_BACKWARD = 5u;   // * 2 relu(x), where extra = relu(x)^2
 
 fn finish(sum: f32, at: u32) -> f32 {
-  if (EPILOGUE == RESIDUAL) { return sum + extra[at]; }
+  if (EPILOGUE == RESIDUAL) { return sum + f32(extra[at]); }
   if (EPILOGUE == RELU) { return max(sum, 0.0); }
   if (EPILOGUE == RELU_SQUARED) { return max(sum, 0.0) * max(sum, 0.0); }
-  if (EPILOGUE == RELU_BACKWARD) { return select(0.0, sum, extra[at] > 0.0); }
-  if (EPILOGUE == RELU_SQUARED_BACKWARD) { return sum * 2.0 * sqrt(extra[at]); }
+  if (EPILOGUE == RELU_BACKWARD) { return select(0.0, sum, f32(extra[at]) > 0.0); }
+  if (EPILOGUE == RELU_SQUARED_BACKWARD) { return sum * 2.0 * sqrt(f32(extra[at])); }
   return sum;
 }
 
 fn store(part: Part, m: u32, n: u32, sum: f32) {
   if (m >= part.rows || n >= sizes.N) { return; }
   let at = m * sizes.N + n;
-  if (part.second) { out2[part.plane + at] = sum; } else { out[at] = finish(sum, at); }
+  if (part.second) { out2[part.plane + at] = sum; } else { out[at] = Out(finish(sum, at)); }
 }
 
 fn store_row(part: Part, m: u32, n: u32, sums: vec4f) {

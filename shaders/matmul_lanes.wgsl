@@ -19,6 +19,14 @@ override A_VECTORS: bool = true;    // whether K is a multiple of 4
 override EPILOGUE: u32 = 0u;        // what becomes of the first product's sums before they are stored, see below
 override PAIR: bool = false;        // whether the second product is made too
 
+// What an array holds: numbers in f32, or in f16; all arithmetic is f32.
+alias Out = f32;          // given
+alias InA = f32;          // given
+alias AVectors = vec4f;   // given
+alias InB = vec4f;        // given
+alias InB2 = vec4f;       // given
+alias Extra = f32;        // given
+
 struct Sizes {
   M: u32,        // rows of the first product
   N: u32,        // columns
@@ -28,13 +36,13 @@ struct Sizes {
   plane: u32,    // elements of out2 from part to part
 }
 
-@group(0) @binding(0) var<storage, read_write> out: array<f32>;     // (M, N)
-@group(0) @binding(1) var<storage, read_write> out2: array<f32>;    // (splits, K, N)
-@group(0) @binding(2) var<storage, read> a: array<f32>;             // (M, K)
-@group(0) @binding(3) var<storage, read> a_vectors: array<vec4f>;   // the same
-@group(0) @binding(4) var<storage, read> b: array<vec4f>;           // (K, N) or (N, K)
-@group(0) @binding(5) var<storage, read> b2: array<vec4f>;          // (M, N)
-@group(0) @binding(6) var<storage, read> extra: array<f32>;         // (M, N) or, where it is not read, any
+@group(0) @binding(0) var<storage, read_write> out: array<Out>;        // (M, N)
+@group(0) @binding(1) var<storage, read_write> out2: array<f32>;       // (splits, K, N)
+@group(0) @binding(2) var<storage, read> a: array<InA>;                // (M, K)
+@group(0) @binding(3) var<storage, read> a_vectors: array<AVectors>;   // the same
+@group(0) @binding(4) var<storage, read> b: array<InB>;                // (K, N) or (N, K)
+@group(0) @binding(5) var<storage, read> b2: array<InB2>;              // (M, N)
+@group(0) @binding(6) var<storage, read> extra: array<Extra>;          // (M, N) or, where it is not read, any
 @group(0) @binding(7) var<uniform> sizes: Sizes;
 
 // What a workgroup makes: a tile of one product, from a part of its sums.
@@ -66,10 +74,10 @@ fn part_of(index: u32) -> Part {
 // A lane's share of LANES rows of A at four columns, zero from `end` on: four columns of row `lane`, or of
 // the second product, whose A lies along its rows, four rows of a column.
 fn load_a(second: bool, at: u32, k: u32, end: u32) -> vec4f {
-  if (A_VECTORS && !second) { return a_vectors[at / 4u]; }
+  if (A_VECTORS && !second) { return vec4f(a_vectors[at / 4u]); }
   let columns = vec4u(k) + select(vec4u(0u, 1u, 2u, 3u), vec4u(), second);
-  if (A_VECTORS) { return select(vec4f(), a_vectors[at / 4u], columns < vec4u(end)); }
-  return select(vec4f(), vec4f(a[at], a[at + 1u], a[at + 2u], a[at + 3u]), columns < vec4u(end));
+  if (A_VECTORS) { return select(vec4f(), vec4f(a_vectors[at / 4u]), columns < vec4u(end)); }
+  return select(vec4f(), vec4f(f32(a[at]), f32(a[at + 1u]), f32(a[at + 2u]), f32(a[at + 3u])), columns < vec4u(end));
 }
 
 // Rows first .. first+3 out of the lanes' shares, each as a vector of four columns.
@@ -86,15 +94,19 @@ fn rows_of(second: bool, share: vec4f, first: u32) -> mat4x4f {
   return lines;
 }
 
+// Four vectors of B.
+fn block(at: vec4u, second: bool) -> mat4x4f {
+  if (second) { return mat4x4f(vec4f(b2[at.x]), vec4f(b2[at.y]), vec4f(b2[at.z]), vec4f(b2[at.w])); }
+  return mat4x4f(vec4f(b[at.x]), vec4f(b[at.y]), vec4f(b[at.z]), vec4f(b[at.w]));
+}
+
 // Rows k .. k+3 of B at the lane's four columns; past the last row that one again.
 fn load_b(second: bool, at: u32, k: u32, end: u32) -> mat4x4f {
   if (ALONG_K) {
-    let line = sizes.K / 4u;
-    return transpose(mat4x4f(b[at], b[at + line], b[at + 2u * line], b[at + 3u * line]));
+    return transpose(block(vec4u(0u, 1u, 2u, 3u) * sizes.K / 4u + at, false));
   }
   let rows = at + min(vec4u(0u, 1u, 2u, 3u), vec4u(end - 1u - k)) * (sizes.N / 4u);
-  if (second) { return mat4x4f(b2[rows.x], b2[rows.y], b2[rows.z], b2[rows.w]); }
-  return mat4x4f(b[rows.x], b[rows.y], b[rows.z], b[rows.w]);
+  return block(rows, second);
 }
 
 // What becomes of a sum before it is stored (EPILOGUE); residual and gradients read extra.
@@ -105,18 +117,18 @@ const RELU_BACKWARD = 4u;           // * relu'(x), where extra = relu(x)
 const RELU_SQUARED_BACKWARD = 5u;   // * 2 relu(x), where extra = relu(x)^2
 
 fn finish(sum: f32, at: u32) -> f32 {
-  if (EPILOGUE == RESIDUAL) { return sum + extra[at]; }
+  if (EPILOGUE == RESIDUAL) { return sum + f32(extra[at]); }
   if (EPILOGUE == RELU) { return max(sum, 0.0); }
   if (EPILOGUE == RELU_SQUARED) { return max(sum, 0.0) * max(sum, 0.0); }
-  if (EPILOGUE == RELU_BACKWARD) { return select(0.0, sum, extra[at] > 0.0); }
-  if (EPILOGUE == RELU_SQUARED_BACKWARD) { return sum * 2.0 * sqrt(extra[at]); }
+  if (EPILOGUE == RELU_BACKWARD) { return select(0.0, sum, f32(extra[at]) > 0.0); }
+  if (EPILOGUE == RELU_SQUARED_BACKWARD) { return sum * 2.0 * sqrt(f32(extra[at])); }
   return sum;
 }
 
 fn store(part: Part, second: bool, m: u32, n: u32, sum: f32) {
   if (n >= sizes.N) { return; }
   let at = m * sizes.N + n;
-  if (second) { out2[part.plane + at] = sum; } else { out[at] = finish(sum, at); }
+  if (second) { out2[part.plane + at] = sum; } else { out[at] = Out(finish(sum, at)); }
 }
 
 fn make(part: Part, second: bool, lane: u32) {

@@ -29,6 +29,13 @@ override ALONG_K: bool = false;    // whether B is contiguous along k
 override EPILOGUE: u32 = 0u;       // what becomes of the first product's sums before they are stored, see below
 override PAIR: bool = false;       // whether the second product is made too
 
+// What an array holds: numbers in f32, or in f16.
+alias Out = f32;      // given
+alias InA = vec4f;    // given
+alias InB = vec4f;    // given
+alias InB2 = vec4f;   // given
+alias Extra = f32;    // given
+
 struct Sizes {
   M: u32,        // rows of the first product
   N: u32,        // columns
@@ -38,12 +45,12 @@ struct Sizes {
   plane: u32,    // elements of out2 from part to part
 }
 
-@group(0) @binding(0) var<storage, read_write> out: array<f32>;    // (M, N)
+@group(0) @binding(0) var<storage, read_write> out: array<Out>;    // (M, N)
 @group(0) @binding(1) var<storage, read_write> out2: array<f32>;   // (splits, K, N)
-@group(0) @binding(2) var<storage, read> a: array<vec4f>;          // (M, K)
-@group(0) @binding(3) var<storage, read> b: array<vec4f>;          // (K, N) or (N, K)
-@group(0) @binding(4) var<storage, read> b2: array<vec4f>;         // (M, N)
-@group(0) @binding(5) var<storage, read> extra: array<f32>;        // (M, N) or, where it is not read, any
+@group(0) @binding(2) var<storage, read> a: array<InA>;            // (M, K)
+@group(0) @binding(3) var<storage, read> b: array<InB>;            // (K, N) or (N, K)
+@group(0) @binding(4) var<storage, read> b2: array<InB2>;          // (M, N)
+@group(0) @binding(5) var<storage, read> extra: array<Extra>;      // (M, N) or, where it is not read, any
 @group(0) @binding(6) var<uniform> sizes: Sizes;
 
 const ROWS = TILE_M / DOWN / UNIT_M;
@@ -80,8 +87,8 @@ fn part_of(index: u32) -> Part {
   return Part(true, rows, tile / across * TILE_M, tile % across * TILE_N, split * length, end, split * sizes.plane);
 }
 
-// Four numbers of a line from `at` on, rounded; zeros unless they are inside.
-fn rounded(vector: vec4f, inside: bool) -> vec4<f16> { return vec4<f16>(select(vec4f(), vector, inside)); }
+// Four numbers of a line, or zeros unless they are inside.
+fn masked(vector: vec4h, inside: bool) -> vec4h { return select(vec4h(), vector, inside); }
 
 // Line `line` of a tile's source and its vector `x`: at (line, 4x) of the tile, or at (4x, line) if turned.
 struct Place { line: u32, x: u32 }
@@ -94,7 +101,7 @@ fn stage_a(part: Part, k0: u32, thread: u32, threads: u32) {
       let k = k0 + at.line;
       let m = part.m0 + at.x * 4u;
       let source = (min(k, sizes.M - 1u) * sizes.K + min(m, sizes.K - 4u)) / 4u;
-      let vector = rounded(a[source], k < part.end && m < part.rows);
+      let vector = masked(vec4h(a[source]), k < part.end && m < part.rows);
       for (var i = 0u; i < 4u; i++) { a_tile[(at.x * 4u + i) * A_PITCH + at.line] = vector[i]; }
     }
     return;
@@ -104,7 +111,7 @@ fn stage_a(part: Part, k0: u32, thread: u32, threads: u32) {
     let m = part.m0 + at.line;
     let k = k0 + at.x * 4u;
     let source = (min(m, sizes.M - 1u) * sizes.K + min(k, sizes.K - 4u)) / 4u;
-    let vector = rounded(a[source], m < part.rows && k < part.end);
+    let vector = masked(vec4h(a[source]), m < part.rows && k < part.end);
     for (var i = 0u; i < 4u; i++) { a_tile[at.line * A_PITCH + at.x * 4u + i] = vector[i]; }
   }
 }
@@ -116,7 +123,7 @@ fn stage_b(part: Part, k0: u32, thread: u32, threads: u32) {
       let n = part.n0 + at.line;
       let k = k0 + at.x * 4u;
       let source = (min(n, sizes.N - 1u) * sizes.K + min(k, sizes.K - 4u)) / 4u;
-      let vector = rounded(b[source], n < sizes.N && k < part.end);
+      let vector = masked(vec4h(b[source]), n < sizes.N && k < part.end);
       for (var i = 0u; i < 4u; i++) { b_tile[(at.x * 4u + i) * B_PITCH + at.line] = vector[i]; }
     }
     return;
@@ -128,8 +135,8 @@ fn stage_b(part: Part, k0: u32, thread: u32, threads: u32) {
     let n = part.n0 + at.x * 4u;
     let source = (min(k, lines - 1u) * sizes.N + min(n, sizes.N - 4u)) / 4u;
     let inside = k < part.end && n < sizes.N;
-    var vector = vec4<f16>();
-    if (part.second) { vector = rounded(b2[source], inside); } else { vector = rounded(b[source], inside); }
+    var vector = vec4h();
+    if (part.second) { vector = masked(vec4h(b2[source]), inside); } else { vector = masked(vec4h(b[source]), inside); }
     for (var i = 0u; i < 4u; i++) { b_tile[at.line * B_PITCH + at.x * 4u + i] = vector[i]; }
   }
 }
@@ -142,18 +149,18 @@ const RELU_BACKWARD = 4u;           // * relu'(x), where extra = relu(x)
 const RELU_SQUARED_BACKWARD = 5u;   // * 2 relu(x), where extra = relu(x)^2
 
 fn finish(sum: f32, at: u32) -> f32 {
-  if (EPILOGUE == RESIDUAL) { return sum + extra[at]; }
+  if (EPILOGUE == RESIDUAL) { return sum + f32(extra[at]); }
   if (EPILOGUE == RELU) { return max(sum, 0.0); }
   if (EPILOGUE == RELU_SQUARED) { return max(sum, 0.0) * max(sum, 0.0); }
-  if (EPILOGUE == RELU_BACKWARD) { return select(0.0, sum, extra[at] > 0.0); }
-  if (EPILOGUE == RELU_SQUARED_BACKWARD) { return sum * 2.0 * sqrt(extra[at]); }
+  if (EPILOGUE == RELU_BACKWARD) { return select(0.0, sum, f32(extra[at]) > 0.0); }
+  if (EPILOGUE == RELU_SQUARED_BACKWARD) { return sum * 2.0 * sqrt(f32(extra[at])); }
   return sum;
 }
 
 fn store(part: Part, m: u32, n: u32, sum: f32) {
   if (m >= part.rows || n >= sizes.N) { return; }
   let at = m * sizes.N + n;
-  if (part.second) { out2[part.plane + at] = sum; } else { out[at] = finish(sum, at); }
+  if (part.second) { out2[part.plane + at] = sum; } else { out[at] = Out(finish(sum, at)); }
 }
 
 @compute @workgroup_size(LANES * DOWN * ACROSS)

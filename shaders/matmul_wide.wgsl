@@ -20,6 +20,13 @@ override ALONG_K: bool = false;    // whether B is contiguous along k
 override EPILOGUE: u32 = 0u;       // what becomes of the first product's sums before they are stored, see below
 override PAIR: bool = false;       // whether the second product is made too
 
+// What an array holds: numbers in f32, or in f16; all arithmetic is f32.
+alias Out = vec4f;     // given
+alias InA = vec4f;     // given
+alias InB = vec4f;     // given
+alias InB2 = vec4f;    // given
+alias Extra = vec4f;   // given
+
 struct Sizes {
   M: u32,        // rows of the first product
   N: u32,        // columns
@@ -29,12 +36,12 @@ struct Sizes {
   plane: u32,    // elements of out2 from part to part
 }
 
-@group(0) @binding(0) var<storage, read_write> out: array<vec4f>;    // (M, N)
+@group(0) @binding(0) var<storage, read_write> out: array<Out>;      // (M, N)
 @group(0) @binding(1) var<storage, read_write> out2: array<vec4f>;   // (splits, K, N)
-@group(0) @binding(2) var<storage, read> a: array<vec4f>;            // (M, K)
-@group(0) @binding(3) var<storage, read> b: array<vec4f>;            // (K, N) or (N, K)
-@group(0) @binding(4) var<storage, read> b2: array<vec4f>;           // (M, N)
-@group(0) @binding(5) var<storage, read> extra: array<vec4f>;        // (M, N) or, where it is not read, any
+@group(0) @binding(2) var<storage, read> a: array<InA>;              // (M, K)
+@group(0) @binding(3) var<storage, read> b: array<InB>;              // (K, N) or (N, K)
+@group(0) @binding(4) var<storage, read> b2: array<InB2>;            // (M, N)
+@group(0) @binding(5) var<storage, read> extra: array<Extra>;        // (M, N) or, where it is not read, any
 @group(0) @binding(6) var<uniform> sizes: Sizes;
 
 const DEPTH = 16u;
@@ -83,7 +90,7 @@ fn lines_of(line: u32, lines: u32, stride: u32, at: u32) -> vec4u {
 fn load_a(part: Part, m: u32, k: u32) -> mat4x4f {
   if (part.second) {
     let at = lines_of(k, sizes.M, sizes.K, min(m, part.rows - 4u));
-    let block = mat4x4f(a[at.x], a[at.y], a[at.z], a[at.w]);
+    let block = mat4x4f(vec4f(a[at.x]), vec4f(a[at.y]), vec4f(a[at.z]), vec4f(a[at.w]));
     let inside = vec4u(k) + vec4u(0u, 1u, 2u, 3u) < vec4u(part.end);
     return mat4x4f(
       select(vec4f(), block[0], inside.x),
@@ -94,21 +101,21 @@ fn load_a(part: Part, m: u32, k: u32) -> mat4x4f {
   }
   if (k >= part.end) { return mat4x4f(); }
   let at = lines_of(m, sizes.M, sizes.K, k);
-  return transpose(mat4x4f(a[at.x], a[at.y], a[at.z], a[at.w]));
+  return transpose(mat4x4f(vec4f(a[at.x]), vec4f(a[at.y]), vec4f(a[at.z]), vec4f(a[at.w])));
 }
 
 // B[k .. k+3, n .. n+3], a column for each k.
 fn load_b(part: Part, k: u32, n: u32) -> mat4x4f {
   if (part.second) {
     let at = lines_of(k, sizes.M, sizes.N, min(n, sizes.N - 4u));
-    return mat4x4f(b2[at.x], b2[at.y], b2[at.z], b2[at.w]);
+    return mat4x4f(vec4f(b2[at.x]), vec4f(b2[at.y]), vec4f(b2[at.z]), vec4f(b2[at.w]));
   }
   if (ALONG_K) {
     let at = lines_of(n, sizes.N, sizes.K, min(k, sizes.K - 4u));
-    return transpose(mat4x4f(b[at.x], b[at.y], b[at.z], b[at.w]));
+    return transpose(mat4x4f(vec4f(b[at.x]), vec4f(b[at.y]), vec4f(b[at.z]), vec4f(b[at.w])));
   }
   let at = lines_of(k, sizes.K, sizes.N, min(n, sizes.N - 4u));
-  return mat4x4f(b[at.x], b[at.y], b[at.z], b[at.w]);
+  return mat4x4f(vec4f(b[at.x]), vec4f(b[at.y]), vec4f(b[at.z]), vec4f(b[at.w]));
 }
 
 // Where block `index` of a tile's edge lies: x along the edge, y in depth, both in fours. Consecutive threads
@@ -168,18 +175,18 @@ const RELU_BACKWARD = 4u;           // * relu'(x), where extra = relu(x)
 const RELU_SQUARED_BACKWARD = 5u;   // * 2 relu(x), where extra = relu(x)^2
 
 fn finish(sum: vec4f, at: u32) -> vec4f {
-  if (EPILOGUE == RESIDUAL) { return sum + extra[at]; }
+  if (EPILOGUE == RESIDUAL) { return sum + vec4f(extra[at]); }
   if (EPILOGUE == RELU) { return max(sum, vec4f()); }
   if (EPILOGUE == RELU_SQUARED) { return max(sum, vec4f()) * max(sum, vec4f()); }
-  if (EPILOGUE == RELU_BACKWARD) { return select(vec4f(), sum, extra[at] > vec4f()); }
-  if (EPILOGUE == RELU_SQUARED_BACKWARD) { return sum * 2.0 * sqrt(extra[at]); }
+  if (EPILOGUE == RELU_BACKWARD) { return select(vec4f(), sum, vec4f(extra[at]) > vec4f()); }
+  if (EPILOGUE == RELU_SQUARED_BACKWARD) { return sum * 2.0 * sqrt(vec4f(extra[at])); }
   return sum;
 }
 
 fn store_row(part: Part, m: u32, n: u32, sum: vec4f) {
   if (m >= part.rows || n >= sizes.N) { return; }
   let at = (m * sizes.N + n) / 4u;
-  if (part.second) { out2[part.plane / 4u + at] = sum; } else { out[at] = finish(sum, at); }
+  if (part.second) { out2[part.plane / 4u + at] = sum; } else { out[at] = Out(finish(sum, at)); }
 }
 
 fn store(part: Part, m: u32, n: u32, sums: mat4x4f) {

@@ -8,13 +8,16 @@
 
 override WG: u32 = 64u;   // threads in a workgroup, a power of two
 
+// What out holds: numbers in f32, or in f16; all arithmetic is f32.
+alias Out = f32;   // given
+
 struct Sizes {
   N: u32,     // rows, B*T
   C: u32,     // channels
   eps: f32,
 }
 
-@group(0) @binding(0) var<storage, read_write> out: array<f32>;    // (N, C)
+@group(0) @binding(0) var<storage, read_write> out: array<Out>;    // (N, C)
 @group(0) @binding(1) var<storage, read_write> rstd: array<f32>;   // (N)
 @group(0) @binding(2) var<storage, read> inp: array<f32>;          // (N, C)
 @group(0) @binding(3) var<uniform> sizes: Sizes;
@@ -48,6 +51,6 @@ fn rmsnorm_forward(
     sum += x * x;
   }
   let scale = 1.0 / sqrt(reduce_sum(sum, i) / f32(sizes.C) + sizes.eps);
-  for (var c = i; c < sizes.C; c += WG) { out[n * sizes.C + c] = inp[n * sizes.C + c] * scale; }
+  for (var c = i; c < sizes.C; c += WG) { out[n * sizes.C + c] = Out(inp[n * sizes.C + c] * scale); }
   if (i == 0u) { rstd[n] = scale; }
 }

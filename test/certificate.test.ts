@@ -15,7 +15,7 @@ import {
   recallCertificate,
   rememberCertificate,
 } from "../src/device/certificate.ts";
-import { type Device, matrixUnit } from "../src/device/device.ts";
+import type { Device } from "../src/device/device.ts";
 import { Kernels } from "../src/device/kernels.ts";
 import { dimsOf } from "../src/model/parameters.ts";
 import { TokenStream } from "../src/text/stream.ts";
@@ -38,8 +38,7 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-const unit = { componentType: "f16", resultComponentType: "f32", M: 8, N: 8, K: 8 };
-const half = ["chromium-experimental-subgroup-matrix", "shader-f16", "subgroups"];
+const half = ["shader-f16", "subgroups"];
 /** The device with other properties than it has. */
 const other = (properties: object): Device =>
   Object.create(
@@ -47,17 +46,11 @@ const other = (properties: object): Device =>
     Object.fromEntries(Object.entries(properties).map(([name, value]) => [name, { value }])),
   );
 /** It as one that can train with f16. */
-const withUnits = (change: object = {}) =>
+const withHalf = (change: object = {}) =>
   other({
     name: "a GPU",
     features: half,
-    info: {
-      description: "a GPU: driver 1",
-      subgroupMinSize: 32,
-      subgroupMaxSize: 32,
-      subgroupMatrixConfigs: [unit],
-      ...change,
-    },
+    info: { description: "a GPU: driver 1", ...change },
   });
 
 const certificate: Certificate = { date: "2026-11-24", dtypes: ["f32", "f16"] };
@@ -67,7 +60,7 @@ const choose = (where: Device | undefined, config = larger) =>
 const uncertified = "f32: doctor has not certified f16 on a GPU; run npm run doctor";
 
 test("auto is f16 where doctor has certified it, and f32 where it has not", async () => {
-  const gpu = withUnits();
+  const gpu = withHalf();
   expect(await choose(gpu)).toEqual({
     config: { ...larger, dtype: "f32" },
     dtype_reason: uncertified,
@@ -81,13 +74,13 @@ test("auto is f16 where doctor has certified it, and f32 where it has not", asyn
   expect((await choose(gpu)).dtype_reason).toBe(uncertified);
 });
 
-test("auto is f32 whatever is certified: on the CPU, without matrix units, and for small models", async () => {
-  const gpu = withUnits();
+test("auto is f32 whatever is certified: on the CPU, without shader-f16, and for small models", async () => {
+  const gpu = withHalf();
   const plain = other({ name: "a GPU", features: [] });
   for (const where of [gpu, plain]) await rememberCertificate(where, certificate);
   expect((await choose(undefined)).dtype_reason).toBe("f32: the CPU trains in float64");
   expect((await choose(plain)).dtype_reason).toBe(
-    "f32: a GPU offers WebGPU no matrix units that multiply f16 and add up in f32",
+    "f32: a GPU does not offer f16 to WebGPU (shader-f16)",
   );
   const config = resolveConfig("microgpt", { dtype: "auto" });
   const dims = dimsOf(config, 5);
@@ -101,18 +94,18 @@ test("auto is f32 whatever is certified: on the CPU, without matrix units, and f
 });
 
 test("what the user chose stays as it is, without a reason", async () => {
-  await rememberCertificate(withUnits(), certificate);
+  await rememberCertificate(withHalf(), certificate);
   for (const dtype of ["f32", "f16"] as const) {
     const config = resolveConfig("microgpt", { dtype });
-    expect(await choose(withUnits(), config)).toEqual({ config, dtype_reason: null });
+    expect(await choose(withHalf(), config)).toEqual({ config, dtype_reason: null });
   }
 });
 
 test("a certificate is of one driver, set of features, WebGPU, package and kernels' text", async () => {
-  const gpu = withUnits();
+  const gpu = withHalf();
   await rememberCertificate(gpu, certificate);
-  expect(await recallCertificate(withUnits())).toEqual(certificate);
-  expect(await recallCertificate(withUnits({ description: "a GPU: driver 2" }))).toBeUndefined();
+  expect(await recallCertificate(withHalf())).toEqual(certificate);
+  expect(await recallCertificate(withHalf({ description: "a GPU: driver 2" }))).toBeUndefined();
   expect(await recallCertificate(device)).toBeUndefined();
   const features = [...half, "timestamp-query"];
   expect(await recallCertificate(Object.create(gpu, { features: { value: features } }))).toBe(
@@ -147,7 +140,7 @@ const damaged: [string, (text: string) => string][] = [
 ];
 
 test.each(damaged)("a memory that is damaged or stale certifies nothing: %s", async (_, damage) => {
-  const gpu = withUnits();
+  const gpu = withHalf();
   await rememberCertificate(gpu, certificate);
   const text = readFileSync(file(), "utf8");
   expect(damage(text)).not.toBe(text);
@@ -164,7 +157,7 @@ const check = (pass: boolean, dtype?: CheckResult["dtype"]): CheckResult => {
 
 /** A run of doctor, and what auto is after it. */
 async function run(results: CheckResult[], complete = true) {
-  const gpu = withUnits();
+  const gpu = withHalf();
   const checks = (async function* () {
     yield* results;
   })();
@@ -205,8 +198,8 @@ test("a check that fails removes the earlier certificate, and so does a device t
     yield f16;
     throw new Error("lost");
   })();
-  await expect(judgeDevice(withUnits(), lost, true, () => {})).rejects.toThrow("lost");
-  expect((await choose(withUnits())).config.dtype).toBe("f32");
+  await expect(judgeDevice(withHalf(), lost, true, () => {})).rejects.toThrow("lost");
+  expect((await choose(withHalf())).config.dtype).toBe("f32");
 });
 
 test("where nothing can be remembered, the reason is told", async () => {
@@ -224,7 +217,9 @@ test("train tells which dtype auto is, and saves the model with that", async () 
   const argv = [...quick, "--dtype", "auto", "--output", output];
   const [start] = parseLines((await runCli(train, [...argv, "--json"])).stdout);
   expect(start.config.dtype).toBe("f32");
-  expect(start.dtype_reason).toMatch(/^f32: (doctor has not certified f16 on|.* no matrix units)/);
+  expect(start.dtype_reason).toMatch(
+    /^f32: (doctor has not certified f16 on|.* does not offer f16)/,
+  );
   expect(loadModel(output).config.dtype).toBe("f32");
   expect(readFileSync(join(output, "config.json"), "utf8")).toContain(`"dtype": "f32"`);
   const { stdout } = await runCli(train, argv);
@@ -233,7 +228,7 @@ test("train tells which dtype auto is, and saves the model with that", async () 
   expect(plain.stdout).not.toMatch(/^dtype/m);
 });
 
-test.each(matrixUnit(device) ? ["f16"] : [])(
+test.each(device.features.includes("shader-f16") ? ["f16"] : [])(
   "with a certificate train trains with %s, and the model's file says so",
   async (dtype) => {
     await rememberCertificate(device, certificate);
@@ -271,7 +266,7 @@ test("bench tells what auto is here", async () => {
 });
 
 test("info tells what auto is here", async () => {
-  const reason = /^f32: (doctor has not certified|.* no matrix units)/;
+  const reason = /^f32: (doctor has not certified|.* does not offer f16)/;
   const argv = ["--dtype", "auto", "--format", "text"];
   const [run] = parseLines((await runCli(info, [...argv, "--json"])).stdout);
   expect(run).toMatchObject({ config: { dtype: "f32" }, dtype_reason: expect.any(String) });

@@ -85,8 +85,8 @@ test("bindings are read from the WGSL", () => {
   const wgsl = `@group(0) @binding(0) var<storage, read_write> out: array<f32>; // (N)
     @group(0) @binding(2) var<uniform> sizes: Sizes;`;
   expect(parseBindings(wgsl)).toEqual([
-    { name: "out", index: 0, writes: true },
-    { name: "sizes", index: 2, writes: false },
+    { name: "out", index: 0, writes: true, element: "f32" },
+    { name: "sizes", index: 2, writes: false, element: undefined },
   ]);
 });
 
@@ -96,7 +96,7 @@ test("a dispatch that lacks a tensor, names a wrong one or an unknown kernel is 
     { name: "rstd", shape: [2] },
     { name: "inp", shape: [4] },
   ]);
-  const healthy = variants[0].rmsnormForward(t.out, t.rstd, t.inp, { N: 2, C: 2, eps: 1e-5 });
+  const healthy = variants[0].ops.rmsnormForward(t.out, t.rstd, t.inp, { N: 2, C: 2, eps: 1e-5 });
   const create = (change: object) => Schedule.create(device, [{ ...healthy, ...change }]);
   await expect(create({ bindings: { out: t.out, rstd: t.rstd } })).rejects.toThrow(
     /binding inp of rmsnorm_forward/,

@@ -4,7 +4,7 @@
 import { expect, test } from "vitest";
 import { type Config, resolveConfig } from "../src/config.ts";
 import { type Device, matrixUnit } from "../src/device/device.ts";
-import { giveConstants } from "../src/device/kernels.ts";
+import { giveConstants, giveHalves } from "../src/device/kernels.ts";
 import { placeholders, writeTensor } from "../src/device/tensors.ts";
 import { ConfigError } from "../src/errors.ts";
 import { dimsOf, initialParameters } from "../src/model/parameters.ts";
@@ -58,7 +58,7 @@ test("products on matrix units come first with f16, in tiles that fit the device
     K: 384,
     transposed: true,
     pair: false,
-    operands: "f16",
+    half: ["out", "a", "b"],
     epilogue: "none",
   };
   const large = units({ ...half, M: 16, N: 16, K: 16 });
@@ -68,7 +68,7 @@ test("products on matrix units come first with f16, in tiles that fit the device
       .map(({ tile }) => tile.join("x"));
   expect(kernels(large)).toEqual(["128x128", "64x64"]);
   expect(kernels(large, { M: 64, N: 64 })).toEqual(["64x64", "128x128"]);
-  expect(kernels(large, { operands: "f32" })).toEqual([]);
+  expect(kernels(large, { half: [] })).toEqual([]);
   expect(kernels(large, { N: 65 })).toEqual([]);
   Object.assign(large.gpu.limits, { maxComputeWorkgroupStorageSize: 16384 });
   expect(kernels(large)).toEqual(["64x64"]);
@@ -94,7 +94,7 @@ test.each([
       K: 64,
       transposed: !pair,
       pair,
-      operands: "f16",
+      half: ["a", "b"],
       epilogue: pair ? "relu_backward" : "residual",
     };
     const [first] = productVariants(virtual, shape, 1);
@@ -115,12 +115,29 @@ test("given constants go into the text, the others stay overrides", () => {
   });
 });
 
-test("without matrix units dtype f16 is refused with a sentence, and so it is on the CPU", async () => {
+test("arrays of f16 are given to the sources that say they can hold them, those of one name together", () => {
+  const source = `alias Out = vec4f;   // given
+alias Other = f32;   // fixed
+@group(0) @binding(0) var<storage, read_write> out: array<Out>;   // (N)
+@group(0) @binding(1) var<storage, read> inp: array<Out>;
+@group(0) @binding(2) var<storage, read> other: array<Other>;
+`;
+  const typed = source.replace("= vec4f", "= vec4h");
+  expect(giveHalves(source, ["out", "inp"])).toBe(`enable f16;\n${typed}`);
+  expect(giveHalves(`enable f16;\n${source}`, ["out", "inp"])).toBe(`enable f16;\n${typed}`);
+  expect(giveHalves(source, [])).toBe(source);
+  expect(() => giveHalves(source, ["out"])).toThrow(
+    /the array out cannot hold f16 here, or not alone/,
+  );
+  expect(() => giveHalves(source, ["other"])).toThrow(/the array other cannot hold f16/);
+});
+
+test("without shader-f16 dtype f16 is refused with a sentence, and so it is on the CPU", async () => {
   const { config, dims, params, trainer } = await open({ dtype: "f16" });
   trainer.destroy();
   const plain: Device = Object.create(device, { features: { value: [] } });
   for (const [where, words] of [
-    [plain, /no matrix units that multiply f16/],
+    [plain, /does not offer f16 to WebGPU \(shader-f16\)/],
     [undefined, /the CPU trains in float64/],
   ] as const) {
     const opening = createTrainer(where, config, dims, params, sequences);
@@ -144,7 +161,7 @@ test("a power of two on the gradients changes no bit of them", async () => {
 test("where scaled gradients overflow, the step is skipped, told, and the scale halved until they do not", async () => {
   const { trainer } = await open({ dtype: "f16", init_std: 3 });
   const before = (await trainer.parameters()).values;
-  writeTensor(device, trainer.tensors.scaler, Float32Array.of(2 ** 127, 0));
+  writeTensor(device, trainer.tensors.scaler, Float32Array.of(2 ** 24, 0));
   const run = async (until: number) => {
     const records = [];
     for await (const record of trainer.run(until)) records.push(record);

@@ -10,6 +10,7 @@ import { kernelCases } from "../src/verify/kernel_cases.ts";
 import { opsVariants } from "../src/verify/ops_variants.ts";
 import * as smallOps from "../src/model/small_ops.ts";
 import type { Device } from "../src/device/device.ts";
+import type { Tensor } from "../src/device/tensors.ts";
 import { device } from "./harness/device.ts";
 
 const folder = new URL("../shaders/", import.meta.url);
@@ -42,16 +43,21 @@ function withLanes(lanes: number): Device {
 /** Kernels that the cases dispatch, with the operations they were dispatched for. */
 const dispatched = new Map<string, Set<string>>();
 for (const kernelCase of kernelCases()) {
-  const tensors = Object.fromEntries(
-    Object.entries({ ...kernelCase.inputs, ...kernelCase.outputs }).map(([name, tensor]) => {
-      const shape = ["length" in tensor ? tensor.length : tensor.size];
-      return [name, { name, shape, buffer: undefined as never, offset: 0, size: 0 }];
-    }),
-  );
-  for (const ops of variants) {
-    const { op, kernel } = kernelCase.dispatch(ops, tensors);
-    if (!dispatched.has(kernel)) dispatched.set(kernel, new Set());
-    dispatched.get(kernel)!.add(op);
+  const sizes = Object.entries({ ...kernelCase.inputs, ...kernelCase.outputs });
+  const tensors = (half: string[]) =>
+    Object.fromEntries(
+      sizes.map(([name, tensor]): [string, Tensor] => {
+        const shape = ["length" in tensor ? tensor.length : tensor.size];
+        const dtype = half.includes(name) ? "f16" : undefined;
+        return [name, { name, shape, dtype, buffer: undefined as never, offset: 0, size: 0 }];
+      }),
+    );
+  for (const { ops, dtype } of variants) {
+    for (const half of dtype === "f16" ? (kernelCase.half ?? []) : [[]]) {
+      const { op, kernel } = kernelCase.dispatch(ops, tensors(half));
+      if (!dispatched.has(kernel)) dispatched.set(kernel, new Set());
+      dispatched.get(kernel)!.add(op);
+    }
   }
 }
 
@@ -81,10 +87,10 @@ test("attention is made in tiles where a workgroup has the memory and the thread
 });
 
 test("every operation of the GPU has a case", () => {
-  const { constructor } = Object.getPrototypeOf(variants[0]);
+  const { constructor } = Object.getPrototypeOf(variants[0].ops);
   const methods = [
     ...Object.getOwnPropertyNames(constructor.prototype),
-    ...Object.keys(variants[0]),
+    ...Object.keys(variants[0].ops),
     ...Object.keys(smallOps),
   ];
   const helpers = [

@@ -126,7 +126,7 @@ test("every kernel that a shape may be given is timed, and so are its splits", a
     K: 8,
     transposed: false,
     pair: true,
-    operands: "f32",
+    half: [],
     epilogue: "none",
   };
   const variants = productVariants(device, shape, 2);

@@ -8,15 +8,19 @@ export interface Binding {
   index: number;
   /** Whether the kernel may write to it. */
   writes: boolean;
+  /** The type of its elements, where it is an array: a type of WGSL, or a name that the source gives to one. */
+  element: string | undefined;
 }
 
 /** Bindings of group 0, as the source declares them. */
 export function parseBindings(wgsl: string): Binding[] {
-  const declaration = /@group\(0\)\s*@binding\((\d+)\)\s*var\s*<([^>]*)>\s*(\w+)\s*:/g;
-  return [...wgsl.matchAll(declaration)].map(([, index, access, name]) => ({
+  const declaration =
+    /@group\(0\)\s*@binding\((\d+)\)\s*var\s*<([^>]*)>\s*(\w+)\s*:\s*(?:array<(\w+)>)?/g;
+  return [...wgsl.matchAll(declaration)].map(([, index, access, name, element]) => ({
     name,
     index: Number(index),
     writes: access.includes("read_write"),
+    element,
   }));
 }
 
@@ -77,12 +81,20 @@ export class Kernels {
     return bytes;
   }
 
-  /** The pipeline of a kernel (file and entry point) for these constants. */
-  pipeline(kernel: string, constants: Constants): Promise<GPUComputePipeline> {
-    const key = `${kernel} ${JSON.stringify(constants)}`;
+  /**
+   * The pipeline of a kernel (file and entry point) for these constants.
+   * @param halves names of bindings whose elements are f16
+   */
+  pipeline(
+    kernel: string,
+    constants: Constants,
+    halves: readonly string[] = [],
+  ): Promise<GPUComputePipeline> {
+    const key = `${kernel} ${JSON.stringify([constants, halves])}`;
     let pipeline = this.pipelines.get(key);
     if (pipeline === undefined) {
-      const { code, overrides } = giveConstants(this.source(kernel), constants);
+      const typed = giveHalves(this.source(kernel), halves);
+      const { code, overrides } = giveConstants(typed, constants);
       const compiling = this.gpu.createComputePipelineAsync({
         label: kernel,
         layout: "auto",
@@ -123,4 +135,29 @@ export function giveConstants(
     },
   );
   return { code, overrides };
+}
+
+/**
+ * A source some of whose arrays hold f16. Their elements have a name there, `alias Out = vec4f;   // given`, by which
+ * the source says that it converts what it loads and stores; arrays with the same name hold the same.
+ * @param halves names of those bindings
+ * @throws RangeError where the source does not say so
+ */
+export function giveHalves(source: string, halves: readonly string[]): string {
+  if (halves.length === 0) return source;
+  const types: Record<string, string> = { f32: "f16", vec4f: "vec4h" };
+  const bindings = parseBindings(source);
+  const wanted = new Map(bindings.map(({ name, element }) => [element, halves.includes(name)]));
+  const given = new Set<string>();
+  const code = source.replace(
+    /^alias (\w+) = (f32|vec4f);(\s+\/\/ given)/gm,
+    (line, alias: string, type: string, comment: string) => {
+      if (!wanted.get(alias)) return line;
+      given.add(alias);
+      return `alias ${alias} = ${types[type]};${comment}`;
+    },
+  );
+  const wrong = bindings.find(({ name, element }) => halves.includes(name) !== given.has(element!));
+  if (wrong) throw new RangeError(`the array ${wrong.name} cannot hold f16 here, or not alone`);
+  return /^enable f16;/m.test(code) ? code : `enable f16;\n${code}`;
 }

@@ -45,9 +45,7 @@ export class Schedule {
 
   /** Compiles every pipeline, all at once, and makes every bind group. */
   static async create(device: Device, dispatches: readonly Dispatch[]): Promise<Schedule> {
-    const pipelines = await Promise.all(
-      dispatches.map(({ kernel, constants }) => device.kernels.pipeline(kernel, constants)),
-    );
+    const pipelines = await Promise.all(dispatches.map((dispatch) => pipelineOf(device, dispatch)));
     const sizes = packSizes(device, dispatches);
     const commands = dispatches.map((dispatch, i) => {
       const { buffer, at, size } = { ...sizes, ...sizes.parts[i] };
@@ -74,6 +72,15 @@ export class Schedule {
   destroy(): void {
     this.sizes.destroy();
   }
+}
+
+/** The pipeline for a dispatch's constants and for what its tensors hold. */
+function pipelineOf(
+  { kernels }: Device,
+  { kernel, constants, bindings }: Dispatch,
+): Promise<GPUComputePipeline> {
+  const halves = Object.keys(bindings).filter((name) => bindings[name].dtype === "f16");
+  return kernels.pipeline(kernel, constants, halves);
 }
 
 /** One buffer with the sizes of every dispatch, each at a place where a binding may start. */

@@ -2,7 +2,7 @@
 
 import type { Kernels } from "./kernels.ts";
 import type { Dispatch } from "./schedule.ts";
-import { sizeOf, type TensorSpec } from "./tensors.ts";
+import { bytesOf, type TensorSpec } from "./tensors.ts";
 
 /** When a tensor lives, in places of the list: from its first use, a write, to its last one. */
 interface Life {
@@ -14,7 +14,7 @@ interface Life {
 /** A buffer of the plan: as large as the largest of its tensors, which live one after the other. */
 interface Room {
   names: string[];
-  elements: number;
+  bytes: number;
   last: number;
 }
 
@@ -33,12 +33,12 @@ export function planSharing(
   const { lives, waits } = follow(kernels, list, table);
   const rooms: Room[] = [];
   for (const { spec, first, last } of lives) {
-    const elements = sizeOf(spec);
-    const room = waits[first] ? bestRoom(rooms, first, elements) : undefined;
-    if (room === undefined) rooms.push({ names: [spec.name], elements, last });
+    const bytes = bytesOf(spec);
+    const room = waits[first] ? bestRoom(rooms, first, bytes) : undefined;
+    if (room === undefined) rooms.push({ names: [spec.name], bytes, last });
     else {
       room.names.push(spec.name);
-      room.elements = Math.max(room.elements, elements);
+      room.bytes = Math.max(room.bytes, bytes);
       room.last = last;
     }
   }
@@ -48,9 +48,9 @@ export function planSharing(
 }
 
 /** Of the free rooms the smallest that is large enough, or else the largest. */
-function bestRoom(rooms: readonly Room[], first: number, elements: number): Room | undefined {
-  const free = rooms.filter(({ last }) => last < first).toSorted((a, b) => a.elements - b.elements);
-  return free.find((room) => room.elements >= elements) ?? free.at(-1);
+function bestRoom(rooms: readonly Room[], first: number, bytes: number): Room | undefined {
+  const free = rooms.filter(({ last }) => last < first).toSorted((a, b) => a.bytes - b.bytes);
+  return free.find((room) => room.bytes >= bytes) ?? free.at(-1);
 }
 
 /** The tensors' lives, the first to begin first; and whether each dispatch waits for one before it. */

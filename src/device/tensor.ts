@@ -1,8 +1,12 @@
-// A tensor on the device, and what it is before it is allocated: a name and a shape.
+// A tensor on the device, and what it is before it is allocated: a name, a shape and what its elements are.
+
+/** Elements of four bytes (f32, i32 or u32), as they are where nothing is said, or of two. */
+export type Half = "f16";
 
 export interface TensorSpec {
   name: string;
   shape: number[];
+  dtype?: Half;
   /** Whether it is never bound whole, only in slices; then only the buffer limit holds for it. */
   sliced?: boolean;
 }
@@ -11,6 +15,7 @@ export interface TensorSpec {
 export interface Tensor {
   name: string;
   shape: number[];
+  dtype?: Half;
   buffer: GPUBuffer;
   /** In bytes. */
   offset: number;

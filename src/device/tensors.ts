@@ -2,13 +2,15 @@
 
 import { GpuError, TensorTooLargeError } from "../errors.ts";
 import type { Device } from "./device.ts";
-import type { Tensor, TensorSpec } from "./tensor.ts";
+import type { Half, Tensor, TensorSpec } from "./tensor.ts";
 
-export type { Tensor, TensorSpec };
+export type { Half, Tensor, TensorSpec };
 
-/** WebGPU wants a binding to start at a multiple of this many bytes, 64 elements. */
+/** WebGPU wants a binding to start at a multiple of this many bytes. */
 export const ALIGNMENT = 256;
-const BYTES = 4; // f32, i32 and u32 alike
+
+/** Bytes of an element. */
+const widthOf = ({ dtype }: { dtype?: Half }) => (dtype === "f16" ? 2 : 4);
 
 export function sizeOf({ shape }: { shape: readonly number[] }): number {
   return shape.reduce((product, size) => product * size, 1);
@@ -21,7 +23,7 @@ export function sizeOf({ shape }: { shape: readonly number[] }): number {
 export function checkTensors(device: Device, table: readonly TensorSpec[]): void {
   const { maxBufferSize, maxStorageBufferBindingSize } = device.gpu.limits;
   for (const spec of table) {
-    const bytes = sizeOf(spec) * BYTES;
+    const bytes = bytesOf(spec);
     const [limit, value] = spec.sliced
       ? ["maxBufferSize", maxBufferSize]
       : ["maxStorageBufferBindingSize", Math.min(maxBufferSize, maxStorageBufferBindingSize)];
@@ -38,9 +40,9 @@ function mebibytes(bytes: number): string {
   return `${Math.ceil(bytes / 2 ** 20).toLocaleString("en-US")} MiB`;
 }
 
-/** Bytes of a tensor; none is empty. */
-function bytesOf(spec: TensorSpec): number {
-  return Math.max(sizeOf(spec), 1) * BYTES;
+/** Bytes of a tensor, whole words; none is empty. */
+export function bytesOf(spec: Pick<TensorSpec, "shape" | "dtype">): number {
+  return Math.max(Math.ceil((sizeOf(spec) * widthOf(spec)) / 4), 1) * 4;
 }
 
 /** A table's buffers: of every group of names one, of every other tensor one. */
@@ -91,8 +93,8 @@ export async function allocateTensors<Name extends string>(
     for (const name of names) buffers.set(name, buffer);
   }
   const tensors = table.map((spec): Tensor => {
-    const { name, shape } = spec;
-    return { name, shape, buffer: buffers.get(name)!, offset: 0, size: bytesOf(spec) };
+    const { name, shape, dtype } = spec;
+    return { name, shape, dtype, buffer: buffers.get(name)!, offset: 0, size: bytesOf(spec) };
   });
   const error = await gpu.popErrorScope();
   if (error) {
@@ -105,38 +107,49 @@ export async function allocateTensors<Name extends string>(
   return Object.fromEntries(tensors.map((tensor) => [tensor.name, tensor])) as Record<Name, Tensor>;
 }
 
-/** `size` elements of a tensor from element `offset` (a multiple of 64) on. */
+/** `size` elements of a tensor from element `offset` on, where a binding may start. */
 export function sliceTensor(
   tensor: Tensor,
   slice: { name: string; shape: number[]; offset: number; size: number },
 ): Tensor {
-  return {
-    name: slice.name,
-    shape: slice.shape,
-    buffer: tensor.buffer,
-    offset: tensor.offset + slice.offset * BYTES,
-    size: slice.size * BYTES,
-  };
+  const { buffer, dtype } = tensor;
+  const { name, shape } = slice;
+  const width = widthOf(tensor);
+  const size = Math.ceil((slice.size * width) / 4) * 4;
+  return { name, shape, dtype, buffer, offset: tensor.offset + slice.offset * width, size };
 }
 
+/** The numbers of a tensor, in float32 whatever it holds. */
 export async function readTensor(device: Device, tensor: Tensor): Promise<Float32Array> {
-  return new Float32Array(await device.read(tensor.buffer, tensor.offset, tensor.size));
+  const bytes = await device.read(tensor.buffer, tensor.offset, tensor.size);
+  return tensor.dtype === "f16"
+    ? Float32Array.from(new Float16Array(bytes).subarray(0, sizeOf(tensor)))
+    : new Float32Array(bytes);
 }
 
+/** Writes numbers from a tensor's first one on, rounded to what it holds. */
 export function writeTensor(device: Device, tensor: Tensor, values: Float32Array): void {
-  device.gpu.queue.writeBuffer(tensor.buffer, tensor.offset, values as Float32Array<ArrayBuffer>);
+  const bytes = tensor.dtype === "f16" ? halves(values) : (values as Float32Array<ArrayBuffer>);
+  device.gpu.queue.writeBuffer(tensor.buffer, tensor.offset, bytes);
+}
+
+/** Numbers in f16, in whole words; as bytes, since Dawn in Node does not know arrays of them. */
+function halves(values: Float32Array): Uint8Array<ArrayBuffer> {
+  const words = new Float16Array(Math.ceil(values.length / 2) * 2);
+  words.set(values);
+  return new Uint8Array(words.buffer);
 }
 
 /** Numbers of -1 to 1: a block of them, over and over. */
 export function fillRandom(device: Device, tensor: Tensor): void {
+  const elements = tensor.size / widthOf(tensor);
   const block = Float32Array.from(
-    { length: Math.min(2 ** 20, tensor.size / 4) },
+    { length: Math.min(2 ** 20, elements) },
     () => 2 * Math.random() - 1,
   );
-  for (let at = 0; at < tensor.size; at += block.byteLength) {
-    const size = Math.min(block.byteLength, tensor.size - at);
-    const part = { ...tensor, offset: tensor.offset + at, size };
-    writeTensor(device, part, block.subarray(0, size / 4));
+  for (let at = 0; at < elements; at += block.length) {
+    const part = { ...tensor, offset: tensor.offset + at * widthOf(tensor) };
+    writeTensor(device, part, block.subarray(0, elements - at));
   }
 }
 

@@ -54,9 +54,9 @@ export function evaluationList(
 ): Dispatch[] {
   const { dims } = layout;
   const B = config.batch_size;
-  const { params, losses, records, scaler } = tensors;
+  const { params, weights = params, losses, records, scaler } = tensors;
   const { ids, targets, step_data } = new StepData(B * dims.T, dims.V).slices(tensors.step);
-  const gpt = { ops, config, dims, B, layout, tensors, params, scaler };
+  const gpt = { ops, config, dims, B, layout, tensors, params, weights, scaler };
   const sums = { N: sizeOf(losses), stride: 1, chunks: 0, growth: 0 };
   return [
     ...forwardList(gpt, ids),

@@ -25,8 +25,11 @@ export function planForward(
 ): ForwardPlan {
   const { dims } = layout;
   const ops = new GpuOps(device);
-  const list = (tensors: Record<string, Tensor>) =>
-    forwardList({ ops, config, dims, B: 1, layout, tensors, params: tensors.params }, tensors.ids);
+  const list = (tensors: Record<string, Tensor>) => {
+    const { params, ids } = tensors;
+    const gpt = { ops, config, dims, B: 1, layout, tensors, params, weights: params };
+    return forwardList(gpt, ids);
+  };
   const activations = activationTable(dims, 1);
   const table = [{ name: "ids", shape: [dims.T] }, ...activations];
   const params = { name: "params", shape: [layout.size] };

@@ -2,14 +2,22 @@
 // Letters: parameters.ts. The reference's twin of this file is reference/gpt.ts.
 
 import type { Config } from "../config.ts";
-import { type Tensor, type TensorSpec, sliceTensor } from "../device/tensors.ts";
+import { type Half, type Tensor, type TensorSpec, sliceTensor } from "../device/tensors.ts";
 import type { Dispatch } from "../device/schedule.ts";
 import type { GpuOps } from "./gpu_ops.ts";
 import type { Dims, ParameterLayout } from "./parameters.ts";
 
-/** What the forward pass writes; what the backward pass reads of it is kept until then. */
-export function activationTable({ T, C, V, NH, L }: Dims, B: number): TensorSpec[] {
+/**
+ * What the forward pass writes; what the backward pass reads of it is kept until then.
+ * @param dtype of what goes from product to product; the residual stream, the logits and all statistics are f32
+ */
+export function activationTable(
+  { T, C, V, NH, L }: Dims,
+  B: number,
+  dtype: Config["dtype"] = "f32",
+): TensorSpec[] {
   const N = B * T;
+  const half = halfOf(dtype);
   const table: TensorSpec[] = [
     { name: "rstd", shape: [N] },
     { name: "x", shape: [N, C] }, // the residual stream before the first layer
@@ -17,34 +25,41 @@ export function activationTable({ T, C, V, NH, L }: Dims, B: number): TensorSpec
   ];
   for (let l = 0; l < L; l++) {
     table.push(
-      { name: `layer${l}.ln1`, shape: [N, C] },
+      { name: `layer${l}.ln1`, shape: [N, C], ...half },
       { name: `layer${l}.rstd1`, shape: [N] },
-      { name: `layer${l}.qkv`, shape: [N, 3 * C] },
-      { name: `layer${l}.att`, shape: [N, C] },
+      { name: `layer${l}.qkv`, shape: [N, 3 * C], ...half },
+      { name: `layer${l}.att`, shape: [N, C], ...half },
       { name: `layer${l}.stats`, shape: [B, NH, T, 2] },
       { name: `layer${l}.mid`, shape: [N, C] }, // the stream between attention and MLP
-      { name: `layer${l}.ln2`, shape: [N, C] },
+      { name: `layer${l}.ln2`, shape: [N, C], ...half },
       { name: `layer${l}.rstd2`, shape: [N] },
-      { name: `layer${l}.act`, shape: [N, 4 * C] },
+      { name: `layer${l}.act`, shape: [N, 4 * C], ...half },
       { name: `layer${l}.x`, shape: [N, C] }, // the stream after the layer
     );
   }
   return table;
 }
 
-/** What the loss and the backward pass write beside the parameters' gradients. */
-export function gradientTable({ T, C, NH }: Dims, B: number): TensorSpec[] {
+/** What the loss and the backward pass write beside the parameters' gradients; dtype as above. */
+export function gradientTable(
+  { T, C, NH }: Dims,
+  B: number,
+  dtype: Config["dtype"] = "f32",
+): TensorSpec[] {
   const N = B * T;
+  const half = halfOf(dtype);
   return [
     { name: "losses", shape: [N] },
     { name: "dx", shape: [N, C] }, // the residual stream's gradient
     { name: "dln", shape: [N, C] },
-    { name: "dact", shape: [N, 4 * C] },
-    { name: "datt", shape: [N, C] },
+    { name: "dact", shape: [N, 4 * C], ...half },
+    { name: "datt", shape: [N, C], ...half },
     { name: "delta", shape: [B, NH, T] },
-    { name: "dqkv", shape: [N, 3 * C] },
+    { name: "dqkv", shape: [N, 3 * C], ...half },
   ];
 }
+
+const halfOf = (dtype: Config["dtype"]): { dtype?: Half } => (dtype === "f16" ? { dtype } : {});
 
 export interface GpuGpt {
   ops: GpuOps;
@@ -56,6 +71,8 @@ export interface GpuGpt {
   tensors: Record<string, Tensor>;
   /** Flat, in the layout's order. */
   params: Tensor;
+  /** What products read: params, or a copy of them in f16. */
+  weights: Tensor;
   /** (planes, size), each plane flat in the layout's order; the gradients are their sum. */
   grads: Tensor;
   /** (2) the scale on the gradients, and the steps since it was changed. */
@@ -64,14 +81,16 @@ export interface GpuGpt {
 
 /** ids (B, T) to logits (B, T, V). */
 export function forwardList(gpt: Omit<GpuGpt, "grads" | "scaler">, ids: Tensor): Dispatch[] {
-  const { ops, config, dims, B, layout, tensors: t, params } = gpt;
+  const { ops, config, dims, B, layout, tensors: t, params, weights } = gpt;
   const { T, C, V, NH, L } = dims;
   const N = B * T;
   const { activation, rmsnorm_eps: eps } = config;
-  const w = (name: string) => sliceTensor(params, layout.slice(name));
+  const table = (name: string) => sliceTensor(params, layout.slice(name));
+  const w = (name: string) => sliceTensor(weights, layout.slice(name));
 
+  const embedding = { B, T, C, V, eps };
   const list = [
-    ops.embeddingRmsnormForward(t.x, t.rstd, ids, w("wte"), w("wpe"), { B, T, C, V, eps }),
+    ops.embeddingRmsnormForward(t.x, t.rstd, ids, table("wte"), table("wpe"), embedding),
   ];
   const fc1 = { N, C, OC: 4 * C };
   const fc2 = { N, C: 4 * C, OC: C };
@@ -107,13 +126,13 @@ export function lossList(
 
 /** dlogits to the gradient of every parameter; order and starts are the ids sorted by token. */
 export function backwardList(gpt: GpuGpt, order: Tensor, starts: Tensor): Dispatch[] {
-  const { ops, config, dims, B, layout, tensors: t, params, grads } = gpt;
+  const { ops, config, dims, B, layout, tensors: t, weights, grads } = gpt;
   const { T, C, V, NH, L } = dims;
   const N = B * T;
   const { activation } = config;
   const plane = layout.size;
   const planes = grads.shape[0];
-  const w = (name: string) => sliceTensor(params, layout.slice(name));
+  const w = (name: string) => sliceTensor(weights, layout.slice(name));
   const dw = (name: string) => sliceTensor(grads, layout.slice(name));
   /** From a tensor's place in the first plane to its end in the last one. */
   const across = (name: string) => {

@@ -13,7 +13,7 @@ import {
   type AttentionSizes,
 } from "./attention.ts";
 import {
-  type Operands,
+  halvesOf,
   product,
   type ProductShape,
   type ProductTensors,
@@ -29,8 +29,6 @@ export interface Choices {
   planes?: number;
   /** A product's kernel; by rule where absent. */
   product?: (shape: ProductShape, variants: readonly ProductVariant[]) => ProductVariant;
-  /** Of products; f32 where absent. */
-  operands?: Operands;
   /** Attention's kernels; by rule where absent. */
   attention?: AttentionKernels;
 }
@@ -44,7 +42,6 @@ export class GpuOps {
     this.choices = {
       planes: 1,
       product: firstVariant,
-      operands: "f32",
       attention: attentionKernels(device),
       ...choices,
     };
@@ -152,7 +149,7 @@ export class GpuOps {
     { plane = 0, splits }: { plane?: number; splits?: number } = {},
   ): Dispatch {
     const { device, choices } = this;
-    const shape = { op, M, N, K, operands: choices.operands, ...kind };
+    const shape = { op, M, N, K, half: halvesOf(tensors), ...kind };
     const chosen = choices.product(shape, productVariants(device, shape, choices.planes));
     const variant = { ...chosen, splits: splits ?? chosen.splits };
     return product(device, shape, variant, tensors, plane);
@@ -312,10 +309,12 @@ export class GpuOps {
     };
   }
 
+  /** @param weights gets a copy of params in f16; null where none is wanted */
   adamw(
     params: Tensor,
     m: Tensor,
     v: Tensor,
+    weights: Tensor | null,
     grads: Tensor,
     records: Tensor,
     step_data: Tensor,
@@ -326,9 +325,17 @@ export class GpuOps {
     return {
       op: "adamw",
       kernel: "adamw",
-      constants: { WG },
+      constants: { WG, HALF: Number(weights !== null) },
       sizes: { size, beta1, beta2, epsilon, weight_decay, grad_clip },
-      bindings: { params, m, v, grads, records, step_data },
+      bindings: {
+        params,
+        m,
+        v,
+        weights: weights ?? this.device.nothing,
+        grads,
+        records,
+        step_data,
+      },
       grid,
     };
   }

@@ -58,8 +58,8 @@ export interface Slice {
   size: number;
 }
 
-/** Elements at whose multiples a tensor starts on the GPU: 256 bytes, as WebGPU wants of a binding. */
-export const PARAMETER_ALIGNMENT = 64;
+/** Elements at whose multiples a tensor starts on the GPU: 256 bytes of f16, as WebGPU wants of a binding. */
+export const PARAMETER_ALIGNMENT = 128;
 
 /** All parameters (or their gradients, or a moment of Adam) in one flat array. */
 export class ParameterLayout {

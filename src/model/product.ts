@@ -16,7 +16,7 @@ const EPILOGUES = {
   relu_squared_backward: 5,
 } as const;
 
-/** Of what a product's operands are rounded to; its sums are f32. */
+/** What matrix units can multiply; sums are f32. */
 export type Operands = Config["dtype"];
 
 /** out (M, N) = a (M, K) · b (K, N), and in a pair out2 (K, N) = aᵀ · b2 (M, N). */
@@ -28,9 +28,9 @@ export interface ProductShape {
   /** Whether b is stored as (N, K): a weight, read as its transpose. */
   transposed: boolean;
   pair: boolean;
-  /** f16 where the device has matrix units that can; else f32 serves for f16 too. */
-  operands: Operands;
   epilogue: keyof typeof EPILOGUES;
+  /** Those of its tensors that hold f16. Where b does, the operands of both products are f16. */
+  half: readonly (keyof ProductTensors)[];
 }
 
 type Tile = readonly [number, number];
@@ -46,7 +46,7 @@ export interface ProductVariant {
   splits: number;
 }
 
-/** out, out2, a, b, b2 and what the epilogue reads beside the sums, (M, N). */
+/** out, out2, a, b, b2 and what the epilogue reads beside the sums, (M, N). All but out2 may hold f16. */
 export interface ProductTensors {
   out: Tensor;
   out2?: Tensor;
@@ -87,7 +87,7 @@ export function productVariants(
   shape: ProductShape,
   most: number,
 ): ProductVariant[] {
-  const { M, N, K, transposed, pair, operands } = shape;
+  const { M, N, K, transposed, pair, half } = shape;
   const software = device.lanes < 16;
   const lanes = softwareLanes(device);
   const usual = (tile: Tile) => (pair && !software ? usualSplits(shape, tile, most) : 1);
@@ -107,7 +107,7 @@ export function productVariants(
   if (lanes > 0 && (transposed ? K : N) % 4 === 0 && M * K >= 4) {
     kernels.unshift({ kernel: "matmul_lanes", tile: [LANE_TILE * lanes, LANE_TILE * lanes] });
   }
-  if (operands === "f16" && vectors) {
+  if (half.includes("b") && vectors) {
     const fitting = MATRIX_TILES.filter((tile) => matrixTileFits(device, tile));
     const tiles = byRule(fitting.map(({ tile }) => tile));
     kernels.unshift(...tiles.map((tile) => ({ kernel: "matmul_matrix", tile }) as const));
@@ -158,6 +158,12 @@ function groupsOf({ M, N, K, pair }: ProductShape, [rows, columns]: Tile, splits
   const across = Math.ceil(N / columns);
   const first = across * Math.ceil(M / rows);
   return { first, total: first + (pair ? across * Math.ceil(K / rows) * splits : 0) };
+}
+
+/** The names of those that hold f16. */
+export function halvesOf(tensors: ProductTensors): ProductShape["half"] {
+  const names = Object.keys(tensors) as (keyof ProductTensors)[];
+  return names.filter((name) => tensors[name]?.dtype === "f16");
 }
 
 /**

@@ -54,16 +54,16 @@ export function planStep(
 ): StepPlan {
   const B = config.batch_size;
   const layout = new ParameterLayout(dims, PARAMETER_ALIGNMENT);
-  const passing = [...activationTable(dims, B), ...gradientTable(dims, B)];
+  const { dtype } = config;
+  const passing = [...activationTable(dims, B, dtype), ...gradientTable(dims, B, dtype)];
   const most = mostPlanes(device, layout.size * 4, tableBytes(passing));
   const ops = new GpuOps(device, {
     planes: most,
-    operands: config.dtype,
     ...(product && { product }),
   });
   const list = (tensors: Record<string, Tensor>) => stepList(device, ops, config, layout, tensors);
 
-  const table = (planes: number) => [...keptTable(layout, B, planes), ...passing];
+  const table = (planes: number) => [...keptTable(layout, B, planes, dtype), ...passing];
   const draft = list(placeholders(table(most)));
   const planes = Math.max(...draft.map(({ sizes }) => sizes.splits ?? 1));
   const final = table(planes);
@@ -74,11 +74,17 @@ export function planStep(
 }
 
 /** What stays from step to step, or comes from outside the step. */
-function keptTable(layout: ParameterLayout, B: number, planes: number): TensorSpec[] {
+function keptTable(
+  layout: ParameterLayout,
+  B: number,
+  planes: number,
+  dtype: Config["dtype"],
+): TensorSpec[] {
   const { dims, size } = layout;
   const flat = { shape: [size], sliced: true };
   return [
     { name: "params", ...flat },
+    ...(dtype === "f16" ? [{ name: "weights", ...flat, dtype }] : []),
     { name: "grads", shape: [planes, size], sliced: true },
     { name: "m", ...flat },
     { name: "v", ...flat },
@@ -107,7 +113,8 @@ function stepList(
   const { dims } = layout;
   const B = config.batch_size;
   const { grads, params, m, v, partials, records, losses, scaler } = tensors;
-  const gpt: GpuGpt = { ops, config, dims, B, layout, tensors, params, grads, scaler };
+  const { weights = params } = tensors;
+  const gpt: GpuGpt = { ops, config, dims, B, layout, tensors, params, weights, grads, scaler };
   const data = new StepData(B * dims.T, dims.V).slices(tensors.step);
   const { ids, targets, order, starts, step_data } = data;
   const segments = flatSegments(device, params);
@@ -134,7 +141,9 @@ function stepList(
     }),
     ...segments.map((segment) => {
       const part = (tensor: Tensor) => sliceTensor(tensor, segment);
-      return ops.adamw(part(params), part(m), part(v), part(grads), records, step_data, config);
+      const copy = weights === params ? null : part(weights);
+      const state = [part(params), part(m), part(v)] as const;
+      return ops.adamw(...state, copy, part(grads), records, step_data, config);
     }),
   ];
 }

@@ -2,7 +2,7 @@
 // general one.
 
 import type { Config, ConfigChoice } from "../config.ts";
-import { type Device, matrixUnit } from "../device/device.ts";
+import type { Device } from "../device/device.ts";
 import { ConfigError } from "../errors.ts";
 import { type Dims, parameterCount } from "../model/parameters.ts";
 import { MAX_FLOAT_INTEGER } from "../model/small_data.ts";
@@ -55,21 +55,21 @@ export async function createTrainer(
   return GpuTrainer.create(device, config, dims, params, examples, tuned);
 }
 
-/** @throws ConfigError if products cannot be made with operands in f16 */
+/** @throws ConfigError if nothing can be kept in f16 there */
 export function checkHalf(device: Device | undefined): void {
   const obstacle = whyNotHalf(device);
   if (obstacle === null) return;
   throw new ConfigError(
     "dtype",
-    `With dtype f16 products are made by a GPU's matrix units (tensor cores), but ${obstacle}. Choose dtype f32.`,
+    `With dtype f16 a GPU keeps activations and weights in half precision, but ${obstacle}. Choose dtype f32.`,
   );
 }
 
-/** Why products cannot be made with operands in f16; null where they can. */
+/** Why nothing can be kept in f16; null where it can. */
 export function whyNotHalf(device: Device | undefined): string | null {
   if (!device) return "the CPU trains in float64";
-  if (matrixUnit(device)) return null;
-  return `${device.name} offers WebGPU no matrix units that multiply f16 and add up in f32`;
+  if (device.features.includes("shader-f16")) return null;
+  return `${device.name} does not offer f16 to WebGPU (shader-f16)`;
 }
 
 /**
@@ -85,7 +85,7 @@ export function chooseSmall(
 ): SmallTuning | undefined {
   if (!device || sequences instanceof TokenStream) return undefined;
   const tuning = smallTuning(device, dims);
-  if (dtype === "f16") return undefined; // one workgroup has no use for matrix units
+  if (dtype === "f16") return undefined; // one workgroup keeps all in f32
   if (tuning === undefined || sequences.length > MAX_FLOAT_INTEGER) return undefined;
   const tiles = sequences.reduce((sum, { length }) => sum + Math.ceil((length - 1) / 4), 0);
   const perDocument = (parameterCount(dims) * tiles) / sequences.length;

@@ -101,6 +101,7 @@ export class GpuTrainer implements Trainer {
     const schedule = await Schedule.create(device, list(tensors));
     const values = new ParameterLayout(dims).convert(params, layout, new Float32Array(layout.size));
     writeTensor(device, tensors.params, values);
+    if (tensors.weights) writeTensor(device, tensors.weights, values);
     writeTensor(device, tensors.scaler, Float32Array.of(config.dtype === "f16" ? SCALE : 1, 0));
     return new GpuTrainer(
       device,

@@ -48,6 +48,8 @@ export interface Needs {
   /** Floating-point operations that a token costs in training: 6 a weight, and attention's products. */
   flops_per_token: number;
   training: Bytes;
+  /** Of the GPU's memory in training, with either dtype. */
+  dtype_bytes: Record<Config["dtype"], number>;
   generation: Bytes;
 }
 
@@ -79,20 +81,25 @@ export function needsOf(
 ): Needs {
   const B = config.batch_size;
   const sequences = examples instanceof TokenStream ? undefined : examples;
-  const tuning = sequences && chooseSmall(device, config, dims, sequences);
-  const training = tuning
-    ? smallBytes(config, dims, sequences!, tuning, device)
-    : byLayers(dims, (d) => trainingBytes(config, d, device));
+  const bytesWith = (dtype: Config["dtype"]) => {
+    const run = { ...config, dtype };
+    const tuning = sequences && chooseSmall(device, run, dims, sequences);
+    return tuning
+      ? smallBytes(run, dims, sequences, tuning, device)
+      : byLayers(dims, (d) => trainingBytes(run, d, device));
+  };
+  const dtype_bytes = { f32: bytesWith("f32"), f16: bytesWith("f16") };
   const generation = byLayers(dims, (d) => generationBytes(config, d, device));
   const num_params = parameterCount(dims);
   return {
     num_params,
     flops_per_token: flopsPerToken(dims),
     training: {
-      device_bytes: training,
+      device_bytes: dtype_bytes[config.dtype],
       host_bytes: hostBytes(dims, B, "webgpu"),
       cpu_bytes: hostBytes(dims, B, "cpu"),
     },
+    dtype_bytes,
     generation: {
       device_bytes: generation,
       host_bytes: hostBytes(dims, 1, "webgpu"),

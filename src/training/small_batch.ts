@@ -178,7 +178,7 @@ export function smallBatchList(
       chunks: sizeOf(t.partials),
       growth: 0,
     }),
-    ops.adamw(t.params, t.m, t.v, sum, t.records, step_data, config),
+    ops.adamw(t.params, t.m, t.v, null, sum, t.records, step_data, config),
   ];
 }
 

@@ -4,7 +4,12 @@ import type { Device } from "../device/device.ts";
 import { Schedule } from "../device/schedule.ts";
 import { allocateTensors, destroyTensors, fillRandom } from "../device/tensors.ts";
 import { timeSchedules } from "../device/timing.ts";
-import { product, type ProductShape, type ProductVariant } from "../model/product.ts";
+import {
+  product,
+  type ProductShape,
+  type ProductTensors,
+  type ProductVariant,
+} from "../model/product.ts";
 import type { Times } from "./memory.ts";
 
 /** A measurement takes about this long where the device makes so many operations a second. */
@@ -23,21 +28,23 @@ export async function timeProducts(
   shape: ProductShape,
   variants: readonly ProductVariant[],
 ): Promise<Times> {
-  const { M, N, K, pair } = shape;
+  const { M, N, K, pair, half } = shape;
   const planes = Math.max(...variants.map(({ splits }) => splits));
+  const dtype = (name: keyof ProductTensors) => (half.includes(name) ? "f16" : undefined);
   const tensors = await allocateTensors(device, [
-    { name: "out", shape: [M, N] },
+    { name: "out", shape: [M, N], dtype: dtype("out") },
     { name: "out2", shape: [pair ? planes : 1, K, N], sliced: true },
-    { name: "a", shape: [M, K] },
-    { name: "b", shape: [K, N] },
-    { name: "b2", shape: [M, N] },
+    { name: "a", shape: [M, K], dtype: dtype("a") },
+    { name: "b", shape: [K, N], dtype: dtype("b") },
+    { name: "b2", shape: [M, N], dtype: dtype("b2") },
+    { name: "extra", shape: [M, N], dtype: dtype("extra") },
   ]);
-  for (const tensor of [tensors.a, tensors.b, tensors.b2]) fillRandom(device, tensor);
+  const { a, b, b2, extra } = tensors;
+  for (const tensor of [a, b, b2, extra]) fillRandom(device, tensor);
   const calls = Math.ceil((LENGTH_S * FLOPS) / (2 * M * N * K * (pair ? 2 : 1)));
   const count = Math.min(calls, MOST_CALLS);
   const time = async (variant: ProductVariant) => {
-    const extra = tensors.b2; // whichever epilogue reads it: any (M, N)
-    const dispatch = product(device, shape, variant, { ...tensors, extra }, K * N);
+    const dispatch = product(device, shape, variant, tensors, K * N);
     const schedule = await Schedule.create(device, Array(count).fill(dispatch));
     const [ms] = await timeSchedules(device, [schedule], REPETITIONS);
     schedule.destroy();

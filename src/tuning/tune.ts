@@ -119,7 +119,8 @@ function productsOf(device: Device, config: Config, dims: Dims) {
   return wanted;
 }
 
-function keyOf({ op, M, N, K, operands, epilogue }: ProductShape): string {
-  const words = [op, `${M}x${N}x${K}`, operands, ...(epilogue === "none" ? [] : [epilogue])];
+function keyOf({ op, M, N, K, half, epilogue }: ProductShape): string {
+  const types = half.length > 0 ? ["f16", ...half] : ["f32"];
+  const words = [op, `${M}x${N}x${K}`, ...types, ...(epilogue === "none" ? [] : [epilogue])];
   return words.join(" ");
 }

@@ -49,8 +49,9 @@ function attentionTriple(
   const N = B * T;
   const sizes = { B, T, C, NH };
   const qkv = normal(N * 3 * C);
-  qkv.forEach((_, i) => {
-    if (i % (3 * C) < 2 * C) qkv[i] *= std;
+  // Numbers that f16 has too, so that stats are of the same scores with both types.
+  qkv.forEach((x, i) => {
+    qkv[i] = Math.f16round(i % (3 * C) < 2 * C ? x * std : x);
   });
   // An exponential's relative error is its argument's absolute one: about u times the largest score.
   const largest = Math.max(1, std * std * Math.sqrt(HS)) * 4;
@@ -70,6 +71,7 @@ function attentionTriple(
       name,
       inputs: { qkv },
       outputs: { out: { size: N * C, allowed }, stats: { size: stats.length, allowed } },
+      half: [["qkv", "out"]],
       dispatch: (ops, t) => ops.attentionForward(t.out, t.stats, t.qkv, sizes),
       reference: (o, { values }) => ref.attentionForward(o.out, o.stats, values.qkv, sizes),
     },
@@ -78,6 +80,7 @@ function attentionTriple(
       name,
       inputs: { dout, out, qkv, stats },
       outputs: { dqkv, delta: { size: delta.length, allowed: backward } },
+      half: [["dqkv", "dout", "out", "qkv"]],
       dispatch: (ops, t) =>
         ops.attentionBackwardQ(t.dqkv, t.delta, t.dout, t.out, t.qkv, t.stats, sizes),
       reference: (o, { values: v }) =>
@@ -88,6 +91,7 @@ function attentionTriple(
       name,
       inputs: { delta, dout, qkv, stats },
       outputs: { dqkv },
+      half: [["dqkv", "dout", "qkv"]],
       dispatch: (ops, t) => ops.attentionBackwardKv(t.dqkv, t.delta, t.dout, t.qkv, t.stats, sizes),
       reference: (o, { values: v }) =>
         ref.attentionBackwardKv(o.dqkv, v.delta, v.dout, v.qkv, v.stats, sizes),

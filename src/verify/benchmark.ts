@@ -8,7 +8,7 @@ import { parameterCount } from "../model/parameters.ts";
 import { chooseDtype } from "../training/choose_dtype.ts";
 import { checkHalf, chooseSmall, createTrainer } from "../training/choose_trainer.ts";
 import { GpuTrainer } from "../training/gpu_trainer.ts";
-import { flopsPerToken } from "../training/needs.ts";
+import { flopsPerToken, type Needs, needsOf } from "../training/needs.ts";
 import type { Trainer } from "../training/trainer.ts";
 import { tune, type TuneOptions, type Tuning } from "../tuning/tune.ts";
 import {
@@ -58,6 +58,8 @@ export interface BenchmarkResult {
   /** What follows is about the GPU, and null on the CPU. */
   dispatches_per_step: number | null;
   submits_per_step: number | null;
+  /** Of the GPU's memory, foretold for either dtype; null on the CPU. */
+  needed_bytes: Needs["dtype_bytes"] | null;
   /** Of all buffers that lived at once. */
   peak_bytes: number | null;
   /** By the GPU's own clock, the shortest of a few; null where it has none. */
@@ -82,6 +84,12 @@ const FEWEST = 10;
 const MOST = 20_000;
 /** Of what is timed by the GPU's clock. */
 const REPETITIONS = 8;
+
+/** Bytes of the GPU's memory that a step needs, before it is run. */
+export function neededBytes(device: Device, work: Workload): Needs["dtype_bytes"] {
+  const config = { ...work.config, dtype: "f32" as const }; // both are told, whichever is asked for
+  return needsOf(config, work.dims, randomSequences(work), device).dtype_bytes;
+}
 
 /**
  * With `kernels` the general trainer is measured, however small the model.
@@ -138,6 +146,7 @@ export async function benchmark(
       loss_last: run.loss_last,
       dispatches_per_step: gpu?.dispatches ?? null,
       submits_per_step: gpu?.submits ?? null,
+      needed_bytes: device ? neededBytes(device, work) : null,
       peak_bytes: gpu?.peak_bytes ?? null,
       gpu_ms_per_step: gpu?.clock ?? null,
       peak_fraction: gpu ? gflops / gpu.gflops : null,

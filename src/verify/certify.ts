@@ -2,7 +2,7 @@
 // each against the float64 reference.
 
 import { type Config, resolveConfig } from "../config.ts";
-import { type Device, matrixUnit } from "../device/device.ts";
+import type { Device } from "../device/device.ts";
 import { dimsOf, initialParameters } from "../model/parameters.ts";
 import { PythonRandom } from "../random.ts";
 import { ReferenceGpt } from "../reference/gpt.ts";
@@ -49,13 +49,13 @@ const modelConfigs: { name: string; overrides: Partial<Config> }[] = [
   { name: "T 1, NH 1", overrides: { block_size: 1, n_head: 1 } },
 ];
 
-/** All of them in f32, and where the device has matrix units, in f16 too. */
+/** All of them in f32, and where the device has f16, in f16 too. */
 export function modelsFor(device: Device): typeof modelConfigs {
   const half = modelConfigs.map(({ name, overrides }) => ({
     name: `${name}, f16`,
     overrides: { ...overrides, dtype: "f16" as const },
   }));
-  return matrixUnit(device) ? [...modelConfigs, ...half] : modelConfigs;
+  return device.features.includes("shader-f16") ? [...modelConfigs, ...half] : modelConfigs;
 }
 
 const documents = [

@@ -3,6 +3,9 @@
 /** Unit roundoff of float32: half the distance between 1 and the next number. */
 export const UNIT_ROUNDOFF = 2 ** -24;
 
+/** Relative error that is allowed to softmax, norms, cross-entropy and the optimizer, in float32. */
+export const NORM_BOUND = 1e-6;
+
 /**
  * Relative error in the Frobenius norm, ‖found - expected‖ / ‖expected‖; ‖found‖ where all of expected is 0.
  * Infinity if anything in `found` is not finite.

@@ -11,6 +11,8 @@ import type { GpuOps } from "../model/gpu_ops.ts";
 import type { Ids, Values } from "../reference/ops.ts";
 import { relativeError } from "./compare.ts";
 
+type Numbers = Float32Array | Int32Array | Uint32Array;
+
 interface Output {
   size: number;
   /** Largest relative error allowed. */
@@ -24,8 +26,10 @@ export interface KernelCase {
   kernel: string;
   /** What is special about the case: its sizes, its values. */
   name: string;
-  inputs: Record<string, Float32Array | Int32Array | Uint32Array>;
+  inputs: Record<string, Numbers>;
   outputs: Record<string, Output>;
+  /** With dtype f16: the tensors that then hold f16, in each of the places that the operation has in a step. */
+  half?: string[][];
   dispatch(ops: GpuOps, tensors: Record<string, Tensor>): Dispatch;
   /** Writes the outputs, in float64. */
   reference(outputs: Record<string, Float64Array>, inputs: ReferenceInputs): void;
@@ -52,31 +56,51 @@ export interface CheckResult {
   detail?: string;
 }
 
-/**
- * What rounding a product's operands to f16 adds to the error allowed. Each operand is off by at most u = 2^-11 of
- * itself, so a term is off by 2u; terms with random signs keep that share of their sum, whatever its length. A
- * square as epilogue doubles it.
- */
-const HALF_BOUND = 4 * 2 ** -11;
+/** How a case is run: by which kernels, and on tensors of which type. */
+export interface Variant {
+  ops: GpuOps;
+  dtype: "f32" | "f16";
+}
 
-/** A NaN that no arithmetic makes. */
-const POISON = 0x7fc0dead;
+/**
+ * What f16 adds to the error allowed, in unit roundoffs u = 2^-11. An output that is stored in f16 is off by u of
+ * itself. Where matrix units multiply, operands that came in f32 are rounded, each by u of itself, so a term is off
+ * by 2u; terms with random signs keep that share of their sum, whatever its length. A square as epilogue doubles it.
+ */
+const HALF_ROUNDOFF = 2 ** -11;
+const STORED = 1;
+const OPERANDS = 4;
+
+/** A NaN that no arithmetic makes, in f32 and in both halves of the word in f16. */
+const POISON = 0x7fce7fce;
 /** Another around inputs: what is read there by mistake and passed on is not taken for poison. */
-const INPUT_GUARD = 0x7fc0beef;
+const INPUT_GUARD = 0x7fdd7fdd;
 const GUARD = ALIGNMENT; // bytes before and after a tensor
 
 interface Guarded {
   tensor: Tensor;
   /** What the whole buffer held before the kernel ran. */
-  before: Uint32Array<ArrayBuffer>;
+  before: Uint16Array<ArrayBuffer>;
 }
 
-function guard(device: Device, name: string, size: number, values?: ArrayBufferView): Guarded {
-  const bytes = size * 4;
-  const around = values ? INPUT_GUARD : POISON;
-  const before = new Uint32Array((GUARD * 2 + bytes) / 4).fill(around);
+/** Of a tensor's part of a buffer: its elements' bits, two bytes each or two of them for an element. */
+const bytesOf = ({ shape: [size], dtype }: Tensor) => size * (dtype === "f16" ? 2 : 4);
+
+function guard(
+  device: Device,
+  name: string,
+  size: number,
+  half: boolean,
+  values?: Numbers,
+): Guarded {
+  const dtype = half ? "f16" : undefined;
+  const bytes = Math.ceil((size * (half ? 2 : 4)) / 4) * 4;
+  const before = new Uint16Array((GUARD * 2 + bytes) / 2).fill(
+    (values ? INPUT_GUARD : POISON) & 0xffff,
+  );
   if (values) {
-    before.set(new Uint32Array(values.buffer, values.byteOffset, size), GUARD / 4);
+    const held = half ? new Float16Array(values) : values;
+    before.set(new Uint16Array(held.buffer, held.byteOffset, held.byteLength / 2), GUARD / 2);
   }
   const { STORAGE, UNIFORM, COPY_SRC, COPY_DST } = GPUBufferUsage;
   const buffer = device.gpu.createBuffer({
@@ -88,7 +112,7 @@ function guard(device: Device, name: string, size: number, values?: ArrayBufferV
   // The guard behind is bound too: where bounds are enforced, a write past a tensor's end that the
   // binding did not reach would be bent back into it.
   return {
-    tensor: { name, shape: [size], buffer, offset: GUARD, size: bytes + GUARD },
+    tensor: { name, shape: [size], dtype, buffer, offset: GUARD, size: bytes + GUARD },
     before,
   };
 }
@@ -99,33 +123,39 @@ function guard(device: Device, name: string, size: number, values?: ArrayBufferV
  */
 export async function runCase(
   device: Device,
-  variants: readonly GpuOps[],
+  variants: readonly Variant[],
   test: KernelCase,
 ): Promise<CheckResult> {
   const results = new Map<string, CheckResult>();
-  for (const ops of variants) {
-    const guarded = guardAll(device, test);
-    const dispatch = test.dispatch(ops, tensorsOf(guarded));
-    const { kernel, constants } = dispatch;
-    const tuned = `${kernel} ${JSON.stringify(constants)}`;
-    if (!results.has(tuned)) {
-      const rounding = kernel === "matmul_matrix" ? HALF_BOUND : 0;
-      results.set(tuned, judge(test, guarded, await run(device, dispatch, guarded), rounding));
+  for (const { ops, dtype } of variants) {
+    for (const half of dtype === "f16" ? (test.half ?? []) : [[]]) {
+      const guarded = guardAll(device, test, half);
+      const dispatch = test.dispatch(ops, tensorsOf(guarded));
+      const { kernel, constants } = dispatch;
+      const tuned = `${kernel} ${JSON.stringify([constants, half])}`;
+      if (!results.has(tuned)) {
+        const roundings = kernel.endsWith("_matrix") ? OPERANDS : 0;
+        results.set(tuned, judge(test, guarded, await run(device, dispatch, guarded), roundings));
+      }
+      for (const { tensor } of Object.values(guarded)) tensor.buffer.destroy();
     }
-    for (const { tensor } of Object.values(guarded)) tensor.buffer.destroy();
   }
   return [...results.values()].reduce((worst, result) =>
     result.error / result.allowed > worst.error / worst.allowed ? result : worst,
   );
 }
 
-function guardAll(device: Device, test: KernelCase): Record<string, Guarded> {
+function guardAll(
+  device: Device,
+  test: KernelCase,
+  half: readonly string[],
+): Record<string, Guarded> {
   const guarded: Record<string, Guarded> = {};
   for (const [name, values] of Object.entries(test.inputs)) {
-    guarded[name] = guard(device, name, values.length, values);
+    guarded[name] = guard(device, name, values.length, half.includes(name), values);
   }
   for (const [name, { size, initial }] of Object.entries(test.outputs)) {
-    guarded[name] = guard(device, name, size, initial);
+    guarded[name] = guard(device, name, size, half.includes(name), initial);
   }
   return guarded;
 }
@@ -140,9 +170,9 @@ async function run(device: Device, dispatch: Dispatch, guarded: Record<string, G
   const encoder = device.gpu.createCommandEncoder();
   schedule.encode(encoder);
   device.gpu.queue.submit([encoder.finish()]);
-  const after: Record<string, Uint32Array<ArrayBuffer>> = {};
+  const after: Record<string, Uint16Array<ArrayBuffer>> = {};
   for (const [name, { tensor, before }] of Object.entries(guarded)) {
-    after[name] = new Uint32Array(await device.read(tensor.buffer, 0, before.byteLength));
+    after[name] = new Uint16Array(await device.read(tensor.buffer, 0, before.byteLength));
   }
   schedule.destroy();
   return after;
@@ -151,47 +181,72 @@ async function run(device: Device, dispatch: Dispatch, guarded: Record<string, G
 function judge(
   test: KernelCase,
   guarded: Record<string, Guarded>,
-  after: Record<string, Uint32Array<ArrayBuffer>>,
-  rounding: number,
+  after: Record<string, Uint16Array<ArrayBuffer>>,
+  roundings: number,
 ): CheckResult {
-  const expected = expectedOutputs(test);
+  const expected = expectedOutputs(test, guarded);
   const row = { type: "check", kernel: test.kernel, case: test.name } as const;
-  let worst = { error: 0, allowed: Object.values(test.outputs)[0].allowed + rounding };
-  for (const [name, { before }] of Object.entries(guarded)) {
+  let worst: { error: number; allowed: number } | undefined;
+  for (const [name, { before, tensor }] of Object.entries(guarded)) {
     const output: Output | undefined = test.outputs[name];
-    const first = GUARD / 4;
-    const end = before.length - first;
+    const first = GUARD / 2;
+    const end = first + bytesOf(tensor) / 2;
+    const width = tensor.dtype === "f16" ? 1 : 2;
+    const element = (i: number) => Math.floor((i - first) / width);
+    const stored = tensor.dtype === "f16" ? STORED : 0;
+    const allowed = (output?.allowed ?? 0) + (roundings + stored) * HALF_ROUNDOFF;
     const changed = before.findIndex((bits, i) => {
       const guards = i < first || i >= end;
       return (guards || !output) && after[name][i] !== bits;
     });
     if (changed >= 0) {
-      const detail = `wrote to ${name}[${changed - first}], which is not its to write`;
-      return { ...row, error: Infinity, allowed: worst.allowed, pass: false, detail };
+      const detail = `wrote to ${name}[${element(changed)}], which is not its to write`;
+      return { ...row, error: Infinity, allowed, pass: false, detail };
     }
     if (!output) continue;
-    const allowed = output.allowed + rounding;
-    const missed = after[name].subarray(first, end).indexOf(POISON);
+    const missed = missedElement(after[name].subarray(first, end), width);
     if (missed >= 0) {
       const detail = `did not write ${name}[${missed}]`;
       return { ...row, error: Infinity, allowed, pass: false, detail };
     }
-    const found = new Float32Array(after[name].buffer, GUARD, output.size);
-    const error = relativeError(found, expected[name]);
-    if (error / allowed > worst.error / worst.allowed) worst = { error, allowed };
+    const error = relativeError(numbersOf(tensor, after[name]), expected[name]);
+    if (!worst || error / allowed > worst.error / worst.allowed) worst = { error, allowed };
   }
-  return { ...row, ...worst, pass: worst.error <= worst.allowed };
+  const { error, allowed } = worst!;
+  return { ...row, error, allowed, pass: error <= allowed };
 }
 
-function expectedOutputs(test: KernelCase): Record<string, Float64Array> {
+/** The first element whose bits are all poison, or -1. */
+function missedElement(halves: Uint16Array, width: number): number {
+  for (let i = 0; i < halves.length; i += width) {
+    if (halves.subarray(i, i + width).every((bits) => bits === (POISON & 0xffff))) return i / width;
+  }
+  return -1;
+}
+
+/** The numbers of a tensor, from all that its buffer holds. */
+function numbersOf(tensor: Tensor, { buffer }: Uint16Array<ArrayBuffer>) {
+  const [size] = tensor.shape;
+  return tensor.dtype === "f16"
+    ? new Float16Array(buffer, GUARD, size)
+    : new Float32Array(buffer, GUARD, size);
+}
+
+/** Of the inputs as the device holds them: where they are f16, after that rounding. */
+function expectedOutputs(
+  test: KernelCase,
+  guarded: Record<string, Guarded>,
+): Record<string, Float64Array> {
   const inputs: ReferenceInputs = { values: {}, ids: {} };
+  const held = (name: string) => numbersOf(guarded[name].tensor, guarded[name].before);
   for (const [name, values] of Object.entries(test.inputs)) {
     if (values instanceof Int32Array) inputs.ids[name] = values;
-    else inputs.values[name] = Float64Array.from(values);
+    else if (values instanceof Uint32Array) inputs.values[name] = Float64Array.from(values);
+    else inputs.values[name] = Float64Array.from(held(name));
   }
   const outputs: Record<string, Float64Array> = {};
   for (const [name, { size, initial }] of Object.entries(test.outputs)) {
-    outputs[name] = initial ? Float64Array.from(initial) : new Float64Array(size).fill(NaN);
+    outputs[name] = initial ? Float64Array.from(held(name)) : new Float64Array(size).fill(NaN);
   }
   test.reference(outputs, inputs);
   return outputs;

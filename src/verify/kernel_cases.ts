@@ -7,13 +7,13 @@ import { sortByToken } from "../model/step_data.ts";
 import { PythonRandom } from "../random.ts";
 import * as ref from "../reference/ops.ts";
 import { attentionCases } from "./attention_cases.ts";
-import { UNIT_ROUNDOFF } from "./compare.ts";
+import { NORM_BOUND, UNIT_ROUNDOFF } from "./compare.ts";
 import type { KernelCase } from "./kernel_case.ts";
+import { optimizerCases, stepData } from "./optimizer_cases.ts";
 import { smallCases } from "./small_cases.ts";
 
 /** Sizes that are no multiple of any tile, and their neighbours that are. */
 const ODD = [1, 2, 3, 7, 15, 16, 17, 31, 33, 63, 64, 65, 127, 129];
-const NORM_BOUND = 1e-6;
 const ELEMENT_BOUND = 4 * UNIT_ROUNDOFF;
 
 let random = new PythonRandom(1);
@@ -51,7 +51,7 @@ export function kernelCases(): KernelCase[] {
     ...[...triples, [24, 16, 64], [130, 68, 132]].flatMap(epilogueCases),
     ...attentionCases(normal),
     ...crossEntropyCases(),
-    ...optimizerCases(),
+    ...optimizerCases(normal),
     ...smallCases(normal, ids),
   ];
 }
@@ -115,6 +115,7 @@ function rmsnormCases(N: number, C: number, name: string, inp: Float32Array): Ke
         initial: accumulate ? normal(N * C) : undefined,
       },
     },
+    half: [["out"]],
     dispatch: (ops, t) => ops.rmsnormBackward(t.dinp, t.dout, t.out, t.rstd, { N, C, accumulate }),
     reference: ({ dinp }, { values: v }) =>
       ref.rmsnormBackward(dinp, v.dout, v.out, v.rstd, { N, C, accumulate }),
@@ -128,6 +129,7 @@ function rmsnormCases(N: number, C: number, name: string, inp: Float32Array): Ke
         out: { size: N * C, allowed: NORM_BOUND },
         rstd: { size: N, allowed: NORM_BOUND },
       },
+      half: [["out"]],
       dispatch: (ops, t) => ops.rmsnormForward(t.out, t.rstd, t.inp, { N, C, eps }),
       reference: ({ out, rstd }, { values }) =>
         ref.rmsnormForward(out, rstd, values.inp, { N, C, eps }),
@@ -154,6 +156,7 @@ function matmulCases([N, C, OC]: number[], largest = Infinity): KernelCase[] {
       name,
       inputs: { inp, weight },
       outputs: { out: { size: N * OC, allowed: bound(C) } },
+      half: wide ? [["inp", "weight"]] : [["out", "inp", "weight"], ["weight"]],
       dispatch: (ops, t) => ops.matmulForward(t.out, t.inp, t.weight, sizes),
       reference: ({ out }, { values: v }) => ref.matmulForward(out, v.inp, v.weight, sizes),
     },
@@ -165,6 +168,7 @@ function matmulCases([N, C, OC]: number[], largest = Infinity): KernelCase[] {
         dinp: { size: N * C, allowed: bound(OC) },
         dweight: { size: splits * OC * C, allowed: bound(Math.ceil(N / splits)) },
       },
+      half: [["dout", "inp", "weight"], ...(wide ? [] : [["inp", "weight", "dinp"], ["weight"]])],
       dispatch: (ops, t) =>
         ops.matmulBackward(t.dinp, t.dweight, t.dout, t.inp, t.weight, {
           ...sizes,
@@ -193,6 +197,7 @@ function epilogueCases([N, C, OC]: number[]): KernelCase[] {
       name,
       inputs: { x: normal(N * OC), inp, weight },
       outputs: { out: { size: N * OC, allowed: bound(C) } },
+      half: [["inp", "weight"]],
       dispatch: (ops, t) => ops.matmulResidualForward(t.out, t.x, t.inp, t.weight, sizes),
       reference: ({ out }, { values: v }) =>
         ref.matmulResidualForward(out, v.x, v.inp, v.weight, sizes),
@@ -203,6 +208,7 @@ function epilogueCases([N, C, OC]: number[]): KernelCase[] {
         name: `${name}, ${activation}`,
         inputs: { inp, weight },
         outputs: { act: { size: N * OC, allowed: bound(C) } },
+        half: [["act", "inp", "weight"]],
         dispatch: (ops, t) =>
           ops.matmulActivationForward(t.act, t.inp, t.weight, { ...sizes, activation }),
         reference: ({ act }, { values: v }) =>
@@ -217,6 +223,7 @@ function epilogueCases([N, C, OC]: number[]): KernelCase[] {
           dx: { size: N * C, allowed: bound(OC) },
           dweight: { size: OC * C, allowed: bound(N) },
         },
+        half: [["weight", "act", "dx"]],
         dispatch: (ops, t) =>
           ops.matmulActivationBackward(t.dx, t.dweight, t.dout, t.act, t.weight, {
             ...sizes,
@@ -232,20 +239,6 @@ function epilogueCases([N, C, OC]: number[]): KernelCase[] {
       },
     ]),
   ];
-}
-
-/** The uniform `Step`, as model/step_data.ts packs it. */
-function stepData(
-  slot: number,
-  lr = 0,
-  correction1 = 0,
-  correction2 = 0,
-  loss_scale = 0,
-): Uint32Array {
-  const bytes = new ArrayBuffer(32);
-  new Float32Array(bytes).set([lr, correction1, correction2, loss_scale], 1);
-  new Uint32Array(bytes)[0] = slot;
-  return new Uint32Array(bytes);
 }
 
 function crossEntropyCases(): KernelCase[] {
@@ -290,109 +283,5 @@ function crossEntropyCase(
       ops.crossEntropy(t.losses, t.logits, t.targets, t.step_data, t.scaler, { N, V }),
     reference: (o, { ids: i }) =>
       ref.crossEntropy(o.losses, o.logits, i.targets, { N, V, scale: scale * gradient_scale }),
-  };
-}
-
-function optimizerCases(): KernelCase[] {
-  const records = 3;
-  const slot = 1;
-  const scale = Math.fround(1 / 37);
-  const record = (name: string, N: number, stride: number, growth: number, good = 3) => {
-    const chunks = N * 3;
-    return {
-      kernel: "step_record",
-      name,
-      inputs: {
-        losses: normal(N * stride).map(Math.abs),
-        partials: normal(chunks).map(Math.abs),
-        step_data: stepData(slot, 0, 0, 0, scale),
-      },
-      outputs: {
-        records: { size: records * 2, allowed: NORM_BOUND, initial: normal(records * 2) },
-        scaler: { size: 2, allowed: NORM_BOUND, initial: Float32Array.of(1024, good) },
-      },
-      dispatch: (ops, t) =>
-        ops.stepRecord(t.records, t.scaler, t.losses, t.partials, t.step_data, {
-          N,
-          stride,
-          chunks,
-          growth,
-        }),
-      reference: (o, { values: { losses, partials } }) => {
-        const mine = o.records.subarray(slot * 2, slot * 2 + 2);
-        ref.stepRecord(mine, o.scaler, losses, partials, { N, stride, scale, growth });
-      },
-    } satisfies KernelCase;
-  };
-  const recorded = [
-    ...[1, 2, 37, 1000].flatMap((N) => [
-      record(`N ${N}`, N, 1, 0),
-      record(`N ${N}, two apart`, N, 2, 2000),
-    ]),
-    record("the scale grows", 5, 1, 4),
-  ];
-  const sum = [1, 7, 300, 5000].flatMap((size) =>
-    [1, 2, 5].map((planes): KernelCase => {
-      const chunk = 64;
-      const scale = planes === 5 ? 1 : 2 ** 12 / planes;
-      return {
-        kernel: "gradient_sum",
-        name: `size ${size}, planes ${planes}, scale ${scale}`,
-        inputs: { scaler: Float32Array.of(scale, 3) },
-        outputs: {
-          grads: { size: planes * size, allowed: NORM_BOUND, initial: normal(planes * size) },
-          partials: { size: Math.ceil(size / chunk), allowed: NORM_BOUND },
-        },
-        dispatch: (ops, t) =>
-          ops.gradientSum(t.grads, t.partials, t.scaler, { size, planes, chunk }),
-        reference: (o) => ref.gradientSum(o.grads, o.partials, { size, planes, chunk, scale }),
-      };
-    }),
-  );
-  const adam = [
-    adamwCase("size 1", 1, {}),
-    adamwCase("size 1000", 1000, {}),
-    adamwCase("size 70001, weight decay", 70001, { weight_decay: 0.1 }),
-    adamwCase("clipped", 129, { grad_clip: 0.5 }),
-    adamwCase("norm below the clip", 129, { grad_clip: 5 }),
-    adamwCase("gradients of zero", 65, { grads: new Float32Array(65) }),
-  ];
-  return [...recorded, ...sum, ...adam];
-}
-
-function adamwCase(
-  name: string,
-  size: number,
-  options: { weight_decay?: number; grad_clip?: number; grads?: Float32Array },
-): KernelCase {
-  const { weight_decay = 0, grad_clip = 0, grads = normal(size) } = options;
-  const grad_norm = 2;
-  const [lr, correction1, correction2] = [0.01, 1 / (1 - 0.85 ** 3), 1 / (1 - 0.99 ** 3)];
-  const settings = { beta1: 0.85, beta2: 0.99, epsilon: 1e-8, weight_decay };
-  const out = { size, allowed: NORM_BOUND };
-  return {
-    kernel: "adamw",
-    name,
-    inputs: {
-      grads,
-      records: Float32Array.from([0, 0, 0, grad_norm]),
-      step_data: stepData(1, lr, correction1, correction2),
-    },
-    outputs: {
-      params: { ...out, initial: normal(size) },
-      m: { ...out, initial: normal(size) },
-      v: { ...out, initial: normal(size).map(Math.abs) },
-    },
-    dispatch: (ops, { params, m, v, ...t }) =>
-      ops.adamw(params, m, v, t.grads, t.records, t.step_data, { ...settings, grad_clip }),
-    reference: (o, { values }) =>
-      ref.adamw(o.params, o.m, o.v, values.grads, {
-        ...settings,
-        size,
-        lr,
-        correction1,
-        correction2,
-        clip: grad_clip > 0 && grad_norm > grad_clip ? grad_clip / grad_norm : 1,
-      }),
   };
 }

@@ -2,7 +2,7 @@
 
 import type { Device } from "../device/device.ts";
 import { type Dispatch, Schedule } from "../device/schedule.ts";
-import { allocateTensors, destroyTensors, fillRandom } from "../device/tensors.ts";
+import { allocateTensors, destroyTensors, fillRandom, sizeOf } from "../device/tensors.ts";
 import { timeBusy, timeSchedules } from "../device/timing.ts";
 import { GpuOps } from "../model/gpu_ops.ts";
 import type { Operands } from "../model/product.ts";
@@ -75,7 +75,7 @@ function shapeOf({ op, sizes, bindings }: Dispatch): string {
   const { M, N, K } = sizes;
   if (K !== undefined) return `${M} x ${N} x ${K}`;
   if (op.startsWith("attention")) return `T ${sizes.T}, C ${sizes.C}, NH ${sizes.NH}`;
-  const largest = Math.max(...Object.values(bindings).map(({ size }) => size / 4));
+  const largest = Math.max(...Object.values(bindings).map(sizeOf));
   return `${largest}`;
 }
 
@@ -124,15 +124,16 @@ export async function bestProduct(device: Device, operands: Operands): Promise<n
   let best = 0;
   for (let n = 256, ms = 0; n <= LARGEST_PRODUCT && ms < LONG_MS; n *= 2) {
     const shape = [n, n];
+    const half = operands === "f16" ? { dtype: operands } : {};
     const t = await allocateTensors(device, [
-      { name: "out", shape },
+      { name: "out", shape, ...half },
       { name: "out2", shape },
-      { name: "a", shape },
-      { name: "b", shape },
-      { name: "c", shape },
+      { name: "a", shape, ...half },
+      { name: "b", shape, ...half },
+      { name: "c", shape, ...half },
     ]);
     for (const tensor of [t.a, t.b, t.c]) fillRandom(device, tensor);
-    const ops = new GpuOps(device, { operands });
+    const ops = new GpuOps(device);
     const sizes = { N: n, C: n, OC: n };
     const products = [
       ops.matmulForward(t.out, t.a, t.b, sizes),

@@ -4,9 +4,10 @@ import { type Device, matrixUnit } from "../device/device.ts";
 import { portableAttention } from "../model/attention.ts";
 import { type Choices, GpuOps } from "../model/gpu_ops.ts";
 import { MATRIX_TILES, WIDE_TILES } from "../model/product.ts";
+import type { Variant } from "./kernel_case.ts";
 
 /** Choices that together take every kernel this device can run; the first is the one it is given. */
-export function opsVariants(device: Device): GpuOps[] {
+export function opsVariants(device: Device): Variant[] {
   // Software GPUs compile for long: of the tiles, one a thread loads a block for, and one with two.
   const tiles = device.lanes < 16 ? [WIDE_TILES[0], WIDE_TILES[2]] : WIDE_TILES;
   const products = ["matmul 64x64", ...tiles.map((tile) => `matmul_wide ${tile.join("x")}`)];
@@ -17,11 +18,12 @@ export function opsVariants(device: Device): GpuOps[] {
   const forced = products.map((name, i) => {
     return new GpuOps(device, { product: force(name), attention: families[i % families.length] });
   });
-  const half = matrixUnit(device)
-    ? MATRIX_TILES.map(({ tile }) => {
-        const product = force(`matmul_matrix ${tile.join("x")}`);
-        return new GpuOps(device, { product, operands: "f16" });
-      })
-    : [];
-  return [new GpuOps(device), ...forced, ...half];
+  const all = [new GpuOps(device), ...forced];
+  const variants = all.map((ops): Variant => ({ ops, dtype: "f32" }));
+  if (!device.features.includes("shader-f16")) return variants;
+  const matrices = matrixUnit(device) ? MATRIX_TILES : [];
+  const half = matrices.map(({ tile }) => {
+    return new GpuOps(device, { product: force(`matmul_matrix ${tile.join("x")}`) });
+  });
+  return [...variants, ...[...all, ...half].map((ops): Variant => ({ ops, dtype: "f16" }))];
 }

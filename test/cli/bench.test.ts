@@ -178,7 +178,7 @@ test.each([
   },
   {
     argv: ["--dtype", "f16", "--device", "cpu"],
-    message: `With dtype f16 products are made by a GPU's matrix units (tensor cores), but the CPU trains in float64. Choose dtype f32.`,
+    message: `With dtype f16 a GPU keeps activations and weights in half precision, but the CPU trains in float64. Choose dtype f32.`,
   },
   {
     argv: ["--suite", "microgpt", "--steps", "4"],

@@ -71,7 +71,7 @@ test("a dtype that is left open is told", async () => {
   expect(await page.textContent("#device")).toMatch(/ · dtype f32: the CPU trains in float64$/);
   await train(page, { device: "webgpu" });
   expect(await page.textContent("#device")).toMatch(
-    / · dtype f32: (.* no matrix units|a model as small as this|doctor has not certified)/,
+    / · dtype f32: (.* does not offer f16|a model as small as this|doctor has not certified)/,
   );
 });
 

@@ -22,7 +22,7 @@ function spoilt(change: (dispatch: Dispatch) => Dispatch): KernelCase {
 }
 
 const find = (change: (dispatch: Dispatch) => Dispatch) =>
-  runCase(device, variants, spoilt(change));
+  runCase(device, variants.slice(0, 1), spoilt(change));
 
 test("a kernel that leaves an element out is found", async () => {
   const result = await find((d) => ({ ...d, sizes: { ...d.sizes, N: 0 } }));
