@@ -2,7 +2,7 @@
 //
 //   npm run bench -- --preset medium --kernels
 
-import { readFileSync } from "node:fs";
+import { platform } from "#platform";
 import type { Config } from "../src/config.ts";
 import { chooseDevice } from "../src/device/choose.ts";
 import { benchmark, neededBytes } from "../src/verify/benchmark.ts";
@@ -61,7 +61,7 @@ const explain: Option = {
 const [dtype] = options
   .settingOptions("dtype")
   .map((option) => ({ ...option, env: [], default: "f32" as const }) satisfies Option);
-const dtypes = ["f32", "f16"] as const;
+const dtypes = ["f32", "f16", "auto"] as const;
 
 const ofSteps = [
   preset,
@@ -105,13 +105,14 @@ export const main = command(description, async (flags, io) => {
       `--kernels times operations on the GPU; leave it out, or choose another --device.`,
     );
   }
+  const { engine: version } = platform.versions();
   try {
     const json = flags.has(options.json);
     if (device && !json) io.stdout.write(needsRow(neededBytes(device, work)));
     const { result, profile, tuning } = await benchmark(device, work, measured);
     const report = json ? jsonReport : humanReport;
     const explained = flags.has(explain) ? tuning : undefined;
-    report(io.stdout, { peer: `microgpt-webgpu ${version()}`, ...result }, profile, explained);
+    report(io.stdout, { peer: `microgpt-webgpu ${version}`, ...result }, profile, explained);
   } finally {
     device?.destroy();
   }
@@ -129,8 +130,9 @@ async function runSuite(flags: Flags, { stdout }: Io): Promise<number> {
     );
   }
   const benchmarks = await microgptSuite();
+  const { engine: version } = platform.versions();
   const timestamp = new Date().toISOString();
-  const all = { language: "typescript", version: version(), timestamp, benchmarks };
+  const all = { language: "typescript", version, timestamp, benchmarks };
   stdout.write(`${flags.has(options.json) ? JSON.stringify(all) : suiteTable(benchmarks)}\n`);
   return 0;
 }
@@ -150,10 +152,6 @@ function sizesOf(flags: Flags): Partial<Config & { vocab_size: number }> {
     if (value !== undefined) given.push([option.flag.replaceAll("-", "_"), value]);
   }
   return Object.fromEntries(given);
-}
-
-function version(): string {
-  return JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")).version;
 }
 
 if (import.meta.main) await run(main);

@@ -53,7 +53,7 @@ function summary(result: Result): string {
       `${plural(params, "parameter")}: ${plural(layers, "layer")}, ${plural(embd, "channel")}, ` +
         `${plural(heads, "head")}, context ${count(block)}, batch ${count(batch)}, vocabulary ${count(vocab)}`,
     ],
-    ...(result.dtype === "f16" ? [["dtype", "f16 between products, sums in f32"]] : []),
+    ...dtypeRow(result),
     ["first step", `${digits(result.first_step_ms)} ms, with compilation`],
     ["step", `${digits(result.ms_per_step)} ms, median over ${plural(steps, "step")}`],
     ["tokens/s", count(Math.round(result.tokens_per_s))],
@@ -69,6 +69,11 @@ function summary(result: Result): string {
     rows.push(["commands", commands], ["memory", `${bytes(peak_bytes!)} of buffers at most`]);
   }
   return rows.map(([name, text]) => `${name.padEnd(12)}${text}`).join("\n");
+}
+
+function dtypeRow({ dtype, dtype_reason }: Result): string[][] {
+  if (dtype_reason !== null) return [["dtype", dtype_reason]];
+  return dtype === "f16" ? [["dtype", "f16 between products, sums in f32"]] : [];
 }
 
 function ofPeak(fraction: number | null): string {

@@ -4,6 +4,7 @@
 
 import { type Device, matrixUnit, openDevice } from "../src/device/device.ts";
 import { type CheckResult, certify } from "../src/verify/certify.ts";
+import { judgeDevice, type Verdict } from "../src/verify/verdict.ts";
 import { command } from "./command.ts";
 import * as options from "./options.ts";
 import { count, plural } from "./progress.ts";
@@ -24,32 +25,28 @@ export const main = command(description, async (flags, io) => {
   const device = await openDevice();
   try {
     report.device(device);
-    return (await checkAll(certify(device, flags.text(options.only)), report)) ? 0 : EXIT_FAILED;
+    return await examine(device, flags.text(options.only), report);
   } finally {
     device.destroy();
   }
 });
 
+/** Runs all checks or those that `only` names, and reports them; the exit code. */
+export async function examine(
+  device: Device,
+  only: string | undefined,
+  report: Omit<DoctorReport, "device">,
+  checks: AsyncIterable<CheckResult> = certify(device, only),
+): Promise<number> {
+  const verdict = await judgeDevice(device, checks, only === undefined, report.check);
+  report.end(verdict);
+  return verdict.failed === 0 && verdict.passed > 0 ? 0 : EXIT_FAILED;
+}
+
 interface DoctorReport {
   device(device: Pick<Device, "name" | "info" | "features" | "limits" | "lanes">): void;
   check(result: CheckResult): void;
-  end(passed: number, failed: number): void;
-}
-
-/** True if there is a check and every one passes. */
-export async function checkAll(
-  checks: AsyncIterable<CheckResult>,
-  report: DoctorReport,
-): Promise<boolean> {
-  let passed = 0;
-  let failed = 0;
-  for await (const result of checks) {
-    report.check(result);
-    if (result.pass) passed++;
-    else failed++;
-  }
-  report.end(passed, failed);
-  return failed === 0 && passed > 0;
+  end(verdict: Verdict): void;
 }
 
 export function jsonReport(out: Output): DoctorReport {
@@ -62,8 +59,8 @@ export function jsonReport(out: Output): DoctorReport {
       print({ type: "device", name, info: adapter, features, limits, lanes, matrix_unit });
     },
     check: print,
-    end(passed, failed) {
-      print({ type: "end", passed, failed });
+    end(verdict) {
+      print({ type: "end", ...verdict });
     },
   };
 }
@@ -94,12 +91,36 @@ export function humanReport(out: Output): DoctorReport {
       const what = pass || detail === undefined ? name : `${name}: ${detail}`;
       row(kernel, error.toExponential(1), allowed.toExponential(1), verdict, what);
     },
-    end(passed, failed) {
+    end(verdict) {
+      const { passed, failed } = verdict;
       const checks = plural(passed + failed, "check");
+      const outcome = failed === 0 ? `${checks} passed` : `${failed} of ${checks} failed`;
       if (passed + failed === 0) out.write("No check has that name.\n");
-      else out.write(failed === 0 ? `${checks} passed\n` : `${failed} of ${checks} failed\n`);
+      else out.write(`${outcome}\n${memoryLine(verdict)}\n`);
     },
   };
+}
+
+/** What is remembered of the device after its checks, and where. */
+function memoryLine({ failed, certificate, memory, place, failure }: Verdict): string {
+  if (certificate && failure !== null) {
+    return `The certificate could not be remembered in ${place}: ${failure}`;
+  }
+  if (certificate) {
+    const { date, dtypes } = certificate;
+    const half = dtypes.includes("f16");
+    return (
+      `Remembered in ${place}: ${dtypes.join(" and ")} certified on ${date}. --dtype auto takes ` +
+      `${half ? "f16 here, for all but small models" : "f32 here"}.`
+    );
+  }
+  if (failure !== null) {
+    return `The earlier certificate could not be removed from ${place}; delete that file: ${failure}`;
+  }
+  if (memory === "removed") return `The earlier certificate was removed from ${place}.`;
+  return failed > 0
+    ? `No certificate is remembered in ${place}.`
+    : `Nothing was remembered in ${place}: a certificate takes all checks, without --only.`;
 }
 
 if (import.meta.main) await run(main);

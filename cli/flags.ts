@@ -1,7 +1,13 @@
 // What the user asked a command for: flags, and environment variables where there is no flag.
 
 import { parseArgs } from "node:util";
-import { type Config, parseSetting, resolveConfig, settings } from "../src/config.ts";
+import {
+  type Config,
+  type ConfigChoice,
+  parseSetting,
+  resolveConfig,
+  settings,
+} from "../src/config.ts";
 import { UserError } from "../src/errors.ts";
 import { nearest } from "./nearest.ts";
 import { help, json, type Option, variables } from "./options.ts";
@@ -77,7 +83,7 @@ export class Flags {
   }
 
   /** The preset with the settings that were given in their place. */
-  config(preset: string): Config {
+  config(preset: string): ConfigChoice {
     const overrides: Partial<Record<keyof Config, unknown>> = {};
     const labels: Partial<Record<keyof Config, string>> = {};
     for (const setting of settings) {
@@ -86,7 +92,7 @@ export class Flags {
       overrides[setting.name] = parseSetting(setting, given.text, given.label);
       labels[setting.name] = given.label;
     }
-    return resolveConfig(preset, overrides as Partial<Config>, labels);
+    return resolveConfig(preset, overrides as Partial<ConfigChoice>, labels);
   }
 }
 

@@ -5,11 +5,15 @@
 
 import { statSync } from "node:fs";
 import { join } from "node:path";
-import { type Config, settings } from "../src/config.ts";
+import { type Config, type ConfigChoice, settings } from "../src/config.ts";
+import { chooseDevice } from "../src/device/choose.ts";
 import { CONFIG_FILE, type Model, TOKENIZER_FILE, WEIGHTS_FILE } from "../src/files/model_files.ts";
-import { dimsOf } from "../src/model/parameters.ts";
+import { type Dims, dimsOf } from "../src/model/parameters.ts";
+import type { Examples } from "../src/text/batches.ts";
 import { splitTokens, tokenize } from "../src/text/split.ts";
 import { CharTokenizer } from "../src/text/tokenizer.ts";
+import { chooseDtype } from "../src/training/choose_dtype.ts";
+import { chooseSmall } from "../src/training/choose_trainer.ts";
 import { type Needs, needsOf } from "../src/training/needs.ts";
 import { command } from "./command.ts";
 import { readDocuments } from "./files.ts";
@@ -52,12 +56,15 @@ function describeModel(flags: Flags): [object, string] {
 }
 
 async function describeRun(flags: Flags, io: Io): Promise<[object, string]> {
-  const config = flags.config(flags.text(options.preset));
-  const { documents, source } = await readDocuments(flags.text(options.input), io, config.format);
+  const wanted = flags.config(flags.text(options.preset));
+  const { documents, source } = await readDocuments(flags.text(options.input), io, wanted.format);
   const tokenizer = CharTokenizer.fromDocuments(documents);
   const { vocab_size } = tokenizer;
-  const tokens = tokenize(config, documents, tokenizer);
-  const needs = needsOf(config, dimsOf(config, vocab_size), splitTokens(config, tokens).train);
+  const tokens = tokenize(wanted, documents, tokenizer);
+  const dims = dimsOf(wanted, vocab_size);
+  const { train } = splitTokens(wanted, tokens);
+  const { config, dtype_reason } = await withDtype(wanted, dims, train);
+  const needs = needsOf(config, dims, train);
   const text =
     config.format === "text"
       ? `one text of ${plural(tokens.length, "token")}`
@@ -65,12 +72,24 @@ async function describeRun(flags: Flags, io: Io): Promise<[object, string]> {
   const rows = [
     `data       ${source}: ${text}, ${plural(vocab_size, "token")} in the vocabulary`,
     `model      ${plural(needs.num_params, "parameter")}`,
+    ...(dtype_reason === null ? [] : [`dtype      ${dtype_reason}`]),
     ...needsRows(config, needs),
     ``,
     ...settingRows(config),
     ``,
   ];
-  return [{ vocab_size, ...needs, config }, rows.join("\n")];
+  return [{ vocab_size, ...needs, dtype_reason, config }, rows.join("\n")];
+}
+
+/** Only where the dtype is left open it takes a device to tell what a run would need. */
+async function withDtype(wanted: ConfigChoice, dims: Dims, train: Examples) {
+  if (wanted.dtype !== "auto") return chooseDtype(undefined, wanted, undefined);
+  const { device } = await chooseDevice("auto");
+  try {
+    return await chooseDtype(device, wanted, chooseSmall(device, wanted, dims, train));
+  } finally {
+    device?.destroy();
+  }
 }
 
 function needsRows({ batch_size, dtype }: Config, needs: Needs) {

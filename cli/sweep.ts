@@ -2,7 +2,7 @@
 //
 //   npm run sweep -- --lr 0.003,0.01,0.03 --seed 1..64
 
-import type { Config } from "../src/config.ts";
+import type { Config, ConfigChoice } from "../src/config.ts";
 import { Sweep } from "../src/training/sweep.ts";
 import { tuningModes } from "../src/tuning/tune.ts";
 import { command } from "./command.ts";
@@ -64,7 +64,7 @@ export const main = command(description, async (flags, io) => {
 });
 
 /** @throws UsageError if they differ: there is one text, and it is read in one way */
-function formatOf(configs: readonly Config[]): Config["format"] {
+function formatOf(configs: readonly ConfigChoice[]): Config["format"] {
   const [{ format }] = configs;
   if (configs.some((config) => config.format !== format)) {
     throw new UsageError(

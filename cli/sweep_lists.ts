@@ -1,6 +1,13 @@
 // The settings of a sweep: each flag may hold a list, and every combination of their values is a model.
 
-import { type Config, parseSetting, resolveConfig, type Setting, settings } from "../src/config.ts";
+import {
+  type Config,
+  type ConfigChoice,
+  parseSetting,
+  resolveConfig,
+  type Setting,
+  settings,
+} from "../src/config.ts";
 import { type Flags, UsageError } from "./flags.ts";
 
 /** Models of a sweep at most. */
@@ -12,7 +19,7 @@ const fixed: readonly (keyof Config)[] = ["temperature", "num_samples", "log_eve
 /** The settings that a sweep may vary. */
 export const sweepable: readonly Setting[] = settings.filter(({ name }) => !fixed.includes(name));
 
-type Values = Config[keyof Config][];
+type Values = ConfigChoice[keyof Config][];
 
 /**
  * Every combination of the settings' values, the last flag's changing fastest, and the settings that vary.
@@ -22,7 +29,7 @@ type Values = Config[keyof Config][];
 export function sweepConfigs(
   flags: Flags,
   preset: string,
-): { configs: Config[]; varied: Setting[] } {
+): { configs: ConfigChoice[]; varied: Setting[] } {
   const given = sweepable.flatMap((setting) => {
     const { text, label } = flags.raw(setting) ?? {};
     return text === undefined
@@ -39,7 +46,7 @@ export function sweepConfigs(
     );
   }
   const labels = Object.fromEntries(given.map(({ setting, label }) => [setting.name, label]));
-  let combinations: Partial<Config>[] = [{}];
+  let combinations: Partial<ConfigChoice>[] = [{}];
   for (const { setting, values } of given) {
     combinations = combinations.flatMap((before) =>
       values.map((value) => ({ ...before, [setting.name]: value })),

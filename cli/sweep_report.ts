@@ -130,6 +130,7 @@ function header(event: SweepStart, source: string, varied: readonly Setting[]): 
     `device  ${device === "webgpu" ? `WebGPU: ${adapter}` : cpu}`,
     `data    ${source}: ${text}; ${count(vocab_size)} tokens in the vocabulary`,
     `sweep   ${plural(num_models, "model")} that differ in ${what}; ${ways.join(", ")}`,
+    ...event.dtype_reasons.map((reason) => `dtype   ${reason}`),
     ``,
   ].join("\n");
 }

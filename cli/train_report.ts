@@ -93,7 +93,7 @@ export function humanReport(out: Output, source: string): TrainReport {
 }
 
 function header(event: StartEvent, source: string): string {
-  const { device, adapter, fallback, vocab_size, num_params, kernels } = event;
+  const { device, adapter, fallback, vocab_size, num_params, kernels, dtype_reason } = event;
   const { n_layer, n_embd, n_head, block_size, batch_size } = event.config;
   const cpu = `CPU, in float64${fallback === null ? "" : ` (auto: ${fallback})`}`;
   const sizes = [
@@ -107,6 +107,7 @@ function header(event: StartEvent, source: string): string {
     `device  ${device === "webgpu" ? `WebGPU: ${adapter}` : cpu}`,
     `data    ${source}: ${dataLine(event)}; ${count(vocab_size)} tokens in the vocabulary`,
     `model   ${plural(num_params, "parameter")}: ${sizes.join(", ")}`,
+    ...(dtype_reason === null ? [] : [`dtype   ${dtype_reason}`]),
     ...(kernels && kernels.measured + kernels.remembered > 0
       ? [`kernels ${kernelsLine(kernels)}`]
       : []),

@@ -31,6 +31,11 @@ export interface Config {
   eval_every: number; // steps between two validations; 0 is only after the last one
 }
 
+/** A config as a user asks for it: which dtype `auto` is, the device decides that it meets (chooseDtype). */
+export interface ConfigChoice extends Omit<Config, "dtype"> {
+  dtype: Config["dtype"] | "auto";
+}
+
 /** What a setting may be, for whoever asks the user for it. */
 export interface Setting {
   name: keyof Config;
@@ -94,7 +99,7 @@ export const settings: readonly Setting[] = [
   setting("init_std", "number", "standard deviation of the initial weights", { min: 0 }),
   setting("zero_init", "boolean", "start attn_wo and mlp_fc2 at zero"),
   setting("dtype", "choice", "of the operands of matrix products; all else is f32", {
-    choices: ["f32", "f16"],
+    choices: ["f32", "f16", "auto"],
   }),
   setting("batch_size", "integer", "documents, or windows of a text, in a step", size),
   setting("num_steps", "integer", "optimizer steps", { min: 1, max: MAX_INTEGER, flag: "steps" }),
@@ -187,7 +192,11 @@ const decimal = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
  * @param label how the user wrote the setting (`--n-embd`, `MICROGPT_N_EMBD`), for the message
  * @throws ConfigError if the text is not of the setting's kind, or out of its range
  */
-export function parseSetting(setting: Setting, text: string, label: string): Config[keyof Config] {
+export function parseSetting(
+  setting: Setting,
+  text: string,
+  label: string,
+): ConfigChoice[keyof Config] {
   let value: unknown = text;
   if (setting.kind === "boolean" && (text === "true" || text === "1")) value = true;
   else if (setting.kind === "boolean" && (text === "false" || text === "0")) value = false;
@@ -201,7 +210,7 @@ function checkSetting(
   value: unknown,
   label: string,
   text?: string,
-): Config[keyof Config] {
+): ConfigChoice[keyof Config] {
   const { kind, min, above, max, below, choices } = setting;
   let good: boolean;
   if (kind === "boolean") good = typeof value === "boolean";
@@ -213,7 +222,7 @@ function checkSetting(
       (kind === "number" || Number.isInteger(value)) &&
       (min === undefined || (above ? value > min : value >= min)) &&
       (max === undefined || (below ? value < max : value <= max));
-  if (good) return value as Config[keyof Config];
+  if (good) return value as ConfigChoice[keyof Config];
   const shown = typeof value === "number" ? text : undefined; // 1e309, where the value is Infinity
   const got = shown ?? (typeof value === "string" ? `"${value}"` : String(value));
   throw new ConfigError(setting.name, `${label} is ${got}; it must be ${describeRange(setting)}.`);
@@ -230,16 +239,24 @@ export function describeRange({ kind, min, above, max, below, choices }: Setting
   return [noun, [low, high].filter(Boolean).join(" and ")].filter(Boolean).join(" ");
 }
 
+type Labels = Partial<Record<keyof Config, string>>;
+
 /**
  * The settings of a preset with `overrides` in their place.
  * @param labels how the user wrote a setting, for the messages; its own name where absent
  * @throws ConfigError naming the first setting that is out of its range
  */
+export function resolveConfig(preset: string, overrides?: Partial<Config>, labels?: Labels): Config;
 export function resolveConfig(
   preset: string,
-  overrides: Partial<Config> = {},
-  labels: Partial<Record<keyof Config, string>> = {},
-): Config {
+  overrides: Partial<ConfigChoice>,
+  labels?: Labels,
+): ConfigChoice;
+export function resolveConfig(
+  preset: string,
+  overrides: Partial<ConfigChoice> = {},
+  labels: Labels = {},
+): ConfigChoice {
   if (!Object.hasOwn(presets, preset)) {
     const known = Object.keys(presets).join(", ");
     throw new ConfigError("preset", `There is no preset "${preset}"; the presets are ${known}.`);

@@ -137,7 +137,7 @@ test("without shader-f16 dtype f16 is refused with a sentence, and so it is on t
   trainer.destroy();
   const plain: Device = Object.create(device, { features: { value: [] } });
   for (const [where, words] of [
-    [plain, /does not offer it to WebGPU \(shader-f16\)/],
+    [plain, /does not offer f16 to WebGPU \(shader-f16\)/],
     [undefined, /the CPU trains in float64/],
   ] as const) {
     const opening = createTrainer(where, config, dims, params, sequences);

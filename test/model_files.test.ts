@@ -117,6 +117,15 @@ test("a file of version 1, which knows no format, is a model of documents", () =
   expect(() => load(folder)).toThrow("output/config.json lacks the setting format");
 });
 
+test("a dtype that was never chosen is no model's", () => {
+  const folder = withoutMetadata(folderOf(modelOf()));
+  const file = JSON.parse(text(folder.get(CONFIG_FILE)!));
+  folder.set(CONFIG_FILE, bytes(JSON.stringify({ ...file, dtype: "auto" })));
+  expect(() => load(folder)).toThrow(
+    /config\.json has the dtype "auto", which no model is trained/,
+  );
+});
+
 test("weights without metadata take config.json and tokenizer.json", () => {
   const folder = folderOf(modelOf());
   expect(load(withoutMetadata(new Map(folder)))).toEqual(load(folder));

@@ -21,6 +21,15 @@ async function outcomes(sweep: Sweep, signal?: AbortSignal): Promise<SweepModel[
   return models;
 }
 
+test("models of one shape and of different dtypes are no group: f16 is not what a workgroup trains with", () => {
+  const configs = (["f32", "f16", "f32"] as const).map((dtype) => config({ dtype }));
+  const plan = planSweep(device, configs, tokenizer, documents);
+  expect(plan.map(({ indices, tuning }) => [indices, tuning !== undefined])).toEqual([
+    [[0, 2], true],
+    [[1], false],
+  ]);
+});
+
 test("a tally tells the last loss and the mean of the last tenth of the steps", () => {
   const tally = new Tally(30);
   expect([tally.steps, tally.loss, tally.mean]).toEqual([0, NaN, NaN]);

@@ -32,6 +32,7 @@ test.each(devices)("a start event tells what is trained: %s", async (device) => 
     num_truncated: 1,
     vocab_size: 17,
     num_params: (2 * 17 + 16) * 16 + 12 * 16 * 16,
+    dtype_reason: null,
     kernels: null, // a small model's trainer and the CPU have no choice
   });
   expect(config.n_embd).toBe(16);

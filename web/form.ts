@@ -2,6 +2,7 @@
 
 import {
   type Config,
+  type ConfigChoice,
   describeRange,
   parseSetting,
   presets,
@@ -66,8 +67,8 @@ export class SettingsForm {
   }
 
   /** The settings as they stand; null where some are wrong, and then each says so beside its field. */
-  read(): Config | null {
-    const values: Partial<Config> = {};
+  read(): ConfigChoice | null {
+    const values: Partial<ConfigChoice> = {};
     let good = true;
     for (const { setting, input } of this.fields.values()) {
       this.showError(setting.name, "");

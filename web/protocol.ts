@@ -1,12 +1,12 @@
 // What the page and its worker say to each other: plain objects, checked by the compiler on both sides.
 
-import type { Config } from "../src/config.ts";
+import type { ConfigChoice } from "../src/config.ts";
 import type { DeviceChoice } from "../src/device/choose.ts";
 import type { EvalEvent, StartEvent, StepEvent } from "../src/training/train.ts";
 
 /** Page to worker. One worker trains one run; a reset ends the worker and the run with it. */
 export type Request =
-  | { type: "start"; config: Config; documents: readonly string[]; device: DeviceChoice }
+  | { type: "start"; config: ConfigChoice; documents: readonly string[]; device: DeviceChoice }
   | { type: "pause" }
   | { type: "resume" };
 

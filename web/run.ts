@@ -1,6 +1,6 @@
 // One training run as the page sees it: a worker, and the state that its reports add up to.
 
-import type { Config } from "../src/config.ts";
+import type { ConfigChoice } from "../src/config.ts";
 import type { DeviceChoice } from "../src/device/choose.ts";
 import type { StartEvent } from "../src/training/train.ts";
 import { LossHistory } from "./history.ts";
@@ -22,7 +22,7 @@ const SPEED_WINDOW_MS = 2000;
 
 export class Run {
   phase: Phase = "idle";
-  config: Config | null = null;
+  config: ConfigChoice | null = null;
   documents: ReadonlySet<string> = new Set();
   /** Null until the device is ready. */
   start: StartEvent | null = null;
@@ -40,7 +40,7 @@ export class Run {
     this.changed = changed;
   }
 
-  begin(config: Config, documents: readonly string[], device: DeviceChoice): void {
+  begin(config: ConfigChoice, documents: readonly string[], device: DeviceChoice): void {
     this.reset();
     this.phase = "opening";
     this.config = config;

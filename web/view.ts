@@ -148,7 +148,8 @@ function deviceLine({ start, phase }: Run): string {
   if (phase === "opening") return "Readying the device…";
   if (!start) return "";
   const device = start.device === "cpu" ? "CPU, 64-bit reference" : `WebGPU, ${start.adapter}`;
-  return `${device} · ${count(start.num_params, "parameter")}`;
+  const dtype = start.dtype_reason === null ? "" : ` · dtype ${start.dtype_reason}`;
+  return `${device} · ${count(start.num_params, "parameter")}${dtype}`;
 }
 
 /** For screen readers: a sentence at each turn of the run and at each quarter of the steps. */

@@ -14,8 +14,9 @@ export interface Dims {
   L: number;
 }
 
-export function dimsOf(config: Config, vocab_size: number): Dims {
-  const { block_size, n_embd, n_head, n_layer } = config;
+type Sizes = Pick<Config, "block_size" | "n_embd" | "n_head" | "n_layer">;
+
+export function dimsOf({ block_size, n_embd, n_head, n_layer }: Sizes, vocab_size: number): Dims {
   return { V: vocab_size, T: block_size, C: n_embd, NH: n_head, L: n_layer };
 }
 

@@ -1,5 +1,6 @@
 // The platform in a browser: navigator.gpu and the shaders bundled as text.
 
+import { version } from "../../package.json";
 import type { Platform } from "./platform.ts";
 
 const shaders = import.meta.glob<string>("../../shaders/*.wgsl", {
@@ -56,6 +57,12 @@ export const platform: Platform = {
   memoryPlace() {
     return "the browser's storage for this page";
   },
+
+  versions() {
+    return { engine: version, webgpu: navigator.userAgent };
+  },
+
+  doctor: null,
 
   memory() {
     return TAB_BYTES;

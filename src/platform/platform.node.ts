@@ -34,6 +34,10 @@ function cacheFolder(): string {
   return join(XDG_CACHE_HOME || usual || join(homedir(), ".cache"), "microgpt-webgpu");
 }
 
+function versionIn(packageFile: URL): string {
+  return JSON.parse(readFileSync(packageFile, "utf8")).version;
+}
+
 export const platform: Platform = {
   async gpu() {
     if (instance === undefined) {
@@ -88,6 +92,15 @@ export const platform: Platform = {
   memoryPlace(name) {
     return join(cacheFolder(), name);
   },
+
+  versions() {
+    return {
+      engine: versionIn(new URL("../../package.json", import.meta.url)),
+      webgpu: `Dawn ${versionIn(new URL("package.json", import.meta.resolve("webgpu")))}`,
+    };
+  },
+
+  doctor: "npm run doctor",
 
   memory() {
     return process.availableMemory();

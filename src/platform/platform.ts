@@ -15,6 +15,10 @@ export interface Platform {
   remember(name: string, text: string): Promise<string | null>;
   /** Where it is remembered, for people. */
   memoryPlace(name: string): string;
+  /** Of this package, and of what implements WebGPU, with its name. */
+  versions(): { engine: string; webgpu: string };
+  /** The command that certifies a device; null where there is none. */
+  readonly doctor: string | null;
   /** Bytes of main memory that a run may count on. */
   memory(): number;
 }

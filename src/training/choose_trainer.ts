@@ -1,7 +1,7 @@
 // Which trainer serves: the CPU's, the one for models that fit a workgroup and train on documents, or the
 // general one.
 
-import type { Config } from "../config.ts";
+import type { Config, ConfigChoice } from "../config.ts";
 import type { Device } from "../device/device.ts";
 import { ConfigError } from "../errors.ts";
 import { type Dims, parameterCount } from "../model/parameters.ts";
@@ -57,29 +57,35 @@ export async function createTrainer(
 
 /** @throws ConfigError if nothing can be kept in f16 there */
 export function checkHalf(device: Device | undefined): void {
-  if (device?.features.includes("shader-f16")) return;
-  const here = device
-    ? `${device.name} does not offer it to WebGPU (shader-f16)`
-    : "the CPU trains in float64";
+  const obstacle = whyNotHalf(device);
+  if (obstacle === null) return;
   throw new ConfigError(
     "dtype",
-    `With dtype f16 a GPU keeps activations and weights in half precision, but ${here}. Choose dtype f32.`,
+    `With dtype f16 a GPU keeps activations and weights in half precision, but ${obstacle}. Choose dtype f32.`,
   );
 }
 
+/** Why nothing can be kept in f16; null where it can. */
+export function whyNotHalf(device: Device | undefined): string | null {
+  if (!device) return "the CPU trains in float64";
+  if (device.features.includes("shader-f16")) return null;
+  return `${device.name} does not offer f16 to WebGPU (shader-f16)`;
+}
+
 /**
- * How one workgroup trains the model; undefined where it does not fit, or where that would be slower.
+ * How one workgroup trains the model; undefined where it does not fit, or where that would be slower, and on the CPU.
  * @param models of this shape that are trained at once; the general trainer takes one after the other
  */
 export function chooseSmall(
-  device: Device,
-  { batch_size, dtype }: Pick<Config, "batch_size" | "dtype">,
+  device: Device | undefined,
+  { batch_size, dtype }: Pick<ConfigChoice, "batch_size" | "dtype">,
   dims: Dims,
-  sequences: readonly Int32Array[],
+  sequences: readonly Int32Array[] | TokenStream,
   models = 1,
 ): SmallTuning | undefined {
+  if (!device || sequences instanceof TokenStream) return undefined;
   const tuning = smallTuning(device, dims);
-  if (dtype !== "f32") return undefined; // one workgroup keeps all in f32
+  if (dtype === "f16") return undefined; // one workgroup keeps all in f32
   if (tuning === undefined || sequences.length > MAX_FLOAT_INTEGER) return undefined;
   const tiles = sequences.reduce((sum, { length }) => sum + Math.ceil((length - 1) / 4), 0);
   const perDocument = (parameterCount(dims) * tiles) / sequences.length;

@@ -2,7 +2,7 @@
 // each, the others one after the other.
 
 import { platform } from "#platform";
-import type { Config } from "../config.ts";
+import type { Config, ConfigChoice } from "../config.ts";
 import { chooseDevice, type DeviceChoice } from "../device/choose.ts";
 import type { Device } from "../device/device.ts";
 import type { Model } from "../files/model_files.ts";
@@ -14,6 +14,7 @@ import { PythonRandom } from "../random.ts";
 import { CharTokenizer } from "../text/tokenizer.ts";
 import type { TuneOptions } from "../tuning/tune.ts";
 import { heldOut, splitTokens, type Tokens } from "../text/split.ts";
+import { chooseDtype } from "./choose_dtype.ts";
 import { createTrainer } from "./choose_trainer.ts";
 import { evaluateParameters } from "./gpu_evaluator.ts";
 import { SmallRuns } from "./small_runs.ts";
@@ -37,6 +38,8 @@ export interface SweepStart {
   num_small: number;
   /** Steps of all models together. */
   model_steps: number;
+  /** Which dtype `auto` is for some of the models, and why: "f32: …"; none where no model's dtype is left open. */
+  dtype_reasons: string[];
 }
 
 export interface SweepProgress {
@@ -62,7 +65,7 @@ export interface SweepModel {
 }
 
 export interface SweepOptions {
-  configs: readonly Config[];
+  configs: readonly ConfigChoice[];
   /** In the order of the text; each model of format lines shuffles them by its own seed. */
   documents: readonly string[];
   device: DeviceChoice;
@@ -76,6 +79,8 @@ const PROGRESS_MS = 100;
 export class Sweep {
   readonly start: SweepStart;
   private readonly options: SweepOptions;
+  /** With their dtypes chosen. */
+  private readonly configs: readonly Config[];
   private readonly device: Device | undefined;
   private readonly tokenizer: CharTokenizer;
   private readonly plan: ReturnType<typeof planSweep>;
@@ -90,12 +95,15 @@ export class Sweep {
     device: Device | undefined,
     fallback: string | null,
     tokenizer: CharTokenizer,
+    plan: ReturnType<typeof planSweep>,
+    { configs, dtype_reasons }: { configs: Config[]; dtype_reasons: string[] },
   ) {
-    const { configs, documents } = options;
+    const { documents } = options;
     this.options = options;
+    this.configs = configs;
     this.device = device;
     this.tokenizer = tokenizer;
-    this.plan = planSweep(device, configs, tokenizer, documents);
+    this.plan = plan;
     const [{ tokens: stream }] = this.plan;
     this.start = {
       type: "start",
@@ -111,6 +119,7 @@ export class Sweep {
         0,
       ),
       model_steps: configs.reduce((sum, { num_steps }) => sum + num_steps, 0),
+      dtype_reasons,
     };
   }
 
@@ -127,7 +136,9 @@ export class Sweep {
       const dims = dimsOf(config, tokenizer.vocab_size);
       checkHostMemory(dims, config.batch_size, device ? "webgpu" : "cpu", platform.memory());
     }
-    return new Sweep(options, device, fallback, tokenizer);
+    const plan = planSweep(device, configs, tokenizer, documents);
+    const chosen = await chooseDtypes(device, configs, plan);
+    return new Sweep(options, device, fallback, tokenizer, plan, chosen);
   }
 
   /**
@@ -150,7 +161,7 @@ export class Sweep {
     indices: readonly number[],
     signal?: AbortSignal,
   ): AsyncGenerator<SweepProgress | SweepModel> {
-    const configs = indices.map((index) => this.options.configs[index]);
+    const configs = indices.map((index) => this.configs[index]);
     const tallies = configs.map(({ num_steps }) => new Tally(num_steps));
     const starts = startingPoints(configs, dims, sequences.length);
     const docs = sequences.length - heldOut(configs[0], sequences.length);
@@ -188,7 +199,7 @@ export class Sweep {
     index: number,
     signal?: AbortSignal,
   ): AsyncGenerator<SweepProgress | SweepModel> {
-    const config = this.options.configs[index];
+    const config = this.configs[index];
     const tally = new Tally(config.num_steps);
     const [{ params, order }] = startingPoints([config], dims, tokens.length);
     const ordered = tokens instanceof Int32Array ? tokens : inOrder(tokens, order);
@@ -230,7 +241,7 @@ export class Sweep {
     val_loss: number | null,
     parameters: () => Promise<Pick<Model, "layout" | "values">>,
   ): Promise<SweepModel> {
-    const config = this.options.configs[index];
+    const config = this.configs[index];
     const { steps, loss, mean: mean_loss } = tally;
     const final_loss = tally.diverged ? NaN : loss;
     const outcome: SweepModel = {
@@ -261,6 +272,22 @@ export class Sweep {
   get best(): { outcome: SweepModel; model: Model } | undefined {
     return this.winner;
   }
+}
+
+/** The configs of a plan with their dtypes chosen, and each reason once. */
+async function chooseDtypes(
+  device: Device | undefined,
+  wanted: readonly ConfigChoice[],
+  plan: ReturnType<typeof planSweep>,
+) {
+  const configs: Config[] = [];
+  const reasons = new Set<string>();
+  for (const { tuning, indices } of plan) {
+    const { config, dtype_reason } = await chooseDtype(device, wanted[indices[0]], tuning);
+    for (const index of indices) configs[index] = { ...wanted[index], dtype: config.dtype };
+    if (dtype_reason !== null) reasons.add(dtype_reason);
+  }
+  return { configs, dtype_reasons: [...reasons] };
 }
 
 /** What models are compared by: the validation loss where there is one, else the mean loss. */

@@ -1,6 +1,6 @@
 // Which models of a sweep are trained together: those of one shape that fit a workgroup, as many as memory allows.
 
-import type { Config } from "../config.ts";
+import type { ConfigChoice } from "../config.ts";
 import type { Device } from "../device/device.ts";
 import { type Dims, dimsOf } from "../model/parameters.ts";
 import { SmallLayout } from "../model/small_layout.ts";
@@ -32,7 +32,7 @@ interface Group {
  */
 export function planSweep(
   device: Device | undefined,
-  configs: readonly Config[],
+  configs: readonly ConfigChoice[],
   tokenizer: Tokenizer,
   documents: readonly string[],
 ): Group[] {
@@ -60,9 +60,9 @@ export function planSweep(
 }
 
 /** What models of a group have in common: their tensors' sizes, what they train on, and so whether they fit. */
-function shapeKey(config: Config): string {
-  const { n_layer, n_embd, n_head, block_size, batch_size, format, val_fraction } = config;
-  return [n_layer, n_embd, n_head, block_size, batch_size, format, val_fraction].join();
+function shapeKey(config: ConfigChoice): string {
+  const { n_layer, n_embd, n_head, block_size, batch_size, format, val_fraction, dtype } = config;
+  return [n_layer, n_embd, n_head, block_size, batch_size, format, val_fraction, dtype].join();
 }
 
 function groupSize({ lanes, gpu }: Device, dims: Dims, docs: number): number {

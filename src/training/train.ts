@@ -2,7 +2,7 @@
 // line prints, the page's worker posts and tests assert on.
 
 import { platform } from "#platform";
-import type { Config } from "../config.ts";
+import type { Config, ConfigChoice } from "../config.ts";
 import { chooseDevice, type DeviceChoice } from "../device/choose.ts";
 import { DivergedError } from "../errors.ts";
 import { generate, type SampleEvent } from "../generation/generate.ts";
@@ -12,7 +12,8 @@ import { PythonRandom } from "../random.ts";
 import { type Split, splitTokens, tokenize } from "../text/split.ts";
 import { CharTokenizer, type Tokenizer } from "../text/tokenizer.ts";
 import { summaryOf, type TuneOptions, type TuningSummary } from "../tuning/tune.ts";
-import { createTrainer } from "./choose_trainer.ts";
+import { chooseDtype } from "./choose_dtype.ts";
+import { chooseSmall, createTrainer } from "./choose_trainer.ts";
 import type { Model } from "../files/model_files.ts";
 import type { StepRecord, Trainer } from "./trainer.ts";
 
@@ -35,6 +36,8 @@ export interface StartEvent {
   num_params: number;
   /** How the kernels of the products were chosen; null where there was nothing to choose. */
   kernels: TuningSummary | null;
+  /** Which dtype `auto` is here, and why: "f32: …"; null where the dtype was asked for. */
+  dtype_reason: string | null;
   config: Config;
 }
 
@@ -52,7 +55,7 @@ export interface EvalEvent {
 }
 
 export interface TrainingOptions {
-  config: Config;
+  config: ConfigChoice;
   /** In the order of the text. Format lines shuffles them; to format text they are one stream. */
   documents: readonly string[];
   device: DeviceChoice;
@@ -84,25 +87,28 @@ export class Training {
   }
 
   /**
-   * Shuffles, tokenizes, splits, draws the initial weights and readies the device.
+   * Shuffles, tokenizes, splits, draws the initial weights, readies the device and, where the dtype is `auto`,
+   * chooses it.
    * @throws DataError or ConfigError if the text is too short for the settings
    * @throws NoWebGpuError if `webgpu` was asked for and there is none
    * @throws TensorTooLargeError if the model fits neither device nor memory, before anything is allocated
    */
   static async open({
-    config,
+    config: wanted,
     documents,
     device: choice,
     tuning,
   }: TrainingOptions): Promise<Training> {
-    const random = new PythonRandom(config.seed);
+    const random = new PythonRandom(wanted.seed);
     const ordered = [...documents];
-    if (config.format === "lines") random.shuffle(ordered);
+    if (wanted.format === "lines") random.shuffle(ordered);
     const tokenizer = CharTokenizer.fromDocuments(ordered);
-    const tokens = tokenize(config, ordered, tokenizer);
-    const { train, validation, ...counts } = splitTokens(config, tokens);
-    const dims = dimsOf(config, tokenizer.vocab_size);
+    const tokens = tokenize(wanted, ordered, tokenizer);
+    const { train, validation, ...counts } = splitTokens(wanted, tokens);
+    const dims = dimsOf(wanted, tokenizer.vocab_size);
     const { device, fallback } = await chooseDevice(choice);
+    const small = chooseSmall(device, wanted, dims, train);
+    const { config, dtype_reason } = await chooseDtype(device, wanted, small);
     checkHostMemory(dims, config.batch_size, device ? "webgpu" : "cpu", platform.memory());
     const params = initialParameters(config, dims, random);
     const trainer = await createTrainer(device, config, dims, params, train, tuning);
@@ -120,6 +126,7 @@ export class Training {
       vocab_size: tokenizer.vocab_size,
       num_params: parameterCount(dims),
       kernels: trainer.tuning && summaryOf(trainer.tuning),
+      dtype_reason,
       config,
     };
     return new Training(start, tokenizer, validation, trainer, random);

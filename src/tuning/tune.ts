@@ -1,12 +1,13 @@
 // Which kernels make the products of a training step: measured on the device once, and remembered.
 
 import type { Config } from "../config.ts";
+import { adapterKey, digest } from "../device/adapter_memory.ts";
 import type { Device } from "../device/device.ts";
 import type { Choices } from "../model/gpu_ops.ts";
 import type { Dims } from "../model/parameters.ts";
 import type { ProductShape, ProductVariant } from "../model/product.ts";
 import { planStep } from "../model/step_plan.ts";
-import { adapterKey, digest, type Measurements, recall, remember, type Times } from "./memory.ts";
+import { type Measurements, recall, remember, type Times } from "./memory.ts";
 import { fastest, timeProducts } from "./time_products.ts";
 
 /**

@@ -5,6 +5,7 @@ import type { Device } from "../device/device.ts";
 import { Meter } from "../device/meter.ts";
 import { hasTimestamps, median, timeSchedules } from "../device/timing.ts";
 import { parameterCount } from "../model/parameters.ts";
+import { chooseDtype } from "../training/choose_dtype.ts";
 import { checkHalf, chooseSmall, createTrainer } from "../training/choose_trainer.ts";
 import { GpuTrainer } from "../training/gpu_trainer.ts";
 import { flopsPerToken, type Needs, needsOf } from "../training/needs.ts";
@@ -39,6 +40,8 @@ export interface BenchmarkResult {
   layers: number;
   embd: number;
   dtype: Config["dtype"];
+  /** Which dtype `auto` is here, and why: "f32: …"; null where the dtype was asked for. */
+  dtype_reason: string | null;
   heads: number;
   block: number;
   batch: number;
@@ -84,7 +87,8 @@ const REPETITIONS = 8;
 
 /** Bytes of the GPU's memory that a step needs, before it is run. */
 export function neededBytes(device: Device, work: Workload): Needs["dtype_bytes"] {
-  return needsOf(work.config, work.dims, randomSequences(work), device).dtype_bytes;
+  const config = { ...work.config, dtype: "f32" as const }; // both are told, whichever is asked for
+  return needsOf(config, work.dims, randomSequences(work), device).dtype_bytes;
 }
 
 /**
@@ -97,12 +101,14 @@ export async function benchmark(
   work: Workload,
   options: BenchmarkOptions,
 ): Promise<{ result: BenchmarkResult; profile: Profile | undefined; tuning: Tuning | null }> {
-  const { config, dims } = work;
+  const { dims } = work;
   const sequences = randomSequences(work);
   const weights = randomWeights(work);
+  const small = options.kernels ? undefined : chooseSmall(device, work.config, dims, sequences);
+  const general = device && !small;
+  const { config, dtype_reason } = await chooseDtype(device, work.config, small);
   if (config.dtype === "f16") checkHalf(device);
   // Measured before the clock starts: it is done once, and remembered.
-  const general = device && (options.kernels || !chooseSmall(device, config, dims, sequences));
   const tuning = general ? await tune(device, config, dims, options.tuning) : null;
   const meter = device && new Meter(device);
   const start = performance.now();
@@ -126,6 +132,7 @@ export async function benchmark(
       layers: dims.L,
       embd: dims.C,
       dtype: config.dtype,
+      dtype_reason,
       heads: dims.NH,
       block: dims.T,
       batch: config.batch_size,

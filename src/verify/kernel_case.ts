@@ -3,6 +3,7 @@
 // A kernel gets no chance to look right by accident: outputs are poisoned beforehand, every tensor lies
 // between guard bands that must come back untouched, and inputs must come back as they were.
 
+import type { Config } from "../config.ts";
 import type { Device } from "../device/device.ts";
 import { type Dispatch, Schedule } from "../device/schedule.ts";
 import { ALIGNMENT, type Tensor } from "../device/tensors.ts";
@@ -45,6 +46,8 @@ export interface CheckResult {
   type: "check";
   kernel: string;
   case: string;
+  /** That a whole model was checked with; absent where a kernel was. */
+  dtype?: Config["dtype"];
   /** The largest relative error of any output, as a share of what that output allows, times `allowed`. */
   error: number;
   allowed: number;

@@ -1,16 +1,16 @@
 // What a benchmark trains: a model's sizes, random weights and windows of random tokens.
 
-import { type Config, resolveConfig } from "../config.ts";
+import { type Config, type ConfigChoice, resolveConfig } from "../config.ts";
 import { type Dims, dimsOf, parameterCount } from "../model/parameters.ts";
 
 export interface Workload {
-  config: Config;
+  config: ConfigChoice;
   dims: Dims;
 }
 
 type Sizes = Pick<Config, "n_layer" | "n_embd" | "n_head" | "block_size" | "batch_size"> & {
   vocab_size: number;
-  dtype?: Config["dtype"];
+  dtype?: ConfigChoice["dtype"];
 };
 
 function sizes(

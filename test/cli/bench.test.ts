@@ -13,7 +13,7 @@ const few = ["--preset", "tiny", "--steps", "3", "--warmup", "1", "--json"];
 const shared =
   "peer mode params layers embd heads block batch vocab first_step_ms ms_per_step tokens_per_s gflops loss_first loss_last";
 const own =
-  "engine dtype steps dispatches_per_step submits_per_step peak_bytes gpu_ms_per_step peak_fraction adapter";
+  "engine dtype dtype_reason steps dispatches_per_step submits_per_step peak_bytes gpu_ms_per_step peak_fraction adapter";
 
 test("--json is one line with the keys of the scripts for other libraries, and more", async () => {
   const { code, stdout, stderr } = await runCli(bench, few);

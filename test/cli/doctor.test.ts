@@ -1,9 +1,23 @@
 // `doctor`: the rows of a report, and its exit code.
 
-import { expect, test } from "vitest";
-import { checkAll, humanReport, jsonReport, main as doctor } from "../../cli/doctor.ts";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { examine, humanReport, jsonReport, main as doctor } from "../../cli/doctor.ts";
+import { type Certificate, recallCertificate } from "../../src/device/certificate.ts";
 import type { CheckResult } from "../../src/verify/certify.ts";
-import { FakeIo, parseLines, runCli } from "./fake_io.ts";
+import { device } from "../harness/device.ts";
+import { FakeIo, parseLines, runCli, temporaryFolder } from "./fake_io.ts";
+
+let place: string;
+beforeEach(() => {
+  const folder = temporaryFolder();
+  place = join(folder, "certificates.json");
+  vi.stubEnv("MICROGPT_CACHE_DIR", folder);
+});
+afterEach(() => {
+  vi.unstubAllEnvs();
+});
 
 test("doctor certifies the device of this machine", async () => {
   // The parity tests run the rest of its checks.
@@ -19,8 +33,10 @@ test("doctor certifies the device of this machine", async () => {
   });
   const checks = events.filter(({ type }) => type === "check");
   expect(checks.length).toBe(28);
-  expect(events.at(-1)).toEqual({ type: "end", passed: checks.length, failed: 0 });
+  const nothing = { certificate: null, memory: "unchanged", place, failure: null };
+  expect(events.at(-1)).toEqual({ type: "end", passed: checks.length, failed: 0, ...nothing });
   expect(code).toBe(0);
+  expect(existsSync(place)).toBe(false); // a part of the checks certifies nothing
 });
 
 test("a name that no check has is no pass", async () => {
@@ -49,13 +65,19 @@ async function* checks(...results: CheckResult[]) {
   yield* results;
 }
 
+type Report = ReturnType<typeof humanReport>;
+
+/** Reports checks that come to these results, all or a part of them; the exit code. */
+const report = (to: Report, results: CheckResult[], only?: string) =>
+  examine(device, only, to, checks(...results));
+
 test("a check is a row with the error found, the error allowed and the case", async () => {
   const { stdout } = new FakeIo();
-  const report = humanReport(stdout);
+  const rows = humanReport(stdout);
   const info = { vendor: "acme", architecture: "", device: "", description: "" } as GPUAdapterInfo;
   const limits = { maxBufferSize: 4096 };
-  report.device({ name: "Acme 1", info, features: ["a", "b"], limits, lanes: 32 });
-  expect(await checkAll(checks(check(true, 1.26e-7)), report)).toBe(true);
+  rows.device({ name: "Acme 1", info, features: ["a", "b"], limits, lanes: 32 });
+  expect(await report(rows, [check(true, 1.26e-7)], "rmsnorm")).toBe(0);
   expect(stdout.text).toBe(
     [
       "adapter   Acme 1, acme",
@@ -66,6 +88,7 @@ test("a check is a row with the error found, the error allowed and the case", as
       "kernel                               error   allowed          case",
       "rmsnorm_forward                     1.3e-7    1.0e-6  ok      N 7, C 33",
       "1 check passed",
+      `Nothing was remembered in ${place}: a certificate takes all checks, without --only.`,
       "",
     ].join("\n"),
   );
@@ -73,13 +96,52 @@ test("a check is a row with the error found, the error allowed and the case", as
 
 test("a check that fails shows its detail and makes the whole fail, NaN included", async () => {
   const { stdout } = new FakeIo();
-  const results = checks(check(true, 0), check(false, Number.NaN, "row 3"), check(false, 1));
-  expect(await checkAll(results, humanReport(stdout))).toBe(false);
+  const results = [check(true, 0), check(false, Number.NaN, "row 3"), check(false, 1)];
+  expect(await report(humanReport(stdout), results)).toBe(1);
   expect(stdout.text).toMatch(/NaN {4}1\.0e-6 {2}FAILED {2}N 7, C 33: row 3\n/);
   expect(stdout.text).toMatch(/1\.0e\+0 {4}1\.0e-6 {2}FAILED {2}N 7, C 33\n/);
-  expect(stdout.text).toMatch(/\n2 of 3 checks failed\n$/);
+  expect(stdout.text).toMatch(/\n2 of 3 checks failed\nNo certificate is remembered in .*\n$/);
 
   const json = new FakeIo().stdout;
-  expect(await checkAll(checks(check(false, 1)), jsonReport(json))).toBe(false);
-  expect(parseLines(json.text).at(-1)).toEqual({ type: "end", passed: 0, failed: 1 });
+  expect(await report(jsonReport(json), [check(false, 1)])).toBe(1);
+  expect(parseLines(json.text).at(-1)).toMatchObject({ type: "end", passed: 0, failed: 1 });
+});
+
+test.each([
+  [["f32"], "f32 certified", "f32 here."],
+  [["f32", "f16"], "f32 and f16 certified", "f16 here, for all but small models."],
+] as const)("all checks passed: what is remembered, and where: %j", async (dtypes, what, auto) => {
+  const results = dtypes.map((dtype) => ({ ...check(true, 0), dtype }));
+  const { stdout } = new FakeIo();
+  expect(await report(humanReport(stdout), [check(true, 0), ...results])).toBe(0);
+  const certificate = await recallCertificate(device);
+  expect(certificate).toEqual({ date: expect.stringMatching(/^\d{4}-\d\d-\d\d$/), dtypes });
+  expect(stdout.text).toContain(
+    `checks passed\nRemembered in ${place}: ${what} on ${certificate!.date}. --dtype auto takes ${auto}\n`,
+  );
+  expect(existsSync(place)).toBe(true);
+  const json = new FakeIo().stdout;
+  await report(jsonReport(json), results);
+  const end = { type: "end", certificate, memory: "remembered", place, failure: null };
+  expect(parseLines(json.text).at(-1)).toMatchObject(end);
+});
+
+test("the reports tell what became of an earlier certificate, and what could not be done", () => {
+  const certificate: Certificate = { date: "2026-11-24", dtypes: ["f32"] };
+  const counts = { passed: 5, failed: 0, place };
+  const said = (change: Partial<Parameters<Report["end"]>[0]>) => {
+    const { stdout } = new FakeIo();
+    const unchanged = { certificate: null, memory: "unchanged", failure: null } as const;
+    humanReport(stdout).end({ ...counts, ...unchanged, ...change });
+    return stdout.text.split("\n")[1];
+  };
+  expect(said({ failed: 1, memory: "removed" })).toBe(
+    `The earlier certificate was removed from ${place}.`,
+  );
+  expect(said({ certificate, failure: "read-only" })).toBe(
+    `The certificate could not be remembered in ${place}: read-only`,
+  );
+  expect(said({ failed: 1, failure: "read-only" })).toBe(
+    `The earlier certificate could not be removed from ${place}; delete that file: read-only`,
+  );
 });

@@ -11,11 +11,11 @@ import { nearest } from "../../cli/nearest.ts";
 import * as options from "../../cli/options.ts";
 import type { Main } from "../../cli/run.ts";
 import { main as train } from "../../cli/train.ts";
-import { type Config, settings } from "../../src/config.ts";
+import { type Config, type ConfigChoice, settings } from "../../src/config.ts";
 import { parseLines, runCli, temporaryFolder } from "./fake_io.ts";
 
 const everything = { name: "test", summary: "", options: options.settingOptions() };
-const configOf = (argv: string[], env: Env = {}): Config =>
+const configOf = (argv: string[], env: Env = {}): ConfigChoice =>
   parseFlags(everything, argv, env).config("microgpt");
 
 /** A value other than the default, of any setting. */

@@ -21,6 +21,7 @@ test("the header tells when kernels were measured, and that earlier runs may dif
     vocab_size: 5,
     num_params: 100,
     kernels: null,
+    dtype_reason: null,
     config,
   };
   const header = (kernels: StartEvent["kernels"]) => {

@@ -63,6 +63,18 @@ test("WebGPU and the CPU come to the same loss", async () => {
   expect(await page.locator(".look").first().locator("li").allTextContents()).toEqual(texts);
 });
 
+test("a dtype that is left open is told", async () => {
+  const page = await open();
+  await set(page, { device: "cpu", num_steps: "3", num_samples: "1" });
+  await page.selectOption("#setting-dtype", "auto");
+  await train(page, {});
+  expect(await page.textContent("#device")).toMatch(/ · dtype f32: the CPU trains in float64$/);
+  await train(page, { device: "webgpu" });
+  expect(await page.textContent("#device")).toMatch(
+    / · dtype f32: (.* does not offer f16|a model as small as this|doctor has not certified)/,
+  );
+});
+
 test("pauses without losing anything, resumes, resets", async () => {
   const page = await open();
   await set(page, { device: "cpu", num_steps: "1000000" });
