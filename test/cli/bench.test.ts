@@ -13,7 +13,7 @@ const few = ["--preset", "tiny", "--steps", "3", "--warmup", "1", "--json"];
 const shared =
   "peer mode params layers embd heads block batch vocab first_step_ms ms_per_step tokens_per_s gflops loss_first loss_last";
 const own =
-  "engine dtype dtype_reason steps dispatches_per_step submits_per_step peak_bytes gpu_ms_per_step peak_fraction adapter";
+  "engine dtype dtype_reason steps dispatches_per_step submits_per_step needed_bytes peak_bytes gpu_ms_per_step peak_fraction adapter";
 
 test("--json is one line with the keys of the scripts for other libraries, and more", async () => {
   const { code, stdout, stderr } = await runCli(bench, few);
@@ -42,6 +42,7 @@ test("--json is one line with the keys of the scripts for other libraries, and m
   expect(line.dispatches_per_step).toBeLessThan(60);
   expect(line.submits_per_step).toBeLessThanOrEqual(1);
   expect(line.peak_bytes).toBeGreaterThan(4 * 4 * 4192);
+  expect(line.peak_bytes).toBe(line.needed_bytes.f32);
   expect(line.loss_first).toBeCloseTo(Math.log(27), 0);
   expect(line.loss_last).not.toBe(line.loss_first);
 });
@@ -54,7 +55,12 @@ test("both devices train the same: sizes can be chosen one by one", async () => 
   };
   const [gpu, cpu] = [await run("webgpu"), await run("cpu")];
   expect(cpu).toMatchObject({ mode: "cpu", batch: 2, block: 5, embd: 8, vocab: 11 });
-  expect(cpu).toMatchObject({ adapter: null, peak_bytes: null, dispatches_per_step: null });
+  expect(cpu).toMatchObject({
+    adapter: null,
+    peak_bytes: null,
+    needed_bytes: null,
+    dispatches_per_step: null,
+  });
   expect(gpu.params).toBe(cpu.params);
   expect(gpu.loss_first).toBeCloseTo(cpu.loss_first, 5);
   expect(gpu.loss_last).toBeCloseTo(cpu.loss_last, 5);
