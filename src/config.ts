@@ -14,7 +14,7 @@ export interface Config {
   rmsnorm_eps: number; // added to the mean square before the root
   init_std: number; // standard deviation of the initial weights
   zero_init: boolean; // attn_wo and mlp_fc2 start at zero, so that every block starts as the identity
-  dtype: "f32" | "f16"; // of the operands of matrix products; sums, weights and all else are f32
+  dtype: "f32" | "f16"; // of what matrix products read; weights have a copy in it, sums and all else are f32
   batch_size: number; // documents, or windows of the stream, in a step (B)
   num_steps: number; // optimizer steps
   learning_rate: number; // at step 0, before the schedule
@@ -98,7 +98,7 @@ export const settings: readonly Setting[] = [
   setting("rmsnorm_eps", "number", "added to the mean square before the root", positive),
   setting("init_std", "number", "standard deviation of the initial weights", { min: 0 }),
   setting("zero_init", "boolean", "start attn_wo and mlp_fc2 at zero"),
-  setting("dtype", "choice", "of the operands of matrix products; all else is f32", {
+  setting("dtype", "choice", "of what matrix products read; all else is f32", {
     choices: ["f32", "f16", "auto"],
   }),
   setting("batch_size", "integer", "documents, or windows of a text, in a step", size),

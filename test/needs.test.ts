@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { type Config, resolveConfig } from "../src/config.ts";
 import { Meter } from "../src/device/meter.ts";
 import { GpuPredictor } from "../src/generation/gpu_predictor.ts";
-import { type Dims, dimsOf, initialParameters } from "../src/model/parameters.ts";
+import { type Dims, dimsOf, initialParameters, parameterCount } from "../src/model/parameters.ts";
 import { PythonRandom } from "../src/random.ts";
 import { TokenStream } from "../src/text/stream.ts";
 import { createTrainer } from "../src/training/choose_trainer.ts";
@@ -18,6 +18,14 @@ const models: { name: string; overrides: Partial<Config>; V: number }[] = [
   { name: "a batch", overrides: { batch_size: 9, activation: "relu_squared" }, V: 27 },
   { name: "a wide one", overrides: { batch_size: 9, n_embd: 256, n_layer: 2 }, V: 65 },
 ];
+
+const inHalf = models
+  .filter(() => device.features.includes("shader-f16"))
+  .map(({ name, overrides, V }) => ({
+    name: `${name}, in f16`,
+    overrides: { ...overrides, dtype: "f16" as const },
+    V,
+  }));
 
 function setUp(overrides: Partial<Config>, V: number) {
   const config = resolveConfig("microgpt", overrides);
@@ -43,20 +51,23 @@ const validating = models.map(({ name, overrides, V }) => ({
   V,
 }));
 
-test.each([...models, ...validating])("training takes the bytes foretold: $name", async (model) => {
-  const { config, dims, params } = setUp(model.overrides, model.V);
-  const sequences = [Int32Array.of(0, 1, 2, 0), Int32Array.of(0, 1, 0)];
-  const peak = await peakBytes(async () => {
-    const trainer = await createTrainer(device, config, dims, params, sequences);
-    expect(trainer instanceof GpuTrainer).toBe(config.n_embd > 100);
-    for await (const _ of trainer.run(3));
-    for (let times = 0; times < 2; times++) {
-      if (config.val_fraction > 0) await trainer.evaluate(sequences);
-    }
-    trainer.destroy();
-  });
-  expect(peak).toBe(needsOf(config, dims, sequences, device).training.device_bytes);
-});
+test.each([...models, ...validating, ...inHalf])(
+  "training takes the bytes foretold: $name",
+  async (model) => {
+    const { config, dims, params } = setUp(model.overrides, model.V);
+    const sequences = [Int32Array.of(0, 1, 2, 0), Int32Array.of(0, 1, 0)];
+    const peak = await peakBytes(async () => {
+      const trainer = await createTrainer(device, config, dims, params, sequences);
+      expect(trainer instanceof GpuTrainer).toBe(config.n_embd > 100 || config.dtype === "f16");
+      for await (const _ of trainer.run(3));
+      for (let times = 0; times < 2; times++) {
+        if (config.val_fraction > 0) await trainer.evaluate(sequences);
+      }
+      trainer.destroy();
+    });
+    expect(peak).toBe(needsOf(config, dims, sequences, device).training.device_bytes);
+  },
+);
 
 test("a stream takes the general trainer's bytes, whatever the size of the model", async () => {
   const { config, dims, params } = setUp({ format: "text", val_fraction: 0.1 }, 27);
@@ -81,6 +92,16 @@ test.each(models)("generating takes the bytes foretold: $name", async ({ overrid
     predictor.destroy();
   });
   expect(peak).toBe(needsOf(config, dims, undefined, device).generation.device_bytes);
+});
+
+test("with f16 activations take half, weights a half more, and all else what it did", () => {
+  const { config, dims } = setUp({ batch_size: 64, n_embd: 256, n_layer: 4, format: "text" }, 65);
+  const N = 64 * dims.T;
+  // of each layer ln1, qkv, att, ln2 and act; and dact, datt and dqkv, which live one after the other
+  const halved = 2 * N * (dims.L * 10 + 4) * dims.C;
+  const copied = 2 * parameterCount(dims);
+  const { f32, f16 } = needsOf(config, dims, undefined, device).dtype_bytes;
+  expect((f32 - f16) / (halved - copied)).toBeCloseTo(1, 1);
 });
 
 test("without a device at hand, the bytes of a usual GPU are foretold", () => {
