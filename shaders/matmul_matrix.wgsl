@@ -21,8 +21,8 @@ enable chromium_experimental_subgroup_matrix;
 const UNIT_M = 8u;    // given: rows of the device's matrices, left and result
 const UNIT_N = 8u;    // given: columns, right and result
 const UNIT_K = 8u;    // given: columns of the left, rows of the right
-const TILE_M = 64u;   // given: 64 or 128
-const TILE_N = 64u;   // given: 64 or 128
+const TILE_M = 64u;   // given: 64, 128 or 256
+const TILE_N = 64u;   // given: 64, 128 or 256
 const DOWN = 2u;      // given: subgroups along m
 const ACROSS = 2u;    // given: subgroups along n
 const LANES = 8u;     // given: the subgroup's size

@@ -66,12 +66,14 @@ test("products on matrix units come first with f16, in tiles that fit the device
     productVariants(device, { ...shape, ...change }, 1)
       .filter(({ kernel }) => kernel === "matmul_matrix")
       .map(({ tile }) => tile.join("x"));
-  expect(kernels(large)).toEqual(["128x128", "64x64"]);
-  expect(kernels(large, { M: 64, N: 64 })).toEqual(["64x64", "128x128"]);
+  expect(kernels(large)).toEqual(["128x128", "128x64", "64x64"]);
+  expect(kernels(large, { M: 64, N: 64 })).toEqual(["64x64", "128x128", "128x64"]);
   expect(kernels(large, { half: [] })).toEqual([]);
   expect(kernels(large, { N: 65 })).toEqual([]);
   Object.assign(large.gpu.limits, { maxComputeWorkgroupStorageSize: 16384 });
   expect(kernels(large)).toEqual(["64x64"]);
+  Object.assign(large.gpu.limits, { maxComputeWorkgroupStorageSize: 49152 });
+  expect(kernels(large)).toEqual(["256x128", "128x128", "128x64", "64x64"]);
 });
 
 test.each([

@@ -67,9 +67,11 @@ const TILE = [64, 64] as const;
 /** Rows, and as many columns, that a subgroup of matmul_lanes.wgsl makes for each of its lanes. */
 const LANE_TILE = 4;
 
-/** Tiles of matmul_matrix.wgsl, and how many subgroups make them, along m and n. */
+/** Tiles of matmul_matrix.wgsl, and how many subgroups make them, along m and n; the largest one first. */
 export const MATRIX_TILES = [
+  { tile: [256, 128], subgroups: [4, 2] },
   { tile: [128, 128], subgroups: [2, 4] },
+  { tile: [128, 64], subgroups: [2, 2] },
   { tile: [64, 64], subgroups: [2, 2] },
 ] as const;
 
@@ -205,7 +207,9 @@ export function product(
   if (kernel === "matmul_matrix") {
     const { M: UNIT_M, N: UNIT_N, K: UNIT_K } = matrixUnit(device)!;
     const [TILE_M, TILE_N] = tile;
-    const [DOWN, ACROSS] = MATRIX_TILES.find(({ tile: [rows] }) => rows === TILE_M)!.subgroups;
+    const [DOWN, ACROSS] = MATRIX_TILES.find(
+      ({ tile: [rows, columns] }) => rows === TILE_M && columns === TILE_N,
+    )!.subgroups;
     const given = { UNIT_M, UNIT_N, UNIT_K, TILE_M, TILE_N, DOWN, ACROSS, LANES: device.lanes };
     return {
       ...call,
