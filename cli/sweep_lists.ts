@@ -1,16 +1,20 @@
 // The settings of a sweep: each flag may hold a list, and every combination of their values is a model.
 
-import { type Config, parseSetting, resolveConfig, type Setting, settings } from "../src/config.ts";
+import {
+  aside,
+  type Config,
+  parseSetting,
+  resolveConfig,
+  type Setting,
+  settings,
+} from "../src/config.ts";
 import { type Flags, UsageError } from "./flags.ts";
 
 /** Models of a sweep at most. */
 const MOST_MODELS = 100_000;
 
-/** What has no influence on how a model trains. */
-const fixed: readonly (keyof Config)[] = ["temperature", "num_samples", "log_every", "eval_every"];
-
 /** The settings that a sweep may vary. */
-export const sweepable: readonly Setting[] = settings.filter(({ name }) => !fixed.includes(name));
+export const sweepable: readonly Setting[] = settings.filter(({ name }) => !aside.includes(name));
 
 type Values = Config[keyof Config][];
 

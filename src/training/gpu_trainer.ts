@@ -12,6 +12,7 @@ import {
   sliceTensor,
   writeTensor,
 } from "../device/tensors.ts";
+import type { TrainerState } from "../files/checkpoint.ts";
 import { GpuPredictor } from "../generation/gpu_predictor.ts";
 import { biasCorrections, learningRate } from "../model/optimizer.ts";
 import { type Dims, ParameterLayout } from "../model/parameters.ts";
@@ -176,6 +177,33 @@ export class GpuTrainer implements Trainer {
   async parameters() {
     await this.settle();
     return { layout: this.layout, values: await readTensor(this.device, this.tensors.params) };
+  }
+
+  async state(): Promise<TrainerState> {
+    await this.settle();
+    const { device, layout, tensors, step, tokens, skips } = this;
+    const flat = new ParameterLayout(layout.dims);
+    const [values, m, v] = await Promise.all(
+      [tensors.params, tensors.m, tensors.v].map(async (tensor) =>
+        layout.convert(await readTensor(device, tensor), flat, new Float32Array(flat.size)),
+      ),
+    );
+    const [scale, good] = await readTensor(device, tensors.scaler);
+    return { step, tokens, layout: flat, values, m, v, scaler: [scale, good], skips };
+  }
+
+  restore({ step, tokens, values, m, v, scaler, skips }: TrainerState): void {
+    const { device, layout, tensors } = this;
+    const flat = new ParameterLayout(layout.dims);
+    const write = (tensor: Tensor, part: TrainerState["values"]) =>
+      writeTensor(device, tensor, flat.convert(part, layout, new Float32Array(layout.size)));
+    write(tensors.params, values);
+    write(tensors.m, m);
+    write(tensors.v, v);
+    writeTensor(device, tensors.scaler, Float32Array.from(scaler));
+    this.windows.startAt(step);
+    this.tokens = tokens;
+    this.skips = skips;
   }
 
   /** The gradients of the last step, flat in the order of `layout`. */

@@ -4,16 +4,19 @@
 import { platform } from "#platform";
 import type { Config } from "../config.ts";
 import { chooseDevice, type DeviceChoice } from "../device/choose.ts";
-import { DivergedError } from "../errors.ts";
+import { DataError, DivergedError } from "../errors.ts";
+import type { Checkpoint } from "../files/checkpoint.ts";
 import { generate, type SampleEvent } from "../generation/generate.ts";
 import { checkHostMemory } from "../model/memory.ts";
 import { dimsOf, initialParameters, parameterCount } from "../model/parameters.ts";
 import { PythonRandom } from "../random.ts";
-import { type Split, splitTokens, tokenize } from "../text/split.ts";
+import { fingerprint } from "../text/fingerprint.ts";
+import { type Split, splitTokens, tokenize, type Tokens } from "../text/split.ts";
 import { CharTokenizer, type Tokenizer } from "../text/tokenizer.ts";
 import { summaryOf, type TuneOptions, type TuningSummary } from "../tuning/tune.ts";
 import { createTrainer } from "./choose_trainer.ts";
 import type { Model } from "../files/model_files.ts";
+import { differences, resumedConfig } from "./resume.ts";
 import type { StepRecord, Trainer } from "./trainer.ts";
 
 export interface StartEvent {
@@ -35,6 +38,10 @@ export interface StartEvent {
   num_params: number;
   /** How the kernels of the products were chosen; null where there was nothing to choose. */
   kernels: TuningSummary | null;
+  /** Steps that were done before, in another run; null where this one is new. */
+  resumed_from: number | null;
+  /** Why it may not go on as it would have in one piece, a sentence each; none where it does, bit for bit. */
+  differences: string[];
   config: Config;
 }
 
@@ -51,13 +58,25 @@ export interface EvalEvent {
   val_loss: number;
 }
 
+/** The moment to save a checkpoint, between two steps. */
+export interface SaveEvent {
+  type: "save";
+  /** Steps that were done before it. */
+  step: number;
+}
+
 export interface TrainingOptions {
   config: Config;
   /** In the order of the text. Format lines shuffles them; to format text they are one stream. */
   documents: readonly string[];
+  /** Of a run that is resumed, `auto` is what it was trained on. */
   device: DeviceChoice;
   /** How the kernels of a larger model's products are chosen. */
   tuning?: TuneOptions;
+  /** Where the text came from, for whoever resumes the run. */
+  input?: string | null;
+  /** The run to go on with; `config` is then of resumedConfig(), and the documents are the same. */
+  resume?: Checkpoint;
 }
 
 export class Training {
@@ -66,17 +85,24 @@ export class Training {
   private readonly validation: Split["validation"];
   private readonly trainer: Trainer;
   private readonly random: PythonRandom;
+  private readonly tokens: Tokens;
+  private readonly input: string | null;
   /** Steps up to which all is done, a validation included. */
-  private evaluated = 0;
+  private done: number;
 
   private constructor(
     start: StartEvent,
+    tokens: Tokens,
+    input: string | null,
     tokenizer: Tokenizer,
     validation: Split["validation"],
     trainer: Trainer,
     random: PythonRandom,
   ) {
     this.start = start;
+    this.done = trainer.step;
+    this.tokens = tokens;
+    this.input = input;
     this.tokenizer = tokenizer;
     this.validation = validation;
     this.trainer = trainer;
@@ -84,32 +110,39 @@ export class Training {
   }
 
   /**
-   * Shuffles, tokenizes, splits, draws the initial weights and readies the device.
+   * Shuffles, tokenizes, splits, draws the initial weights, or takes those of the run to resume, and readies the device.
    * @throws DataError or ConfigError if the text is too short for the settings
+   * @throws DataError or ConfigError if text or settings are not those of the run to resume
    * @throws NoWebGpuError if `webgpu` was asked for and there is none
    * @throws TensorTooLargeError if the model fits neither device nor memory, before anything is allocated
    */
-  static async open({
-    config,
-    documents,
-    device: choice,
-    tuning,
-  }: TrainingOptions): Promise<Training> {
+  static async open(options: TrainingOptions): Promise<Training> {
+    const { documents, resume } = options;
+    const config = resume ? resumedConfig(resume, options.config) : options.config;
+    const choice = resume && options.device === "auto" ? resume.device : options.device;
     const random = new PythonRandom(config.seed);
     const ordered = [...documents];
     if (config.format === "lines") random.shuffle(ordered);
     const tokenizer = CharTokenizer.fromDocuments(ordered);
     const tokens = tokenize(config, ordered, tokenizer);
+    if (resume) await checkText(resume, tokens, tokenizer);
     const { train, validation, ...counts } = splitTokens(config, tokens);
     const dims = dimsOf(config, tokenizer.vocab_size);
     const { device, fallback } = await chooseDevice(choice);
     checkHostMemory(dims, config.batch_size, device ? "webgpu" : "cpu", platform.memory());
     const params = initialParameters(config, dims, random);
-    const trainer = await createTrainer(device, config, dims, params, train, tuning);
-    const start: StartEvent = {
-      type: "start",
+    const trainer = await createTrainer(device, config, dims, params, train, options.tuning);
+    if (resume) trainer.restore(resume);
+    const { tuning } = trainer;
+    const place = {
       device: device ? "webgpu" : "cpu",
       adapter: device ? device.name : null,
+      kernels: tuning && tuning.id,
+    } as const;
+    const start: StartEvent = {
+      type: "start",
+      device: place.device,
+      adapter: place.adapter,
       fallback,
       num_docs: documents.length,
       ...counts,
@@ -119,10 +152,13 @@ export class Training {
           : tokens.filter((sequence) => sequence.at(-1) !== tokenizer.bos).length,
       vocab_size: tokenizer.vocab_size,
       num_params: parameterCount(dims),
-      kernels: trainer.tuning && summaryOf(trainer.tuning),
+      kernels: tuning && summaryOf(tuning),
+      resumed_from: resume ? resume.step : null,
+      differences: resume ? differences(resume, { ...place, config }) : [],
       config,
     };
-    return new Training(start, tokenizer, validation, trainer, random);
+    const { input = resume?.input ?? null } = options;
+    return new Training(start, tokens, input, tokenizer, validation, trainer, random);
   }
 
   /** Steps done so far. */
@@ -132,14 +168,18 @@ export class Training {
 
   /**
    * Every step up to num_steps, and between them the validations: after every eval_every steps and after the
-   * last one, where something is held out. Not pulling pauses; an aborted signal ends it after the steps in flight.
+   * last one, where something is held out. After every save_every steps but the last one it tells that a checkpoint
+   * is due. Not pulling pauses; an aborted signal ends it after the steps in flight.
    * @throws DivergedError at the first loss or gradient norm that is not finite in float32
    */
-  async *run(signal?: AbortSignal): AsyncGenerator<StepEvent | EvalEvent> {
-    const { num_steps, eval_every } = this.start.config;
+  async *run(signal?: AbortSignal): AsyncGenerator<StepEvent | EvalEvent | SaveEvent> {
+    const { num_steps, eval_every, save_every } = this.start.config;
+    const next = (every: number) =>
+      every > 0 ? (Math.floor(this.done / every) + 1) * every : Infinity;
+    const isDue = (step: number, every: number) => every > 0 && step % every === 0;
     let until: number;
     do {
-      until = Math.min(num_steps, this.evaluated + (eval_every || Infinity));
+      until = Math.min(num_steps, next(eval_every), next(save_every));
       for await (const record of this.trainer.run(until, signal)) {
         const { step, loss, lr, grad_norm, skipped } = record;
         if (!isFloat(loss) || !(skipped || isFloat(grad_norm))) {
@@ -150,8 +190,13 @@ export class Training {
         yield { type: "step", ...record };
       }
       if (this.step < until) return;
-      if (this.evaluated < until && this.validation.length > 0) yield await this.evaluate();
-      this.evaluated = until;
+      if (this.done < until) {
+        const last = until === num_steps;
+        const validates = this.validation.length > 0 && (last || isDue(until, eval_every));
+        if (validates) yield await this.evaluate();
+        if (!last && isDue(until, save_every)) yield { type: "save", step: until };
+      }
+      this.done = until;
     } while (until < num_steps);
   }
 
@@ -205,9 +250,29 @@ export class Training {
     };
   }
 
+  /** All that is needed to resume the run after `step` steps, the model included. */
+  async checkpoint(): Promise<Checkpoint> {
+    const { start, tokens, tokenizer, trainer, input } = this;
+    const { config, device, adapter } = start;
+    const kernels = start.kernels && start.kernels.id;
+    const text = await fingerprint(tokens, tokenizer);
+    const state = await trainer.state();
+    return { config, tokenizer, ...state, text, input, device, adapter, kernels };
+  }
+
   close(): void {
     this.trainer.destroy();
   }
+}
+
+/** @throws DataError if the run to resume was trained on another text */
+async function checkText(resume: Checkpoint, tokens: Tokens, tokenizer: Tokenizer): Promise<void> {
+  if (resume.text === (await fingerprint(tokens, tokenizer))) return;
+  const from = resume.input === null ? "" : `, which was ${resume.input}`;
+  throw new DataError(
+    `The text is not the one that the run to resume was trained on${from}: its tokens or their order differ. ` +
+      `Give it the same text as before, or begin a new run.`,
+  );
 }
 
 /** Whether a number is one in float32: weights beyond, where the CPU in float64 still goes on, could not be saved. */
@@ -217,6 +282,6 @@ function isFloat(x: number): boolean {
 
 function diverged(where: string): DivergedError {
   return new DivergedError(
-    `Training diverged: ${where}. Nothing of it was saved. Lower the learning rate or set a grad_clip, such as 1.`,
+    `Training diverged: ${where}. What was saved before is as it was. Lower the learning rate or set a grad_clip, such as 1.`,
   );
 }

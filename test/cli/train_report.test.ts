@@ -21,6 +21,8 @@ test("the header tells when kernels were measured, and that earlier runs may dif
     vocab_size: 5,
     num_params: 100,
     kernels: null,
+    resumed_from: null,
+    differences: [],
     config,
   };
   const header = (kernels: StartEvent["kernels"]) => {
