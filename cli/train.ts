@@ -85,7 +85,7 @@ function goOn(before: Checkpoint, flags: Flags): Config {
       `The run to resume was trained on standard input; give it the same text again, with --input -.`,
     );
   }
-  return resumedConfig(before, overrides, labels);
+  return resumedConfig(before, overrides, { num_steps: "--steps", ...labels });
 }
 
 async function train(

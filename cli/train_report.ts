@@ -51,7 +51,6 @@ export function jsonReport(out: Output, log_every: number): TrainReport {
       print(event);
     },
     checkpoint(model_dir, event) {
-      this.endSteps();
       print({ ...event, model_dir });
     },
     endSteps() {

@@ -98,13 +98,20 @@ test("checkpoints are due every save_every steps, after the validation of the sa
   }
 });
 
-test("a checkpoint among steps in flight is of the last of them", async () => {
+test("a checkpoint among steps in flight is of the last of them, and of the kernels that made them", async () => {
   const training = await open({ num_steps: 200, n_embd: 48 });
   for await (const { step } of training.steps()) if (step === 5) break;
   const checkpoint = await training.checkpoint();
   expect(checkpoint.step).toBe(training.step);
   expect(checkpoint.step).toBeGreaterThanOrEqual(5);
   training.close();
+
+  // The choice of kernels is of the checkpoint too.
+  expect(checkpoint.kernels).toMatch(/^[0-9a-f]{12}$/);
+  const resume = { ...checkpoint, kernels: "other" };
+  const other = await open({ num_steps: 200, n_embd: 48 }, { resume });
+  expect(other.start.differences).toEqual([expect.stringMatching(/before other/)]);
+  other.close();
 });
 
 test("the scale on gradients, and the steps that were skipped, go on too", async () => {

@@ -183,11 +183,11 @@ export class GpuTrainer implements Trainer {
     await this.settle();
     const { device, layout, tensors, step, tokens, skips } = this;
     const flat = new ParameterLayout(layout.dims);
-    const [values, m, v] = await Promise.all(
-      [tensors.params, tensors.m, tensors.v].map(async (tensor) =>
-        layout.convert(await readTensor(device, tensor), flat, new Float32Array(flat.size)),
-      ),
-    );
+    const read = async (tensor: Tensor) =>
+      layout.convert(await readTensor(device, tensor), flat, new Float32Array(flat.size));
+    const values = await read(tensors.params); // one after the other, for the memory that reading takes
+    const m = await read(tensors.m);
+    const v = await read(tensors.v);
     const [scale, good] = await readTensor(device, tensors.scaler);
     return { step, tokens, layout: flat, values, m, v, scaler: [scale, good], skips };
   }

@@ -75,7 +75,7 @@ export interface TrainingOptions {
   tuning?: TuneOptions;
   /** Where the text came from, for whoever resumes the run. */
   input?: string | null;
-  /** The run to go on with; `config` is then of resumedConfig(), and the documents are the same. */
+  /** The run to go on with; `config` differs from its only as resumedConfig() has it, the documents not at all. */
   resume?: Checkpoint;
 }
 
