@@ -87,9 +87,13 @@ test("--save-every saves on the way, and a GPU that fails after it leaves that t
   expect(saves).toEqual([10, 20, 30].map((step) => ({ type: "save", step, model_dir: whole })));
 
   const io = new FakeIo();
+  const { map } = Device.prototype;
   io.stdout.onWrite = (text) => {
     if (!text.includes('"type":"save","step":20')) return;
-    vi.spyOn(Device.prototype, "map").mockRejectedValue(new GpuError("The GPU was lost: a test."));
+    vi.spyOn(Device.prototype, "map").mockImplementation(async function (this: Device, ...read) {
+      await map.apply(this, read);
+      throw new GpuError("The GPU was lost: a test.");
+    });
   };
   const failed = await run([...argv, "--output", parts], io);
   vi.restoreAllMocks();
