@@ -15,7 +15,7 @@ import { Interrupt } from "./interrupt.ts";
 import { loadCheckpoint, prepareFolder, saveCheckpoint } from "./model_dir.ts";
 import * as options from "./options.ts";
 import { run } from "./run.ts";
-import { NOTHING, tuningProgress } from "./progress.ts";
+import { type Before, NOTHING, tuningProgress } from "./progress.ts";
 import { humanReport, jsonReport, type TrainReport } from "./train_report.ts";
 
 const description = {
@@ -35,6 +35,7 @@ const description = {
 export const main = command(description, async (flags, io) => {
   const folder = flags.text(options.output);
   const before = flags.has(options.resume) ? loadCheckpoint(folder) : undefined;
+  const done = before ? { step: before.step, tokens: before.tokens } : NOTHING;
   const config = before ? goOn(before, flags) : flags.config(flags.text(options.preset));
   const device = flags.choice(options.device, options.devices);
   const mode = flags.choice(options.tuning, tuningModes);
@@ -56,9 +57,9 @@ export const main = command(description, async (flags, io) => {
     });
     const report = flags.has(options.json)
       ? jsonReport(io.stdout, config.log_every)
-      : humanReport(io.stdout, source, before);
+      : humanReport(io.stdout, source, done);
     try {
-      await train(training, report, folder, interrupt, before);
+      await train(training, report, folder, interrupt, done);
     } finally {
       training.close();
     }
@@ -93,7 +94,7 @@ async function train(
   report: TrainReport,
   folder: string,
   interrupt: Interrupt,
-  before = NOTHING,
+  before: Before,
 ): Promise<void> {
   report.start(training.start);
   const startedAt = performance.now();

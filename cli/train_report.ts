@@ -69,9 +69,11 @@ export function jsonReport(out: Output, log_every: number): TrainReport {
  */
 export function humanReport(out: Output, source: string, before = NOTHING): TrainReport {
   let progress: Progress | undefined;
+  let num_steps = 0;
   return {
     start(event) {
-      const { num_steps, log_every } = event.config;
+      const { log_every } = event.config;
+      ({ num_steps } = event.config);
       out.write(header(event, source));
       progress = new Progress(out, num_steps, log_every, before);
     },
@@ -100,7 +102,7 @@ export function humanReport(out: Output, source: string, before = NOTHING): Trai
       if (skipped) out.write(`${plural(skipped, "step")} skipped: gradients too large for f16.\n`);
       if (model_dir === null) out.write("Nothing was saved: there was no step to save.\n");
       else out.write(`More samples: npm run generate -- --model-dir ${model_dir}\n`);
-      if (model_dir !== null && interrupted) {
+      if (model_dir !== null && steps < num_steps) {
         out.write(`To go on: the same command with --resume\n`);
       }
     },

@@ -87,6 +87,8 @@ export class Training {
   private readonly random: PythonRandom;
   private readonly tokens: Tokens;
   private readonly input: string | null;
+  /** The tokens' fingerprint, once it was needed. */
+  private text: string | undefined;
   /** Steps up to which all is done, a validation included. */
   private done: number;
 
@@ -255,7 +257,7 @@ export class Training {
     const { start, tokens, tokenizer, trainer, input } = this;
     const { config, device, adapter } = start;
     const kernels = start.kernels && start.kernels.id;
-    const text = await fingerprint(tokens, tokenizer);
+    const text = (this.text ??= await fingerprint(tokens, tokenizer));
     const state = await trainer.state();
     return { config, tokenizer, ...state, text, input, device, adapter, kernels };
   }
@@ -282,6 +284,7 @@ function isFloat(x: number): boolean {
 
 function diverged(where: string): DivergedError {
   return new DivergedError(
-    `Training diverged: ${where}. What was saved before is as it was. Lower the learning rate or set a grad_clip, such as 1.`,
+    `Training diverged: ${where}. What was saved before is as it was. Lower the learning rate or set a ` +
+      `grad_clip, such as 1.`,
   );
 }
