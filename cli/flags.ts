@@ -84,6 +84,12 @@ export class Flags {
 
   /** The preset with the settings that were given in their place. */
   config(preset: string): ConfigChoice {
+    const { overrides, labels } = this.settings();
+    return resolveConfig(preset, overrides, labels);
+  }
+
+  /** The settings that were given, and how the user wrote each of them. */
+  settings(): { overrides: Partial<ConfigChoice>; labels: Partial<Record<keyof Config, string>> } {
     const overrides: Partial<Record<keyof Config, unknown>> = {};
     const labels: Partial<Record<keyof Config, string>> = {};
     for (const setting of settings) {
@@ -92,7 +98,7 @@ export class Flags {
       overrides[setting.name] = parseSetting(setting, given.text, given.label);
       labels[setting.name] = given.label;
     }
-    return resolveConfig(preset, overrides as Partial<ConfigChoice>, labels);
+    return { overrides: overrides as Partial<ConfigChoice>, labels };
   }
 }
 

@@ -7,6 +7,7 @@ import { statSync } from "node:fs";
 import { join } from "node:path";
 import { type Config, type ConfigChoice, settings } from "../src/config.ts";
 import { chooseDevice } from "../src/device/choose.ts";
+import { STATE_FILE } from "../src/files/checkpoint.ts";
 import { CONFIG_FILE, type Model, TOKENIZER_FILE, WEIGHTS_FILE } from "../src/files/model_files.ts";
 import { type Dims, dimsOf } from "../src/model/parameters.ts";
 import type { Examples } from "../src/text/batches.ts";
@@ -113,7 +114,7 @@ function settingRows(config: Config): string[] {
 
 function describe(folder: string, { config, tokenizer, step, layout }: Model) {
   const files: Record<string, number> = {};
-  for (const name of [WEIGHTS_FILE, CONFIG_FILE, TOKENIZER_FILE]) {
+  for (const name of [WEIGHTS_FILE, CONFIG_FILE, TOKENIZER_FILE, STATE_FILE]) {
     const stat = statSync(join(folder, name), { throwIfNoEntry: false });
     if (stat !== undefined) files[name] = stat.size;
   }

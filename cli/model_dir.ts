@@ -3,18 +3,26 @@
 import {
   closeSync,
   existsSync,
+  fstatSync,
   fsyncSync,
   mkdirSync,
   openSync,
   readdirSync,
-  readFileSync,
+  readSync,
   renameSync,
   rmSync,
   statSync,
   writeFileSync,
+  writeSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { ModelFileError } from "../src/errors.ts";
+import {
+  type Checkpoint,
+  decodeCheckpoint,
+  encodeCheckpoint,
+  STATE_FILE,
+} from "../src/files/checkpoint.ts";
 import { decodeModel, encodeModel, type Model } from "../src/files/model_files.ts";
 import { reason } from "./files.ts";
 
@@ -23,9 +31,14 @@ export function loadModel(folder: string): Model {
   return decodeModel((name) => readOptional(join(folder, name)), folder);
 }
 
+/** @throws ModelFileError if the folder holds no run that can be resumed */
+export function loadCheckpoint(folder: string): Checkpoint {
+  return decodeCheckpoint(readOptional(join(folder, STATE_FILE)), folder);
+}
+
 function readOptional(path: string): Uint8Array | undefined {
   try {
-    return readFileSync(path);
+    return readWhole(path);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw new ModelFileError(`${path} cannot be read: ${reason(error)}.`);
@@ -56,26 +69,82 @@ function makeFolder(path: string): void {
 
 /**
  * Saves the model. Each file is written beside its place, flushed to the disk and then renamed, the one
- * that is a whole model by itself first.
+ * that is a whole model by itself first. A run that could be resumed there has another model, and goes.
  * @throws ModelFileError if the disk refuses it or a weight is not finite; the model before it is still there
  */
 export function saveModel(folder: string, model: Model): void {
-  const files = encodeModel(model);
+  const [weights, ...others] = encodeModel(model);
+  attempt(folder, () => {
+    replaceFile(folder, weights.name, weights.bytes);
+    rmSync(join(folder, STATE_FILE), { force: true });
+    for (const { name, bytes } of others) replaceFile(folder, name, bytes);
+  });
+}
+
+/**
+ * Saves a run, to be resumed, and its model: as saveModel(), and before it the file that is a whole run by itself.
+ * @throws ModelFileError if the disk refuses it or a number is not finite; what was there before is still there, or
+ *   where only the run could not be written, the new model
+ */
+export function saveCheckpoint(folder: string, checkpoint: Checkpoint): void {
+  const files = encodeModel(checkpoint);
+  let refused: unknown;
+  try {
+    const { name, bytes } = encodeCheckpoint(checkpoint);
+    replaceFile(folder, name, bytes);
+  } catch (error) {
+    refused = error;
+  }
   attempt(folder, () => {
     for (const { name, bytes } of files) replaceFile(folder, name, bytes);
   });
+  if (refused === undefined) return;
+  throw new ModelFileError(
+    `The model of step ${checkpoint.step} is saved in ${folder}, but not the run, to be resumed from there: ` +
+      `${refused instanceof ModelFileError ? refused.message : `${reason(refused)}.`}`,
+  );
 }
 
 function replaceFile(folder: string, name: string, bytes: Uint8Array): void {
   const path = temporary(folder, name);
   try {
-    writeFileSync(path, bytes, { flush: true });
+    writeWhole(path, bytes);
     renameSync(path, join(folder, name));
   } catch (error) {
     rmSync(path, { force: true });
     throw error;
   }
   flushFolder(folder);
+}
+
+/** Bytes that a call of node:fs takes; beyond 2 GiB it refuses. */
+const PIECE = 2 ** 30;
+
+/** Writes a file of any size and flushes it to the disk. */
+function writeWhole(path: string, bytes: Uint8Array): void {
+  const file = openSync(path, "w");
+  try {
+    for (let at = 0; at < bytes.length;) {
+      at += writeSync(file, bytes, at, Math.min(PIECE, bytes.length - at));
+    }
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+}
+
+function readWhole(path: string): Uint8Array {
+  const file = openSync(path, "r");
+  try {
+    const bytes = new Uint8Array(fstatSync(file).size);
+    let end = 0;
+    for (let read = -1; read !== 0 && end < bytes.length; end += read) {
+      read = readSync(file, bytes, end, Math.min(PIECE, bytes.length - end), null);
+    }
+    return bytes.subarray(0, end);
+  } finally {
+    closeSync(file);
+  }
 }
 
 /** A rename lasts through a power cut once the folder is on the disk too. */

@@ -30,6 +30,14 @@ export const output = {
   default: "output",
 } satisfies Option;
 
+export const resume: Option = {
+  flag: "resume",
+  env: [],
+  help:
+    "go on with the run that was saved in the output folder, with its settings; more --steps train it further, " +
+    "at the learning rates of so many steps",
+};
+
 export const modelDir = {
   flag: "model-dir",
   env: ["MICROGPT_MODEL_DIR"],

@@ -8,30 +8,40 @@ const UPDATE_MS = 100;
 const AVERAGED = 100;
 const ERASE_REST = "\x1b[K";
 
+/** What was done before the first step that is seen. */
+export interface Before {
+  step: number;
+  tokens: number;
+}
+
+export const NOTHING: Before = { step: 0, tokens: 0 };
+
 export class Progress {
   private readonly out: Output;
   private readonly num_steps: number;
   private readonly log_every: number;
+  private readonly before: Before;
   private readonly startedAt = performance.now();
   private last: StepEvent | undefined;
   private average = 0;
   private shown = 0;
   private shownAt = -Infinity;
 
-  constructor(out: Output, num_steps: number, log_every: number) {
+  constructor(out: Output, num_steps: number, log_every: number, before = NOTHING) {
     this.out = out;
     this.num_steps = num_steps;
     this.log_every = log_every;
+    this.before = before;
   }
 
   step(event: StepEvent): void {
     // The mean of all losses at first, then the exponential one.
-    const steps = Math.min(event.step, AVERAGED);
-    this.average += (event.loss - this.average) / steps;
+    const steps = event.step - this.before.step;
+    this.average += (event.loss - this.average) / Math.min(steps, AVERAGED);
     this.last = event;
     const due = this.out.isTTY
       ? performance.now() - this.shownAt >= UPDATE_MS
-      : event.step === 1 || event.step % this.log_every === 0;
+      : steps === 1 || event.step % this.log_every === 0;
     if (due) this.show();
   }
 
@@ -56,6 +66,7 @@ export class Progress {
 
   private show(): void {
     const { step, loss, tokens } = this.last!;
+    const { before } = this;
     this.shown = step;
     this.shownAt = performance.now();
     const seconds = (this.shownAt - this.startedAt) / 1000;
@@ -63,8 +74,8 @@ export class Progress {
       `step ${String(step).padStart(String(this.num_steps).length)}/${this.num_steps}`,
       `loss ${loss.toFixed(4)}`,
       `avg ${this.average.toFixed(4)}`,
-      `${count(Math.round(tokens / seconds))} tokens/s`,
-      `${duration((seconds / step) * (this.num_steps - step))} left`,
+      `${count(Math.round((tokens - before.tokens) / seconds))} tokens/s`,
+      `${duration((seconds / (step - before.step)) * (this.num_steps - step))} left`,
     ].join("  ");
     if (!this.out.isTTY) this.out.write(`${text}\n`);
     else this.out.write(`\r${text.slice(0, (this.out.columns || 80) - 1)}${ERASE_REST}`);

@@ -1,6 +1,7 @@
 // The settings of a sweep: each flag may hold a list, and every combination of their values is a model.
 
 import {
+  aside,
   type Config,
   type ConfigChoice,
   parseSetting,
@@ -13,11 +14,8 @@ import { type Flags, UsageError } from "./flags.ts";
 /** Models of a sweep at most. */
 const MOST_MODELS = 100_000;
 
-/** What has no influence on how a model trains. */
-const fixed: readonly (keyof Config)[] = ["temperature", "num_samples", "log_every", "eval_every"];
-
 /** The settings that a sweep may vary. */
-export const sweepable: readonly Setting[] = settings.filter(({ name }) => !fixed.includes(name));
+export const sweepable: readonly Setting[] = settings.filter(({ name }) => !aside.includes(name));
 
 type Values = ConfigChoice[keyof Config][];
 

@@ -1,16 +1,21 @@
 // Trains a model, saves it, and shows what it writes.
 //
 //   npm run train -- --input names.txt --output output --steps 1000
+//   npm run train -- --output output --resume
 
+import { type Config, settings } from "../src/config.ts";
+import type { Checkpoint } from "../src/files/checkpoint.ts";
+import { checkSame, resumedConfig } from "../src/training/resume.ts";
 import { Training } from "../src/training/train.ts";
 import { tuningModes } from "../src/tuning/tune.ts";
 import { command } from "./command.ts";
 import { readDocuments } from "./files.ts";
+import { type Flags, UsageError } from "./flags.ts";
 import { Interrupt } from "./interrupt.ts";
-import { prepareFolder, saveModel } from "./model_dir.ts";
+import { loadCheckpoint, prepareFolder, saveCheckpoint } from "./model_dir.ts";
 import * as options from "./options.ts";
 import { run } from "./run.ts";
-import { tuningProgress } from "./progress.ts";
+import { type Before, NOTHING, tuningProgress } from "./progress.ts";
 import { humanReport, jsonReport, type TrainReport } from "./train_report.ts";
 
 const description = {
@@ -19,6 +24,7 @@ const description = {
   options: [
     options.input,
     options.output,
+    options.resume,
     options.device,
     options.preset,
     options.tuning,
@@ -27,23 +33,33 @@ const description = {
 };
 
 export const main = command(description, async (flags, io) => {
-  const config = flags.config(flags.text(options.preset));
+  const folder = flags.text(options.output);
+  const before = flags.has(options.resume) ? loadCheckpoint(folder) : undefined;
+  const done = before ? { step: before.step, tokens: before.tokens } : NOTHING;
+  const config = before ? goOn(before, flags) : flags.config(flags.text(options.preset));
   const device = flags.choice(options.device, options.devices);
   const mode = flags.choice(options.tuning, tuningModes);
-  const folder = flags.text(options.output);
-  const { documents, source } = await readDocuments(flags.text(options.input), io, config.format);
+  const input = flags.text(options.input) ?? before?.input ?? undefined;
+  const { documents, source } = await readDocuments(input, io, config.format);
   prepareFolder(folder);
 
   const interrupt = new Interrupt(io);
   try {
     const { signal } = interrupt;
     const tuning = { mode, signal, progress: tuningProgress(io.stderr) };
-    const training = await Training.open({ config, documents, device, tuning });
+    const training = await Training.open({
+      config,
+      documents,
+      device,
+      tuning,
+      input: input ?? null,
+      resume: before,
+    });
     const report = flags.has(options.json)
       ? jsonReport(io.stdout, config.log_every)
-      : humanReport(io.stdout, source);
+      : humanReport(io.stdout, source, done);
     try {
-      await train(training, report, folder, interrupt);
+      await train(training, report, folder, interrupt, done);
     } finally {
       training.close();
     }
@@ -53,15 +69,36 @@ export const main = command(description, async (flags, io) => {
   }
 });
 
+/**
+ * The settings of a run to resume, with those that were given.
+ * @throws ConfigError or UsageError if they would make it another run
+ */
+function goOn(before: Checkpoint, flags: Flags): Config {
+  const { overrides, labels } = flags.settings();
+  const preset = flags.raw(options.preset);
+  if (preset !== undefined) {
+    const of = ({ name, flag }: (typeof settings)[number]) =>
+      [name, labels[name] ?? `${flag} of ${preset.label} ${preset.text}`] as const;
+    checkSame(before.config, flags.config(preset.text), Object.fromEntries(settings.map(of)));
+  }
+  if (before.input === "-" && flags.raw(options.input) === undefined) {
+    throw new UsageError(
+      `The run to resume was trained on standard input; give it the same text again, with --input -.`,
+    );
+  }
+  return resumedConfig(before, overrides, { num_steps: "--steps", ...labels });
+}
+
 async function train(
   training: Training,
   report: TrainReport,
   folder: string,
   interrupt: Interrupt,
+  before: Before,
 ): Promise<void> {
   report.start(training.start);
   const startedAt = performance.now();
-  let tokens = 0;
+  let { tokens } = before;
   let skipped = 0;
   let val_loss: number | null = null;
   try {
@@ -69,6 +106,9 @@ async function train(
       if (event.type === "eval") {
         ({ val_loss } = event);
         report.evaluation(event);
+      } else if (event.type === "save") {
+        saveCheckpoint(folder, await training.checkpoint());
+        report.checkpoint(folder, event);
       } else {
         ({ tokens } = event);
         if (event.skipped) skipped++;
@@ -83,8 +123,9 @@ async function train(
   // Saved before the samples, which can be had again. Without a step there is nothing worth the place
   // of a model that may be there.
   const { step } = training;
-  if (step > 0) {
-    saveModel(folder, await training.model());
+  const stepped = step > before.step;
+  if (stepped) {
+    saveCheckpoint(folder, await training.checkpoint());
     report.saved(folder, step);
   }
   for await (const sample of training.samples(interrupt.signal)) report.sample(sample);
@@ -92,9 +133,9 @@ async function train(
     type: "end",
     steps: step,
     seconds,
-    tokens_per_s: tokens / seconds,
+    tokens_per_s: (tokens - before.tokens) / seconds,
     val_loss,
-    model_dir: step > 0 ? folder : null,
+    model_dir: stepped ? folder : null,
     ...(training.start.config.dtype === "f16" ? { skipped } : {}),
     ...(interrupt.code === 0 ? {} : { interrupted: true }),
   });

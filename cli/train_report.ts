@@ -1,16 +1,16 @@
 // What `train` prints: JSON lines for programs, or a header, progress and samples for people.
 
 import type { SampleEvent } from "../src/generation/generate.ts";
-import type { EvalEvent, StartEvent, StepEvent } from "../src/training/train.ts";
+import type { EvalEvent, SaveEvent, StartEvent, StepEvent } from "../src/training/train.ts";
 import type { TuningSummary } from "../src/tuning/tune.ts";
-import { count, duration, plural, Progress } from "./progress.ts";
+import { count, duration, NOTHING, plural, Progress } from "./progress.ts";
 import type { Output } from "./run.ts";
 
 interface EndEvent {
   type: "end";
-  /** Steps done. */
+  /** Steps done, those before the run was resumed included. */
   steps: number;
-  /** Time that they took, and the validations between them, without what came before and after. */
+  /** Time that those of now took, and the validations between them, without what came before and after. */
   seconds: number;
   tokens_per_s: number;
   /** Of the last validation; null if there was none. */
@@ -27,6 +27,8 @@ export interface TrainReport {
   start(event: StartEvent): void;
   step(event: StepEvent): void;
   evaluation(event: EvalEvent): void;
+  /** A checkpoint was saved in the folder, and the run goes on. */
+  checkpoint(folder: string, event: SaveEvent): void;
   /** No further step comes, be it because all are done, of a signal or of an error. */
   endSteps(): void;
   saved(folder: string, step: number): void;
@@ -48,6 +50,9 @@ export function jsonReport(out: Output, log_every: number): TrainReport {
       this.endSteps();
       print(event);
     },
+    checkpoint(model_dir, event) {
+      print({ ...event, model_dir });
+    },
     endSteps() {
       if (unprinted !== undefined) print(unprinted);
       unprinted = undefined;
@@ -58,14 +63,19 @@ export function jsonReport(out: Output, log_every: number): TrainReport {
   };
 }
 
-/** @param source where the text came from */
-export function humanReport(out: Output, source: string): TrainReport {
+/**
+ * @param source where the text came from
+ * @param before what was done before the run was resumed
+ */
+export function humanReport(out: Output, source: string, before = NOTHING): TrainReport {
   let progress: Progress | undefined;
+  let num_steps = 0;
   return {
     start(event) {
-      const { num_steps, log_every } = event.config;
+      const { log_every } = event.config;
+      ({ num_steps } = event.config);
       out.write(header(event, source));
-      progress = new Progress(out, num_steps, log_every);
+      progress = new Progress(out, num_steps, log_every, before);
     },
     step(event) {
       progress!.step(event);
@@ -73,23 +83,34 @@ export function humanReport(out: Output, source: string): TrainReport {
     evaluation({ step, val_loss }) {
       progress!.note(`step ${step}  val loss ${val_loss.toFixed(4)}`);
     },
+    checkpoint(folder, { step }) {
+      progress!.note(savedLine(folder, step));
+    },
     endSteps() {
       progress!.end();
     },
     saved(folder, step) {
-      out.write(`saved   step ${count(step)} in ${folder}\n`);
+      out.write(`${savedLine(folder, step)}\n`);
     },
     sample({ index, text }) {
       out.write(`sample ${String(index).padStart(2)}: ${text}\n`);
     },
     end({ steps, seconds, tokens_per_s, model_dir, skipped, interrupted }) {
       const speed = `${duration(seconds)}, ${count(Math.round(tokens_per_s))} tokens/s`;
-      out.write(`${interrupted ? "stopped" : "done"}: ${plural(steps, "step")} in ${speed}\n`);
+      const done = plural(steps - before.step, "step");
+      out.write(`${interrupted ? "stopped" : "done"}: ${done} in ${speed}\n`);
       if (skipped) out.write(`${plural(skipped, "step")} skipped: gradients too large for f16.\n`);
       if (model_dir === null) out.write("Nothing was saved: there was no step to save.\n");
       else out.write(`More samples: npm run generate -- --model-dir ${model_dir}\n`);
+      if (model_dir !== null && steps < num_steps) {
+        out.write(`To go on: the same command with --resume\n`);
+      }
     },
   };
+}
+
+function savedLine(folder: string, step: number): string {
+  return `saved   step ${count(step)} in ${folder}`;
 }
 
 function header(event: StartEvent, source: string): string {
@@ -111,6 +132,8 @@ function header(event: StartEvent, source: string): string {
     ...(kernels && kernels.measured + kernels.remembered > 0
       ? [`kernels ${kernelsLine(kernels)}`]
       : []),
+    ...(event.resumed_from === null ? [] : [`resumed after ${plural(event.resumed_from, "step")}`]),
+    ...event.differences.map((difference) => `note    ${difference}`),
     ``,
   ].join("\n");
 }

@@ -29,6 +29,7 @@ export interface Config {
   num_samples: number; // texts to generate after training
   log_every: number; // steps between two reports
   eval_every: number; // steps between two validations; 0 is only after the last one
+  save_every: number; // steps between two checkpoints; 0 is only at the end
 }
 
 /** A config as a user asks for it: which dtype `auto` is, the device decides that it meets (chooseDtype). */
@@ -139,6 +140,19 @@ export const settings: readonly Setting[] = [
     min: 0,
     max: MAX_INTEGER,
   }),
+  setting("save_every", "integer", "steps between two checkpoints, 0 for one at the end", {
+    min: 0,
+    max: MAX_INTEGER,
+  }),
+];
+
+/** What has no influence on how a model trains. */
+export const aside: readonly (keyof Config)[] = [
+  "temperature",
+  "num_samples",
+  "log_every",
+  "eval_every",
+  "save_every",
 ];
 
 const microgpt: Config = {
@@ -167,6 +181,7 @@ const microgpt: Config = {
   num_samples: 20,
   log_every: 100,
   eval_every: 0,
+  save_every: 0,
 };
 
 /** The final revision of microgpt.py, and the earlier one with a cosine schedule. */

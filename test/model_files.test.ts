@@ -105,12 +105,17 @@ test("the new weights beside the old settings, as a kill in between leaves them,
   expect(load(new Map([...before, [WEIGHTS_FILE, after.get(WEIGHTS_FILE)!]]))).toEqual(load(after));
 });
 
-test("a file of version 1, which knows no format, is a model of documents", () => {
+test("a file of an older version has the defaults of the settings that it does not know", () => {
   const folder = withoutMetadata(folderOf(modelOf()));
   const file = JSON.parse(text(folder.get(CONFIG_FILE)!));
-  for (const name of ["format", "val_fraction", "eval_every", "dtype"]) delete file[name];
   const write = (changes: object) =>
     folder.set(CONFIG_FILE, bytes(JSON.stringify({ ...file, ...changes })));
+  delete file.save_every;
+  write({ format_version: 2 });
+  expect(load(folder).config).toEqual(modelOf().config);
+  write({ format_version: 3 });
+  expect(() => load(folder)).toThrow("output/config.json lacks the setting save_every");
+  for (const name of ["format", "val_fraction", "eval_every", "dtype"]) delete file[name];
   write({ format_version: 1 });
   expect(load(folder).config).toEqual(modelOf().config);
   write({ format_version: 2 });
@@ -191,13 +196,13 @@ describe("a sentence for", () => {
     [
       "a newer version",
       config(/"format_version": \d+/, `"format_version": 99`),
-      "output/config.json has format version 99, and this program reads up to 2; use a newer version",
+      "output/config.json has format version 99, and this program reads up to 3; use a newer version",
     ],
-    ["no version", config(/"format_version": \d+,/, ""), "has the format version missing, not 2"],
+    ["no version", config(/"format_version": \d+,/, ""), "has the format version missing, not 3"],
     [
       "a version that is a text",
-      config(/"format_version": 2/, `"format_version": "2"`),
-      `has the format version "2"`,
+      config(/"format_version": 3/, `"format_version": "3"`),
+      `has the format version "3"`,
     ],
     ["a setting that is missing", config(/"seed": \d+,/, ""), "lacks the setting seed"],
     [

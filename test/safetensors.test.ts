@@ -36,6 +36,8 @@ const info = (shape: string, begin: number | string, end: number | string) =>
 // 1, -2 and 0.5 as little-endian IEEE 754
 const ONE = [0, 0, 0x80, 0x3f];
 const MINUS_TWO = [0, 0, 0, 0xc0];
+/** The last four of -2's eight bytes in float64. */
+const MINUS_TWO_64 = [0, 0, 0, 0xc0];
 const HALF = [0, 0, 0, 0x3f];
 
 describe("a file made by hand", () => {
@@ -59,6 +61,19 @@ describe("a file made by hand", () => {
       { name: "é", shape: [0, 3], values: [] },
     ];
     expect(encodeSafetensors(tensors)).toEqual(file(padded, [...ONE, ...MINUS_TWO]));
+  });
+
+  test("is read with floats of 64 bits, where they are asked for", () => {
+    const bytes = file(
+      `{"__metadata__":{},"x":{"dtype":"F64","shape":[1],"data_offsets":[0,8]}} `,
+      [0, 0, 0, 0, ...MINUS_TWO_64],
+    );
+    const [tensor] = decodeSafetensors(bytes, "", ["F32", "F64"]).tensors;
+    expect(new Float64Array(tensor.data.slice().buffer)).toEqual(Float64Array.of(-2));
+    expect(tensor.dtype).toBe("F64");
+    expect(() => decode(bytes)).toThrow(`tensor "x" is of type "F64"; only "F32" is read`);
+    const written = encodeSafetensors([{ name: "x", shape: [1], dtype: "F64", values: [-2] }]);
+    expect(decodeSafetensors(written, "", ["F64"])).toEqual(decodeSafetensors(bytes, "", ["F64"]));
   });
 
   test("is read in the order of its data, whatever the order of its header", () => {

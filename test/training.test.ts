@@ -34,6 +34,8 @@ test.each(devices)("a start event tells what is trained: %s", async (device) => 
     num_params: (2 * 17 + 16) * 16 + 12 * 16 * 16,
     dtype_reason: null,
     kernels: null, // a small model's trainer and the CPU have no choice
+    resumed_from: null,
+    differences: [],
   });
   expect(config.n_embd).toBe(16);
   expect(adapter === null).toBe(device === "cpu");

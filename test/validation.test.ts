@@ -40,7 +40,7 @@ async function run(device: (typeof devices)[number], overrides: Partial<Config>)
   const evaluations: EvalEvent[] = [];
   for await (const event of training.run()) {
     if (event.type === "eval") evaluations.push(event);
-    else losses.push(event.loss);
+    else if (event.type === "step") losses.push(event.loss);
   }
   const model = await training.model();
   training.close();
@@ -124,7 +124,7 @@ test.each(kinds)("what is held out has no influence on the training: $name", asy
     let validation = NaN;
     for await (const event of training.run()) {
       if (event.type === "eval") validation = event.val_loss;
-      else losses.push(event.loss);
+      else if (event.type === "step") losses.push(event.loss);
     }
     training.close();
     return { losses, validation };

@@ -25,8 +25,8 @@ const essential = new Set<keyof Config>([
   "temperature",
   "seed",
 ]);
-/** The page shows every step. */
-const hidden = new Set<keyof Config>(["log_every"]);
+/** The page shows every step, and saves none. */
+const hidden = new Set<keyof Config>(["log_every", "save_every"]);
 
 interface Field {
   setting: Setting;

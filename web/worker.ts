@@ -50,6 +50,7 @@ async function run({ config, documents, device }: Extract<Request, { type: "star
   let lastStep = performance.now();
 
   for await (const event of training.run()) {
+    if (event.type === "save") continue; // the page saves nothing
     if (event.type === "eval") {
       report();
       post(event);

@@ -9,7 +9,7 @@ import { type Config, resolveConfig, settings } from "../config.ts";
 import { ConfigError, ModelFileError } from "../errors.ts";
 import { type Dims, dimsOf, ParameterLayout } from "../model/parameters.ts";
 import { type Tokenizer, tokenizerFromJSON } from "../text/tokenizer.ts";
-import { decodeSafetensors, encodeSafetensors, type TensorView } from "./safetensors.ts";
+import { arrays, decodeSafetensors, encodeSafetensors, type TensorView } from "./safetensors.ts";
 import { isObject, parseStrictJson, show } from "./strict_json.ts";
 
 /** A trained model. */
@@ -29,9 +29,15 @@ export interface ModelFile {
 }
 
 /** Raised when an older program could not read, or would misread, what is written. */
-export const FORMAT_VERSION = 2;
-/** Settings that files of version 1 do not have: their models were trained on documents, all of them, in f32. */
-const SINCE_VERSION_2: readonly string[] = ["format", "val_fraction", "eval_every", "dtype"];
+export const FORMAT_VERSION = 3;
+/**
+ * Settings by the version that brought them; older files have none, and their models were trained as the default
+ * has it: on documents, all of them, in f32, and saved at the end.
+ */
+const since: Readonly<Record<number, readonly string[]>> = {
+  2: ["format", "val_fraction", "eval_every", "dtype"],
+  3: ["save_every"],
+};
 
 export const WEIGHTS_FILE = "model.safetensors";
 export const CONFIG_FILE = "config.json";
@@ -41,26 +47,33 @@ export const TOKENIZER_FILE = "tokenizer.json";
  * The files of a model, in the order in which they should be written: the first is enough by itself.
  * @throws ModelFileError if a weight is not finite as a float32; such a model is never saved
  */
-export function encodeModel({ config, tokenizer, step, layout, values }: Model): ModelFile[] {
+export function encodeModel(model: Model): ModelFile[] {
+  const { layout, values } = model;
   const tensors = layout.slices.map(({ name, shape, offset, size }) => ({
     name,
     shape,
     values: Float32Array.from(values.subarray(offset, offset + size)),
   }));
   for (const { name, values } of tensors) checkFinite(values, name, "The model");
-  const { vocab_size } = tokenizer;
-  const configText = toText({ format_version: FORMAT_VERSION, step, vocab_size, ...config });
-  const tokenizerText = toText(tokenizer.toJSON());
-  const metadata = { config: configText, tokenizer: tokenizerText };
+  const metadata = metadataOf(model);
   const utf8 = new TextEncoder();
   return [
     { name: WEIGHTS_FILE, bytes: encodeSafetensors(tensors, metadata) },
-    { name: CONFIG_FILE, bytes: utf8.encode(configText) },
-    { name: TOKENIZER_FILE, bytes: utf8.encode(tokenizerText) },
+    { name: CONFIG_FILE, bytes: utf8.encode(metadata.config) },
+    { name: TOKENIZER_FILE, bytes: utf8.encode(metadata.tokenizer) },
   ];
 }
 
-function toText(value: unknown): string {
+/** The texts of settings and tokenizer. */
+export function metadataOf({ config, tokenizer, step }: Omit<Model, "layout" | "values">) {
+  const { vocab_size } = tokenizer;
+  return {
+    config: toText({ format_version: FORMAT_VERSION, step, vocab_size, ...config }),
+    tokenizer: toText(tokenizer.toJSON()),
+  };
+}
+
+export function toText(value: unknown): string {
   return `${JSON.stringify(value, null, 2)}\n`;
 }
 
@@ -101,11 +114,12 @@ export function decodeModel(read: (name: string) => Uint8Array | undefined, wher
         `and the tokenizer has ${tokenizer.vocab_size}. Restore the files of one run, or train again.`,
     );
   }
-  const { layout, values } = readWeights(tensors, dimsOf(config, vocab_size), path(WEIGHTS_FILE));
-  return { config, tokenizer, step, layout, values };
+  const dims = dimsOf(config, vocab_size);
+  const { layout, flat } = readTensors(tensors, dims, path(WEIGHTS_FILE), [""]);
+  return { config, tokenizer, step, layout, values: flat[0] };
 }
 
-function parseJson(text: string, source: string): unknown {
+export function parseJson(text: string, source: string): unknown {
   try {
     return parseStrictJson(text);
   } catch (error) {
@@ -113,7 +127,7 @@ function parseJson(text: string, source: string): unknown {
   }
 }
 
-function readConfig(file: unknown, source: string) {
+export function readConfig(file: unknown, source: string) {
   if (!isObject(file)) fail(source, "is not an object");
   const { format_version, step, vocab_size, ...config } = file;
   if (Number.isSafeInteger(format_version) && (format_version as number) > FORMAT_VERSION) {
@@ -122,7 +136,9 @@ function readConfig(file: unknown, source: string) {
         `use a newer version of this program.`,
     );
   }
-  if (format_version !== 1 && format_version !== FORMAT_VERSION) {
+  const versions = Array.from({ length: FORMAT_VERSION }, (_, i) => i + 1);
+  const version = versions.find((known) => known === format_version);
+  if (version === undefined) {
     fail(source, `has the format version ${show(format_version)}, not ${FORMAT_VERSION}`);
   }
   for (const [key, value] of Object.entries({ step, vocab_size })) {
@@ -131,10 +147,8 @@ function readConfig(file: unknown, source: string) {
     }
   }
   const known: Set<string> = new Set(settings.map(({ name }) => name));
-  const missing = [...known].find(
-    (name) =>
-      !Object.hasOwn(config, name) && !(format_version === 1 && SINCE_VERSION_2.includes(name)),
-  );
+  const later = new Set(versions.slice(version).flatMap((newer) => since[newer]));
+  const missing = [...known].find((name) => !Object.hasOwn(config, name) && !later.has(name));
   if (missing !== undefined) fail(source, `lacks the setting ${missing}`);
   const unknown = Object.keys(config).find((name) => !known.has(name));
   if (unknown !== undefined) fail(source, `has the unknown setting ${show(unknown)}`);
@@ -151,7 +165,7 @@ function readConfig(file: unknown, source: string) {
   }
 }
 
-function readTokenizer(file: unknown, source: string): Tokenizer {
+export function readTokenizer(file: unknown, source: string): Tokenizer {
   try {
     return tokenizerFromJSON(file);
   } catch (error) {
@@ -160,32 +174,51 @@ function readTokenizer(file: unknown, source: string): Tokenizer {
   }
 }
 
-/** The tensors as one flat array, once it is sure that they are the ones of the table. */
-function readWeights(tensors: readonly TensorView[], dims: Dims, source: string) {
+/**
+ * The tensors as flat arrays, one of each prefix of their names, once it is sure that they are the table's, all of
+ * one type, and finite.
+ */
+export function readTensors(
+  tensors: readonly TensorView[],
+  dims: Dims,
+  source: string,
+  prefixes: readonly string[],
+) {
   const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
   // With the smaller L a damaged n_layer makes no table longer than memory, and the counts differ still.
   const layout = new ParameterLayout({ ...dims, L: Math.min(dims.L, tensors.length) });
-  if (layout.slices.length !== tensors.length) {
+  if (layout.slices.length * prefixes.length !== tensors.length) {
     fail(source, `has ${tensors.length} tensors, which no model of n_layer ${dims.L} has`);
   }
-  for (const { name, shape } of layout.slices) {
-    const tensor = byName.get(name);
-    if (tensor === undefined) fail(source, `lacks the tensor ${name}`);
-    if (tensor.shape.join() !== shape.join()) {
-      fail(source, `has ${name} of shape (${tensor.shape.join(", ")}), not (${shape.join(", ")})`);
+  const [{ dtype }] = tensors;
+  for (const prefix of prefixes) {
+    for (const slice of layout.slices) {
+      const name = prefix + slice.name;
+      const tensor = byName.get(name);
+      if (tensor === undefined) fail(source, `lacks the tensor ${name}`);
+      const [got, needed] = [tensor.shape.join(", "), slice.shape.join(", ")];
+      if (got !== needed) fail(source, `has ${name} of shape (${got}), not (${needed})`);
+      if (tensor.dtype !== dtype) fail(source, `has ${name} of type ${tensor.dtype}, not ${dtype}`);
     }
   }
-  // Float by float would ask for data at a multiple of 4 bytes, which a file need not have.
-  const values = new Float32Array(layout.size);
-  const bytes = new Uint8Array(values.buffer);
-  for (const { name, offset, size } of layout.slices) {
-    bytes.set(byName.get(name)!.data, offset * values.BYTES_PER_ELEMENT);
-    checkFinite(values.subarray(offset, offset + size), name, source);
-  }
-  return { layout, values };
+  const flat = prefixes.map((prefix) => {
+    // Float by float would ask for data at a multiple of 4 bytes, which a file need not have.
+    const values = new arrays[dtype](layout.size);
+    const bytes = new Uint8Array(values.buffer);
+    for (const { name, offset, size } of layout.slices) {
+      bytes.set(byName.get(prefix + name)!.data, offset * values.BYTES_PER_ELEMENT);
+      checkFinite(values.subarray(offset, offset + size), prefix + name, source);
+    }
+    return values;
+  });
+  return { layout, flat };
 }
 
-function checkFinite(values: Float32Array, name: string, source: string): void {
+export function checkFinite(
+  values: Float32Array | Float64Array,
+  name: string,
+  source: string,
+): void {
   const index = values.findIndex((value) => !Number.isFinite(value));
   if (index < 0) return;
   throw new ModelFileError(
@@ -194,7 +227,7 @@ function checkFinite(values: Float32Array, name: string, source: string): void {
   );
 }
 
-function fail(source: string, what: string): never {
+export function fail(source: string, what: string): never {
   throw new ModelFileError(
     `${source} ${what}. The model is damaged or was not written by this program; restore a copy, or train again.`,
   );

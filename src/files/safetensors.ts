@@ -1,8 +1,8 @@
-// The safetensors format, float32 only: named tensors to bytes, and a strict reader of such bytes.
+// The safetensors format, floats only: named tensors to bytes, and a strict reader of such bytes.
 //
 //   8 bytes   length of the header, little-endian
 //   header    JSON: {"__metadata__": {text: text}, name: {"dtype": "F32", "shape": […], "data_offsets": [begin, end]}, …},
-//             padded with spaces to a multiple of 8 bytes
+//             where F32 may be F64, padded with spaces to a multiple of 8 bytes
 //   data      the tensors' little-endian floats, one after the other; offsets count from here
 //
 // A file of a stranger can say anything, so the reader takes nothing that it has not checked:
@@ -15,13 +15,18 @@ import { isObject, parseStrictJson, show } from "./strict_json.ts";
 export const MAX_HEADER = 2 ** 20;
 
 const LENGTH_BYTES = 8;
-const FLOAT_BYTES = Float32Array.BYTES_PER_ELEMENT;
+
+/** The arrays of the floats' types. */
+export const arrays = { F32: Float32Array, F64: Float64Array } as const;
+export type Dtype = keyof typeof arrays;
 
 /** A tensor to write. */
 export interface Tensor {
   name: string;
   shape: readonly number[];
-  /** Rounded to float32. */
+  /** F32 where absent. */
+  dtype?: Dtype;
+  /** Rounded to `dtype`. */
   values: ArrayLike<number>;
 }
 
@@ -29,6 +34,7 @@ export interface Tensor {
 export interface TensorView {
   name: string;
   shape: readonly number[];
+  dtype: Dtype;
   /** Its floats, little-endian, at any alignment: a view of the file's bytes. */
   data: Uint8Array;
 }
@@ -40,10 +46,10 @@ export function encodeSafetensors(
 ): Uint8Array<ArrayBuffer> {
   const header: [string, unknown][] = [["__metadata__", metadata]];
   let size = 0;
-  for (const { name, shape, values } of tensors) {
+  for (const { name, shape, dtype = "F32", values } of tensors) {
     const begin = size;
-    size += values.length * FLOAT_BYTES;
-    header.push([name, { dtype: "F32", shape, data_offsets: [begin, size] }]);
+    size += values.length * arrays[dtype].BYTES_PER_ELEMENT;
+    header.push([name, { dtype, shape, data_offsets: [begin, size] }]);
   }
   const json = new TextEncoder().encode(JSON.stringify(Object.fromEntries(header)));
   const headerBytes = Math.ceil(json.length / 8) * 8;
@@ -60,11 +66,12 @@ export function encodeSafetensors(
   bytes.fill(0x20, LENGTH_BYTES, start);
   bytes.set(json, LENGTH_BYTES);
   // Every machine with WebGPU is little-endian, so a Float32Array is the file's own layout.
-  const floats = new Float32Array(bytes.buffer, start);
-  let offset = 0;
-  for (const { values } of tensors) {
-    floats.set(values, offset);
-    offset += values.length;
+  let offset = start;
+  for (const { dtype = "F32", values } of tensors) {
+    const Floats = arrays[dtype];
+    const floats = values instanceof Floats ? values : Floats.from(values);
+    bytes.set(new Uint8Array(floats.buffer, floats.byteOffset, floats.byteLength), offset);
+    offset += floats.byteLength;
   }
   return bytes;
 }
@@ -72,17 +79,19 @@ export function encodeSafetensors(
 /**
  * The tensors of a file, in the order of their data, and its metadata.
  * @param where the file, for the messages
+ * @param dtypes that its tensors may have
  * @throws ModelFileError if anything about the bytes is not as the format has it
  */
 export function decodeSafetensors(
   bytes: Uint8Array,
   where: string,
+  dtypes: readonly Dtype[] = ["F32"],
 ): { tensors: TensorView[]; metadata: Record<string, string> } {
   const start = LENGTH_BYTES + headerLength(bytes, where);
   const { __metadata__, ...infos } = parseHeader(bytes.subarray(LENGTH_BYTES, start), where);
   const data = bytes.subarray(start);
 
-  const entries = Object.entries(infos).map(([name, info]) => parseInfo(name, info, where));
+  const entries = Object.entries(infos).map(([name, info]) => parseInfo(name, info, where, dtypes));
   // JSON's order is not the data's: JavaScript moves names like "0" to the front.
   entries.sort((a, b) => a.begin - b.begin || a.end - b.end);
   let end = 0;
@@ -100,9 +109,10 @@ export function decodeSafetensors(
     fail(where, `its tensors need ${end} bytes of data, and it has ${data.length}`);
   }
   return {
-    tensors: entries.map(({ name, shape, begin, end }) => ({
+    tensors: entries.map(({ name, shape, dtype, begin, end }) => ({
       name,
       shape,
+      dtype,
       data: data.subarray(begin, end),
     })),
     metadata: __metadata__ === undefined ? {} : parseMetadata(__metadata__, where),
@@ -145,24 +155,34 @@ function parseMetadata(metadata: unknown, where: string): Record<string, string>
 interface TensorInfo {
   name: string;
   shape: number[];
+  dtype: Dtype;
   begin: number;
   end: number;
 }
 
-function parseInfo(name: string, info: unknown, where: string): TensorInfo {
+function parseInfo(
+  name: string,
+  info: unknown,
+  where: string,
+  dtypes: readonly Dtype[],
+): TensorInfo {
   const tensor = `tensor ${show(name)}`;
   if (!isObject(info)) fail(where, `${tensor} is described by ${show(info)} and not by an object`);
   const { dtype, shape, data_offsets, ...unknown } = info;
   const [extra] = Object.keys(unknown);
   if (extra !== undefined) fail(where, `${tensor} has the unknown property ${show(extra)}`);
-  if (dtype !== "F32") fail(where, `${tensor} is of type ${show(dtype)}; only "F32" is read`);
+  if (!dtypes.includes(dtype as Dtype)) {
+    const known = dtypes.map(show).join(" and ");
+    fail(where, `${tensor} is of type ${show(dtype)}; only ${known} is read`);
+  }
   if (!isSizes(shape)) fail(where, `${tensor} has the shape ${show(shape)} and not whole numbers`);
   if (!isSizes(data_offsets) || data_offsets.length !== 2) {
     fail(where, `${tensor} has the data_offsets ${show(data_offsets)} and not two whole numbers`);
   }
   const [begin, end] = data_offsets;
   // Beyond 2^53 a product is rounded, but stays far above any size that a file can have.
-  const size = shape.reduce((product, length) => product * length, FLOAT_BYTES);
+  const { BYTES_PER_ELEMENT } = arrays[dtype as Dtype];
+  const size = shape.reduce((product, length) => product * length, BYTES_PER_ELEMENT);
   if (end - begin !== size) {
     fail(
       where,
@@ -170,7 +190,7 @@ function parseInfo(name: string, info: unknown, where: string): TensorInfo {
         `give it ${end - begin}`,
     );
   }
-  return { name, shape, begin, end };
+  return { name, shape, dtype: dtype as Dtype, begin, end };
 }
 
 function isSizes(value: unknown): value is number[] {

@@ -1,6 +1,7 @@
 // Trains on the CPU with the float64 reference: the fallback where there is no GPU, and the judge where there is.
 
 import type { Config } from "../config.ts";
+import type { TrainerState } from "../files/checkpoint.ts";
 import { Breather } from "../generation/breather.ts";
 import { CpuPredictor } from "../generation/predictor.ts";
 import type { Dims } from "../model/parameters.ts";
@@ -79,6 +80,21 @@ export class CpuTrainer implements Trainer {
 
   async parameters() {
     return { layout: this.gpt.layout, values: this.gpt.params };
+  }
+
+  async state(): Promise<TrainerState> {
+    const { step, tokens } = this;
+    const { layout, params } = this.gpt;
+    const [values, m, v] = [params, this.m, this.v].map((flat) => flat.slice());
+    return { step, tokens, layout, values, m, v, scaler: [1, 0], skips: 0 };
+  }
+
+  restore({ step, tokens, values, m, v }: TrainerState): void {
+    this.step = step;
+    this.tokens = tokens;
+    this.gpt.params.set(values);
+    this.m.set(m);
+    this.v.set(v);
   }
 
   nextLogits(tokens: readonly number[]): Promise<ArrayLike<number>> {

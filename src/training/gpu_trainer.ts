@@ -12,6 +12,7 @@ import {
   sliceTensor,
   writeTensor,
 } from "../device/tensors.ts";
+import type { TrainerState } from "../files/checkpoint.ts";
 import { GpuPredictor } from "../generation/gpu_predictor.ts";
 import { biasCorrections, learningRate } from "../model/optimizer.ts";
 import { type Dims, ParameterLayout } from "../model/parameters.ts";
@@ -100,8 +101,7 @@ export class GpuTrainer implements Trainer {
     const stepData = new StepData(config.batch_size * dims.T, dims.V);
     const schedule = await Schedule.create(device, list(tensors));
     const values = new ParameterLayout(dims).convert(params, layout, new Float32Array(layout.size));
-    writeTensor(device, tensors.params, values);
-    if (tensors.weights) writeTensor(device, tensors.weights, values);
+    writeParameters(device, tensors, values);
     writeTensor(device, tensors.scaler, Float32Array.of(config.dtype === "f16" ? SCALE : 1, 0));
     return new GpuTrainer(
       device,
@@ -179,6 +179,35 @@ export class GpuTrainer implements Trainer {
     return { layout: this.layout, values: await readTensor(this.device, this.tensors.params) };
   }
 
+  async state(): Promise<TrainerState> {
+    await this.settle();
+    const { device, layout, tensors, step, tokens, skips } = this;
+    const flat = new ParameterLayout(layout.dims);
+    const read = async (tensor: Tensor) =>
+      layout.convert(await readTensor(device, tensor), flat, new Float32Array(flat.size));
+    const values = await read(tensors.params); // one after the other, for the memory that reading takes
+    const m = await read(tensors.m);
+    const v = await read(tensors.v);
+    const [scale, good] = await readTensor(device, tensors.scaler);
+    return { step, tokens, layout: flat, values, m, v, scaler: [scale, good], skips };
+  }
+
+  restore({ step, tokens, values, m, v, scaler, skips }: TrainerState): void {
+    const { device, layout, tensors } = this;
+    const flat = new ParameterLayout(layout.dims);
+    const convert = (part: TrainerState["values"]) =>
+      flat.convert(part, layout, new Float32Array(layout.size));
+    const write = (tensor: Tensor, part: TrainerState["values"]) =>
+      writeTensor(device, tensor, convert(part));
+    writeParameters(device, tensors, convert(values));
+    write(tensors.m, m);
+    write(tensors.v, v);
+    writeTensor(device, tensors.scaler, Float32Array.from(scaler));
+    this.windows.startAt(step);
+    this.tokens = tokens;
+    this.skips = skips;
+  }
+
   /** The gradients of the last step, flat in the order of `layout`. */
   async gradients() {
     const { size } = this.layout;
@@ -200,4 +229,14 @@ export class GpuTrainer implements Trainer {
     this.windows.destroy();
     destroyTensors(this.tensors);
   }
+}
+
+/** The parameters, and where products read f16 the copy of them. */
+function writeParameters(
+  device: Device,
+  { params, weights }: Record<string, Tensor>,
+  values: Float32Array,
+): void {
+  writeTensor(device, params, values);
+  if (weights) writeTensor(device, weights, values);
 }

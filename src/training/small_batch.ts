@@ -8,11 +8,13 @@ import {
   allocateTensors,
   destroyTensors,
   readTensor,
+  writeTensor,
   sizeOf,
   sliceTensor,
   type Tensor,
   type TensorSpec,
 } from "../device/tensors.ts";
+import type { TrainerState } from "../files/checkpoint.ts";
 import { GpuOps } from "../model/gpu_ops.ts";
 import type { Dims } from "../model/parameters.ts";
 import {
@@ -117,6 +119,24 @@ export class SmallBatch {
     const { flat } = this.layout;
     const small = await readTensor(this.device, this.tensors.params);
     return { layout: flat, values: this.layout.unpack(small, new Float32Array(flat.size)) };
+  }
+
+  /** Adam's two, as parameters() has its values. */
+  async moments() {
+    const read = async (tensor: Tensor) => {
+      const small = await readTensor(this.device, tensor);
+      return this.layout.unpack(small, new Float32Array(this.layout.flat.size));
+    };
+    return { m: await read(this.tensors.m), v: await read(this.tensors.v) };
+  }
+
+  restore({ values, m, v }: Pick<TrainerState, "values" | "m" | "v">): void {
+    const { device, layout, tensors } = this;
+    const write = (tensor: Tensor, flat: TrainerState["values"]) =>
+      writeTensor(device, tensor, layout.pack(flat, new Float32Array(layout.size)));
+    write(tensors.params, values);
+    write(tensors.m, m);
+    write(tensors.v, v);
   }
 
   destroy(): void {

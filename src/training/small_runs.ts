@@ -9,7 +9,9 @@ import {
   sliceTensor,
   type Tensor,
   type TensorSpec,
+  writeTensor,
 } from "../device/tensors.ts";
+import type { TrainerState } from "../files/checkpoint.ts";
 import type { Dims } from "../model/parameters.ts";
 import {
   MODEL_FIELDS,
@@ -141,6 +143,32 @@ export class SmallRuns {
     const slice = { name: "model", shape: [size], offset: model * size, size };
     const small = await readTensor(device, sliceTensor(tensors.params, slice));
     return { layout: flat, values: layout.unpack(small, new Float32Array(flat.size)) };
+  }
+
+  /** Adam's two of the first model, as parameters() has its values. */
+  async moments() {
+    const { device, tensors, layout } = this;
+    const size = 2 * layout.size;
+    const slice = { name: "model", shape: [layout.size, 2], offset: 0, size };
+    const pairs = await readTensor(device, sliceTensor(tensors.moments, slice));
+    const [m, v] = [0, 1].map((k) => {
+      const small = pairs.filter((_, i) => i % 2 === k);
+      return layout.unpack(small, new Float32Array(layout.flat.size));
+    });
+    return { m, v };
+  }
+
+  /** Gives the first model its parameters and moments. */
+  restore({ values, m, v }: Pick<TrainerState, "values" | "m" | "v">): void {
+    const { device, tensors, layout } = this;
+    const [params, mean, square] = [values, m, v].map((flat) =>
+      layout.pack(flat, new Float32Array(layout.size)),
+    );
+    const pairs = Float32Array.from({ length: 2 * layout.size }, (_, i) =>
+      i % 2 === 0 ? mean[i / 2] : square[(i - 1) / 2],
+    );
+    writeTensor(device, tensors.params, params);
+    writeTensor(device, tensors.moments, pairs);
   }
 
   destroy(): void {

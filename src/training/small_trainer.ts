@@ -2,6 +2,7 @@
 
 import type { Config } from "../config.ts";
 import type { Device } from "../device/device.ts";
+import type { TrainerState } from "../files/checkpoint.ts";
 import { GpuPredictor } from "../generation/gpu_predictor.ts";
 import type { Dims } from "../model/parameters.ts";
 import { GpuEvaluator } from "./gpu_evaluator.ts";
@@ -86,8 +87,25 @@ export class SmallTrainer implements Trainer {
   }
 
   async parameters() {
-    for (const window of await this.engine.windows.settle()) this.take(window);
+    await this.settle();
     return this.engine.parameters();
+  }
+
+  private async settle(): Promise<void> {
+    for (const window of await this.engine.windows.settle()) this.take(window);
+  }
+
+  async state(): Promise<TrainerState> {
+    await this.settle();
+    const { step, tokens, engine } = this;
+    const [parameters, moments] = [await engine.parameters(), await engine.moments()];
+    return { step, tokens, ...parameters, ...moments, scaler: [1, 0], skips: 0 };
+  }
+
+  restore(state: TrainerState): void {
+    this.tokens = state.tokens;
+    this.engine.restore(state);
+    this.engine.windows.startAt(state.step);
   }
 
   async evaluate(sequences: readonly Int32Array[]): Promise<number> {

@@ -4,17 +4,20 @@
 import { platform } from "#platform";
 import type { Config, ConfigChoice } from "../config.ts";
 import { chooseDevice, type DeviceChoice } from "../device/choose.ts";
-import { DivergedError } from "../errors.ts";
+import { DataError, DivergedError } from "../errors.ts";
+import type { Checkpoint } from "../files/checkpoint.ts";
 import { generate, type SampleEvent } from "../generation/generate.ts";
 import { checkHostMemory } from "../model/memory.ts";
 import { dimsOf, initialParameters, parameterCount } from "../model/parameters.ts";
 import { PythonRandom } from "../random.ts";
-import { type Split, splitTokens, tokenize } from "../text/split.ts";
+import { fingerprint } from "../text/fingerprint.ts";
+import { type Split, splitTokens, tokenize, type Tokens } from "../text/split.ts";
 import { CharTokenizer, type Tokenizer } from "../text/tokenizer.ts";
 import { summaryOf, type TuneOptions, type TuningSummary } from "../tuning/tune.ts";
 import { chooseDtype } from "./choose_dtype.ts";
 import { chooseSmall, createTrainer } from "./choose_trainer.ts";
 import type { Model } from "../files/model_files.ts";
+import { differences, resumedConfig } from "./resume.ts";
 import type { StepRecord, Trainer } from "./trainer.ts";
 
 export interface StartEvent {
@@ -38,6 +41,10 @@ export interface StartEvent {
   kernels: TuningSummary | null;
   /** Which dtype `auto` is here, and why: "f32: …"; null where the dtype was asked for. */
   dtype_reason: string | null;
+  /** Steps that were done before, in another run; null where this one is new. */
+  resumed_from: number | null;
+  /** Why it may not go on as it would have in one piece, a sentence each; none where it does, bit for bit. */
+  differences: string[];
   config: Config;
 }
 
@@ -54,13 +61,25 @@ export interface EvalEvent {
   val_loss: number;
 }
 
+/** The moment to save a checkpoint, between two steps. */
+export interface SaveEvent {
+  type: "save";
+  /** Steps that were done before it. */
+  step: number;
+}
+
 export interface TrainingOptions {
   config: ConfigChoice;
   /** In the order of the text. Format lines shuffles them; to format text they are one stream. */
   documents: readonly string[];
+  /** Of a run that is resumed, `auto` is what it was trained on. */
   device: DeviceChoice;
   /** How the kernels of a larger model's products are chosen. */
   tuning?: TuneOptions;
+  /** Where the text came from, for whoever resumes the run. */
+  input?: string | null;
+  /** The run to go on with; `config` differs from its only as resumedConfig() has it, the documents not at all. */
+  resume?: Checkpoint;
 }
 
 export class Training {
@@ -69,17 +88,26 @@ export class Training {
   private readonly validation: Split["validation"];
   private readonly trainer: Trainer;
   private readonly random: PythonRandom;
+  private readonly tokens: Tokens;
+  private readonly input: string | null;
+  /** The tokens' fingerprint, once it was needed. */
+  private text: string | undefined;
   /** Steps up to which all is done, a validation included. */
-  private evaluated = 0;
+  private done: number;
 
   private constructor(
     start: StartEvent,
+    tokens: Tokens,
+    input: string | null,
     tokenizer: Tokenizer,
     validation: Split["validation"],
     trainer: Trainer,
     random: PythonRandom,
   ) {
     this.start = start;
+    this.done = trainer.step;
+    this.tokens = tokens;
+    this.input = input;
     this.tokenizer = tokenizer;
     this.validation = validation;
     this.trainer = trainer;
@@ -87,23 +115,23 @@ export class Training {
   }
 
   /**
-   * Shuffles, tokenizes, splits, draws the initial weights, readies the device and, where the dtype is `auto`,
-   * chooses it.
+   * Shuffles, tokenizes, splits, draws the initial weights, or takes those of the run to resume, readies the device
+   * and, where the dtype is `auto`, chooses it.
    * @throws DataError or ConfigError if the text is too short for the settings
+   * @throws DataError or ConfigError if text or settings are not those of the run to resume
    * @throws NoWebGpuError if `webgpu` was asked for and there is none
    * @throws TensorTooLargeError if the model fits neither device nor memory, before anything is allocated
    */
-  static async open({
-    config: wanted,
-    documents,
-    device: choice,
-    tuning,
-  }: TrainingOptions): Promise<Training> {
+  static async open(options: TrainingOptions): Promise<Training> {
+    const { documents, resume } = options;
+    const wanted = resume ? resumedConfig(resume, options.config) : options.config;
+    const choice = resume && options.device === "auto" ? resume.device : options.device;
     const random = new PythonRandom(wanted.seed);
     const ordered = [...documents];
     if (wanted.format === "lines") random.shuffle(ordered);
     const tokenizer = CharTokenizer.fromDocuments(ordered);
     const tokens = tokenize(wanted, ordered, tokenizer);
+    if (resume) await checkText(resume, tokens, tokenizer);
     const { train, validation, ...counts } = splitTokens(wanted, tokens);
     const dims = dimsOf(wanted, tokenizer.vocab_size);
     const { device, fallback } = await chooseDevice(choice);
@@ -111,11 +139,18 @@ export class Training {
     const { config, dtype_reason } = await chooseDtype(device, wanted, small);
     checkHostMemory(dims, config.batch_size, device ? "webgpu" : "cpu", platform.memory());
     const params = initialParameters(config, dims, random);
-    const trainer = await createTrainer(device, config, dims, params, train, tuning);
-    const start: StartEvent = {
-      type: "start",
+    const trainer = await createTrainer(device, config, dims, params, train, options.tuning);
+    if (resume) trainer.restore(resume);
+    const { tuning } = trainer;
+    const place = {
       device: device ? "webgpu" : "cpu",
       adapter: device ? device.name : null,
+      kernels: tuning && tuning.id,
+    } as const;
+    const start: StartEvent = {
+      type: "start",
+      device: place.device,
+      adapter: place.adapter,
       fallback,
       num_docs: documents.length,
       ...counts,
@@ -125,11 +160,14 @@ export class Training {
           : tokens.filter((sequence) => sequence.at(-1) !== tokenizer.bos).length,
       vocab_size: tokenizer.vocab_size,
       num_params: parameterCount(dims),
-      kernels: trainer.tuning && summaryOf(trainer.tuning),
+      kernels: tuning && summaryOf(tuning),
       dtype_reason,
+      resumed_from: resume ? resume.step : null,
+      differences: resume ? differences(resume, { ...place, config }) : [],
       config,
     };
-    return new Training(start, tokenizer, validation, trainer, random);
+    const { input = resume?.input ?? null } = options;
+    return new Training(start, tokens, input, tokenizer, validation, trainer, random);
   }
 
   /** Steps done so far. */
@@ -139,14 +177,18 @@ export class Training {
 
   /**
    * Every step up to num_steps, and between them the validations: after every eval_every steps and after the
-   * last one, where something is held out. Not pulling pauses; an aborted signal ends it after the steps in flight.
+   * last one, where something is held out. After every save_every steps but the last one it tells that a checkpoint
+   * is due. Not pulling pauses; an aborted signal ends it after the steps in flight.
    * @throws DivergedError at the first loss or gradient norm that is not finite in float32
    */
-  async *run(signal?: AbortSignal): AsyncGenerator<StepEvent | EvalEvent> {
-    const { num_steps, eval_every } = this.start.config;
+  async *run(signal?: AbortSignal): AsyncGenerator<StepEvent | EvalEvent | SaveEvent> {
+    const { num_steps, eval_every, save_every } = this.start.config;
+    const next = (every: number) =>
+      every > 0 ? (Math.floor(this.done / every) + 1) * every : Infinity;
+    const isDue = (step: number, every: number) => every > 0 && step % every === 0;
     let until: number;
     do {
-      until = Math.min(num_steps, this.evaluated + (eval_every || Infinity));
+      until = Math.min(num_steps, next(eval_every), next(save_every));
       for await (const record of this.trainer.run(until, signal)) {
         const { step, loss, lr, grad_norm, skipped } = record;
         if (!isFloat(loss) || !(skipped || isFloat(grad_norm))) {
@@ -157,8 +199,13 @@ export class Training {
         yield { type: "step", ...record };
       }
       if (this.step < until) return;
-      if (this.evaluated < until && this.validation.length > 0) yield await this.evaluate();
-      this.evaluated = until;
+      if (this.done < until) {
+        const last = until === num_steps;
+        const validates = this.validation.length > 0 && (last || isDue(until, eval_every));
+        if (validates) yield await this.evaluate();
+        if (!last && isDue(until, save_every)) yield { type: "save", step: until };
+      }
+      this.done = until;
     } while (until < num_steps);
   }
 
@@ -212,9 +259,29 @@ export class Training {
     };
   }
 
+  /** All that is needed to resume the run after `step` steps, the model included. */
+  async checkpoint(): Promise<Checkpoint> {
+    const { start, tokens, tokenizer, trainer, input } = this;
+    const { config, device, adapter } = start;
+    const kernels = start.kernels && start.kernels.id;
+    const text = (this.text ??= await fingerprint(tokens, tokenizer));
+    const state = await trainer.state();
+    return { config, tokenizer, ...state, text, input, device, adapter, kernels };
+  }
+
   close(): void {
     this.trainer.destroy();
   }
+}
+
+/** @throws DataError if the run to resume was trained on another text */
+async function checkText(resume: Checkpoint, tokens: Tokens, tokenizer: Tokenizer): Promise<void> {
+  if (resume.text === (await fingerprint(tokens, tokenizer))) return;
+  const from = resume.input === null ? "" : `, which was ${resume.input}`;
+  throw new DataError(
+    `The text is not the one that the run to resume was trained on${from}: its tokens or their order differ. ` +
+      `Give it the same text as before, or begin a new run.`,
+  );
 }
 
 /** Whether a number is one in float32: weights beyond, where the CPU in float64 still goes on, could not be saved. */
@@ -224,6 +291,7 @@ function isFloat(x: number): boolean {
 
 function diverged(where: string): DivergedError {
   return new DivergedError(
-    `Training diverged: ${where}. Nothing of it was saved. Lower the learning rate or set a grad_clip, such as 1.`,
+    `Training diverged: ${where}. What was saved before is as it was. Lower the learning rate or set a ` +
+      `grad_clip, such as 1.`,
   );
 }

@@ -1,5 +1,6 @@
 // What trains a model: the GPU engine and the CPU reference both do it behind this interface.
 
+import type { TrainerState } from "../files/checkpoint.ts";
 import type { Predictor } from "../generation/predictor.ts";
 import type { ParameterLayout } from "../model/parameters.ts";
 import type { Tuning } from "../tuning/tune.ts";
@@ -38,4 +39,8 @@ export interface Trainer extends Predictor {
   evaluate(sequences: readonly Int32Array[]): Promise<number>;
   /** The parameters as they are after `step` steps, flat in the order of `layout`. */
   parameters(): Promise<{ layout: ParameterLayout; values: Float64Array | Float32Array }>;
+  /** All that the next steps depend on, as it is after `step` steps; a copy. */
+  state(): Promise<TrainerState>;
+  /** Goes on from a state, rounded where it has more digits; before the first step. */
+  restore(state: TrainerState): void;
 }

@@ -59,6 +59,11 @@ export class Windows {
     this.ring = new ReadbackRing(device, capacity * recordBytes, WINDOWS);
   }
 
+  /** Goes on after `step` steps; before the first one. */
+  startAt(step: number): void {
+    this.step = this.submitted = step;
+  }
+
   /**
    * Trains until `until` steps are done and yields them, window by window. Not pulling pauses. Once
    * `signal` is aborted no further step is begun, and those in flight are still yielded.

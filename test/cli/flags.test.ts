@@ -45,6 +45,7 @@ const others: Record<keyof Config, string> = {
   num_samples: "3",
   log_every: "5",
   eval_every: "5",
+  save_every: "5",
 };
 
 describe("every setting", () => {

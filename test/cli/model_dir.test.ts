@@ -2,12 +2,19 @@
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { loadModel, prepareFolder, saveModel } from "../../cli/model_dir.ts";
+import {
+  loadCheckpoint,
+  loadModel,
+  prepareFolder,
+  saveCheckpoint,
+  saveModel,
+} from "../../cli/model_dir.ts";
 import { resolveConfig } from "../../src/config.ts";
 import { ModelFileError } from "../../src/errors.ts";
+import type { Checkpoint } from "../../src/files/checkpoint.ts";
 import { dimsOf, initialParameters, ParameterLayout } from "../../src/model/parameters.ts";
 import { PythonRandom } from "../../src/random.ts";
 import { CharTokenizer } from "../../src/text/tokenizer.ts";
@@ -22,6 +29,14 @@ function modelOf(chars: string, step: number): Model {
   const dims = dimsOf(config, tokenizer.vocab_size);
   const values = initialParameters(config, dims, new PythonRandom(step));
   return { config, tokenizer, step, layout: new ParameterLayout(dims), values };
+}
+
+function checkpointOf(chars: string, step: number): Checkpoint {
+  const model = modelOf(chars, step);
+  const { values } = model;
+  const [m, v] = [values.map((x) => x / 2), values.map((x) => x * x)];
+  const place = { text: "1a2b", input: null, device: "cpu", adapter: null, kernels: null } as const;
+  return { ...model, m, v, tokens: 7 * step, scaler: [1, 0], skips: 0, ...place };
 }
 
 test("a folder is made, with its parents, and holds three files after a save", () => {
@@ -52,6 +67,44 @@ test("a save that fails leaves the model before it, and no temporary file", () =
   expect(readFileSync(join(folder, "model.safetensors"))).toEqual(before);
 });
 
+test("a save of a run adds a fourth file, and a model that is saved without its run removes it", () => {
+  const folder = temporaryFolder();
+  const checkpoint = checkpointOf("abc", 4);
+  saveCheckpoint(folder, checkpoint);
+  expect(readdirSync(folder).sort()).toEqual([...files, "training.safetensors"]);
+  expect(loadModel(folder).values).toEqual(Float32Array.from(checkpoint.values));
+  expect(loadCheckpoint(folder)).toEqual({ ...checkpoint, tokenizer: expect.anything() });
+  saveModel(folder, modelOf("abc", 5));
+  expect(readdirSync(folder).sort()).toEqual(files);
+  expect(() => loadCheckpoint(folder)).toThrow(/ holds no run to resume: there is no training/);
+});
+
+test("a crash between the files of a save leaves the new run, beside the whole model before it", () => {
+  const folder = temporaryFolder();
+  saveCheckpoint(folder, checkpointOf("abc", 4));
+  // a folder in the place of the second file: its rename fails, as if nothing had come after the first
+  const [weights, aside] = ["model.safetensors", "aside"].map((name) => join(folder, name));
+  renameSync(weights, aside);
+  mkdirSync(join(weights, "x"), { recursive: true });
+  expect(() => saveCheckpoint(folder, checkpointOf("abcd", 5))).toThrow(/^No model can be saved/);
+  rmSync(weights, { recursive: true });
+  renameSync(aside, weights);
+  expect(loadCheckpoint(folder)).toMatchObject({ step: 5, tokens: 35 });
+  expect(loadModel(folder).step).toBe(4);
+});
+
+test("where the run cannot be written, the model is saved, and that is told", () => {
+  const folder = temporaryFolder();
+  mkdirSync(join(folder, "training.safetensors", "x"), { recursive: true });
+  expect(() => saveCheckpoint(folder, checkpointOf("abc", 4))).toThrow(
+    /^The model of step 4 is saved in .*, but not the run, to be resumed from there: .*\.$/,
+  );
+  expect(loadModel(folder).step).toBe(4);
+  const broken = checkpointOf("abc", 5);
+  broken.v[0] = Infinity;
+  expect(() => saveCheckpoint(folder, broken)).toThrow(/The run has Infinity in v\.wte/);
+});
+
 test("a file that cannot be read is named", () => {
   const folder = temporaryFolder();
   mkdirSync(join(folder, "model.safetensors"));
@@ -68,23 +121,23 @@ test("temporary files of processes that are gone are removed, those of living on
   expect(readdirSync(folder).sort()).toEqual(others.sort());
 });
 
-test("kill -9 at any moment of saving leaves a whole model, twenty times of twenty", async () => {
+test("kill -9 at any moment of saving leaves a whole run and a whole model, twenty times of twenty", async () => {
   const base = temporaryFolder();
   const folder = join(base, "model");
   const sources = ["odd", "even"].map((name) => join(base, name));
   const url = (path: string) => JSON.stringify(new URL(`../../${path}`, import.meta.url).href);
   // Saves models of two different vocabularies in turn, so that a mixture would not load.
   const script = `
-    import { loadModel, saveModel } from ${url("cli/model_dir.ts")};
-    const models = ${JSON.stringify(sources)}.map(loadModel);
+    import { loadCheckpoint, saveCheckpoint } from ${url("cli/model_dir.ts")};
+    const models = ${JSON.stringify(sources)}.map(loadCheckpoint);
     for (let step = Number(process.argv[1]) + 1; ; step++) {
-      saveModel(${JSON.stringify(folder)}, { ...models[step % 2], step });
+      saveCheckpoint(${JSON.stringify(folder)}, { ...models[step % 2], step });
       process.stdout.write(".");
     }`;
-  const models = [modelOf("ab", 0), modelOf("abcdefgh", 1)];
+  const models = [checkpointOf("ab", 0), checkpointOf("abcdefgh", 1)];
   for (const path of [...sources, folder]) prepareFolder(path);
-  models.forEach((model, i) => saveModel(sources[i], model));
-  saveModel(folder, models[0]);
+  models.forEach((model, i) => saveCheckpoint(sources[i], model));
+  saveCheckpoint(folder, models[0]);
 
   let step = 0;
   for (let kill = 0; kill < 20; kill++) {
@@ -100,8 +153,11 @@ test("kill -9 at any moment of saving leaves a whole model, twenty times of twen
     const { tokenizer, values } = models[model.step % 2];
     expect(model.tokenizer.toJSON()).toEqual(tokenizer.toJSON());
     expect(model.values).toEqual(Float32Array.from(values));
-    step = model.step;
+    const run = loadCheckpoint(folder);
+    expect(run.step - model.step).toBeOneOf([0, 1]); // the run is written first
+    expect(run.v).toEqual(models[run.step % 2].v);
+    step = run.step;
   }
   prepareFolder(folder);
-  expect(readdirSync(folder).sort()).toEqual(files);
+  expect(readdirSync(folder).sort()).toEqual([...files, "training.safetensors"]);
 });

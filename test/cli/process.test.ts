@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { loadModel } from "../../cli/model_dir.ts";
+import { loadCheckpoint, loadModel } from "../../cli/model_dir.ts";
 import { temporaryFolder } from "./fake_io.ts";
 
 const root = join(import.meta.dirname, "../..");
@@ -53,6 +53,27 @@ test.each([
   },
 );
 
+test("kill -9 after a checkpoint, and --resume: the last losses are those of a run in one piece", async () => {
+  const [whole, parts] = [temporaryFolder(), temporaryFolder()];
+  const argv = ["--device", "cpu", "--steps", "3000", "--n-embd", "32", "--log-every", "100"];
+  const quick = [...argv, "--num-samples", "2", "--json", "--output"];
+  const reference = finish(start("train", [...quick, whole]));
+  const child = start("train", [...quick, parts, "--save-every", "50"]);
+  await once(child.stdout!, "data"); // the start; the first checkpoint, or the first step that is told
+  await once(child.stdout!, "data");
+  child.kill("SIGKILL");
+  await once(child, "close");
+  const { step } = loadCheckpoint(parts);
+  expect(step % 50).toBe(0);
+
+  const rest = await finish(start("train", [...quick, parts, "--resume"]));
+  const lines = (text: string) =>
+    text.split("\n").filter((line) => /"type":"(step|sample)"/.test(line));
+  const expected = lines((await reference).stdout).slice(Math.floor(step / 100));
+  expect(lines(rest.stdout)).toEqual(expected);
+  expect(rest).toMatchObject({ code: 0, stderr: "" });
+});
+
 test("a reader that leaves (train | head) ends the run quietly, with the model saved", async () => {
   const output = temporaryFolder();
   const child = start("train", [...endless, "--output", output]);
@@ -70,7 +91,7 @@ test("a command ends by itself, on the GPU too, with the exit code of its error"
   const argv = ["--device", "webgpu", "--steps", "3", "--num-samples", "1", "--output", output];
   const outcome = await finish(start("train", argv));
   expect(outcome.code).toBe(0);
-  expect(readdirSync(output)).toHaveLength(3);
+  expect(readdirSync(output)).toHaveLength(4);
   expect((await finish(start("train", ["--seed", "x"]))).code).toBe(2);
   expect((await finish(start("info", ["--model-dir", join(output, "none")]))).code).toBe(1);
 });

@@ -349,5 +349,6 @@ test("an output folder that exists keeps its other files", async () => {
     "model.safetensors",
     "notes.md",
     "tokenizer.json",
+    "training.safetensors",
   ]);
 });

@@ -1,29 +1,31 @@
 // What `train` tells people of events that few runs have: measured kernels, skipped steps.
 
 import { expect, test } from "vitest";
-import { tuningProgress } from "../../cli/progress.ts";
+import { Progress, tuningProgress } from "../../cli/progress.ts";
 import { humanReport } from "../../cli/train_report.ts";
 import { resolveConfig } from "../../src/config.ts";
 import type { StartEvent } from "../../src/training/train.ts";
 
+const start: StartEvent = {
+  type: "start",
+  device: "webgpu",
+  adapter: "a GPU",
+  fallback: null,
+  num_docs: 9,
+  num_val_docs: 0,
+  num_tokens: 50,
+  num_val_tokens: 0,
+  num_truncated: 0,
+  vocab_size: 5,
+  num_params: 100,
+  kernels: null,
+  dtype_reason: null,
+  resumed_from: null,
+  differences: [],
+  config: resolveConfig("microgpt"),
+};
+
 test("the header tells when kernels were measured, and that earlier runs may differ", () => {
-  const config = resolveConfig("microgpt");
-  const start: StartEvent = {
-    type: "start",
-    device: "webgpu",
-    adapter: "a GPU",
-    fallback: null,
-    num_docs: 9,
-    num_val_docs: 0,
-    num_tokens: 50,
-    num_val_tokens: 0,
-    num_truncated: 0,
-    vocab_size: 5,
-    num_params: 100,
-    kernels: null,
-    dtype_reason: null,
-    config,
-  };
   const header = (kernels: StartEvent["kernels"]) => {
     let text = "";
     humanReport({ write: (part) => (text += part) }, "names").start({ ...start, kernels });
@@ -41,6 +43,26 @@ test("the header tells when kernels were measured, and that earlier runs may dif
   expect(header({ ...summary, measured: 12, remembered: 0, forgotten: "read-only" })).toMatch(
     /12 measured just now, but could not be remembered \(read-only\); /,
   );
+});
+
+test("the header tells after how many steps a run goes on, and what is different", () => {
+  const told = (changes: Partial<StartEvent>) => {
+    let text = "";
+    humanReport({ write: (part) => (text += part) }, "names").start({ ...start, ...changes });
+    return text;
+  };
+  expect(told({})).not.toMatch(/^resumed|^note/m);
+  expect(told({ resumed_from: 1500, differences: ["One.", "Two."] })).toMatch(
+    /^resumed after 1,500 steps\nnote {4}One\.\nnote {4}Two\.\n$/m,
+  );
+});
+
+test("speed and time left are those of the steps since a run was resumed", () => {
+  let text = "";
+  const out = { write: (part: string) => (text += part) };
+  const progress = new Progress(out, 1000, 100, { step: 900, tokens: 1e12 });
+  progress.step({ type: "step", step: 901, loss: 2, lr: 0, grad_norm: 0, tokens: 1e12 + 1 });
+  expect(text).toMatch(/^step {2}901\/1000 {2}loss 2\.0000 {2}avg 2\.0000 {2}[\d,]{1,7} tokens/);
 });
 
 test("skipped steps are counted at the end", () => {

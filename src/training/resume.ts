@@ -1,0 +1,81 @@
+// What a run that is resumed may do otherwise than before, and what it has to say about it.
+
+import { aside, type Config, type ConfigChoice, resolveConfig, settings } from "../config.ts";
+import { ConfigError } from "../errors.ts";
+import type { Checkpoint, Circumstances } from "../files/checkpoint.ts";
+
+type Labels = Partial<Record<keyof Config, string>>;
+
+/** What decides how a model trains; of num_steps only the steps to come depend. */
+const decisive = settings
+  .map(({ name }) => name)
+  .filter((name) => !aside.includes(name) && name !== "num_steps");
+
+/** @throws ConfigError naming the first setting that would make the rest of the run another one */
+export function checkSame(
+  before: Config,
+  wanted: Partial<ConfigChoice>,
+  labels: Labels = {},
+): void {
+  for (const name of decisive) {
+    const value = wanted[name] ?? before[name];
+    if (value === before[name] || value === "auto") continue; // the run's own dtype was chosen at its start
+    throw new ConfigError(
+      name,
+      `${labels[name] ?? name} is ${value}, but the run to resume has ${before[name]}; leave it out, or begin a new run.`,
+    );
+  }
+}
+
+/**
+ * The settings of a run that goes on.
+ * @param overrides num_steps, and what has no influence on how a model trains; of all else only what it is already
+ * @param labels how the user wrote a setting, for the messages; its own name where absent
+ * @throws ConfigError if a setting would make it another run, or leaves no step to be done
+ */
+export function resumedConfig(
+  { config: before, step }: Pick<Checkpoint, "config" | "step">,
+  overrides: Partial<ConfigChoice> = {},
+  labels: Labels = {},
+): Config {
+  checkSame(before, overrides, labels);
+  const { dtype } = before;
+  const config = resolveConfig("microgpt", { ...before, ...overrides, dtype }, labels);
+  if (config.num_steps <= step) {
+    const steps = labels.num_steps ?? "num_steps";
+    throw new ConfigError(
+      "num_steps",
+      config.num_steps === step
+        ? `The run to resume has done all its ${step} steps. To train it further, set ${steps} to more.`
+        : `${steps} is ${config.num_steps}, but the run to resume has done ${step} steps already; set it to more.`,
+    );
+  }
+  return config;
+}
+
+/** Why the rest of a run may not be what it would have been in one piece, a sentence each. */
+export function differences(
+  before: Checkpoint,
+  now: Omit<Circumstances, "text" | "input"> & { config: Config },
+): string[] {
+  const list: string[] = [];
+  const place = ({ device, adapter }: Pick<Circumstances, "device" | "adapter">) =>
+    device === "cpu" ? "the CPU in float64" : `${adapter} in float32`;
+  if (place(before) !== place(now)) {
+    list.push(
+      `It goes on by ${place(now)} and was trained by ${place(before)}: numbers will differ.`,
+    );
+  } else if (before.kernels !== now.kernels) {
+    const choice = ({ kernels }: Pick<Circumstances, "kernels">) => kernels ?? "none";
+    list.push(
+      `Other kernels make its products (choice ${choice(now)}, before ${choice(before)}): the last digits may differ.`,
+    );
+  }
+  const [{ num_steps: was }, { num_steps, lr_schedule }] = [before.config, now.config];
+  if (num_steps !== was && lr_schedule !== "constant") {
+    list.push(
+      `Its learning rates are from here on those of a run of ${num_steps} steps, before of ${was}.`,
+    );
+  }
+  return list;
+}
