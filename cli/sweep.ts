@@ -56,8 +56,12 @@ export const main = command(description, async (flags, io) => {
     const report = flags.has(options.json)
       ? jsonReport(io.stdout, varied)
       : humanReport(io.stdout, source, varied);
-    const saved = await train(sweep, report, folder, interrupt);
-    return interrupt.code || (saved ? 0 : EXIT_FAILED);
+    try {
+      const saved = await train(sweep, report, folder, interrupt);
+      return interrupt.code || (saved ? 0 : EXIT_FAILED);
+    } finally {
+      sweep.close();
+    }
   } finally {
     interrupt.close();
   }

@@ -11,7 +11,6 @@ import {
   STATE_FILE,
 } from "../src/files/checkpoint.ts";
 import { decodeSafetensors, encodeSafetensors, type Tensor } from "../src/files/safetensors.ts";
-import { matrixUnit } from "../src/device/device.ts";
 import { differences, resumedConfig } from "../src/training/resume.ts";
 import { Training, type TrainingOptions } from "../src/training/train.ts";
 import { writeTensor } from "../src/device/tensors.ts";
@@ -56,7 +55,7 @@ describe("a run that is stopped and resumed gives the same events, weights, mome
     ["the general trainer", "webgpu", { n_layer: 2, n_embd: 48, batch_size: 3 }],
     ["the general trainer, a stream", "webgpu", { format: "text", batch_size: 3, grad_clip: 0.5 }],
   ];
-  if (matrixUnit(device)) cases.push(["matrix units", "webgpu", half]);
+  if (device.features.includes("shader-f16")) cases.push(["f16", "webgpu", half]);
 
   test.each(cases)("%s", async (_, device, overrides) => {
     const whole = await part(await open(overrides, { device }));

@@ -94,6 +94,7 @@ test.each(["cpu", "webgpu"] as const)(
       model_steps: 60,
     });
     const models = await outcomes(sweep);
+    sweep.close();
     expect([sweep.models, sweep.model_steps]).toEqual([3, 60]);
     const { outcome, model } = sweep.best!;
     const chosen = configs[outcome.index];
@@ -113,6 +114,7 @@ test("models that are too large for a workgroup are trained one after the other"
   const sweep = await Sweep.open({ configs, documents, device: "webgpu" });
   expect(sweep.start.num_small).toBe(0);
   const models = await outcomes(sweep);
+  sweep.close();
   expect(models.map(({ index, steps }) => [index, steps])).toEqual([
     [0, 2],
     [1, 2],
@@ -123,6 +125,7 @@ test("runs that diverge are told, never best, and do not touch the others", asyn
   const configs = [config({ learning_rate: 1e300 }), config({})];
   const sweep = await Sweep.open({ configs, documents, device: "webgpu" });
   const models = await outcomes(sweep);
+  sweep.close();
   expect(models[0].final_loss).toBeNaN();
   expect(models[0].steps).toBeLessThan(20);
   expect(models[1].steps).toBe(20);
@@ -149,4 +152,5 @@ test.each(["cpu", "webgpu"] as const)("a stopped sweep tells what was done: %s",
     expect(mean_loss).toBeGreaterThan(0);
   }
   expect(sweep.best!.model.step).toBeGreaterThan(0);
+  sweep.close();
 });

@@ -1,15 +1,17 @@
 // Training runs from outside: stopping, pausing, diverging, choosing a device, and what one run reports.
 
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { type Config, resolveConfig } from "../src/config.ts";
 import { chooseDevice } from "../src/device/choose.ts";
-import { openDevice } from "../src/device/device.ts";
+import { Device, openDevice } from "../src/device/device.ts";
 import { DivergedError, NoWebGpuError, TensorTooLargeError } from "../src/errors.ts";
+import { Generator } from "../src/generation/from_model.ts";
 import { softmax } from "../src/generation/generate.ts";
 import { batchAt, IGNORED, tokenizeDocuments } from "../src/text/batches.ts";
 import { CharTokenizer } from "../src/text/tokenizer.ts";
 import { clipFactor } from "../src/training/cpu_trainer.ts";
 import { biasCorrections, learningRate } from "../src/model/optimizer.ts";
+import { Sweep } from "../src/training/sweep.ts";
 import { Training } from "../src/training/train.ts";
 
 const documents = ["anna", "bob", "carla", "dave", "a-name-longer-than-the-context"];
@@ -176,4 +178,24 @@ test.each<Partial<Config>>([
     await expect(opening).rejects.toThrow(TensorTooLargeError);
     await expect(opening).rejects.toThrow(/needs (about )?[\d,.]+ [GM]iB.*Choose a smaller batch/);
   }
+});
+
+test("whatever opens a device gives it back: when it is closed, and when it cannot be opened", async () => {
+  const destroyed = vi.spyOn(Device.prototype, "destroy");
+  const config = resolveConfig("microgpt", { num_steps: 1 });
+  const training = await Training.open({ config, documents, device: "webgpu" });
+  for await (const _ of training.run());
+  const model = await training.model();
+  training.close();
+  expect(destroyed).toHaveBeenCalledTimes(1);
+  const sweep = await Sweep.open({ configs: [config], documents, device: "webgpu" });
+  sweep.close();
+  const generator = await Generator.open(model, "webgpu");
+  generator.close();
+  expect(destroyed).toHaveBeenCalledTimes(3);
+  const impossible = { ...config, batch_size: 2 ** 20, block_size: 2 ** 10 };
+  const opening = Training.open({ config: impossible, documents, device: "webgpu" });
+  await expect(opening).rejects.toThrow(TensorTooLargeError);
+  expect(destroyed).toHaveBeenCalledTimes(4);
+  destroyed.mockRestore();
 });

@@ -21,3 +21,20 @@ export async function chooseDevice(
     return { device: undefined, fallback: error.message };
   }
 }
+
+/**
+ * What is made on the device of a choice, and owns it from then on; where that fails, the device is destroyed.
+ * @throws NoWebGpuError as chooseDevice()
+ */
+export async function makeOn<T>(
+  choice: DeviceChoice,
+  make: (device: Device | undefined, fallback: string | null) => Promise<T>,
+): Promise<T> {
+  const { device, fallback } = await chooseDevice(choice);
+  try {
+    return await make(device, fallback);
+  } catch (error) {
+    device?.destroy();
+    throw error;
+  }
+}

@@ -1,6 +1,7 @@
 // A saved model, ready to write texts on the device of one's choice.
 
-import { chooseDevice, type DeviceChoice } from "../device/choose.ts";
+import { type DeviceChoice, makeOn } from "../device/choose.ts";
+import type { Device } from "../device/device.ts";
 import { ConfigError } from "../errors.ts";
 import { ParameterLayout } from "../model/parameters.ts";
 import { PythonRandom } from "../random.ts";
@@ -21,12 +22,19 @@ export interface SamplingOptions {
 export class Generator {
   private readonly model: Model;
   private readonly predictor: Predictor;
+  private readonly device: Device | undefined;
   /** Why `auto` took the CPU; null where it did not. */
   readonly fallback: string | null;
 
-  private constructor(model: Model, predictor: Predictor, fallback: string | null) {
+  private constructor(
+    model: Model,
+    predictor: Predictor,
+    device: Device | undefined,
+    fallback: string | null,
+  ) {
     this.model = model;
     this.predictor = predictor;
+    this.device = device;
     this.fallback = fallback;
   }
 
@@ -36,11 +44,12 @@ export class Generator {
     const { dims } = layout;
     const flat = new ParameterLayout(dims);
     const params = layout.convert(model.values, flat, new Float64Array(flat.size));
-    const { device, fallback } = await chooseDevice(choice);
-    const predictor = device
-      ? await GpuPredictor.fromValues(device, config, dims, params)
-      : new CpuPredictor(config, dims, params);
-    return new Generator(model, predictor, fallback);
+    return makeOn(choice, async (device, fallback) => {
+      const predictor = device
+        ? await GpuPredictor.fromValues(device, config, dims, params)
+        : new CpuPredictor(config, dims, params);
+      return new Generator(model, predictor, device, fallback);
+    });
   }
 
   /**
@@ -71,7 +80,9 @@ export class Generator {
     });
   }
 
+  /** Gives the device back. */
   close(): void {
     this.predictor.destroy();
+    this.device?.destroy();
   }
 }

@@ -3,7 +3,7 @@
 
 import { platform } from "#platform";
 import type { Config, ConfigChoice } from "../config.ts";
-import { chooseDevice, type DeviceChoice } from "../device/choose.ts";
+import { type DeviceChoice, makeOn } from "../device/choose.ts";
 import type { Device } from "../device/device.ts";
 import type { Model } from "../files/model_files.ts";
 import { checkHostMemory } from "../model/memory.ts";
@@ -131,14 +131,15 @@ export class Sweep {
   static async open(options: SweepOptions): Promise<Sweep> {
     const { configs, documents, device: choice } = options;
     const tokenizer = CharTokenizer.fromDocuments(documents);
-    const { device, fallback } = await chooseDevice(choice);
-    for (const config of configs) {
-      const dims = dimsOf(config, tokenizer.vocab_size);
-      checkHostMemory(dims, config.batch_size, device ? "webgpu" : "cpu", platform.memory());
-    }
-    const plan = planSweep(device, configs, tokenizer, documents);
-    const chosen = await chooseDtypes(device, configs, plan);
-    return new Sweep(options, device, fallback, tokenizer, plan, chosen);
+    return makeOn(choice, async (device, fallback) => {
+      for (const config of configs) {
+        const dims = dimsOf(config, tokenizer.vocab_size);
+        checkHostMemory(dims, config.batch_size, device ? "webgpu" : "cpu", platform.memory());
+      }
+      const plan = planSweep(device, configs, tokenizer, documents);
+      const chosen = await chooseDtypes(device, configs, plan);
+      return new Sweep(options, device, fallback, tokenizer, plan, chosen);
+    });
   }
 
   /**
@@ -266,6 +267,11 @@ export class Sweep {
       this.winner = { outcome, model };
     }
     return outcome;
+  }
+
+  /** Gives the device back. */
+  close(): void {
+    this.device?.destroy();
   }
 
   /** The model with the lowest rank so far; undefined if none was trained without diverging. */

@@ -3,7 +3,8 @@
 
 import { platform } from "#platform";
 import type { Config, ConfigChoice } from "../config.ts";
-import { chooseDevice, type DeviceChoice } from "../device/choose.ts";
+import { type DeviceChoice, makeOn } from "../device/choose.ts";
+import type { Device } from "../device/device.ts";
 import { DataError, DivergedError } from "../errors.ts";
 import type { Checkpoint } from "../files/checkpoint.ts";
 import { generate, type SampleEvent } from "../generation/generate.ts";
@@ -86,6 +87,7 @@ export class Training {
   readonly start: StartEvent;
   readonly tokenizer: Tokenizer;
   private readonly validation: Split["validation"];
+  private readonly device: Device | undefined;
   private readonly trainer: Trainer;
   private readonly random: PythonRandom;
   private readonly tokens: Tokens;
@@ -101,6 +103,7 @@ export class Training {
     input: string | null,
     tokenizer: Tokenizer,
     validation: Split["validation"],
+    device: Device | undefined,
     trainer: Trainer,
     random: PythonRandom,
   ) {
@@ -110,6 +113,7 @@ export class Training {
     this.input = input;
     this.tokenizer = tokenizer;
     this.validation = validation;
+    this.device = device;
     this.trainer = trainer;
     this.random = random;
   }
@@ -134,40 +138,41 @@ export class Training {
     if (resume) await checkText(resume, tokens, tokenizer);
     const { train, validation, ...counts } = splitTokens(wanted, tokens);
     const dims = dimsOf(wanted, tokenizer.vocab_size);
-    const { device, fallback } = await chooseDevice(choice);
-    const small = chooseSmall(device, wanted, dims, train);
-    const { config, dtype_reason } = await chooseDtype(device, wanted, small);
-    checkHostMemory(dims, config.batch_size, device ? "webgpu" : "cpu", platform.memory());
-    const params = initialParameters(config, dims, random);
-    const trainer = await createTrainer(device, config, dims, params, train, options.tuning);
-    if (resume) trainer.restore(resume);
-    const { tuning } = trainer;
-    const place = {
-      device: device ? "webgpu" : "cpu",
-      adapter: device ? device.name : null,
-      kernels: tuning && tuning.id,
-    } as const;
-    const start: StartEvent = {
-      type: "start",
-      device: place.device,
-      adapter: place.adapter,
-      fallback,
-      num_docs: documents.length,
-      ...counts,
-      num_truncated:
-        tokens instanceof Int32Array
-          ? 0
-          : tokens.filter((sequence) => sequence.at(-1) !== tokenizer.bos).length,
-      vocab_size: tokenizer.vocab_size,
-      num_params: parameterCount(dims),
-      kernels: tuning && summaryOf(tuning),
-      dtype_reason,
-      resumed_from: resume ? resume.step : null,
-      differences: resume ? differences(resume, { ...place, config }) : [],
-      config,
-    };
-    const { input = resume?.input ?? null } = options;
-    return new Training(start, tokens, input, tokenizer, validation, trainer, random);
+    return makeOn(choice, async (device, fallback) => {
+      const small = chooseSmall(device, wanted, dims, train);
+      const { config, dtype_reason } = await chooseDtype(device, wanted, small);
+      checkHostMemory(dims, config.batch_size, device ? "webgpu" : "cpu", platform.memory());
+      const params = initialParameters(config, dims, random);
+      const trainer = await createTrainer(device, config, dims, params, train, options.tuning);
+      if (resume) trainer.restore(resume);
+      const { tuning } = trainer;
+      const place = {
+        device: device ? "webgpu" : "cpu",
+        adapter: device ? device.name : null,
+        kernels: tuning && tuning.id,
+      } as const;
+      const start: StartEvent = {
+        type: "start",
+        device: place.device,
+        adapter: place.adapter,
+        fallback,
+        num_docs: documents.length,
+        ...counts,
+        num_truncated:
+          tokens instanceof Int32Array
+            ? 0
+            : tokens.filter((sequence) => sequence.at(-1) !== tokenizer.bos).length,
+        vocab_size: tokenizer.vocab_size,
+        num_params: parameterCount(dims),
+        kernels: tuning && summaryOf(tuning),
+        dtype_reason,
+        resumed_from: resume ? resume.step : null,
+        differences: resume ? differences(resume, { ...place, config }) : [],
+        config,
+      };
+      const { input = resume?.input ?? null } = options;
+      return new Training(start, tokens, input, tokenizer, validation, device, trainer, random);
+    });
   }
 
   /** Steps done so far. */
@@ -269,8 +274,10 @@ export class Training {
     return { config, tokenizer, ...state, text, input, device, adapter, kernels };
   }
 
+  /** Gives the device back; nothing can be asked of the run after that. */
   close(): void {
     this.trainer.destroy();
+    this.device?.destroy();
   }
 }
 
