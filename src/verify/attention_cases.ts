@@ -70,7 +70,10 @@ function attentionTriple(
       kernel: "attention_forward",
       name,
       inputs: { qkv },
-      outputs: { out: { size: N * C, allowed }, stats: { size: stats.length, allowed } },
+      outputs: {
+        out: { size: N * C, allowed },
+        stats: { size: stats.length, allowed, unrounded: true },
+      },
       half: [["qkv", "out"]],
       dispatch: (ops, t) => ops.attentionForward(t.out, t.stats, t.qkv, sizes),
       reference: (o, { values }) => ref.attentionForward(o.out, o.stats, values.qkv, sizes),
@@ -79,7 +82,7 @@ function attentionTriple(
       kernel: "attention_backward_q",
       name,
       inputs: { dout, out, qkv, stats },
-      outputs: { dqkv, delta: { size: delta.length, allowed: backward } },
+      outputs: { dqkv, delta: { size: delta.length, allowed: backward, unrounded: true } },
       half: [["dqkv", "dout", "out", "qkv"]],
       dispatch: (ops, t) =>
         ops.attentionBackwardQ(t.dqkv, t.delta, t.dout, t.out, t.qkv, t.stats, sizes),
