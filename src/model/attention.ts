@@ -57,12 +57,13 @@ export function attentionFamilies(device: Device): AttentionKernels[] {
 
 /** Rows of a workgroup of the matrix kernels; 0 where they do not serve such heads. */
 function matrixRows(device: Device, op: AttentionOp, HS: number): number {
-  const { M, N, K } = matrixUnit(device)!;
-  if (HS % 4 > 0 || HS > MATRIX_HEAD) return 0;
+  const unit = matrixUnit(device);
+  if (unit === undefined || HS % 4 > 0 || HS > MATRIX_HEAD) return 0;
+  const { M, N, K } = unit;
   if (device.lanes % M > 0 || MATRIX_STEP % N > 0 || MATRIX_STEP % K > 0) return 0;
   const { maxComputeWorkgroupStorageSize, maxComputeInvocationsPerWorkgroup } = device.gpu.limits;
-  const unit = Math.max(N, K);
-  const tile = 2 * (2 * MATRIX_STEP) * (Math.ceil(HS / unit) * unit + 8);
+  const multiple = Math.max(N, K);
+  const tile = 2 * (2 * MATRIX_STEP) * (Math.ceil(HS / multiple) * multiple + 8);
   const { row, rest } = MATRIX_MEMORY[op];
   const fits = (rows: number) =>
     rows % M === 0 &&
