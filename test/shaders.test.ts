@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import * as attention from "../src/reference/attention.ts";
 import * as ops from "../src/reference/ops.ts";
 import * as small from "../src/reference/small.ts";
-import { attentionKernels } from "../src/model/attention.ts";
+import { attentionFamilies } from "../src/model/attention.ts";
 import { kernelCases } from "../src/verify/kernel_cases.ts";
 import { opsVariants } from "../src/verify/ops_variants.ts";
 import * as smallOps from "../src/model/small_ops.ts";
@@ -81,7 +81,7 @@ test("attention is made in tiles where a workgroup has the memory and the thread
     maxComputeInvocationsPerWorkgroup = 256,
   ) => {
     const limits = { maxComputeWorkgroupStorageSize, maxComputeInvocationsPerWorkgroup };
-    return attentionKernels({ lanes: 32, features: [], info: {}, gpu: { limits } } as never);
+    return attentionFamilies({ lanes: 32, features: [], info: {}, gpu: { limits } } as never)[0];
   };
   expect([kernels(16384), kernels(32768), kernels(32768, 64)]).toEqual(["rows", "tiles", "rows"]);
 });

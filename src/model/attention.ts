@@ -1,34 +1,14 @@
 // Attention's three operations as dispatches: which kernel serves them, and its grid.
 
-import { type Device, softwareLanes } from "../device/device.ts";
+import { type Device, matrixUnit, softwareLanes } from "../device/device.ts";
 import type { Dispatch } from "../device/schedule.ts";
 
 /**
- * "lanes" are made for the few lanes of software GPUs. "tiles" run on any GPU that has the workgroup
- * memory. "rows", a query or a key a workgroup, serve the rest, and the heads that the others do not.
+ * "matrix" run on matrix units, where the tensors hold f16. "lanes" are made for the few lanes of software GPUs.
+ * "tiles" run on any GPU that has the workgroup memory. "rows", a query or a key a workgroup, serve the rest, and
+ * the heads that the others do not.
  */
-export type AttentionKernels = "lanes" | "tiles" | "rows";
-
-/** The kernels of each operation. */
-const KERNELS = {
-  attention_forward: {
-    lanes: "attention_forward_lanes",
-    tiles: "attention_forward_tiles",
-    rows: "attention_forward",
-  },
-  attention_backward_q: {
-    lanes: "attention_backward_q_lanes",
-    tiles: "attention_backward_q_tiles",
-    rows: "attention_backward_q",
-  },
-  attention_backward_kv: {
-    lanes: "attention_backward_kv_lanes",
-    tiles: "attention_backward_kv_tiles",
-    rows: "attention_backward_kv",
-  },
-} as const;
-
-export type AttentionOp = keyof typeof KERNELS;
+export type AttentionKernels = "matrix" | "lanes" | "tiles" | "rows";
 
 /** Queries (keys, in the keys' half of the backward pass) that a workgroup of the tiles makes. */
 const TILE = 64;
@@ -37,6 +17,24 @@ const TILE_MEMORY = 32768;
 /** Queries or keys that a subgroup makes for each of its lanes. */
 const LANE_ROWS = 2;
 
+/** Queries or keys that a workgroup of the matrix kernels makes: as many as there is room for. */
+const MATRIX_ROWS = [64, 32, 16];
+/** Keys or queries that it takes at a time. */
+const MATRIX_STEP = 32;
+/** The most channels of a head whose matrices a subgroup can hold. */
+const MATRIX_HEAD = 128;
+/** Bytes of workgroup memory that it takes for a row, and besides, without the tile: see the WGSL. */
+const MATRIX_MEMORY = {
+  attention_forward: { row: 4 * (MATRIX_STEP + 4) + 2 * (MATRIX_STEP + 8), rest: 16 },
+  attention_backward_q: { row: 8 * (MATRIX_STEP + 4) + 2 * (MATRIX_STEP + 8), rest: 0 },
+  attention_backward_kv: {
+    row: 8 * (MATRIX_STEP + 4) + 4 * (MATRIX_STEP + 8),
+    rest: 12 * MATRIX_STEP,
+  },
+};
+
+export type AttentionOp = keyof typeof MATRIX_MEMORY;
+
 export interface AttentionSizes {
   B: number;
   T: number;
@@ -44,57 +42,84 @@ export interface AttentionSizes {
   NH: number;
 }
 
-/** The families that run on any GPU, as far as this one has the memory. */
-export function portableAttention({ gpu: { limits } }: Device): ("tiles" | "rows")[] {
-  const fits =
-    limits.maxComputeWorkgroupStorageSize >= TILE_MEMORY &&
-    limits.maxComputeInvocationsPerWorkgroup >= TILE * 2;
-  return fits ? ["tiles", "rows"] : ["rows"];
+/** The families that a device has, the one that the rule takes first; those behind serve what it does not. */
+export function attentionFamilies(device: Device): AttentionKernels[] {
+  const { maxComputeWorkgroupStorageSize, maxComputeInvocationsPerWorkgroup } = device.gpu.limits;
+  const matrix: AttentionKernels[] = matrixUnit(device) ? ["matrix"] : [];
+  const tiles: AttentionKernels[] =
+    maxComputeWorkgroupStorageSize >= TILE_MEMORY && maxComputeInvocationsPerWorkgroup >= TILE * 2
+      ? ["tiles"]
+      : [];
+  // What a software GPU computes in place of matrix units is slower than its lanes.
+  if (softwareLanes(device) > 0) return ["lanes", ...matrix, ...tiles, "rows"];
+  return [...matrix, ...tiles, "rows"];
 }
 
-/** The family that the rule takes. */
-export function attentionKernels(device: Device): AttentionKernels {
-  return softwareLanes(device) > 0 ? "lanes" : portableAttention(device)[0];
+/** Rows of a workgroup of the matrix kernels; 0 where they do not serve such heads. */
+function matrixRows(device: Device, op: AttentionOp, HS: number): number {
+  const unit = matrixUnit(device);
+  if (unit === undefined || HS % 4 > 0 || HS > MATRIX_HEAD) return 0;
+  const { M, N, K } = unit;
+  if (device.lanes % M > 0 || MATRIX_STEP % N > 0 || MATRIX_STEP % K > 0) return 0;
+  const { maxComputeWorkgroupStorageSize, maxComputeInvocationsPerWorkgroup } = device.gpu.limits;
+  const multiple = Math.max(N, K);
+  const tile = 2 * (2 * MATRIX_STEP) * (Math.ceil(HS / multiple) * multiple + 8);
+  const { row, rest } = MATRIX_MEMORY[op];
+  const fits = (rows: number) =>
+    rows % M === 0 &&
+    (rows / M) * device.lanes <= maxComputeInvocationsPerWorkgroup &&
+    tile + rows * row + rest <= maxComputeWorkgroupStorageSize;
+  return MATRIX_ROWS.find(fits) ?? 0;
 }
 
 /**
- * @param lanes subgroup size of a software GPU, for the lanes
+ * @param first the family that is asked first
  * @param WG threads of a workgroup of the rows
  */
 export function attention(
-  { kernels, lanes, WG }: { kernels: AttentionKernels; lanes: number; WG: number },
+  device: Device,
+  { first, WG }: { first: AttentionKernels; WG: number },
   op: AttentionOp,
   bindings: Dispatch["bindings"],
   { B, T, C, NH }: AttentionSizes,
 ): Dispatch {
   const HS = C / NH;
-  if (HS % 4 === 0 && kernels === "lanes") {
+  const half = bindings.qkv.dtype === "f16";
+  const serves = (family: AttentionKernels) => {
+    if (family === "matrix") return half && matrixRows(device, op, HS) > 0;
+    return family === "rows" || HS % 4 === 0;
+  };
+  const family = [first, ...attentionFamilies(device)].find(serves)!;
+  const call = { op, kernel: family === "rows" ? op : `${op}_${family}`, bindings };
+  const sizes = { T, C, NH, HS };
+  if (family === "matrix") {
+    const { M: UNIT_M, N: UNIT_N, K: UNIT_K } = matrixUnit(device)!;
+    const LANES = device.lanes;
+    const rows = matrixRows(device, op, HS);
     return {
-      op,
-      kernel: KERNELS[op].lanes,
-      constants: { LANES: lanes },
-      sizes: { T, C, NH, HS },
-      bindings,
-      grid: [Math.ceil(T / (lanes * LANE_ROWS)), NH * Math.ceil(HS / (lanes * 4)), B],
+      ...call,
+      constants: { UNIT_M, UNIT_N, UNIT_K, HS, DOWN: rows / UNIT_M, LANES },
+      sizes,
+      grid: [NH, B, Math.ceil(T / rows)], // as below
     };
   }
-  if (HS % 4 === 0 && kernels === "tiles") {
+  if (family === "lanes") {
+    const LANES = softwareLanes(device);
+    return {
+      ...call,
+      constants: { LANES },
+      sizes,
+      grid: [Math.ceil(T / (LANES * LANE_ROWS)), NH * Math.ceil(HS / (LANES * 4)), B],
+    };
+  }
+  if (family === "tiles") {
     const DEPTH = [8, 4, 1].find((depth) => (HS / 4) % depth === 0)!;
     return {
-      op,
-      kernel: KERNELS[op].tiles,
+      ...call,
       constants: { DEPTH, WIDE: Number(HS > 32) },
-      sizes: { T, C, NH, HS },
-      bindings,
+      sizes,
       grid: [NH * Math.ceil(HS / 64), B, Math.ceil(T / TILE)], // z goes from the longest tile down
     };
   }
-  return {
-    op,
-    kernel: KERNELS[op].rows,
-    constants: { HS, WG },
-    sizes: { T, C, NH },
-    bindings,
-    grid: [T, NH, B],
-  };
+  return { ...call, constants: { HS, WG }, sizes, grid: [T, NH, B] };
 }

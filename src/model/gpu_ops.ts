@@ -2,12 +2,12 @@
 // arguments. This is the one place that chooses a kernel, its constants and its grid for a shape.
 
 import type { Config } from "../config.ts";
-import { type Device, softwareLanes } from "../device/device.ts";
+import type { Device } from "../device/device.ts";
 import { type Dispatch, gridOf } from "../device/schedule.ts";
 import { type Tensor, sizeOf } from "../device/tensors.ts";
 import {
   attention,
-  attentionKernels,
+  attentionFamilies,
   type AttentionKernels,
   type AttentionOp,
   type AttentionSizes,
@@ -29,7 +29,7 @@ export interface Choices {
   planes?: number;
   /** A product's kernel; by rule where absent. */
   product?: (shape: ProductShape, variants: readonly ProductVariant[]) => ProductVariant;
-  /** Attention's kernels; by rule where absent. */
+  /** Attention's kernels, where they can serve; by rule where absent. */
   attention?: AttentionKernels;
 }
 
@@ -42,7 +42,7 @@ export class GpuOps {
     this.choices = {
       planes: 1,
       product: firstVariant,
-      attention: attentionKernels(device),
+      attention: attentionFamilies(device)[0],
       ...choices,
     };
   }
@@ -244,8 +244,7 @@ export class GpuOps {
   ): Dispatch {
     const { device, choices } = this;
     const WG = this.rowThreads(sizes.T);
-    const family = { kernels: choices.attention, lanes: softwareLanes(device), WG };
-    return attention(family, op, bindings, sizes);
+    return attention(device, { first: choices.attention, WG }, op, bindings, sizes);
   }
 
   crossEntropy(

@@ -35,6 +35,7 @@ export function attentionCases(normal: (size: number, std?: number) => Float32Ar
       attentionTriple(`B ${B}, T ${T}, NH ${NH}, HS ${HS}`, [B, T, NH, HS], 1, normal),
     ),
     ...attentionTriple("scores up to ±300", [1, 40, 2, 16], 10, normal),
+    ...attentionTriple("scores that rise from key to key", [1, 100, 2, 8], 8, normal, true),
     ...attentionTriple("queries and keys of zero", [1, 20, 2, 4], 0, normal),
   ];
 }
@@ -44,6 +45,7 @@ function attentionTriple(
   [B, T, NH, HS]: number[],
   std: number,
   normal: (size: number, std?: number) => Float32Array,
+  rising = false,
 ): KernelCase[] {
   const C = NH * HS;
   const N = B * T;
@@ -51,7 +53,9 @@ function attentionTriple(
   const qkv = normal(N * 3 * C);
   // Numbers that f16 has too, so that stats are of the same scores with both types.
   qkv.forEach((x, i) => {
-    qkv[i] = Math.f16round(i % (3 * C) < 2 * C ? x * std : x);
+    const position = Math.floor(i / (3 * C)) % T;
+    const scaled = rising ? (Math.abs(x) * std * position) / T : x * std;
+    qkv[i] = Math.f16round(i % (3 * C) < 2 * C ? scaled : x);
   });
   // An exponential's relative error is its argument's absolute one: about u times the largest score.
   const largest = Math.max(1, std * std * Math.sqrt(HS)) * 4;
@@ -70,7 +74,10 @@ function attentionTriple(
       kernel: "attention_forward",
       name,
       inputs: { qkv },
-      outputs: { out: { size: N * C, allowed }, stats: { size: stats.length, allowed } },
+      outputs: {
+        out: { size: N * C, allowed },
+        stats: { size: stats.length, allowed, unrounded: true },
+      },
       half: [["qkv", "out"]],
       dispatch: (ops, t) => ops.attentionForward(t.out, t.stats, t.qkv, sizes),
       reference: (o, { values }) => ref.attentionForward(o.out, o.stats, values.qkv, sizes),
@@ -79,7 +86,7 @@ function attentionTriple(
       kernel: "attention_backward_q",
       name,
       inputs: { dout, out, qkv, stats },
-      outputs: { dqkv, delta: { size: delta.length, allowed: backward } },
+      outputs: { dqkv, delta: { size: delta.length, allowed: backward, unrounded: true } },
       half: [["dqkv", "dout", "out", "qkv"]],
       dispatch: (ops, t) =>
         ops.attentionBackwardQ(t.dqkv, t.delta, t.dout, t.out, t.qkv, t.stats, sizes),

@@ -17,6 +17,8 @@ interface Output {
   size: number;
   /** Largest relative error allowed. */
   allowed: number;
+  /** Whether what matrix units round has no part in it. */
+  unrounded?: boolean;
   /** What the kernel finds there; poison where absent. */
   initial?: Float32Array;
 }
@@ -66,10 +68,12 @@ export interface Variant {
  * What f16 adds to the error allowed, in unit roundoffs u = 2^-11. An output that is stored in f16 is off by u of
  * itself. Where matrix units multiply, operands that came in f32 are rounded, each by u of itself, so a term is off
  * by 2u; terms with random signs keep that share of their sum, whatever its length. A square as epilogue doubles it.
+ * Of attention's operands one in each product comes in f32, p or dscore.
  */
 const HALF_ROUNDOFF = 2 ** -11;
 const STORED = 1;
 const OPERANDS = 4;
+const WEIGHTS = 1;
 
 /** A NaN that no arithmetic makes, in f32 and in both halves of the word in f16. */
 const POISON = 0x7fce7fce;
@@ -134,8 +138,8 @@ export async function runCase(
       const { kernel, constants } = dispatch;
       const tuned = `${kernel} ${JSON.stringify([constants, half])}`;
       if (!results.has(tuned)) {
-        const roundings = kernel.endsWith("_matrix") ? OPERANDS : 0;
-        results.set(tuned, judge(test, guarded, await run(device, dispatch, guarded), roundings));
+        const after = await run(device, dispatch, guarded);
+        results.set(tuned, judge(test, guarded, after, roundingsOf(kernel)));
       }
       for (const { tensor } of Object.values(guarded)) tensor.buffer.destroy();
     }
@@ -143,6 +147,12 @@ export async function runCase(
   return [...results.values()].reduce((worst, result) =>
     result.error / result.allowed > worst.error / worst.allowed ? result : worst,
   );
+}
+
+/** Of its operands, in f16. */
+function roundingsOf(kernel: string): number {
+  if (!kernel.endsWith("_matrix")) return 0;
+  return kernel.startsWith("attention") ? WEIGHTS : OPERANDS;
 }
 
 function guardAll(
@@ -194,7 +204,8 @@ function judge(
     const width = tensor.dtype === "f16" ? 1 : 2;
     const element = (i: number) => Math.floor((i - first) / width);
     const stored = tensor.dtype === "f16" ? STORED : 0;
-    const allowed = (output?.allowed ?? 0) + (roundings + stored) * HALF_ROUNDOFF;
+    const rounded = output?.unrounded ? 0 : roundings;
+    const allowed = (output?.allowed ?? 0) + (rounded + stored) * HALF_ROUNDOFF;
     const changed = before.findIndex((bits, i) => {
       const guards = i < first || i >= end;
       return (guards || !output) && after[name][i] !== bits;

@@ -1,7 +1,7 @@
 // Every kernel that a device can run gets its turn in the checks, whatever the device would choose.
 
 import { type Device, matrixUnit } from "../device/device.ts";
-import { portableAttention } from "../model/attention.ts";
+import { attentionFamilies } from "../model/attention.ts";
 import { type Choices, GpuOps } from "../model/gpu_ops.ts";
 import { MATRIX_TILES, WIDE_TILES } from "../model/product.ts";
 import type { Variant } from "./kernel_case.ts";
@@ -11,7 +11,9 @@ export function opsVariants(device: Device): Variant[] {
   // Software GPUs compile for long: of the tiles, one a thread loads a block for, and one with two.
   const tiles = device.lanes < 16 ? [WIDE_TILES[0], WIDE_TILES[2]] : WIDE_TILES;
   const products = ["matmul 64x64", ...tiles.map((tile) => `matmul_wide ${tile.join("x")}`)];
-  const families = portableAttention(device);
+  const families = attentionFamilies(device).filter(
+    (family) => family === "tiles" || family === "rows",
+  );
   const force = (name: string): Choices["product"] => {
     return (_, variants) => variants.find((variant) => variant.name === name) ?? variants[0];
   };
@@ -23,7 +25,10 @@ export function opsVariants(device: Device): Variant[] {
   if (!device.features.includes("shader-f16")) return variants;
   const matrices = matrixUnit(device) ? MATRIX_TILES : [];
   const half = matrices.map(({ tile }) => {
-    return new GpuOps(device, { product: force(`matmul_matrix ${tile.join("x")}`) });
+    return new GpuOps(device, {
+      product: force(`matmul_matrix ${tile.join("x")}`),
+      attention: "matrix",
+    });
   });
   return [...variants, ...[...all, ...half].map((ops): Variant => ({ ops, dtype: "f16" }))];
 }
