@@ -9,8 +9,8 @@
 // A and B, 32 deep, pass through workgroup memory as they lie in storage: lines along the depth or along the
 // tile's edge, which the matrices are then loaded from row by row or column by column. Lines are padded, so that
 // those of a matrix do not meet in a bank. A thread holds its vectors of the next tile in registers while this
-// one is used. Single elements of a matrix cannot be reached: the sums leave through workgroup memory. N and K
-// are multiples of 4.
+// one is used. Single elements of a matrix cannot be reached: the sums leave through workgroup memory. Vectors
+// along N or along K, where B runs, are whole; lines of A may begin within one, if all of A is whole vectors.
 // reference: matmulForward(), matmulResidualForward(), matmulActivationForward(), matmulBackward(),
 //   matmulActivationBackward()
 
@@ -28,6 +28,7 @@ const ACROSS = 2u;    // given: subgroups along n
 const LANES = 8u;     // given: the subgroup's size
 
 override ALONG_K: bool = false;    // whether B is contiguous along k
+override A_VECTORS: bool = true;   // whether K is a multiple of 4
 override EPILOGUE: u32 = 0u;       // what becomes of the first product's sums before they are stored, see below
 override PAIR: bool = false;       // whether the second product is made too
 
@@ -101,13 +102,28 @@ fn along_k(part: Part) -> bool { return ALONG_K && !part.second; }
 struct Place { line: u32, at: u32 }
 fn place(index: u32, length: u32) -> Place { return Place(index / (length / 4u), index % (length / 4u) * 4u); }
 
+// Four numbers of a line of a, of which those past its end are zero.
+fn a_vector(row: u32, column: u32) -> vec4h {
+  if (A_VECTORS) { return vec4h(a[(row * sizes.K + min(column, sizes.K - 4u)) / 4u]); }
+  let at = row * sizes.K + min(column, sizes.K - 1u);
+  let near = vec4h(a[at / 4u]);
+  let far = vec4h(a[min(at / 4u + 1u, arrayLength(&a) - 1u)]);
+  var vector = near;
+  switch (at % 4u) {
+    case 1u: { vector = vec4h(near.yzw, far.x); }
+    case 2u: { vector = vec4h(near.zw, far.xy); }
+    case 3u: { vector = vec4h(near.w, far.xyz); }
+    default: {}
+  }
+  return select(vec4h(), vector, column + vec4u(0u, 1u, 2u, 3u) < vec4u(sizes.K));
+}
+
 fn load_a(part: Part, k0: u32, index: u32) -> vec4h {
   let p = place(index, select(DEPTH, TILE_M, part.second));
   let m = part.m0 + select(p.line, p.at, part.second);
   let k = k0 + select(p.at, p.line, part.second);
   let row = min(select(m, k, part.second), sizes.M - 1u);
-  let column = min(select(k, m, part.second), sizes.K - 4u);
-  let vector = vec4h(a[(row * sizes.K + column) / 4u]);
+  let vector = a_vector(row, select(k, m, part.second));
   return select(vec4h(), vector, m < part.rows && k < part.end);
 }
 

@@ -109,7 +109,8 @@ export function productVariants(
   if (lanes > 0 && (transposed ? K : N) % 4 === 0 && M * K >= 4) {
     kernels.unshift({ kernel: "matmul_lanes", tile: [LANE_TILE * lanes, LANE_TILE * lanes] });
   }
-  if (half.includes("b") && vectors) {
+  const lines = transposed ? K % 4 === 0 : N % 4 === 0 && (M * K) % 4 === 0 && K >= 4;
+  if (half.includes("b") && lines) {
     const fitting = MATRIX_TILES.filter((tile) => matrixTileFits(device, tile));
     const tiles = byRule(fitting.map(({ tile }) => tile));
     kernels.unshift(...tiles.map((tile) => ({ kernel: "matmul_matrix", tile }) as const));
@@ -213,7 +214,7 @@ export function product(
     const given = { UNIT_M, UNIT_N, UNIT_K, TILE_M, TILE_N, DOWN, ACROSS, LANES: device.lanes };
     return {
       ...call,
-      constants: { ...constants, ...given, ALONG_K },
+      constants: { ...constants, ...given, ALONG_K, A_VECTORS: Number(K % 4 === 0) },
     };
   }
   if (kernel === "matmul_wide") {

@@ -46,9 +46,11 @@ export function kernelCases(): KernelCase[] {
       [300, 70, 130],
       [130, 132, 68],
       [67, 64, 136],
+      [132, 64, 65], // lines of dout that begin within a vector
+      [36, 68, 6],
     ].flatMap((sizes) => matmulCases(sizes)),
     ...matmulCases([40, 36, 72], 65504), // f16's largest number
-    ...[...triples, [24, 16, 64], [130, 68, 132]].flatMap(epilogueCases),
+    ...[...triples, [24, 16, 64], [130, 68, 132], [64, 36, 67]].flatMap(epilogueCases),
     ...attentionCases(normal),
     ...crossEntropyCases(),
     ...optimizerCases(normal),
