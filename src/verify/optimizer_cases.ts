@@ -62,12 +62,15 @@ export function optimizerCases(normal: Normal): KernelCase[] {
     [1, 2, 5].map((planes): KernelCase => {
       const chunk = 64;
       const scale = planes === 5 ? 1 : 2 ** 12 / planes;
+      const parts = normal(planes * size);
+      // The only sum there is must not be what is left of numbers that cancel.
+      const initial = size === 1 ? parts.map(Math.abs) : parts;
       return {
         kernel: "gradient_sum",
         name: `size ${size}, planes ${planes}, scale ${scale}`,
         inputs: { scaler: Float32Array.of(scale, 3) },
         outputs: {
-          grads: { size: planes * size, allowed: NORM_BOUND, initial: normal(planes * size) },
+          grads: { size: planes * size, allowed: NORM_BOUND, initial },
           partials: { size: Math.ceil(size / chunk), allowed: NORM_BOUND },
         },
         dispatch: (ops, t) =>
