@@ -22,6 +22,7 @@ export interface Line {
   mode: string;
   ms_per_step: number;
   tokens_per_s: number;
+  dtype?: string;
   gflops?: number;
   peak_bytes?: number | null;
   adapter?: string | null;

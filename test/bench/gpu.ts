@@ -1,11 +1,12 @@
-// Everything that only a real GPU can tell, in one call of a few minutes: speed beside PyTorch (f32, and f16 beside
-// its bf16), the largest product's share of the peak, small models, cold start. Prints a Markdown table, and writes
-// all of it as JSON.
+// Everything that only a real GPU can tell, in one call of some minutes: speed beside PyTorch (f32, and f16 beside
+// its bf16), the largest products, small models, cold start, validation losses of both dtypes. Prints a Markdown
+// table, and writes all of it as JSON.
 //
-//   node test/bench/gpu.ts --torch 'python3 torch_gpt.py' --peak-tflops 67 --out results
+//   node test/bench/gpu.ts --torch 'python3 torch_gpt.py' --peak-tflops 67 --text book.txt --out results
 //
 // --torch is the command line of a script that trains the same model with PyTorch; it takes --layers, --embd,
-// --heads, --block, --batch, --vocab and --modes. --only names the parts to run, with commas between.
+// --heads, --block, --batch, --vocab and --modes. --text is trained on for the validation losses. --only names the
+// parts to run, with commas between.
 
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -14,6 +15,7 @@ import { parseArgs } from "node:util";
 import { humanReport } from "../../cli/bench_report.ts";
 import { bytes, digits, percent } from "../../cli/format.ts";
 import { count } from "../../cli/progress.ts";
+import type { Config } from "../../src/config.ts";
 import { median } from "../../src/device/timing.ts";
 import type { BenchmarkResult, Profile } from "../../src/verify/benchmark.ts";
 import type { Tuning } from "../../src/tuning/tune.ts";
@@ -37,6 +39,7 @@ const { values } = parseArgs({
     preset: { type: "string", default: "shakespeare" },
     rounds: { type: "string", default: "3" },
     steps: { type: "string", default: "20000" }, // of microgpt: enough to fill a second
+    text: { type: "string" },
     out: { type: "string", default: "output/gpu" },
     only: { type: "string" },
   },
@@ -85,34 +88,9 @@ const parts: Record<string, () => Promise<void>> = {
 
   half: () => besidePyTorch(preset, Number(values.rounds), ["0.6×", 0.6], "f16"),
 
-  async kernels() {
-    const [line] = await ownJson("bench.ts", "--preset", preset, "--kernels", "--explain");
-    const { operations, ceilings, tuning, ...result } = line as BenchmarkResult &
-      Profile & { tuning: Tuning };
-    results.kernels = line;
-    humanReport(
-      { write: (text) => writeFileSync(join(values.out, "kernels.txt"), text, { flag: "a" }) },
-      { peer: "", ...result },
-      { operations, ceilings },
-      tuning,
-    );
-    const products = operations.filter(({ shape }) => shape.includes(" x "));
-    const volume = ({ shape }: OperationCost) => shape.split(" x ").reduce((m, n) => m * +n, 1);
-    const most = Math.max(...products.map(volume));
-    // Several are the largest: a layer's products, forward and backward.
-    for (const product of products.filter((product) => volume(product) === most)) {
-      const { op, shape, gflops } = product;
-      const share = gflops! / peak;
-      const measured = `${digits(gflops! / 1e3)} TFLOP/s, ${percent(share)} of the peak`;
-      row(`largest product: ${op} ${shape}`, measured, "60 %", share >= 0.6);
-    }
-    const { gpu_ms_per_step, ms_per_step } = result;
-    if (gpu_ms_per_step !== null) {
-      row(`${preset}, a step by the GPU's clock`, `${digits(gpu_ms_per_step)} ms`);
-    }
-    row(`${preset}, a step by the wall clock`, `${digits(ms_per_step)} ms`);
-    row("copy bandwidth", `${count(Math.round(ceilings.gb_per_s))} GB/s`);
-  },
+  kernels: () => timeKernels("f32"),
+
+  kernels_half: () => timeKernels("f16"),
 
   async microgpt() {
     const one = await trainMicrogpt(1, steps);
@@ -139,14 +117,67 @@ const parts: Record<string, () => Promise<void>> = {
   },
 
   gpt2: () => besidePyTorch("gpt2", 1),
+
+  gpt2_half: () => besidePyTorch("gpt2", 1, ["0.5×", 0.5], "f16"),
+
+  async validation() {
+    if (values.text === undefined) return row("validation losses", "no --text to train on");
+    const data = ["--input", values.text, "--format", "text", "--val-fraction", "0.1"];
+    const { layers, embd, heads, block, batch } = sizesOf(preset);
+    const model = `--n-layer ${layers} --n-embd ${embd} --n-head ${heads} --block-size ${block} --batch-size ${batch}`;
+    const run = "--steps 2000 --lr 0.001 --eval-every 500 --log-every 2000 --num-samples 0";
+    const losses: number[] = [];
+    for (const dtype of ["f32", "f16"]) {
+      const flags = [...data, ...`${model} ${run}`.split(" "), "--dtype", dtype];
+      const end = (await ownJson("train.ts", ...flags, "--output", scratch)).at(-1);
+      results[`validation ${dtype}`] = end;
+      losses.push(end.val_loss);
+      row(`${preset}, ${dtype}, validation loss after 2,000 steps`, end.val_loss.toFixed(4));
+    }
+    const apart = Math.abs(losses[1] / losses[0] - 1);
+    row("f16's validation loss against f32's", percent(apart), "1 %", apart <= 0.01);
+  },
 };
+
+/** Every operation of a step, and the largest products beside what the device could do. */
+async function timeKernels(dtype: Config["dtype"]): Promise<void> {
+  const flags = ["--preset", preset, "--dtype", dtype, "--kernels", "--explain"];
+  const [line] = await ownJson("bench.ts", ...flags);
+  const { operations, ceilings, tuning, ...result } = line as BenchmarkResult &
+    Profile & { tuning: Tuning };
+  results[`kernels ${dtype}`] = line;
+  humanReport(
+    { write: (text) => writeFileSync(join(values.out, "kernels.txt"), text, { flag: "a" }) },
+    { peer: "", ...result },
+    { operations, ceilings },
+    tuning,
+  );
+  const products = operations.filter(({ shape }) => shape.includes(" x "));
+  const volume = ({ shape }: OperationCost) => shape.split(" x ").reduce((m, n) => m * +n, 1);
+  const most = Math.max(...products.map(volume));
+  // Several are the largest: a layer's products, forward and backward.
+  for (const product of products.filter((product) => volume(product) === most)) {
+    const { op, kernel, shape, gflops } = product;
+    const what = `largest product in ${dtype}: ${op} ${shape} by ${kernel}`;
+    const speed = `${digits(gflops! / 1e3)} TFLOP/s`;
+    const share = gflops! / peak;
+    if (dtype === "f16") row(what, speed, "150 TFLOP/s", gflops! >= 150e3);
+    else row(what, `${speed}, ${percent(share)} of the peak`, "60 %", share >= 0.6);
+  }
+  const { gpu_ms_per_step, ms_per_step } = result;
+  if (gpu_ms_per_step !== null) {
+    row(`${preset}, ${dtype}, a step by the GPU's clock`, `${digits(gpu_ms_per_step)} ms`);
+  }
+  row(`${preset}, ${dtype}, a step by the wall clock`, `${digits(ms_per_step)} ms`);
+  row("copy bandwidth", `${count(Math.round(ceilings.gb_per_s))} GB/s`);
+}
 
 /** What PyTorch is asked for beside each dtype, and what that is called. */
 const torchModes = { f32: ["fp32", "fp32 eager"], f16: ["bf16-compile", "bf16 compiled"] } as const;
 
 /**
- * This project and PyTorch in turns.
- * @param bar of their ratio
+ * This project and PyTorch in turns; with f16 the project's own f32 too.
+ * @param bar of the ratio to PyTorch
  */
 async function besidePyTorch(
   preset: string,
@@ -154,9 +185,10 @@ async function besidePyTorch(
   bar?: [string, number],
   dtype: "f32" | "f16" = "f32",
 ) {
-  const command = own("bench.ts", "--preset", preset, "--dtype", dtype, "--json");
+  const ownIn = (dtype: string) => own("bench.ts", "--preset", preset, "--dtype", dtype, "--json");
   const [mode, words] = torchModes[dtype];
-  const contestants: Contestant[] = [{ name: "microgpt-webgpu", command }];
+  const contestants: Contestant[] = [{ name: "microgpt-webgpu", command: ownIn(dtype) }];
+  if (dtype === "f16") contestants.push({ name: "microgpt-webgpu in f32", command: ownIn("f32") });
   if (values.torch !== undefined) {
     const sizes = Object.entries(sizesOf(preset)).map(([name, size]) => `--${name} ${size}`);
     const line = `${values.torch} ${sizes.join(" ")} --modes ${mode}`;
@@ -166,13 +198,19 @@ async function besidePyTorch(
   const what = dtype === "f32" ? preset : `${preset}, ${dtype}`;
   results[`training ${what}`] = run;
   for (const { name, error } of run.failures) row(`${name}, ${what}`, `failed: ${error}`);
-  const [ours, torch] = [true, false].map((own) => {
-    const lines = run.lines.filter(({ peer }) => peer.startsWith("microgpt-webgpu") === own);
+  const standing = (is: (line: (typeof run.lines)[number]) => boolean) => {
+    const lines = run.lines.filter(is);
     const speed = lines.length > 0 ? median(lines.map((line) => line.tokens_per_s)) : NaN;
     return { speed, peak_bytes: lines[0]?.peak_bytes ?? NaN };
-  });
+  };
+  const isOwn = ({ peer }: { peer: string }) => peer.startsWith("microgpt-webgpu");
+  const ours = standing((line) => isOwn(line) && line.dtype === dtype);
+  const inFull = standing((line) => isOwn(line) && line.dtype !== dtype);
+  const torch = standing((line) => !isOwn(line));
   if (ours.speed) row(`${what}, tokens/s`, count(Math.round(ours.speed)));
   if (torch.speed) row(`${preset}, PyTorch ${words}, tokens/s`, count(Math.round(torch.speed)));
+  const gain = ours.speed / inFull.speed;
+  if (gain) row(`${what}, against f32`, `${gain.toFixed(2)}×`, "3×", gain >= 3);
   const ratio = ours.speed / torch.speed;
   if (!ratio) return;
   const [goal, least] = bar ?? ["", NaN];
