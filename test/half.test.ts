@@ -5,6 +5,7 @@ import { expect, test } from "vitest";
 import { type Config, resolveConfig } from "../src/config.ts";
 import { type Device, matrixUnit } from "../src/device/device.ts";
 import { giveConstants, giveHalves } from "../src/device/kernels.ts";
+import { fromHalves, toHalves } from "../src/device/half.ts";
 import { placeholders, writeTensor } from "../src/device/tensors.ts";
 import { ConfigError } from "../src/errors.ts";
 import { dimsOf, initialParameters } from "../src/model/parameters.ts";
@@ -195,4 +196,17 @@ test("gradients that overflow at every scale are not the scale's fault: that ste
   }
   expect(skipped).toEqual([...Array(16).fill(true), false, false]);
   trainer.destroy();
+});
+
+test("numbers are rounded to f16 as JavaScript's own do it: every one of them, and those around the middles", () => {
+  const all = fromHalves(Uint16Array.from({ length: 2 ** 16 }, (_, bits) => bits));
+  expect(all).toEqual(Float32Array.from(new Float16Array(Uint16Array.from(all.keys()).buffer)));
+  const near = [...all].flatMap((x, bits) => {
+    const middle = (x + all[bits + 1]) / 2;
+    return [x, middle, middle * (1 + 2 ** -20), middle * (1 - 2 ** -20)];
+  });
+  near.push(65519.99, 65520, -65520, 1e300, 2 ** -25, 1e-300, -0);
+  const own = new Uint16Array(new Float16Array(near.map(Math.fround)).buffer);
+  const nan = (halves: Uint16Array) => halves.map((bits) => ((bits & 0x7fff) > 0x7c00 ? 1 : bits));
+  expect(nan(toHalves(near).subarray(0, near.length))).toEqual(nan(own));
 });

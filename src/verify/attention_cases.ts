@@ -2,6 +2,7 @@
 
 import * as ref from "../reference/attention.ts";
 import { UNIT_ROUNDOFF } from "./compare.ts";
+import { roundToHalf } from "../device/half.ts";
 import type { KernelCase } from "./kernel_case.ts";
 
 /** [B, T, NH, HS] */
@@ -55,7 +56,7 @@ function attentionTriple(
   qkv.forEach((x, i) => {
     const position = Math.floor(i / (3 * C)) % T;
     const scaled = rising ? (Math.abs(x) * std * position) / T : x * std;
-    qkv[i] = Math.f16round(i % (3 * C) < 2 * C ? scaled : x);
+    qkv[i] = roundToHalf(i % (3 * C) < 2 * C ? scaled : x);
   });
   // An exponential's relative error is its argument's absolute one: about u times the largest score.
   const largest = Math.max(1, std * std * Math.sqrt(HS)) * 4;
