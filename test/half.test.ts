@@ -1,7 +1,7 @@
 // Training with operands in f16: who may, and the scale on gradients. What needs matrix units is tested where
 // there are some; the scale works on any GPU.
 
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { type Config, resolveConfig } from "../src/config.ts";
 import { type Device, matrixUnit } from "../src/device/device.ts";
 import { giveConstants, giveHalves } from "../src/device/kernels.ts";
@@ -12,6 +12,7 @@ import { product, type ProductShape, productVariants } from "../src/model/produc
 import { PythonRandom } from "../src/random.ts";
 import { createTrainer } from "../src/training/choose_trainer.ts";
 import { GpuTrainer } from "../src/training/gpu_trainer.ts";
+import { kernelCases } from "../src/verify/kernel_cases.ts";
 import { device } from "./harness/device.ts";
 import { openNowhere } from "./harness/nowhere.ts";
 
@@ -150,6 +151,28 @@ test("without shader-f16 dtype f16 is refused with a sentence, and so it is on t
     const opening = createTrainer(where, config, dims, params, sequences);
     await expect(opening).rejects.toThrow(ConfigError);
     await expect(opening).rejects.toThrow(words);
+  }
+});
+
+test("f16 asks nothing of the language: neither Node 22 nor every browser has Float16Array", async () => {
+  const losses = async () => {
+    const { trainer } = await open({ dtype: "f16" });
+    const found: number[] = [];
+    for await (const { loss } of trainer.run(3)) found.push(loss);
+    trainer.destroy();
+    return found;
+  };
+  const usual = await losses();
+  vi.stubGlobal("Float16Array", undefined);
+  vi.spyOn(Math, "f16round").mockImplementation(() => {
+    throw new TypeError("Math.f16round is not a function");
+  });
+  try {
+    expect(await losses()).toEqual(usual);
+    expect(kernelCases().length).toBeGreaterThan(0);
+  } finally {
+    vi.unstubAllGlobals();
+    vi.restoreAllMocks();
   }
 });
 

@@ -2,6 +2,7 @@
 
 import { GpuError, TensorTooLargeError } from "../errors.ts";
 import type { Device } from "./device.ts";
+import { fromHalves, toHalves } from "./half.ts";
 import type { Half, Tensor, TensorSpec } from "./tensor.ts";
 
 export type { Half, Tensor, TensorSpec };
@@ -123,21 +124,22 @@ export function sliceTensor(
 export async function readTensor(device: Device, tensor: Tensor): Promise<Float32Array> {
   const bytes = await device.read(tensor.buffer, tensor.offset, tensor.size);
   return tensor.dtype === "f16"
-    ? Float32Array.from(new Float16Array(bytes).subarray(0, sizeOf(tensor)))
+    ? fromHalves(new Uint16Array(bytes, 0, sizeOf(tensor)))
     : new Float32Array(bytes);
 }
 
 /** Writes numbers from a tensor's first one on, rounded to what it holds. */
 export function writeTensor(device: Device, tensor: Tensor, values: Float32Array): void {
-  const bytes = tensor.dtype === "f16" ? halves(values) : (values as Float32Array<ArrayBuffer>);
-  device.gpu.queue.writeBuffer(tensor.buffer, tensor.offset, bytes);
+  const bytes = tensor.dtype === "f16" ? wholeWords(toHalves(values)) : values;
+  device.gpu.queue.writeBuffer(tensor.buffer, tensor.offset, bytes as Float32Array<ArrayBuffer>);
 }
 
-/** Numbers in f16, in whole words; as bytes, since Dawn in Node does not know arrays of them. */
-function halves(values: Float32Array): Uint8Array<ArrayBuffer> {
-  const words = new Float16Array(Math.ceil(values.length / 2) * 2);
-  words.set(values);
-  return new Uint8Array(words.buffer);
+/** With one more where they are odd: writes are of four bytes. */
+function wholeWords(halves: Uint16Array): Uint16Array {
+  if (halves.length % 2 === 0) return halves;
+  const words = new Uint16Array(halves.length + 1);
+  words.set(halves);
+  return words;
 }
 
 /** Numbers of -1 to 1: a block of them, over and over. */

@@ -5,6 +5,7 @@
 
 import type { Config } from "../config.ts";
 import type { Device } from "../device/device.ts";
+import { fromHalves, toHalves } from "../device/half.ts";
 import { type Dispatch, Schedule } from "../device/schedule.ts";
 import { ALIGNMENT, type Tensor } from "../device/tensors.ts";
 import type { GpuOps } from "../model/gpu_ops.ts";
@@ -103,7 +104,7 @@ function guard(
     (values ? INPUT_GUARD : POISON) & 0xffff,
   );
   if (values) {
-    const held = half ? new Float16Array(values) : values;
+    const held = half ? toHalves(values) : values;
     before.set(new Uint16Array(held.buffer, held.byteOffset, held.byteLength / 2), GUARD / 2);
   }
   const { STORAGE, UNIFORM, COPY_SRC, COPY_DST } = GPUBufferUsage;
@@ -239,7 +240,7 @@ function missedElement(halves: Uint16Array, width: number): number {
 function numbersOf(tensor: Tensor, { buffer }: Uint16Array<ArrayBuffer>) {
   const [size] = tensor.shape;
   return tensor.dtype === "f16"
-    ? new Float16Array(buffer, GUARD, size)
+    ? fromHalves(new Uint16Array(buffer, GUARD, size))
     : new Float32Array(buffer, GUARD, size);
 }
 
