@@ -3,9 +3,11 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { platform } from "#platform";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { resolveConfig } from "../src/config.ts";
 import type { Device } from "../src/device/device.ts";
+import { Kernels } from "../src/device/kernels.ts";
 import { dimsOf, initialParameters } from "../src/model/parameters.ts";
 import { type ProductShape, type ProductVariant, productVariants } from "../src/model/product.ts";
 import { PythonRandom } from "../src/random.ts";
@@ -135,6 +137,32 @@ test("every kernel that a shape may be given is timed, and so are its splits", a
   expect(fastest(variants, times)).toBeDefined();
   expect(fastest(variants, {})).toBeUndefined();
 });
+
+test.runIf(device.features.includes("shader-f16"))(
+  "what is timed are the pipelines of the step, in f16 too",
+  async () => {
+    const half = resolveConfig("microgpt", { n_embd: 16, batch_size: 3, dtype: "f16" });
+    const kernels = new Kernels(device.gpu, platform.shaders());
+    const asked = new Set<string>();
+    const pipeline: Kernels["pipeline"] = (kernel, ...rest) => {
+      if (kernel.startsWith("matmul")) asked.add(JSON.stringify([kernel, ...rest]));
+      return device.kernels.pipeline(kernel, ...rest);
+    };
+    const watched: Device = Object.create(hardware, {
+      kernels: { value: Object.assign(kernels, { pipeline }) },
+    });
+    const time: typeof timeProducts = (on, shape, variants) =>
+      timeProducts(on, shape, [variants.find(({ kernel }) => kernel === "matmul")!]); // soon compiled
+    const tuning = await tune(watched, half, dims, { mode: "measure", time });
+    const timed = asked.size;
+    expect(timed).toBeGreaterThan(0);
+    const params = initialParameters(half, dims, new PythonRandom(3));
+    const sequences = [Int32Array.of(7, 1, 2, 7)];
+    const trainer = await GpuTrainer.create(watched, half, dims, params, sequences, tuning);
+    trainer.destroy();
+    expect(asked.size).toBe(timed);
+  },
+);
 
 test("split sums give the same training as whole ones", async () => {
   const [B, T] = [64, 16];
