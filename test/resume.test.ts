@@ -288,6 +288,7 @@ describe("a sentence for a training.safetensors", async () => {
     ],
     ["with tokens that are no count", state("tokens", 1.5), "has 1.5 as its tokens"],
     ["with a scale that is no pair", state("scaler", [1]), "has [1] as its scaler"],
+    ["with a scale of nothing", state("scaler", [0, 3]), "has [0,3] as its scaler"],
     ["with a negative count", state("skips", -1), "has -1 as its skips"],
     ["of a device that is none", state("device", "tpu"), 'has "tpu" as its device'],
     ["without a fingerprint", state("text", null), "has null as its text"],
