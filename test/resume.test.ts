@@ -188,7 +188,7 @@ describe("a run to resume", () => {
     const told = (changes: object) => differences({ ...before, ...now, ...changes }, now);
     expect(told({})).toEqual([]);
     expect(told({ kernels: "2b" })).toEqual([
-      "Other kernels make its products (choice 1a, before 2b): the last digits may differ.",
+      "Other kernels, or another driver, make its products (choice 1a, before 2b): the last digits may differ.",
     ]);
     expect(told({ kernels: null })[0]).toMatch(/before none/);
     expect(told({ adapter: "another" })).toHaveLength(1);

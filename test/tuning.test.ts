@@ -66,6 +66,19 @@ test("the fastest is chosen, remembered, and taken again without measuring", asy
   expect(anew.id).not.toBe(first.id);
 });
 
+test("a choice is of a driver and of the kernels' text: with others a run may give other bits", async () => {
+  const id = async (where: Device) => (await tune(where, config, dims, { mode: "off" })).id;
+  const shaders = platform.shaders();
+  const changed = new Kernels(device.gpu, { ...shaders, adamw: `${shaders.adamw}// changed` });
+  const others: PropertyDescriptorMap[] = [
+    { info: { value: { ...device.info, description: "another driver" } } },
+    { kernels: { value: changed } },
+  ];
+  const same = await id(hardware);
+  expect(await id(Object.create(hardware, {}))).toBe(same);
+  for (const other of others) expect(await id(Object.create(hardware, other))).not.toBe(same);
+});
+
 test("without a measurement the rule chooses: on software GPUs, and where it is off", async () => {
   const clock = stopwatch();
   const off = await tune(hardware, config, dims, { time: clock.time, mode: "off" });
