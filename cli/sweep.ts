@@ -12,7 +12,7 @@ import { Interrupt } from "./interrupt.ts";
 import { prepareFolder, saveModel } from "./model_dir.ts";
 import * as options from "./options.ts";
 import { tuningProgress } from "./progress.ts";
-import { EXIT_FAILED, run } from "./run.ts";
+import { EXIT_FAILED, type Output, run } from "./run.ts";
 import { sweepable, sweepConfigs } from "./sweep_lists.ts";
 import { humanReport, jsonReport, type SweepReport } from "./sweep_report.ts";
 
@@ -57,7 +57,7 @@ export const main = command(description, async (flags, io) => {
       ? jsonReport(io.stdout, varied)
       : humanReport(io.stdout, source, varied);
     try {
-      const saved = await train(sweep, report, folder, interrupt);
+      const saved = await train(sweep, report, folder, interrupt, io.stderr);
       return interrupt.code || (saved ? 0 : EXIT_FAILED);
     } finally {
       sweep.close();
@@ -78,18 +78,28 @@ function formatOf(configs: readonly ConfigChoice[]): Config["format"] {
   return format;
 }
 
-/** True if there was a model to save. */
+/** True if there was a model to save. Where one of them fails, the best of those before it is saved all the same. */
 async function train(
   sweep: Sweep,
   report: SweepReport,
   folder: string,
   interrupt: Interrupt,
+  stderr: Output,
 ): Promise<boolean> {
   report.start(sweep.start);
   const startedAt = performance.now();
-  for await (const event of sweep.run(interrupt.signal)) {
-    if (event.type === "model") report.model(event);
-    else report.progress(event);
+  try {
+    for await (const event of sweep.run(interrupt.signal)) {
+      if (event.type === "model") report.model(event);
+      else report.progress(event);
+    }
+  } catch (error) {
+    if (sweep.best) {
+      saveModel(folder, sweep.best.model);
+      const { index } = sweep.best.outcome;
+      stderr.write(`The best model so far, model ${index + 1}, is saved in ${folder}.\n`);
+    }
+    throw error;
   }
   const seconds = (performance.now() - startedAt) / 1000;
   const { best, models, model_steps } = sweep;

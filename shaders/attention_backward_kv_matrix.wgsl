@@ -78,13 +78,16 @@ fn stage(gradients: bool, base: u32, first: u32, lines: u32, line: u32, thread: 
   }
 }
 
-// Of queries from t0 on; those past the end weigh nothing.
+// Of queries from t0 on, four a thread: single components of a vector must not be written by several threads. Those
+// past the end weigh nothing.
 fn stage_rows(line: u32, t0: u32, thread: u32) {
-  for (var i = thread; i < QUERIES; i += LANES * DOWN) {
-    let at = line + min(t0 + i, sizes.T - 1u);
-    largests[i / 4u][i % 4u] = stats[at].x;
-    inverses[i / 4u][i % 4u] = select(0.0, stats[at].y, t0 + i < sizes.T);
-    deltas[i / 4u][i % 4u] = delta[at];
+  for (var i = thread; i < QUERIES / 4u; i += LANES * DOWN) {
+    let queries = vec4u(t0 + i * 4u) + vec4u(0u, 1u, 2u, 3u);
+    let at = vec4u(line) + min(queries, vec4u(sizes.T - 1u));
+    let inverse = vec4f(stats[at.x].y, stats[at.y].y, stats[at.z].y, stats[at.w].y);
+    largests[i] = vec4f(stats[at.x].x, stats[at.y].x, stats[at.z].x, stats[at.w].x);
+    inverses[i] = select(vec4f(), inverse, queries < vec4u(sizes.T));
+    deltas[i] = vec4f(delta[at.x], delta[at.y], delta[at.z], delta[at.w]);
   }
 }
 

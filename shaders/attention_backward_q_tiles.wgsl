@@ -36,9 +36,7 @@ struct Sizes {
 var<workgroup> left: array<array<array<vec4f, 8>, 8>, 8>;    // q; dout; dscore
 var<workgroup> right: array<array<array<vec4f, 8>, 8>, 8>;   // k; v; k, with the vectors from 8 on at [4 + i]
 var<workgroup> kept: array<array<vec4f, 64>, 8>;             // p, by row and thread
-var<workgroup> largests: array<array<vec4f, 8>, 2>;          // of row y + 8i at [i / 4][y][i % 4]
-var<workgroup> inverses: array<array<vec4f, 8>, 2>;          // 1 / sum
-var<workgroup> deltas: array<array<vec4f, 8>, 2>;
+var<workgroup> row_stats: array<vec4f, 64>;                  // largest, 1 / sum, delta, 0: whole, by one thread
 
 // Where a position begins, or the last one: in q, k and v, and in out and dout.
 fn place(position: u32) -> u32 { return min(position, sizes.T - 1u) * (sizes.C / 4u * 3u); }
@@ -108,6 +106,11 @@ fn right_rows(x: u32, d: u32) -> mat4x4f {
 // Vector x (i = 0) or x + 8 (i = 4) of the rows n + 8j on the right.
 fn right_values(i: u32, n: u32, x: u32) -> mat4x4f {
   return mat4x4f(right[i][n][x], right[i + 1u][n][x], right[i + 2u][n][x], right[i + 3u][n][x]);
+}
+
+// Of rows y + 8i, four of them: largest, 1 / sum and delta, a column each.
+fn stats_of(y: u32) -> mat4x4f {
+  return transpose(mat4x4f(row_stats[y], row_stats[y + 8u], row_stats[y + 16u], row_stats[y + 24u]));
 }
 
 // Four rows' weights, 0 for the keys beyond the row's query.
@@ -183,9 +186,7 @@ fn attention_backward_q_tiles(
   var delta_own = 0.0;   // of row thread % 8 + 8i
   for (var n = 0u; n < 8u; n++) { delta_own += left[n][thread % 8u][i / 4u][i % 4u]; }
   let at = (group.y * sizes.NH + head) * sizes.T + min(t0 + thread, sizes.T - 1u);
-  deltas[i / 4u][thread % 8u][i % 4u] = delta_own;
-  largests[i / 4u][thread % 8u][i % 4u] = stats[at].x;
-  inverses[i / 4u][thread % 8u][i % 4u] = stats[at].y;
+  row_stats[thread] = vec4f(stats[at], delta_own, 0.0);
   if (block == 0u && t0 + thread < sizes.T) { delta[at] = delta_own; }
 
   var dq0 = mat4x4f();    // rows 0 .. 3, vector x
@@ -210,12 +211,14 @@ fn attention_backward_q_tiles(
       }
       if (scores) {
         let keys = vec4u(s0 + x) + vec4u(0u, 8u, 16u, 24u);
-        keep(0u, softmax(p0 * scale, largests[0][y], inverses[0][y], keys, t), thread);
-        keep(4u, softmax(p1 * scale, largests[1][y], inverses[1][y], keys, t + 32u), thread);
+        let near = stats_of(y);
+        let far = stats_of(y + 32u);
+        keep(0u, softmax(p0 * scale, near[0], near[1], keys, t), thread);
+        keep(4u, softmax(p1 * scale, far[0], far[1], keys, t + 32u), thread);
       } else {
         workgroupBarrier();   // dout and v are read to the end
-        store_left(0u, y, x, dscores(0u, p0, deltas[0][y], thread) * scale);
-        store_left(4u, y, x, dscores(4u, p1, deltas[1][y], thread) * scale);
+        store_left(0u, y, x, dscores(0u, p0, stats_of(y)[2], thread) * scale);
+        store_left(4u, y, x, dscores(4u, p1, stats_of(y + 32u)[2], thread) * scale);
       }
     }
     stage_block(k, s0, block, thread);

@@ -188,7 +188,7 @@ describe("a run to resume", () => {
     const told = (changes: object) => differences({ ...before, ...now, ...changes }, now);
     expect(told({})).toEqual([]);
     expect(told({ kernels: "2b" })).toEqual([
-      "Other kernels make its products (choice 1a, before 2b): the last digits may differ.",
+      "Other kernels, or another driver, make its products (choice 1a, before 2b): the last digits may differ.",
     ]);
     expect(told({ kernels: null })[0]).toMatch(/before none/);
     expect(told({ adapter: "another" })).toHaveLength(1);
@@ -288,6 +288,7 @@ describe("a sentence for a training.safetensors", async () => {
     ],
     ["with tokens that are no count", state("tokens", 1.5), "has 1.5 as its tokens"],
     ["with a scale that is no pair", state("scaler", [1]), "has [1] as its scaler"],
+    ["with a scale of nothing", state("scaler", [0, 3]), "has [0,3] as its scaler"],
     ["with a negative count", state("skips", -1), "has -1 as its skips"],
     ["of a device that is none", state("device", "tpu"), 'has "tpu" as its device'],
     ["without a fingerprint", state("text", null), "has null as its text"],

@@ -3,6 +3,7 @@
 import { expect, test } from "vitest";
 import { type Config, resolveConfig } from "../src/config.ts";
 import type { Device } from "../src/device/device.ts";
+import { ConfigError } from "../src/errors.ts";
 import { CharTokenizer } from "../src/text/tokenizer.ts";
 import { planSweep } from "../src/training/sweep_plan.ts";
 import { Sweep, type SweepModel } from "../src/training/sweep.ts";
@@ -50,6 +51,39 @@ test("after a loss or a gradient that is not finite nothing counts any more", ()
     tally.add(1, 1);
     expect([tally.steps, tally.diverged, tally.mean]).toEqual([2, true, NaN]);
   }
+});
+
+test("a step that was skipped for its gradients is none that diverged", () => {
+  const tally = new Tally(30);
+  tally.add(3, Infinity, true);
+  tally.add(2, 1);
+  expect([tally.steps, tally.diverged, tally.mean]).toEqual([2, false, 2.5]);
+  tally.add(NaN, Infinity, true);
+  expect(tally.diverged).toBe(true);
+});
+
+test.runIf(device.features.includes("shader-f16"))(
+  "in f16 models go on after steps that overflow, as `train` does",
+  async () => {
+    const wild = config({ dtype: "f16", init_std: 5, num_steps: 40 });
+    const training = await Training.open({ config: wild, documents, device: "webgpu" });
+    let [skipped, last] = [0, NaN];
+    for await (const event of training.steps()) {
+      if (event.skipped) skipped++;
+      last = event.loss;
+    }
+    training.close();
+    expect(skipped).toBeGreaterThan(0);
+    const sweep = await Sweep.open({ configs: [wild], documents, device: "webgpu" });
+    const [model] = await outcomes(sweep);
+    sweep.close();
+    expect(model).toMatchObject({ steps: 40, final_loss: last });
+  },
+);
+
+test("a dtype that the device does not have is refused before the first model is trained", async () => {
+  const configs = [config({}), config({ dtype: "f16" })];
+  await expect(Sweep.open({ configs, documents, device: "cpu" })).rejects.toThrow(ConfigError);
 });
 
 test("models of a shape are trained together, as many as memory allows, the others by themselves", () => {

@@ -3,9 +3,11 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { platform } from "#platform";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { resolveConfig } from "../src/config.ts";
 import type { Device } from "../src/device/device.ts";
+import { Kernels } from "../src/device/kernels.ts";
 import { dimsOf, initialParameters } from "../src/model/parameters.ts";
 import { type ProductShape, type ProductVariant, productVariants } from "../src/model/product.ts";
 import { PythonRandom } from "../src/random.ts";
@@ -62,6 +64,19 @@ test("the fastest is chosen, remembered, and taken again without measuring", asy
   const anew = await tune(hardware, config, dims, { time: other.time, mode: "measure" });
   expect(other.calls).toBe(clock.calls);
   expect(anew.id).not.toBe(first.id);
+});
+
+test("a choice is of a driver and of the kernels' text: with others a run may give other bits", async () => {
+  const id = async (where: Device) => (await tune(where, config, dims, { mode: "off" })).id;
+  const shaders = platform.shaders();
+  const changed = new Kernels(device.gpu, { ...shaders, adamw: `${shaders.adamw}// changed` });
+  const others: PropertyDescriptorMap[] = [
+    { info: { value: { ...device.info, description: "another driver" } } },
+    { kernels: { value: changed } },
+  ];
+  const same = await id(hardware);
+  expect(await id(Object.create(hardware, {}))).toBe(same);
+  for (const other of others) expect(await id(Object.create(hardware, other))).not.toBe(same);
 });
 
 test("without a measurement the rule chooses: on software GPUs, and where it is off", async () => {
@@ -135,6 +150,32 @@ test("every kernel that a shape may be given is timed, and so are its splits", a
   expect(fastest(variants, times)).toBeDefined();
   expect(fastest(variants, {})).toBeUndefined();
 });
+
+test.runIf(device.features.includes("shader-f16"))(
+  "what is timed are the pipelines of the step, in f16 too",
+  async () => {
+    const half = resolveConfig("microgpt", { n_embd: 16, batch_size: 3, dtype: "f16" });
+    const kernels = new Kernels(device.gpu, platform.shaders());
+    const asked = new Set<string>();
+    const pipeline: Kernels["pipeline"] = (kernel, ...rest) => {
+      if (kernel.startsWith("matmul")) asked.add(JSON.stringify([kernel, ...rest]));
+      return device.kernels.pipeline(kernel, ...rest);
+    };
+    const watched: Device = Object.create(hardware, {
+      kernels: { value: Object.assign(kernels, { pipeline }) },
+    });
+    const time: typeof timeProducts = (on, shape, variants) =>
+      timeProducts(on, shape, [variants.find(({ kernel }) => kernel === "matmul")!]); // soon compiled
+    const tuning = await tune(watched, half, dims, { mode: "measure", time });
+    const timed = asked.size;
+    expect(timed).toBeGreaterThan(0);
+    const params = initialParameters(half, dims, new PythonRandom(3));
+    const sequences = [Int32Array.of(7, 1, 2, 7)];
+    const trainer = await GpuTrainer.create(watched, half, dims, params, sequences, tuning);
+    trainer.destroy();
+    expect(asked.size).toBe(timed);
+  },
+);
 
 test("split sums give the same training as whole ones", async () => {
   const [B, T] = [64, 16];

@@ -30,19 +30,12 @@ function halfValue(half: number): number {
   return sign * (1 + fraction / 2 ** 10) * 2 ** (exponent - 15);
 }
 
-/** Numbers as f16, in whole words of four bytes. */
+/** Numbers as the bits of f16. */
 export function toHalves(values: ArrayLike<number>): Uint16Array<ArrayBuffer> {
-  const halves = new Uint16Array(Math.ceil(values.length / 2) * 2);
-  for (let i = 0; i < values.length; i++) halves[i] = halfBits(values[i]);
-  return halves;
+  return Uint16Array.from(values, halfBits);
 }
 
 /** What the bits of f16 stand for. */
 export function fromHalves(halves: Uint16Array): Float32Array<ArrayBuffer> {
   return Float32Array.from(halves, halfValue);
-}
-
-/** The number in f16 that is next to x. */
-export function roundToHalf(x: number): number {
-  return halfValue(halfBits(x));
 }

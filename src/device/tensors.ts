@@ -130,8 +130,16 @@ export async function readTensor(device: Device, tensor: Tensor): Promise<Float3
 
 /** Writes numbers from a tensor's first one on, rounded to what it holds. */
 export function writeTensor(device: Device, tensor: Tensor, values: Float32Array): void {
-  const held = tensor.dtype === "f16" ? toHalves(values) : (values as Float32Array<ArrayBuffer>);
-  device.gpu.queue.writeBuffer(tensor.buffer, tensor.offset, held);
+  const bytes = tensor.dtype === "f16" ? wholeWords(toHalves(values)) : values;
+  device.gpu.queue.writeBuffer(tensor.buffer, tensor.offset, bytes as Float32Array<ArrayBuffer>);
+}
+
+/** With one more where they are odd: writes are of four bytes. */
+function wholeWords(halves: Uint16Array): Uint16Array {
+  if (halves.length % 2 === 0) return halves;
+  const words = new Uint16Array(halves.length + 1);
+  words.set(halves);
+  return words;
 }
 
 /** Numbers of -1 to 1: a block of them, over and over. */

@@ -108,10 +108,12 @@ function readTraining(file: unknown, source: string) {
   if (!isObject(file)) fail(source, "is not an object");
   const isText = (value: unknown) => typeof value === "string";
   const isTextOrNull = (value: unknown) => value === null || isText(value);
+  const isScaler = (value: unknown) =>
+    Array.isArray(value) && value.length === 2 && value.every(Number.isFinite) && value[0] > 0;
   const isCount = (value: unknown) => Number.isSafeInteger(value) && (value as number) >= 0;
   const good: Record<string, (value: unknown) => boolean> = {
     tokens: isCount,
-    scaler: (value) => Array.isArray(value) && value.length === 2 && value.every(Number.isFinite),
+    scaler: isScaler,
     skips: isCount,
     text: isText,
     input: isTextOrNull,

@@ -68,7 +68,7 @@ export function differences(
   } else if (before.kernels !== now.kernels) {
     const choice = ({ kernels }: Pick<Circumstances, "kernels">) => kernels ?? "none";
     list.push(
-      `Other kernels make its products (choice ${choice(now)}, before ${choice(before)}): the last digits may differ.`,
+      `Other kernels, or another driver, make its products (choice ${choice(now)}, before ${choice(before)}): the last digits may differ.`,
     );
   }
   const [{ num_steps: was }, { num_steps, lr_schedule }] = [before.config, now.config];

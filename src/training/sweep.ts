@@ -15,7 +15,7 @@ import { CharTokenizer } from "../text/tokenizer.ts";
 import type { TuneOptions } from "../tuning/tune.ts";
 import { heldOut, splitTokens, type Tokens } from "../text/split.ts";
 import { chooseDtype } from "./choose_dtype.ts";
-import { createTrainer } from "./choose_trainer.ts";
+import { checkHalf, createTrainer } from "./choose_trainer.ts";
 import { evaluateParameters } from "./gpu_evaluator.ts";
 import { SmallRuns } from "./small_runs.ts";
 import { planSweep } from "./sweep_plan.ts";
@@ -127,6 +127,7 @@ export class Sweep {
    * @throws NoWebGpuError if `webgpu` was asked for and there is none
    * @throws TensorTooLargeError if one of the models does not fit memory
    * @throws DataError or ConfigError if the text is too short for one of them
+   * @throws ConfigError if the device cannot train with the dtype of one of them
    */
   static async open(options: SweepOptions): Promise<Sweep> {
     const { configs, documents, device: choice } = options;
@@ -215,8 +216,8 @@ export class Sweep {
     );
     try {
       let shown = performance.now();
-      for await (const { loss, grad_norm } of trainer.run(config.num_steps, signal)) {
-        tally.add(loss, grad_norm);
+      for await (const { loss, grad_norm, skipped } of trainer.run(config.num_steps, signal)) {
+        tally.add(loss, grad_norm, skipped);
         this.model_steps++;
         if (tally.diverged) break;
         if (performance.now() - shown < PROGRESS_MS) continue;
@@ -290,6 +291,7 @@ async function chooseDtypes(
   const reasons = new Set<string>();
   for (const { tuning, indices } of plan) {
     const { config, dtype_reason } = await chooseDtype(device, wanted[indices[0]], tuning);
+    if (config.dtype === "f16") checkHalf(device); // before anything is trained
     for (const index of indices) configs[index] = { ...wanted[index], dtype: config.dtype };
     if (dtype_reason !== null) reasons.add(dtype_reason);
   }

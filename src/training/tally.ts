@@ -9,7 +9,7 @@ export class Tally {
   steps = 0;
   /** Of the last step; NaN before the first one. */
   loss = NaN;
-  /** True once a loss or a gradient norm was not finite. */
+  /** True once a loss was not finite, or a gradient norm in a step that was not skipped for it. */
   diverged = false;
   private readonly tail: Float64Array;
 
@@ -18,10 +18,10 @@ export class Tally {
   }
 
   /** The next step's record; nothing counts any more once the run has diverged. */
-  add(loss: number, grad_norm: number): void {
+  add(loss: number, grad_norm: number, skipped = false): void {
     if (this.diverged) return;
     this.loss = loss;
-    this.diverged = !Number.isFinite(loss) || !Number.isFinite(grad_norm);
+    this.diverged = !Number.isFinite(loss) || !(skipped || Number.isFinite(grad_norm));
     this.tail[this.steps % this.tail.length] = loss;
     this.steps++;
   }

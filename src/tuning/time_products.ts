@@ -28,7 +28,7 @@ export async function timeProducts(
   shape: ProductShape,
   variants: readonly ProductVariant[],
 ): Promise<Times> {
-  const { M, N, K, pair, half } = shape;
+  const { M, N, K, pair, half, epilogue } = shape;
   const planes = Math.max(...variants.map(({ splits }) => splits));
   const dtype = (name: keyof ProductTensors) => (half.includes(name) ? "f16" : undefined);
   const tensors = await allocateTensors(device, [
@@ -39,12 +39,15 @@ export async function timeProducts(
     { name: "b2", shape: [M, N], dtype: dtype("b2") },
     { name: "extra", shape: [M, N], dtype: dtype("extra") },
   ]);
-  const { a, b, b2, extra } = tensors;
+  const { out, out2, a, b, b2, extra } = tensors;
   for (const tensor of [a, b, b2, extra]) fillRandom(device, tensor);
+  // Only what a step binds: with another type in a place that is not read, it would be another pipeline.
+  const reads = epilogue === "residual" || epilogue.endsWith("_backward");
+  const bound = { out, a, b, ...(pair && { out2, b2 }), ...(reads && { extra }) };
   const calls = Math.ceil((LENGTH_S * FLOPS) / (2 * M * N * K * (pair ? 2 : 1)));
   const count = Math.min(calls, MOST_CALLS);
   const time = async (variant: ProductVariant) => {
-    const dispatch = product(device, shape, variant, tensors, K * N);
+    const dispatch = product(device, shape, variant, bound, K * N);
     const schedule = await Schedule.create(device, Array(count).fill(dispatch));
     const [ms] = await timeSchedules(device, [schedule], REPETITIONS);
     schedule.destroy();

@@ -1,5 +1,6 @@
 // Which kernels make the products of a training step: measured on the device once, and remembered.
 
+import { platform } from "#platform";
 import type { Config } from "../config.ts";
 import { adapterKey, digest } from "../device/adapter_memory.ts";
 import type { Device } from "../device/device.ts";
@@ -28,7 +29,7 @@ export interface Choice extends ProductShape {
 
 export interface Tuning {
   choices: Choice[];
-  /** The same for the same choices: then a run gives the same bits. */
+  /** The same for the same choices, driver and kernels' text: then a run gives the same bits. */
   id: string;
   /** Why what was measured could not be remembered; null otherwise. */
   forgotten: string | null;
@@ -101,9 +102,11 @@ export async function tune(
     const by = !best ? unmeasured : measured[name] ? "measurement" : "memory";
     return { ...shape, variant: variant.name, by, ms: best ? ms : null };
   });
+  const place = await adapterKey(device, Object.keys(platform.shaders()).sort());
+  const names = [...chosen].map(([name, variant]) => [name, variant.name]);
   return {
     choices,
-    id: await digest(JSON.stringify([...chosen].map(([name, variant]) => [name, variant.name]))),
+    id: await digest(JSON.stringify([place, names])),
     forgotten,
     product: (shape, variants) => chosen.get(keyOf(shape)) ?? variants[0],
   };

@@ -1,8 +1,8 @@
 // The cases of the attention kernels: sequence lengths, head sizes and batches that fit no chunk, large scores.
 
+import { fromHalves, toHalves } from "../device/half.ts";
 import * as ref from "../reference/attention.ts";
 import { UNIT_ROUNDOFF } from "./compare.ts";
-import { roundToHalf } from "../device/half.ts";
 import type { KernelCase } from "./kernel_case.ts";
 
 /** [B, T, NH, HS] */
@@ -51,13 +51,13 @@ function attentionTriple(
   const C = NH * HS;
   const N = B * T;
   const sizes = { B, T, C, NH };
-  const qkv = normal(N * 3 * C);
-  // Numbers that f16 has too, so that stats are of the same scores with both types.
-  qkv.forEach((x, i) => {
+  const drawn = normal(N * 3 * C).map((x, i) => {
+    if (i % (3 * C) >= 2 * C) return x;
     const position = Math.floor(i / (3 * C)) % T;
-    const scaled = rising ? (Math.abs(x) * std * position) / T : x * std;
-    qkv[i] = roundToHalf(i % (3 * C) < 2 * C ? scaled : x);
+    return rising ? (Math.abs(x) * std * position) / T : x * std;
   });
+  // Numbers that f16 has too, so that stats are of the same scores with both types.
+  const qkv = fromHalves(toHalves(drawn));
   // An exponential's relative error is its argument's absolute one: about u times the largest score.
   const largest = Math.max(1, std * std * Math.sqrt(HS)) * 4;
   const allowed = 1e-6 + largest * UNIT_ROUNDOFF;

@@ -104,9 +104,8 @@ function guard(
     (values ? INPUT_GUARD : POISON) & 0xffff,
   );
   if (values) {
-    const { buffer, byteOffset, byteLength } = values;
-    const held = half ? toHalves(values) : new Uint16Array(buffer, byteOffset, byteLength / 2);
-    before.set(held.subarray(0, (size * (half ? 2 : 4)) / 2), GUARD / 2);
+    const held = half ? toHalves(values) : values;
+    before.set(new Uint16Array(held.buffer, held.byteOffset, held.byteLength / 2), GUARD / 2);
   }
   const { STORAGE, UNIFORM, COPY_SRC, COPY_DST } = GPUBufferUsage;
   const buffer = device.gpu.createBuffer({

@@ -1,12 +1,14 @@
 // `sweep`: its lists, what it prints and saves, and how it ends.
 
 import { readdirSync } from "node:fs";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { loadModel } from "../../cli/model_dir.ts";
 import { main as generate } from "../../cli/generate.ts";
 import { main as sweep } from "../../cli/sweep.ts";
 import { listValues } from "../../cli/sweep_lists.ts";
 import { type Setting, settings } from "../../src/config.ts";
+import { GpuError } from "../../src/errors.ts";
+import { Sweep } from "../../src/training/sweep.ts";
 import { FakeIo, parseLines, runCli, temporaryFolder } from "./fake_io.ts";
 
 const setting = (flag: string): Setting => settings.find((setting) => setting.flag === flag)!;
@@ -193,4 +195,22 @@ test("a sweep of which every model diverges says so, with exit code 1", async ()
   expect(stdout.match(/diverged/g)!.length).toBeGreaterThanOrEqual(2);
   expect(stdout).toContain("Nothing was saved");
   expect(readdirSync(output)).toEqual([]);
+});
+
+test("where the device fails, the best of the models before is saved, with exit code 1", async () => {
+  const output = temporaryFolder();
+  const { run } = Sweep.prototype;
+  const spy = vi.spyOn(Sweep.prototype, "run").mockImplementation(async function* (this: Sweep) {
+    for await (const event of run.call(this)) {
+      yield event;
+      if (event.type === "model" && event.index === 1) throw new GpuError("It was lost.");
+    }
+  });
+  const { code, stderr } = await runCli(sweep, [...quick, "--device", "cpu", "--output", output]);
+  spy.mockRestore();
+  expect(code).toBe(1);
+  expect(stderr).toMatch(
+    /^The best model so far, model [12], is saved in .*\nerror: It was lost\.\n$/,
+  );
+  expect(loadModel(output).step).toBe(10);
 });
