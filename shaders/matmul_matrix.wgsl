@@ -26,6 +26,7 @@ const TILE_N = 64u;   // given: 64, 128 or 256
 const DOWN = 2u;      // given: subgroups along m
 const ACROSS = 2u;    // given: subgroups along n
 const LANES = 8u;     // given: the subgroup's size
+const STRIP = 1u;     // given: a subgroup's matrices of a row that leave at a time, a divisor of COLUMNS
 
 override ALONG_K: bool = false;    // whether B is contiguous along k
 override A_VECTORS: bool = true;   // whether K is a multiple of 4
@@ -68,7 +69,8 @@ const PITCH_M = TILE_M / 4u + 2u;
 const PITCH_N = TILE_N / 4u + 2u;
 var<workgroup> a_tile: array<vec4h, max(TILE_M * PITCH_K, DEPTH * PITCH_M)>;   // (m, k), of the second product (k, m)
 var<workgroup> b_tile: array<vec4h, max(TILE_N * PITCH_K, DEPTH * PITCH_N)>;   // (k, n), where B runs along k (n, k)
-var<workgroup> sums: array<f32, DOWN * ACROSS * UNIT_M * UNIT_N>;   // a matrix of each subgroup
+const LENGTH = UNIT_N * STRIP;                                      // of a strip's lines
+var<workgroup> sums: array<f32, DOWN * ACROSS * UNIT_M * LENGTH>;   // a strip of each subgroup
 
 // What a workgroup makes: a tile of one product, from a part of its sums.
 struct Part {
@@ -226,14 +228,16 @@ fn matmul_matrix(
     }
     workgroupBarrier();
   }
-  let base = subgroup * UNIT_M * UNIT_N;
+  let base = subgroup * UNIT_M * LENGTH;
   for (var i = 0u; i < ROWS; i++) {
-    for (var j = 0u; j < COLUMNS; j++) {
-      subgroupMatrixStore<row_major>(&sums, base, matrices[i][j], UNIT_N);
+    for (var j0 = 0u; j0 < COLUMNS; j0 += STRIP) {
+      for (var j = 0u; j < STRIP; j++) {
+        subgroupMatrixStore<row_major>(&sums, base + j * UNIT_N, matrices[i][j0 + j], LENGTH);
+      }
       workgroupBarrier();
-      for (var at = lane; at < UNIT_M * UNIT_N; at += LANES) {
-        let m = part.m0 + row + i * UNIT_M + at / UNIT_N;
-        let n = part.n0 + column + j * UNIT_N + at % UNIT_N;
+      for (var at = lane; at < UNIT_M * LENGTH; at += LANES) {
+        let m = part.m0 + row + i * UNIT_M + at / LENGTH;
+        let n = part.n0 + column + j0 * UNIT_N + at % LENGTH;
         store(part, m, n, sums[base + at]);
       }
       workgroupBarrier();

@@ -111,7 +111,7 @@ export function productVariants(
   }
   const lines = transposed ? K % 4 === 0 : N % 4 === 0 && (M * K) % 4 === 0 && K >= 4;
   if (half.includes("b") && lines) {
-    const fitting = MATRIX_TILES.filter((tile) => matrixTileFits(device, tile));
+    const fitting = MATRIX_TILES.filter((tile) => matrixStrip(device, tile) > 0);
     const tiles = byRule(fitting.map(({ tile }) => tile));
     kernels.unshift(...tiles.map((tile) => ({ kernel: "matmul_matrix", tile }) as const));
   }
@@ -125,22 +125,24 @@ export function productVariants(
   });
 }
 
-/** Whether a device has matrix units, and for such a tile the threads and the workgroup memory. */
-function matrixTileFits(
+/**
+ * How many matrices of a row a subgroup can store at a time, all of its own or an even share of them: as many as
+ * there is workgroup memory for; 0 where the device lacks matrix units or, for such a tile, memory or threads.
+ */
+function matrixStrip(
   device: Device,
   { tile: [rows, columns], subgroups: [down, across] }: (typeof MATRIX_TILES)[number],
-): boolean {
+): number {
   const unit = matrixUnit(device);
-  if (unit === undefined) return false;
+  if (unit === undefined) return 0;
   const { maxComputeWorkgroupStorageSize, maxComputeInvocationsPerWorkgroup } = device.gpu.limits;
+  const whole = (rows / down) % unit.M === 0 && (columns / across) % unit.N === 0;
+  if (!whole || down * across * device.lanes > maxComputeInvocationsPerWorkgroup) return 0;
   const tiles = 2 * (rows + columns) * (32 + 8);
-  const sums = 4 * down * across * unit.M * unit.N;
-  return (
-    (rows / down) % unit.M === 0 &&
-    (columns / across) % unit.N === 0 &&
-    tiles + sums <= maxComputeWorkgroupStorageSize &&
-    down * across * device.lanes <= maxComputeInvocationsPerWorkgroup
-  );
+  const matrix = 4 * down * across * unit.M * unit.N;
+  const most = columns / across / unit.N;
+  const strips = Array.from({ length: most }, (_, i) => most - i).filter((n) => most % n === 0);
+  return strips.find((n) => tiles + n * matrix <= maxComputeWorkgroupStorageSize) ?? 0;
 }
 
 /** Parts that give the second product enough workgroups, none of them too short. */
@@ -208,10 +210,12 @@ export function product(
   if (kernel === "matmul_matrix") {
     const { M: UNIT_M, N: UNIT_N, K: UNIT_K } = matrixUnit(device)!;
     const [TILE_M, TILE_N] = tile;
-    const [DOWN, ACROSS] = MATRIX_TILES.find(
+    const shared = MATRIX_TILES.find(
       ({ tile: [rows, columns] }) => rows === TILE_M && columns === TILE_N,
-    )!.subgroups;
-    const given = { UNIT_M, UNIT_N, UNIT_K, TILE_M, TILE_N, DOWN, ACROSS, LANES: device.lanes };
+    )!;
+    const [DOWN, ACROSS] = shared.subgroups;
+    const unit = { UNIT_M, UNIT_N, UNIT_K, LANES: device.lanes };
+    const given = { ...unit, TILE_M, TILE_N, DOWN, ACROSS, STRIP: matrixStrip(device, shared) };
     return {
       ...call,
       constants: { ...constants, ...given, ALONG_K, A_VECTORS: Number(K % 4 === 0) },
