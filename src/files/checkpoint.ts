@@ -111,7 +111,12 @@ function readTraining(file: unknown, source: string) {
   const isCount = (value: unknown) => Number.isSafeInteger(value) && (value as number) >= 0;
   const good: Record<string, (value: unknown) => boolean> = {
     tokens: isCount,
-    scaler: (value) => Array.isArray(value) && value.length === 2 && value.every(Number.isFinite),
+    scaler: (value) =>
+      Array.isArray(value) &&
+      value.length === 2 &&
+      Number.isFinite(value[0]) &&
+      value[0] > 0 &&
+      isCount(value[1]),
     skips: isCount,
     text: isText,
     input: isTextOrNull,
