@@ -62,7 +62,8 @@ function summary(result: Result): string {
   ];
   if (mode === "webgpu") {
     const { dispatches_per_step, submits_per_step, gpu_ms_per_step, peak_bytes } = result;
-    const commands = `${digits(dispatches_per_step!)} dispatches and ${digits(submits_per_step!)} submits a step`;
+    const submits = submits_per_step === 1 ? "1 submit" : `${digits(submits_per_step!)} submits`;
+    const commands = `${digits(dispatches_per_step!)} dispatches and ${submits} a step`;
     if (gpu_ms_per_step !== null) {
       rows.push(["GPU", `${digits(gpu_ms_per_step)} ms a step at best, by its own clock`]);
     }

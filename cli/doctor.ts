@@ -104,7 +104,7 @@ export function humanReport(out: Output): DoctorReport {
 /** What is remembered of the device after its checks, and where. */
 function memoryLine({ failed, certificate, memory, place, failure }: Verdict): string {
   if (certificate && failure !== null) {
-    return `The certificate could not be remembered in ${place}: ${failure}`;
+    return `The certificate could not be remembered in ${place}: ${failure}.`;
   }
   if (certificate) {
     const { date, dtypes } = certificate;
@@ -115,7 +115,7 @@ function memoryLine({ failed, certificate, memory, place, failure }: Verdict): s
     );
   }
   if (failure !== null) {
-    return `The earlier certificate could not be removed from ${place}; delete that file: ${failure}`;
+    return `The earlier certificate could not be removed from ${place}; delete that file: ${failure}.`;
   }
   if (memory === "removed") return `The earlier certificate was removed from ${place}.`;
   return failed > 0

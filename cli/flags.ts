@@ -85,7 +85,8 @@ export class Flags {
   /** The preset with the settings that were given in their place. */
   config(preset: string): ConfigChoice {
     const { overrides, labels } = this.settings();
-    return resolveConfig(preset, overrides, labels);
+    const flags = Object.fromEntries(settings.map(({ name, flag }) => [name, `--${flag}`]));
+    return resolveConfig(preset, overrides, { ...flags, ...labels });
   }
 
   /** The settings that were given, and how the user wrote each of them. */
@@ -191,8 +192,10 @@ export function unknownVariables(env: Env): string[] {
   return Object.keys(env)
     .filter((name) => name.startsWith("MICROGPT_") && !variables.has(name))
     .map((name) => {
-      const match = nearest(name, [...variables]);
-      const hint = match === undefined ? "" : ` Did you mean ${match}?`;
+      // Without what all of them begin with, which is no sign that two are alike.
+      const own = (variable: string) => variable.slice("MICROGPT_".length);
+      const match = nearest(own(name), [...variables].map(own));
+      const hint = match === undefined ? "" : ` Did you mean MICROGPT_${match}?`;
       return `warning: The environment variable ${name} is not known and has no effect.${hint}\n`;
     });
 }

@@ -135,7 +135,7 @@ function describe(folder: string, { config, tokenizer, step, layout }: Model) {
 
 function toText(description: ReturnType<typeof describe>): string {
   const { files, step, num_params, needs, vocab_size, tokenizer, config, tensors } = description;
-  const sizes = Object.entries(files).map(([name, size]) => `${name} (${count(size)} bytes)`);
+  const sizes = Object.entries(files).map(([name, size]) => `${name} (${plural(size, "byte")})`);
   const chars = JSON.stringify(tokenizer.chars.slice(0, SHOWN_CHARS).join(""));
   const more = tokenizer.chars.length - SHOWN_CHARS;
   const known = more > 0 ? `${chars} and ${count(more)} more` : chars;

@@ -2,20 +2,17 @@
 
 import {
   closeSync,
-  existsSync,
   fstatSync,
   fsyncSync,
-  mkdirSync,
   openSync,
   readdirSync,
   readSync,
   renameSync,
   rmSync,
-  statSync,
   writeFileSync,
   writeSync,
 } from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { ModelFileError } from "../src/errors.ts";
 import {
   type Checkpoint,
@@ -24,6 +21,7 @@ import {
   STATE_FILE,
 } from "../src/files/checkpoint.ts";
 import { decodeModel, encodeModel, type Model } from "../src/files/model_files.ts";
+import { makeFolder } from "../src/platform/platform.node.ts";
 import { reason } from "./files.ts";
 
 /** @throws ModelFileError if the folder holds no model that can be used */
@@ -58,13 +56,6 @@ export function prepareFolder(folder: string): void {
     writeFileSync(probe, "");
     rmSync(probe);
   });
-}
-
-/** As `mkdir -p`; Node's own never returns where the parent is there but refuses, as in /proc. */
-function makeFolder(path: string): void {
-  const parent = dirname(path);
-  if (!existsSync(parent)) makeFolder(parent);
-  if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) mkdirSync(path);
 }
 
 /**

@@ -34,8 +34,8 @@ export const resume: Option = {
   flag: "resume",
   env: [],
   help:
-    "go on with the run that was saved in the output folder, with its settings; more --steps train it further, " +
-    "at the learning rates of so many steps",
+    "go on with the run that was saved in the output folder, with its settings, on its kind of device; more " +
+    "--steps train it further, at the learning rates of so many steps",
 };
 
 export const modelDir = {

@@ -88,6 +88,11 @@ function rangeValues(setting: Setting, text: string, label: string): Values {
   const [first, last] = parts
     .slice(0, 2)
     .map((part) => parseSetting(setting, part, label) as number);
+  if (last < first) {
+    throw new UsageError(
+      `${label} is "${text}", a range that ends before it begins; write the smaller number first.`,
+    );
+  }
   if (parts.length === 2 && setting.kind === "number") {
     throw new UsageError(
       `${label} is "${text}", a range without a step; write ${text}..${step(first, last)}, for instance.`,
@@ -97,11 +102,6 @@ function rangeValues(setting: Setting, text: string, label: string): Values {
   if (!(by > 0) || (setting.kind === "integer" && !Number.isInteger(by))) {
     const needed = setting.kind === "integer" ? "a whole number above 0" : "a number above 0";
     throw new UsageError(`${label} is "${text}": the step ${parts[2]} must be ${needed}.`);
-  }
-  if (last < first) {
-    throw new UsageError(
-      `${label} is "${text}", a range that ends before it begins; write the smaller number first.`,
-    );
   }
   const count = Math.floor((last - first) / by + 1e-9) + 1;
   if (count > MOST_MODELS) {

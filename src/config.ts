@@ -26,7 +26,7 @@ export interface Config {
   grad_clip: number; // largest global gradient norm; 0 is off
   seed: number; // of order of documents, weights and samples (Python's generator), and of windows (Philox)
   temperature: number; // of sampling: below 1 the likely tokens get likelier
-  num_samples: number; // texts to generate after training
+  num_samples: number; // texts to generate
   log_every: number; // steps between two reports
   eval_every: number; // steps between two validations; 0 is only after the last one
   save_every: number; // steps between two checkpoints; 0 is only at the end
@@ -126,7 +126,7 @@ export const settings: readonly Setting[] = [
     max: MAX_INTEGER,
   }),
   setting("temperature", "number", "of sampling, above 0 and at most 1", { ...positive, max: 1 }),
-  setting("num_samples", "integer", "texts to generate after training", {
+  setting("num_samples", "integer", "texts to generate", {
     min: 0,
     max: MAX_SIZE,
     alias: "sample_size",
@@ -240,7 +240,11 @@ function checkSetting(
   if (good) return value as ConfigChoice[keyof Config];
   const shown = typeof value === "number" ? text : undefined; // 1e309, where the value is Infinity
   const got = shown ?? (typeof value === "string" ? `"${value}"` : String(value));
-  throw new ConfigError(setting.name, `${label} is ${got}; it must be ${describeRange(setting)}.`);
+  const beyond = max === MAX_INTEGER && (value as number) > max ? ` and at most ${max}` : "";
+  throw new ConfigError(
+    setting.name,
+    `${label} is ${got}; it must be ${describeRange(setting)}${beyond}.`,
+  );
 }
 
 /** What a setting may be, in words: "a whole number of at least 1". */

@@ -1,6 +1,14 @@
 // Certificates: what `doctor` remembers, what a memory that is wrong comes to, and what --dtype auto makes of it.
 
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
@@ -207,6 +215,20 @@ test("where nothing can be remembered, the reason is told", async () => {
   const { memory, failure, auto } = await run([check(true, "f16")]);
   expect({ memory, auto }).toEqual({ memory: "unchanged", auto: "f32" });
   expect(failure).toMatch(/certificates\.json/);
+  expect(readdirSync(folder)).toEqual(["certificates.json"]); // and no draft of it
+});
+
+test.each<[string, () => string]>([
+  ["a file", () => (writeFileSync(file(), ""), join(file(), "x"))],
+  // Node's own mkdir would try there without end.
+  ...(existsSync("/proc/self")
+    ? [["/proc", () => "/proc/microgpt"] as [string, () => string]]
+    : []),
+])("nor in a folder that cannot be made, as in %s", async (_, place) => {
+  vi.stubEnv("MICROGPT_CACHE_DIR", place());
+  const { memory, failure } = await run([check(true, "f16")]);
+  expect(memory).toBe("unchanged");
+  expect(failure).toMatch(/^E(NOTDIR|NOENT)/);
 });
 
 /** Of the general trainer, and quickly trained. */

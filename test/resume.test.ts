@@ -3,7 +3,7 @@
 
 import { describe, expect, test } from "vitest";
 import { type Config, resolveConfig } from "../src/config.ts";
-import { ConfigError, DataError, ModelFileError } from "../src/errors.ts";
+import { ConfigError, DataError, ModelFileError, NoWebGpuError } from "../src/errors.ts";
 import {
   type Checkpoint,
   decodeCheckpoint,
@@ -11,7 +11,7 @@ import {
   STATE_FILE,
 } from "../src/files/checkpoint.ts";
 import { decodeSafetensors, encodeSafetensors, type Tensor } from "../src/files/safetensors.ts";
-import { differences, resumedConfig } from "../src/training/resume.ts";
+import { differences, resumedConfig, withoutDevice } from "../src/training/resume.ts";
 import { Training, type TrainingOptions } from "../src/training/train.ts";
 import { writeTensor } from "../src/device/tensors.ts";
 import { GpuTrainer } from "../src/training/gpu_trainer.ts";
@@ -164,16 +164,14 @@ describe("a run to resume", () => {
     const config = resumedConfig(resume, { num_steps: 7 });
     const there = await open(config, { device: "webgpu", resume });
     expect(there.start.differences[0]).toMatch(
-      /^It goes on by .* in float32 and was trained by the CPU in float64: /,
+      /^It goes on by .* with dtype f32 and was trained by the CPU in float64: /,
     );
     const { events, checkpoint } = await part(there);
     const [here] = (await part(await open(config, { resume }), 6)).events as { loss: number }[];
     expect(Math.abs((events[0] as { loss: number }).loss - here.loss)).toBeLessThan(1e-5);
     const longer = resumedConfig(checkpoint, { num_steps: 8 });
     const back = await open(longer, { device: "cpu", resume: checkpoint });
-    expect(back.start.differences[0]).toMatch(
-      /^It goes on by the CPU in float64 and was .*float32/,
-    );
+    expect(back.start.differences[0]).toMatch(/^It goes on by the CPU in float64 and was .*f32/);
     back.close();
   });
 
@@ -192,6 +190,22 @@ describe("a run to resume", () => {
     ]);
     expect(told({ kernels: null })[0]).toMatch(/before none/);
     expect(told({ adapter: "another" })).toHaveLength(1);
+  });
+
+  test("is told where it can go on, if not here", async () => {
+    const before = await trained();
+    const half = { ...before.config, num_steps: 9, dtype: "f16" } as const;
+    const resume = { ...before, config: half };
+    await expect(open(half, { device: "cpu", resume })).rejects.toThrow(
+      /^With dtype f16 .* the CPU trains in float64\. Resume it where there is f16, or begin a new run\.$/,
+    );
+    const told = (config: Config, error: Error) =>
+      (withoutDevice({ config, device: "webgpu" }, error) as Error).message;
+    const none = new NoWebGpuError("There is no GPU.");
+    expect(told(before.config, none)).toMatch(/^There is no GPU\. .* with device cpu it goes on/);
+    expect(told(half, none)).toMatch(/ with its dtype, f16, it goes on only where there is one\.$/);
+    expect(told(half, new Error("lost"))).toBe("lost");
+    expect(withoutDevice(before, none)).toBe(none); // the CPU's own run goes on without
   });
 
   test("keeps its settings, but for those without influence on the training", async () => {

@@ -147,6 +147,7 @@ describe("a sentence for", () => {
       iota(4),
       /has 4 tokens, .* takes 5: .* of at most 3, or a l/,
     ],
+    ["a text of one token", {}, iota(1), /has 1 token, .* after it\. Choose a longer text\.$/],
     [
       "too little held out",
       { val_fraction: 0.1 },

@@ -1,8 +1,17 @@
 // The platform in Node: Dawn (the npm package `webgpu`) and the shaders read from disk.
 
-import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { homedir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { Platform } from "./platform.ts";
 
 /** A nap is this share of the time waited so far, so that no work waits much longer than it must. */
@@ -32,6 +41,13 @@ function cacheFolder(): string {
     win32: LOCALAPPDATA ?? join(homedir(), "AppData", "Local"),
   }[process.platform as string];
   return join(XDG_CACHE_HOME || usual || join(homedir(), ".cache"), "microgpt-webgpu");
+}
+
+/** As `mkdir -p`; Node's own never returns where the parent is there but refuses, as in /proc. */
+export function makeFolder(path: string): void {
+  const parent = dirname(path);
+  if (!existsSync(parent)) makeFolder(parent);
+  if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) mkdirSync(path);
 }
 
 function versionIn(packageFile: URL): string {
@@ -80,9 +96,14 @@ export const platform: Platform = {
     const file = join(cacheFolder(), name);
     const temporary = `${file}.${process.pid}`;
     try {
-      mkdirSync(cacheFolder(), { recursive: true });
-      writeFileSync(temporary, text);
-      renameSync(temporary, file);
+      makeFolder(cacheFolder());
+      try {
+        writeFileSync(temporary, text);
+        renameSync(temporary, file);
+      } catch (error) {
+        rmSync(temporary, { force: true });
+        throw error;
+      }
       return null;
     } catch (error) {
       return (error as Error).message;

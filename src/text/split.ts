@@ -84,9 +84,11 @@ function splitStream(config: DataConfig, tokens: Int32Array): Split {
   const { block_size, val_fraction } = config;
   const needed = block_size + 1;
   if (tokens.length < needed) {
+    const longest = tokens.length - 1;
     throw new DataError(
-      `The text has ${tokens.length} tokens, and a window of it takes ${needed}: block_size ${block_size}, and ` +
-        `the token after it. Choose a block_size of at most ${Math.max(tokens.length - 1, 1)}, or a longer text.`,
+      `The text has ${tokens.length} ${longest === 0 ? "token" : "tokens"}, and a window of it takes ${needed}: ` +
+        `block_size ${block_size}, and the token after it. Choose ` +
+        `${longest > 0 ? `a block_size of at most ${longest}, or ` : ""}a longer text.`,
     );
   }
   const held = heldOut(config, tokens.length);

@@ -55,13 +55,13 @@ export async function createTrainer(
   return GpuTrainer.create(device, config, dims, params, examples, tuned);
 }
 
-/** @throws ConfigError if nothing can be kept in f16 there */
-export function checkHalf(device: Device | undefined): void {
+/** @throws ConfigError if nothing can be kept in f16 there, with advice */
+export function checkHalf(device: Device | undefined, advice = "Choose dtype f32."): void {
   const obstacle = whyNotHalf(device);
   if (obstacle === null) return;
   throw new ConfigError(
     "dtype",
-    `With dtype f16 a GPU keeps activations and weights in half precision, but ${obstacle}. Choose dtype f32.`,
+    `With dtype f16 a GPU keeps activations and weights in half precision, but ${obstacle}. ${advice}`,
   );
 }
 

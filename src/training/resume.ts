@@ -1,7 +1,7 @@
 // What a run that is resumed may do otherwise than before, and what it has to say about it.
 
 import { aside, type Config, type ConfigChoice, resolveConfig, settings } from "../config.ts";
-import { ConfigError } from "../errors.ts";
+import { ConfigError, NoWebGpuError } from "../errors.ts";
 import type { Checkpoint, Circumstances } from "../files/checkpoint.ts";
 
 type Labels = Partial<Record<keyof Config, string>>;
@@ -53,14 +53,29 @@ export function resumedConfig(
   return config;
 }
 
+/** What opening a run to resume throws; where it lacks the GPU that it was trained on, with what to do then. */
+export function withoutDevice(
+  { config, device }: Pick<Checkpoint, "config" | "device">,
+  error: unknown,
+): unknown {
+  if (!(error instanceof NoWebGpuError) || device === "cpu") return error;
+  return new NoWebGpuError(
+    `${error.message} The run to resume was trained on a GPU; ` +
+      (config.dtype === "f16"
+        ? `with its dtype, f16, it goes on only where there is one.`
+        : `with device cpu it goes on without one, and numbers will differ.`),
+  );
+}
+
 /** Why the rest of a run may not be what it would have been in one piece, a sentence each. */
 export function differences(
   before: Checkpoint,
   now: Omit<Circumstances, "text" | "input"> & { config: Config },
 ): string[] {
   const list: string[] = [];
+  const { dtype } = now.config; // as before
   const place = ({ device, adapter }: Pick<Circumstances, "device" | "adapter">) =>
-    device === "cpu" ? "the CPU in float64" : `${adapter} in float32`;
+    device === "cpu" ? "the CPU in float64" : `${adapter} with dtype ${dtype}`;
   if (place(before) !== place(now)) {
     list.push(
       `It goes on by ${place(now)} and was trained by ${place(before)}: numbers will differ.`,

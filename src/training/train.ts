@@ -16,9 +16,9 @@ import { type Split, splitTokens, tokenize, type Tokens } from "../text/split.ts
 import { CharTokenizer, type Tokenizer } from "../text/tokenizer.ts";
 import { summaryOf, type TuneOptions, type TuningSummary } from "../tuning/tune.ts";
 import { chooseDtype } from "./choose_dtype.ts";
-import { chooseSmall, createTrainer } from "./choose_trainer.ts";
+import { checkHalf, chooseSmall, createTrainer } from "./choose_trainer.ts";
 import type { Model } from "../files/model_files.ts";
-import { differences, resumedConfig } from "./resume.ts";
+import { differences, resumedConfig, withoutDevice } from "./resume.ts";
 import type { StepRecord, Trainer } from "./trainer.ts";
 
 export interface StartEvent {
@@ -139,6 +139,9 @@ export class Training {
     const { train, validation, ...counts } = splitTokens(wanted, tokens);
     const dims = dimsOf(wanted, tokenizer.vocab_size);
     return makeOn(choice, async (device, fallback) => {
+      if (resume && wanted.dtype === "f16") {
+        checkHalf(device, "Resume it where there is f16, or begin a new run.");
+      }
       const small = chooseSmall(device, wanted, dims, train);
       const { config, dtype_reason } = await chooseDtype(device, wanted, small);
       checkHostMemory(dims, config.batch_size, device ? "webgpu" : "cpu", platform.memory());
@@ -172,6 +175,8 @@ export class Training {
       };
       const { input = resume?.input ?? null } = options;
       return new Training(start, tokens, input, tokenizer, validation, device, trainer, random);
+    }).catch((error: unknown) => {
+      throw resume ? withoutDevice(resume, error) : error;
     });
   }
 

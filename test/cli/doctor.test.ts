@@ -139,9 +139,9 @@ test("the reports tell what became of an earlier certificate, and what could not
     `The earlier certificate was removed from ${place}.`,
   );
   expect(said({ certificate, failure: "read-only" })).toBe(
-    `The certificate could not be remembered in ${place}: read-only`,
+    `The certificate could not be remembered in ${place}: read-only.`,
   );
   expect(said({ failed: 1, failure: "read-only" })).toBe(
-    `The earlier certificate could not be removed from ${place}; delete that file: read-only`,
+    `The earlier certificate could not be removed from ${place}; delete that file: read-only.`,
   );
 });

@@ -102,6 +102,14 @@ describe("exit code 2 and a sentence for", () => {
     [["--n-layer", "1.5"], `--n-layer is 1.5; it must be`],
     [["--n-layer", "5x"], `--n-layer is "5x"; it must be`],
     [["--lr", "1e309"], `--lr is 1e309; it must be a number of at least 0.`],
+    [
+      ["--seed", "1e20"],
+      "--seed is 1e20; it must be a whole number of at least 0 and at most 9007199254740991.",
+    ],
+    [
+      ["--eval-every", "5"],
+      "--eval-every is 5, but nothing is held out to validate with; set --val-fraction to",
+    ],
     [["--lr", "NaN"], `--lr is "NaN"; it must be`],
     [["--temperature", "0"], `--temperature is 0; it must be a number above 0 and at most 1.`],
     [["--temperature", "2"], `--temperature is 2; it must be`],
@@ -167,6 +175,8 @@ test("a MICROGPT_ variable that no command reads gets one line of warning", asyn
     "warning: The environment variable MICROGPT_SEDE is not known and has no effect. " +
       "Did you mean MICROGPT_SEED?\n",
   ]);
+  // That all begin alike makes none of them near.
+  expect(unknownVariables({ MICROGPT_JSON: "1" })[0]).toMatch(/has no effect\.\n$/);
   const { code, stderr } = await runCli(info, ["--help"], { MICROGPT_WHATEVER_ELSE: "1" });
   expect({ code, stderr }).toEqual({
     code: 0,

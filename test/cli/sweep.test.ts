@@ -33,6 +33,7 @@ describe("a list", () => {
     [["--lr", ","], /there must be a value/],
     [["--lr", "0.01..0.1"], /a range without a step; write 0.01..0.1..0.009, for instance/],
     [["--lr", "0.1..0.01..0.01"], /ends before it begins/],
+    [["--lr", "0.1..0.01"], /ends before it begins; write the smaller number first/],
     [["--seed", "1..9..0"], /the step 0 must be a whole number above 0/],
     [["--seed", "1..9..1.5"], /the step 1.5 must be a whole number above 0/],
     [["--lr", "1..2..x"], /the step x must be a number above 0/],
