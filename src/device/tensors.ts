@@ -11,7 +11,7 @@ export type { Half, Tensor, TensorSpec };
 export const ALIGNMENT = 256;
 
 /** Bytes of an element. */
-const widthOf = ({ dtype }: { dtype?: Half }) => (dtype === "f16" ? 2 : 4);
+export const widthOf = ({ dtype }: { dtype?: Half }) => (dtype === "f16" ? 2 : 4);
 
 export function sizeOf({ shape }: { shape: readonly number[] }): number {
   return shape.reduce((product, size) => product * size, 1);

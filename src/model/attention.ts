@@ -10,6 +10,30 @@ import type { Dispatch } from "../device/schedule.ts";
  */
 export type AttentionKernels = "matrix" | "lanes" | "tiles" | "rows";
 
+/** The kernels of each operation. */
+const KERNELS = {
+  attention_forward: {
+    matrix: "attention_forward_matrix",
+    lanes: "attention_forward_lanes",
+    tiles: "attention_forward_tiles",
+    rows: "attention_forward",
+  },
+  attention_backward_q: {
+    matrix: "attention_backward_q_matrix",
+    lanes: "attention_backward_q_lanes",
+    tiles: "attention_backward_q_tiles",
+    rows: "attention_backward_q",
+  },
+  attention_backward_kv: {
+    matrix: "attention_backward_kv_matrix",
+    lanes: "attention_backward_kv_lanes",
+    tiles: "attention_backward_kv_tiles",
+    rows: "attention_backward_kv",
+  },
+} as const;
+
+export type AttentionOp = keyof typeof KERNELS;
+
 /** Queries (keys, in the keys' half of the backward pass) that a workgroup of the tiles makes. */
 const TILE = 64;
 /** Bytes of workgroup memory that the tiles take at most. */
@@ -32,8 +56,6 @@ const MATRIX_MEMORY = {
     rest: 12 * MATRIX_STEP,
   },
 };
-
-export type AttentionOp = keyof typeof MATRIX_MEMORY;
 
 export interface AttentionSizes {
   B: number;
@@ -90,7 +112,7 @@ export function attention(
     return family === "rows" || HS % 4 === 0;
   };
   const family = [first, ...attentionFamilies(device)].find(serves)!;
-  const call = { op, kernel: family === "rows" ? op : `${op}_${family}`, bindings };
+  const call = { op, kernel: KERNELS[op][family], bindings };
   const sizes = { T, C, NH, HS };
   if (family === "matrix") {
     const { M: UNIT_M, N: UNIT_N, K: UNIT_K } = matrixUnit(device)!;

@@ -7,7 +7,7 @@ import type { Config } from "../config.ts";
 import type { Device } from "../device/device.ts";
 import { fromHalves, toHalves } from "../device/half.ts";
 import { type Dispatch, Schedule } from "../device/schedule.ts";
-import { ALIGNMENT, type Tensor } from "../device/tensors.ts";
+import { ALIGNMENT, type Tensor, widthOf } from "../device/tensors.ts";
 import type { GpuOps } from "../model/gpu_ops.ts";
 import type { Ids, Values } from "../reference/ops.ts";
 import { relativeError } from "./compare.ts";
@@ -88,9 +88,6 @@ interface Guarded {
   before: Uint16Array<ArrayBuffer>;
 }
 
-/** Of a tensor's part of a buffer: its elements' bits, two bytes each or two of them for an element. */
-const bytesOf = ({ shape: [size], dtype }: Tensor) => size * (dtype === "f16" ? 2 : 4);
-
 function guard(
   device: Device,
   name: string,
@@ -99,7 +96,7 @@ function guard(
   values?: Numbers,
 ): Guarded {
   const dtype = half ? "f16" : undefined;
-  const bytes = Math.ceil((size * (half ? 2 : 4)) / 4) * 4;
+  const bytes = Math.ceil((size * widthOf({ dtype })) / 4) * 4;
   const before = new Uint16Array((GUARD * 2 + bytes) / 2).fill(
     (values ? INPUT_GUARD : POISON) & 0xffff,
   );
@@ -201,8 +198,8 @@ function judge(
   for (const [name, { before, tensor }] of Object.entries(guarded)) {
     const output: Output | undefined = test.outputs[name];
     const first = GUARD / 2;
-    const end = first + bytesOf(tensor) / 2;
-    const width = tensor.dtype === "f16" ? 1 : 2;
+    const end = first + (tensor.shape[0] * widthOf(tensor)) / 2;
+    const width = widthOf(tensor) / 2;
     const element = (i: number) => Math.floor((i - first) / width);
     const stored = tensor.dtype === "f16" ? STORED : 0;
     const rounded = output?.unrounded ? 0 : roundings;
