@@ -20,9 +20,7 @@ const UNIT_N = 8u;    // given: columns, right and result
 const UNIT_K = 8u;    // given: columns of the left, rows of the right
 const HS = 64u;       // given: channels of a head, a multiple of 4
 const DOWN = 4u;      // given: subgroups, of UNIT_M keys each; of 64 keys at most
-
-override LANES: u32 = 8u;               // the subgroup's size
-override PARTS: u32 = LANES / UNIT_M;   // lanes that share a row
+const LANES = 8u;     // given: the subgroup's size
 
 // What qkv, dout and dqkv hold: numbers in f32, or in f16.
 alias Element = vec4f;   // given
@@ -42,6 +40,8 @@ struct Sizes {
 
 const QUERIES = 32u;
 const KEYS = DOWN * UNIT_M;
+const PARTS = LANES / UNIT_M;   // lanes that share a row
+const THREADS = LANES * DOWN;
 const UNIT = max(UNIT_N, UNIT_K);
 const WIDTH = (HS + UNIT - 1u) / UNIT * UNIT;   // channels, with zeros from HS on
 const PITCH = (WIDTH + 8u) / 4u;                // of a line, in vectors
@@ -60,10 +60,11 @@ alias Left = subgroup_matrix_left<f16, UNIT_K, UNIT_M>;
 alias Right = subgroup_matrix_right<f16, UNIT_N, UNIT_K>;
 alias Sums = subgroup_matrix_result<f32, UNIT_N, UNIT_M>;
 
-// Positions from `first` on, or the last one, to lines of the tile, of dout or of q, k or v; vector 0 of position 0
-// lies at `base`.
-fn stage(gradients: bool, base: u32, first: u32, lines: u32, line: u32, thread: u32) {
-  for (var index = thread; index < lines * (WIDTH / 4u); index += LANES * DOWN) {
+// QUERIES positions from `first` on, past the end the last one, to lines of the tile, of dout or of q, k or v; vector 0
+// of position 0 lies at `base`.
+fn stage(gradients: bool, base: u32, first: u32, line: u32, thread: u32) {
+  for (var n = 0u; n < (QUERIES * (WIDTH / 4u) + THREADS - 1u) / THREADS; n++) {
+    let index = n * THREADS + thread;
     let i = index / (WIDTH / 4u);
     let c = index % (WIDTH / 4u);
     let position = min(first + i, sizes.T - 1u) * (sizes.C / 4u);
@@ -74,7 +75,7 @@ fn stage(gradients: bool, base: u32, first: u32, lines: u32, line: u32, thread: 
     } else {
       vector = vec4h(qkv[base + 3u * position + inside]);
     }
-    tile[(line + i) * PITCH + c] = select(vec4h(), vector, c < HS / 4u);
+    if (i < QUERIES) { tile[(line + i) * PITCH + c] = select(vec4h(), vector, c < HS / 4u); }
   }
 }
 
@@ -91,7 +92,7 @@ fn stage_rows(line: u32, t0: u32, thread: u32) {
   }
 }
 
-@compute @workgroup_size(LANES * DOWN)
+@compute @workgroup_size(THREADS)
 fn attention_backward_kv_matrix(
   @builtin(workgroup_id) group: vec3u,
   @builtin(local_invocation_index) thread: u32,
@@ -112,13 +113,13 @@ fn attention_backward_kv_matrix(
 
   var keys: array<Left, WIDTH / UNIT_K>;
   var values: array<Left, WIDTH / UNIT_K>;
-  stage(false, k, s0, KEYS, 0u, thread);
+  for (var n = 0u; n < (KEYS + QUERIES - 1u) / QUERIES; n++) { stage(false, k, s0 + n * QUERIES, n * QUERIES, thread); }
   workgroupBarrier();
   for (var i = 0u; i < WIDTH / UNIT_K; i++) {
     keys[i] = subgroupMatrixLoad<Left, row_major>(&tile, first * PITCH + i * UNIT_K / 4u, PITCH);
   }
   workgroupBarrier();
-  stage(false, v, s0, KEYS, 0u, thread);
+  for (var n = 0u; n < (KEYS + QUERIES - 1u) / QUERIES; n++) { stage(false, v, s0 + n * QUERIES, n * QUERIES, thread); }
   workgroupBarrier();
   for (var i = 0u; i < WIDTH / UNIT_K; i++) {
     values[i] = subgroupMatrixLoad<Left, row_major>(&tile, first * PITCH + i * UNIT_K / 4u, PITCH);
@@ -128,11 +129,12 @@ fn attention_backward_kv_matrix(
   var dv: array<Sums, WIDTH / UNIT_N>;
   for (var t0 = s0; t0 < sizes.T; t0 += QUERIES) {
     workgroupBarrier();   // the tile is read to the end
-    stage(false, q, t0, QUERIES, 0u, thread);
-    stage(true, o, t0, QUERIES, QUERIES, thread);
+    stage(false, q, t0, 0u, thread);
+    stage(true, o, t0, QUERIES, thread);
     stage_rows(line, t0, thread);
     workgroupBarrier();
-    for (var j = 0u; j < QUERIES; j += UNIT_N) {
+    for (var across = 0u; across < QUERIES / UNIT_N; across++) {
+      let j = across * UNIT_N;
       var score = Sums();   // a declaration without it is zero the first time only
       var dp = Sums();
       for (var i = 0u; i < WIDTH / UNIT_K; i++) {
@@ -145,7 +147,8 @@ fn attention_backward_kv_matrix(
       subgroupMatrixStore<row_major>(&dps, first * SCORE_PITCH + j / 4u, dp, SCORE_PITCH);
     }
     workgroupBarrier();
-    for (var i = part; i < QUERIES / 4u; i += PARTS) {
+    for (var n = 0u; n < QUERIES / 4u / PARTS; n++) {
+      let i = n * PARTS + part;
       let queries = vec4u(t0 + i * 4u) + vec4u(0u, 1u, 2u, 3u);
       let exponential = exp(min(scores[row * SCORE_PITCH + i] * scale - largests[i], vec4f()));
       let p = select(vec4f(), exponential * inverses[i], queries >= vec4u(s));
@@ -153,7 +156,8 @@ fn attention_backward_kv_matrix(
       dscores[row * WEIGHT_PITCH + i] = vec4h(p * (dps[row * SCORE_PITCH + i] - deltas[i]) * scale);
     }
     workgroupBarrier();
-    for (var i = 0u; i < QUERIES; i += UNIT_K) {
+    for (var depth = 0u; depth < QUERIES / UNIT_K; depth++) {
+      let i = depth * UNIT_K;
       let p = subgroupMatrixLoad<Left, row_major>(&weights, first * WEIGHT_PITCH + i / 4u, WEIGHT_PITCH);
       let dscore = subgroupMatrixLoad<Left, row_major>(&dscores, first * WEIGHT_PITCH + i / 4u, WEIGHT_PITCH);
       for (var j = 0u; j < WIDTH / UNIT_N; j++) {
@@ -165,16 +169,19 @@ fn attention_backward_kv_matrix(
     }
   }
 
-  for (var c0 = 0u; c0 < WIDTH; c0 += QUERIES) {
+  for (var strip = 0u; strip < (WIDTH + QUERIES - 1u) / QUERIES; strip++) {
+    let c0 = strip * QUERIES;
     for (var j = 0u; j < QUERIES / UNIT_N; j++) {
-      let column = c0 / UNIT_N + j;
+      let column = strip * (QUERIES / UNIT_N) + j;
       if (column < WIDTH / UNIT_N) {
         subgroupMatrixStore<row_major>(&scores, first * SCORE_PITCH + j * UNIT_N / 4u, dk[column], SCORE_PITCH);
         subgroupMatrixStore<row_major>(&dps, first * SCORE_PITCH + j * UNIT_N / 4u, dv[column], SCORE_PITCH);
       }
     }
     workgroupBarrier();
-    for (var i = part; s < sizes.T && i < min(QUERIES, HS - c0) / 4u; i += PARTS) {
+    for (var n = 0u; n < QUERIES / 4u / PARTS; n++) {
+      let i = n * PARTS + part;
+      if (s >= sizes.T || c0 + i * 4u >= HS) { continue; }
       let vector = s * (sizes.C / 4u * 3u) + c0 / 4u + i;
       dqkv[k + vector] = Element(scores[row * SCORE_PITCH + i]);
       dqkv[v + vector] = Element(dps[row * SCORE_PITCH + i]);

@@ -20,9 +20,7 @@ const UNIT_N = 8u;    // given: columns, right and result
 const UNIT_K = 8u;    // given: columns of the left, rows of the right
 const HS = 64u;       // given: channels of a head, a multiple of 4
 const DOWN = 4u;      // given: subgroups, of UNIT_M queries each; of 64 queries at most
-
-override LANES: u32 = 8u;               // the subgroup's size
-override PARTS: u32 = LANES / UNIT_M;   // lanes that share a row
+const LANES = 8u;     // given: the subgroup's size
 
 // What out, qkv, dout and dqkv hold: numbers in f32, or in f16.
 alias Element = vec4f;   // given
@@ -43,6 +41,8 @@ struct Sizes {
 
 const KEYS = 32u;
 const QUERIES = DOWN * UNIT_M;
+const PARTS = LANES / UNIT_M;   // lanes that share a row
+const THREADS = LANES * DOWN;
 const UNIT = max(UNIT_N, UNIT_K);
 const WIDTH = (HS + UNIT - 1u) / UNIT * UNIT;   // channels, with zeros from HS on
 const PITCH = (WIDTH + 8u) / 4u;                // of a line, in vectors
@@ -57,10 +57,11 @@ alias Left = subgroup_matrix_left<f16, UNIT_K, UNIT_M>;
 alias Right = subgroup_matrix_right<f16, UNIT_N, UNIT_K>;
 alias Sums = subgroup_matrix_result<f32, UNIT_N, UNIT_M>;
 
-// Positions from `first` on, or the last one, to lines of the tile, of dout or of q, k or v; vector 0 of position 0
-// lies at `base`.
-fn stage(gradients: bool, base: u32, first: u32, lines: u32, line: u32, thread: u32) {
-  for (var index = thread; index < lines * (WIDTH / 4u); index += LANES * DOWN) {
+// KEYS positions from `first` on, past the end the last one, to lines of the tile, of dout or of q, k or v; vector 0
+// of position 0 lies at `base`.
+fn stage(gradients: bool, base: u32, first: u32, line: u32, thread: u32) {
+  for (var n = 0u; n < (KEYS * (WIDTH / 4u) + THREADS - 1u) / THREADS; n++) {
+    let index = n * THREADS + thread;
     let i = index / (WIDTH / 4u);
     let c = index % (WIDTH / 4u);
     let position = min(first + i, sizes.T - 1u) * (sizes.C / 4u);
@@ -71,7 +72,7 @@ fn stage(gradients: bool, base: u32, first: u32, lines: u32, line: u32, thread: 
     } else {
       vector = vec4h(qkv[base + 3u * position + inside]);
     }
-    tile[(line + i) * PITCH + c] = select(vec4h(), vector, c < HS / 4u);
+    if (i < KEYS) { tile[(line + i) * PITCH + c] = select(vec4h(), vector, c < HS / 4u); }
   }
 }
 
@@ -82,7 +83,7 @@ fn sum_of(held: f32) -> f32 {
   return sum;
 }
 
-@compute @workgroup_size(LANES * DOWN)
+@compute @workgroup_size(THREADS)
 fn attention_backward_q_matrix(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
@@ -115,13 +116,13 @@ fn attention_backward_q_matrix(
 
   var queries: array<Left, WIDTH / UNIT_K>;
   var gradients: array<Left, WIDTH / UNIT_K>;   // dout
-  stage(false, q, t0, QUERIES, 0u, thread);
+  for (var n = 0u; n < (QUERIES + KEYS - 1u) / KEYS; n++) { stage(false, q, t0 + n * KEYS, n * KEYS, thread); }
   workgroupBarrier();
   for (var i = 0u; i < WIDTH / UNIT_K; i++) {
     queries[i] = subgroupMatrixLoad<Left, row_major>(&tile, first * PITCH + i * UNIT_K / 4u, PITCH);
   }
   workgroupBarrier();
-  stage(true, o, t0, QUERIES, 0u, thread);
+  for (var n = 0u; n < (QUERIES + KEYS - 1u) / KEYS; n++) { stage(true, o, t0 + n * KEYS, n * KEYS, thread); }
   workgroupBarrier();
   for (var i = 0u; i < WIDTH / UNIT_K; i++) {
     gradients[i] = subgroupMatrixLoad<Left, row_major>(&tile, first * PITCH + i * UNIT_K / 4u, PITCH);
@@ -130,10 +131,11 @@ fn attention_backward_q_matrix(
   var dq: array<Sums, WIDTH / UNIT_N>;
   for (var s0 = 0u; s0 < min(t0 + QUERIES, sizes.T); s0 += KEYS) {
     workgroupBarrier();   // the tile is read to the end
-    stage(false, k, s0, KEYS, 0u, thread);
-    stage(false, v, s0, KEYS, KEYS, thread);
+    stage(false, k, s0, 0u, thread);
+    stage(false, v, s0, KEYS, thread);
     workgroupBarrier();
-    for (var j = 0u; j < KEYS; j += UNIT_N) {
+    for (var across = 0u; across < KEYS / UNIT_N; across++) {
+      let j = across * UNIT_N;
       var score = Sums();   // a declaration without it is zero the first time only
       var dp = Sums();
       for (var i = 0u; i < WIDTH / UNIT_K; i++) {
@@ -146,14 +148,16 @@ fn attention_backward_q_matrix(
       subgroupMatrixStore<row_major>(&dps, first * SCORE_PITCH + j / 4u, dp, SCORE_PITCH);
     }
     workgroupBarrier();
-    for (var i = part; i < KEYS / 4u; i += PARTS) {
+    for (var n = 0u; n < KEYS / 4u / PARTS; n++) {
+      let i = n * PARTS + part;
       let keys = vec4u(s0 + i * 4u) + vec4u(0u, 1u, 2u, 3u);
       let exponential = exp(min(scores[row * SCORE_PITCH + i] * scale - largest, vec4f()));
       let p = select(vec4f(), exponential * inverse, keys <= vec4u(t));
       dscores[row * DSCORE_PITCH + i] = vec4h(p * (dps[row * SCORE_PITCH + i] - less) * scale);
     }
     workgroupBarrier();
-    for (var i = 0u; i < KEYS; i += UNIT_K) {
+    for (var depth = 0u; depth < KEYS / UNIT_K; depth++) {
+      let i = depth * UNIT_K;
       let left = subgroupMatrixLoad<Left, row_major>(&dscores, first * DSCORE_PITCH + i / 4u, DSCORE_PITCH);
       for (var j = 0u; j < WIDTH / UNIT_N; j++) {
         let keys = subgroupMatrixLoad<Right, row_major>(&tile, i * PITCH + j * UNIT_N / 4u, PITCH);
@@ -162,15 +166,18 @@ fn attention_backward_q_matrix(
     }
   }
 
-  for (var c0 = 0u; c0 < WIDTH; c0 += KEYS) {
+  for (var strip = 0u; strip < (WIDTH + KEYS - 1u) / KEYS; strip++) {
+    let c0 = strip * KEYS;
     for (var j = 0u; j < KEYS / UNIT_N; j++) {
-      let column = c0 / UNIT_N + j;
+      let column = strip * (KEYS / UNIT_N) + j;
       if (column < WIDTH / UNIT_N) {
         subgroupMatrixStore<row_major>(&scores, first * SCORE_PITCH + j * UNIT_N / 4u, dq[column], SCORE_PITCH);
       }
     }
     workgroupBarrier();
-    for (var i = part; t < sizes.T && i < min(KEYS, HS - c0) / 4u; i += PARTS) {
+    for (var n = 0u; n < KEYS / 4u / PARTS; n++) {
+      let i = n * PARTS + part;
+      if (t >= sizes.T || c0 + i * 4u >= HS) { continue; }
       dqkv[q + t * (sizes.C / 4u * 3u) + c0 / 4u + i] = Element(scores[row * SCORE_PITCH + i]);
     }
     workgroupBarrier();

@@ -21,9 +21,7 @@ const UNIT_N = 8u;    // given: columns, right and result
 const UNIT_K = 8u;    // given: columns of the left, rows of the right
 const HS = 64u;       // given: channels of a head, a multiple of 4
 const DOWN = 4u;      // given: subgroups, of UNIT_M queries each; of 64 queries at most
-
-override LANES: u32 = 8u;               // the subgroup's size
-override PARTS: u32 = LANES / UNIT_M;   // lanes that share a row
+const LANES = 8u;     // given: the subgroup's size
 
 // What out and qkv hold: numbers in f32, or in f16.
 alias Element = vec4f;   // given
@@ -43,6 +41,8 @@ const LOWEST = -3.4e38;
 const SLACK = 8.0;   // exp(SLACK) is far from f16's largest number
 const KEYS = 32u;
 const QUERIES = DOWN * UNIT_M;
+const PARTS = LANES / UNIT_M;   // lanes that share a row
+const THREADS = LANES * DOWN;
 const UNIT = max(UNIT_N, UNIT_K);
 const WIDTH = (HS + UNIT - 1u) / UNIT * UNIT;   // channels, with zeros from HS on
 const PITCH = (WIDTH + 8u) / 4u;                // of a line, in vectors
@@ -57,14 +57,15 @@ alias Left = subgroup_matrix_left<f16, UNIT_K, UNIT_M>;
 alias Right = subgroup_matrix_right<f16, UNIT_N, UNIT_K>;
 alias Sums = subgroup_matrix_result<f32, UNIT_N, UNIT_M>;
 
-// Positions from `first` on, or the last one, to lines of the tile; vector 0 of position 0 lies at `base`.
-fn stage(base: u32, first: u32, lines: u32, line: u32, thread: u32) {
-  for (var index = thread; index < lines * (WIDTH / 4u); index += LANES * DOWN) {
+// KEYS positions from `first` on, past the end the last one, to lines of the tile; vector 0 of position 0 lies at `base`.
+fn stage(base: u32, first: u32, line: u32, thread: u32) {
+  for (var n = 0u; n < (KEYS * (WIDTH / 4u) + THREADS - 1u) / THREADS; n++) {
+    let index = n * THREADS + thread;
     let i = index / (WIDTH / 4u);
     let c = index % (WIDTH / 4u);
     let position = min(first + i, sizes.T - 1u) * (sizes.C / 4u * 3u);
     let vector = vec4h(qkv[base + position + min(c, HS / 4u - 1u)]);
-    tile[(line + i) * PITCH + c] = select(vec4h(), vector, c < HS / 4u);
+    if (i < KEYS) { tile[(line + i) * PITCH + c] = select(vec4h(), vector, c < HS / 4u); }
   }
 }
 
@@ -86,7 +87,7 @@ fn sum_of(held: f32) -> f32 {
   return sum;
 }
 
-@compute @workgroup_size(LANES * DOWN)
+@compute @workgroup_size(THREADS)
 fn attention_forward_matrix(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
@@ -104,7 +105,8 @@ fn attention_forward_matrix(
   let v = k + sizes.C / 4u;
   let scale = 1.0 / sqrt(f32(HS));
 
-  stage(q, t0, QUERIES, 0u, thread);
+  if (thread == 0u) { atomicStore(&outgrown, 0u); }
+  for (var n = 0u; n < (QUERIES + KEYS - 1u) / KEYS; n++) { stage(q, t0 + n * KEYS, n * KEYS, thread); }
   workgroupBarrier();
   var queries: array<Left, WIDTH / UNIT_K>;
   for (var i = 0u; i < WIDTH / UNIT_K; i++) {
@@ -116,10 +118,11 @@ fn attention_forward_matrix(
   var sum = 0.0;          // of the lane's exponentials
   for (var s0 = 0u; s0 < min(t0 + QUERIES, sizes.T); s0 += KEYS) {
     workgroupBarrier();   // the tile is read to the end
-    stage(k, s0, KEYS, 0u, thread);
-    stage(v, s0, KEYS, KEYS, thread);
+    stage(k, s0, 0u, thread);
+    stage(v, s0, KEYS, thread);
     workgroupBarrier();
-    for (var j = 0u; j < KEYS; j += UNIT_N) {
+    for (var across = 0u; across < KEYS / UNIT_N; across++) {
+      let j = across * UNIT_N;
       var products = Sums();   // a declaration without it is zero the first time only
       for (var i = 0u; i < WIDTH / UNIT_K; i++) {
         let keys = subgroupMatrixLoad<Right, col_major>(&tile, j * PITCH + i * UNIT_K / 4u, PITCH);
@@ -129,7 +132,8 @@ fn attention_forward_matrix(
     }
     workgroupBarrier();
     var highest = vec4f(LOWEST);
-    for (var i = part; i < KEYS / 4u; i += PARTS) {
+    for (var n = 0u; n < KEYS / 4u / PARTS; n++) {
+      let i = n * PARTS + part;
       highest = max(highest, visible(scores[row * SCORE_PITCH + i] * scale, s0 + i * 4u, t));
     }
     largest = max(largest, largest_of(max(max(highest.x, highest.y), max(highest.z, highest.w))));
@@ -140,7 +144,8 @@ fn attention_forward_matrix(
       if (s0 > 0u) { atomicStore(&outgrown, 1u); }   // before that there are no outputs
     }
     sum *= rescale;
-    for (var i = part; i < KEYS / 4u; i += PARTS) {
+    for (var n = 0u; n < KEYS / 4u / PARTS; n++) {
+      let i = n * PARTS + part;
       let weight = exp(visible(scores[row * SCORE_PITCH + i] * scale, s0 + i * 4u, t) - level);
       weights[row * WEIGHT_PITCH + i] = vec4h(weight);
       sum += (weight.x + weight.y) + (weight.z + weight.w);
@@ -156,7 +161,8 @@ fn attention_forward_matrix(
       }
       atomicStore(&outgrown, 0u);
     }
-    for (var i = 0u; i < KEYS; i += UNIT_K) {
+    for (var depth = 0u; depth < KEYS / UNIT_K; depth++) {
+      let i = depth * UNIT_K;
       let left = subgroupMatrixLoad<Left, row_major>(&weights, first * WEIGHT_PITCH + i / 4u, WEIGHT_PITCH);
       for (var j = 0u; j < WIDTH / UNIT_N; j++) {
         let values = subgroupMatrixLoad<Right, row_major>(&tile, (KEYS + i) * PITCH + j * UNIT_N / 4u, PITCH);
@@ -167,15 +173,18 @@ fn attention_forward_matrix(
 
   let inverse = 1.0 / sum_of(sum);
   let base = ((group.y * sizes.T + t) * sizes.C + group.x * HS) / 4u;
-  for (var c0 = 0u; c0 < WIDTH; c0 += KEYS) {
+  for (var strip = 0u; strip < (WIDTH + KEYS - 1u) / KEYS; strip++) {
+    let c0 = strip * KEYS;
     for (var j = 0u; j < KEYS / UNIT_N; j++) {
-      let column = c0 / UNIT_N + j;
+      let column = strip * (KEYS / UNIT_N) + j;
       if (column < WIDTH / UNIT_N) {
         subgroupMatrixStore<row_major>(&scores, first * SCORE_PITCH + j * UNIT_N / 4u, outs[column], SCORE_PITCH);
       }
     }
     workgroupBarrier();
-    for (var i = part; t < sizes.T && i < min(KEYS, HS - c0) / 4u; i += PARTS) {
+    for (var n = 0u; n < KEYS / 4u / PARTS; n++) {
+      let i = n * PARTS + part;
+      if (t >= sizes.T || c0 + i * 4u >= HS) { continue; }
       out[base + c0 / 4u + i] = Element(scores[row * SCORE_PITCH + i] * inverse);
     }
     workgroupBarrier();

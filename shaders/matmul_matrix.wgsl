@@ -216,7 +216,8 @@ fn matmul_matrix(
     workgroupBarrier();
     for (var i = 0u; i < A_LOADS; i++) { next_a[i] = load_a(part, k0 + DEPTH, thread + i * THREADS); }
     for (var i = 0u; i < B_LOADS; i++) { next_b[i] = load_b(part, k0 + DEPTH, thread + i * THREADS); }
-    for (var k = 0u; k < DEPTH; k += UNIT_K) {
+    for (var step = 0u; step < DEPTH / UNIT_K; step++) {
+      let k = step * UNIT_K;
       var rights: array<Right, COLUMNS>;
       for (var j = 0u; j < COLUMNS; j++) { rights[j] = right_at(part, k, column + j * UNIT_N); }
       for (var i = 0u; i < ROWS; i++) {
@@ -230,14 +231,15 @@ fn matmul_matrix(
   }
   let base = subgroup * UNIT_M * LENGTH;
   for (var i = 0u; i < ROWS; i++) {
-    for (var j0 = 0u; j0 < COLUMNS; j0 += STRIP) {
+    for (var strip = 0u; strip < COLUMNS / STRIP; strip++) {
       for (var j = 0u; j < STRIP; j++) {
-        subgroupMatrixStore<row_major>(&sums, base + j * UNIT_N, matrices[i][j0 + j], LENGTH);
+        subgroupMatrixStore<row_major>(&sums, base + j * UNIT_N, matrices[i][strip * STRIP + j], LENGTH);
       }
       workgroupBarrier();
-      for (var at = lane; at < UNIT_M * LENGTH; at += LANES) {
+      for (var share = 0u; share < UNIT_M * LENGTH / LANES; share++) {
+        let at = share * LANES + lane;
         let m = part.m0 + row + i * UNIT_M + at / LENGTH;
-        let n = part.n0 + column + j0 * UNIT_N + at % LENGTH;
+        let n = part.n0 + column + strip * LENGTH + at % LENGTH;
         store(part, m, n, sums[base + at]);
       }
       workgroupBarrier();

@@ -89,7 +89,7 @@ fn lines_of(line: u32, lines: u32, stride: u32, at: u32) -> vec4u {
 // where k is past the end.
 fn load_a(part: Part, m: u32, k: u32) -> mat4x4f {
   if (part.second) {
-    let at = lines_of(k, sizes.M, sizes.K, min(m, part.rows - 4u));
+    let at = lines_of(k, sizes.M, sizes.K, min(m, max(part.rows, 4u) - 4u));
     let block = mat4x4f(vec4f(a[at.x]), vec4f(a[at.y]), vec4f(a[at.z]), vec4f(a[at.w]));
     let inside = vec4u(k) + vec4u(0u, 1u, 2u, 3u) < vec4u(part.end);
     return mat4x4f(

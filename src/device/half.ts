@@ -32,10 +32,14 @@ function halfValue(half: number): number {
 
 /** Numbers as the bits of f16. */
 export function toHalves(values: ArrayLike<number>): Uint16Array<ArrayBuffer> {
-  return Uint16Array.from(values, halfBits);
+  const halves = new Uint16Array(values.length); // from() with a function takes 20 times as long
+  for (let i = 0; i < halves.length; i++) halves[i] = halfBits(values[i]);
+  return halves;
 }
 
 /** What the bits of f16 stand for. */
 export function fromHalves(halves: Uint16Array): Float32Array<ArrayBuffer> {
-  return Float32Array.from(halves, halfValue);
+  const values = new Float32Array(halves.length);
+  for (let i = 0; i < values.length; i++) values[i] = halfValue(halves[i]);
+  return values;
 }

@@ -74,8 +74,8 @@ export class Schedule {
   }
 }
 
-/** The pipeline for a dispatch's constants and for what its tensors hold. */
-function pipelineOf(
+/** The pipeline for a dispatch's constants and for what its tensors hold; compiled once, from the first call on. */
+export function pipelineOf(
   { kernels }: Device,
   { kernel, constants, bindings }: Dispatch,
 ): Promise<GPUComputePipeline> {

@@ -149,10 +149,21 @@ export function fillRandom(device: Device, tensor: Tensor): void {
     { length: Math.min(2 ** 20, elements) },
     () => 2 * Math.random() - 1,
   );
-  for (let at = 0; at < elements; at += block.length) {
-    const part = { ...tensor, offset: tensor.offset + at * widthOf(tensor) };
-    writeTensor(device, part, block.subarray(0, elements - at));
+  const bytes = bytesOf({ shape: [block.length], dtype: tensor.dtype });
+  const { COPY_SRC, COPY_DST } = GPUBufferUsage;
+  const buffer = device.gpu.createBuffer({
+    label: "block",
+    size: bytes,
+    usage: COPY_SRC | COPY_DST,
+  });
+  writeTensor(device, { ...tensor, buffer, offset: 0 }, block);
+  const encoder = device.gpu.createCommandEncoder();
+  for (let at = 0; at < tensor.size; at += bytes) {
+    const size = Math.min(bytes, tensor.size - at);
+    encoder.copyBufferToBuffer(buffer, 0, tensor.buffer, tensor.offset + at, size);
   }
+  device.gpu.queue.submit([encoder.finish()]);
+  buffer.destroy();
 }
 
 export function destroyTensors(tensors: Record<string, Tensor>): void {

@@ -61,7 +61,12 @@ async function timeByTimestamps(
     gpu.queue.submit([encoder.finish()]);
     const stamps = new BigUint64Array(await device.read(resolved, 0, count * 8)); // nanoseconds
     if (repetition === 0) continue;
-    samples.forEach((times, i) => times.push(Number(stamps[2 * i + 1] - stamps[2 * i]) / 1e6));
+    // A pass is stamped as begun while the one before it may still run.
+    samples.forEach((times, i) => {
+      const [begin, end] = [stamps[2 * i], stamps[2 * i + 1]];
+      const before = i > 0 && stamps[2 * i - 1] > begin ? stamps[2 * i - 1] : begin;
+      times.push(Number(end - before) / 1e6);
+    });
   }
   querySet.destroy();
   resolved.destroy();

@@ -26,7 +26,8 @@ export interface SmallTuning extends Threads {
 function constants(dims: Dims, { X, Y, Z, shared }: Omit<SmallTuning, "parts">) {
   const tiles = Math.ceil(dims.T / 4);
   return {
-    ACT: Math.max(smallRows(dims).count * tiles, X * Y * Z),
+    // A weight's gradient is made four rows at a time: up to three are read behind the last one.
+    ACT: Math.max((smallRows(dims).count + 3) * tiles, X * Y * Z),
     W: shared ? new SmallLayout(dims).size : 1,
     IDS: tiles * 4 + 1,
     X,

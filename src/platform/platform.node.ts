@@ -13,6 +13,7 @@ import {
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import type { Platform } from "./platform.ts";
+import { isSoftware } from "./software.ts";
 
 /** A nap is this share of the time waited so far, so that no work waits much longer than it must. */
 const NAP = 0.02;
@@ -21,16 +22,44 @@ const NAPS = [0.02, 5];
 
 const shaderFolder = new URL("../../shaders/", import.meta.url);
 
-// Kept for as long as the process lives: once the object that create() returns is
+// Kept for as long as the process lives: once an object that create() returns is
 // collected, Dawn is torn down under every device made from it.
-let instance: GPU | undefined;
+const instances: GPU[] = [];
 
 // allow_unsafe_apis shows the experimental features (subgroup matrices);
 // vulkan_enable_f16_on_nvidia shows shader-f16 there; the quantized clock ticks in 65 µs.
-const toggles = [
-  "enable-dawn-features=allow_unsafe_apis,vulkan_enable_f16_on_nvidia",
-  "disable-dawn-features=timestamp_quantization",
+const features = ["allow_unsafe_apis", "vulkan_enable_f16_on_nvidia"];
+
+/**
+ * Leave out what Dawn adds around every access for the sake of pages that run strangers' shaders. On software GPUs
+ * they stay in: matmul_lanes.wgsl reads past a tensor's end there.
+ */
+const unguarded = [
+  "disable_robustness",
+  "disable_workgroup_init",
+  "disable_polyfills_on_integer_div_and_mod",
 ];
+
+/** @param checked whether the guards stay in whatever the adapter is */
+async function openDawn(checked: boolean): Promise<GPU> {
+  const { create, globals } = await import("webgpu");
+  Object.assign(globalThis, globals);
+  const open = (enabled: string[]) => {
+    const toggles = [
+      `enable-dawn-features=${enabled.join(",")}`,
+      "disable-dawn-features=timestamp_quantization",
+    ];
+    instances.push(create(toggles));
+    return instances.at(-1)!;
+  };
+  const guarded = open(features);
+  if (checked) return guarded;
+  // Toggles are given before the adapter is known.
+  const adapter = await guarded.requestAdapter({ powerPreference: "high-performance" });
+  return adapter && !isSoftware(adapter.info) ? open([...features, ...unguarded]) : guarded;
+}
+
+let dawn: Promise<GPU> | undefined;
 
 /** Where this user's programs keep what they can do without. */
 function cacheFolder(): string {
@@ -55,13 +84,8 @@ function versionIn(packageFile: URL): string {
 }
 
 export const platform: Platform = {
-  async gpu() {
-    if (instance === undefined) {
-      const { create, globals } = await import("webgpu");
-      Object.assign(globalThis, globals);
-      instance = create(toggles);
-    }
-    return instance;
+  gpu() {
+    return (dawn ??= openDawn(process.env.MICROGPT_SHADER_CHECKS === "1"));
   },
 
   // While a promise of Dawn's is open it polls at every turn of the event loop, without rest. That would cost

@@ -1,8 +1,14 @@
 // Times the kernels that can make a product, on random numbers, on the device at hand.
 
 import type { Device } from "../device/device.ts";
-import { Schedule } from "../device/schedule.ts";
-import { allocateTensors, destroyTensors, fillRandom } from "../device/tensors.ts";
+import { pipelineOf, Schedule } from "../device/schedule.ts";
+import {
+  allocateTensors,
+  destroyTensors,
+  fillRandom,
+  placeholders,
+  type TensorSpec,
+} from "../device/tensors.ts";
 import { timeSchedules } from "../device/timing.ts";
 import {
   product,
@@ -12,12 +18,50 @@ import {
 } from "../model/product.ts";
 import type { Times } from "./memory.ts";
 
-/** A measurement takes about this long where the device makes so many operations a second. */
-const LENGTH_S = 0.002;
-const FLOPS = 1e13;
+/** A measurement takes at least this long, in ms: shorter ones are the clock's noise. */
+const LENGTH_MS = 2;
 /** Calls of a kernel in one measurement at most. */
-const MOST_CALLS = 32;
+const MOST_CALLS = 64;
 const REPETITIONS = 3;
+/** A GPU that idled runs slowly at first: it works this long before anything is measured, in ms. */
+const WARMUP_MS = 200;
+/** What the rule takes is displaced only by what is faster by more than this. */
+const MARGIN = 0.03;
+
+const warm = new WeakSet<Device>();
+
+/** A product's tensors as a step has them: with another type in a place that is not read, it would be another pipeline. */
+function tableOf({ M, N, K, pair, half, epilogue }: ProductShape, planes: number): Table {
+  const reads = epilogue === "residual" || epilogue.endsWith("_backward");
+  const table: Table = [
+    { name: "out", shape: [M, N] },
+    { name: "a", shape: [M, K] },
+    { name: "b", shape: [K, N] },
+  ];
+  if (pair) table.push({ name: "out2", shape: [planes, K, N], sliced: true });
+  if (pair) table.push({ name: "b2", shape: [M, N] });
+  if (reads) table.push({ name: "extra", shape: [M, N] });
+  return table.map((spec) => ({ ...spec, dtype: half.includes(spec.name) ? "f16" : undefined }));
+}
+
+type Table = (TensorSpec & { name: keyof ProductTensors })[];
+
+/** The variants by their tiles: each of those is a pipeline, for any number of parts. */
+function byTile(variants: readonly ProductVariant[]) {
+  return Map.groupBy(variants, ({ kernel, tile }) => `${kernel} ${tile}`);
+}
+
+/** Starts the compilation of all that timeProducts() will run; what fails there is told there. */
+export function prepareProducts(
+  device: Device,
+  shape: ProductShape,
+  variants: readonly ProductVariant[],
+): void {
+  const tensors = placeholders(tableOf(shape, 1)) as unknown as ProductTensors;
+  for (const [variant] of byTile(variants).values()) {
+    pipelineOf(device, product(device, shape, variant, tensors)).catch(() => {});
+  }
+}
 
 /**
  * Milliseconds of every tile that can serve a shape, and of the fastest one's other numbers of parts.
@@ -28,53 +72,66 @@ export async function timeProducts(
   shape: ProductShape,
   variants: readonly ProductVariant[],
 ): Promise<Times> {
-  const { M, N, K, pair, half, epilogue } = shape;
+  const { N, K } = shape;
   const planes = Math.max(...variants.map(({ splits }) => splits));
-  const dtype = (name: keyof ProductTensors) => (half.includes(name) ? "f16" : undefined);
-  const tensors = await allocateTensors(device, [
-    { name: "out", shape: [M, N], dtype: dtype("out") },
-    { name: "out2", shape: [pair ? planes : 1, K, N], sliced: true },
-    { name: "a", shape: [M, K], dtype: dtype("a") },
-    { name: "b", shape: [K, N], dtype: dtype("b") },
-    { name: "b2", shape: [M, N], dtype: dtype("b2") },
-    { name: "extra", shape: [M, N], dtype: dtype("extra") },
-  ]);
-  const { out, out2, a, b, b2, extra } = tensors;
-  for (const tensor of [a, b, b2, extra]) fillRandom(device, tensor);
-  // Only what a step binds: with another type in a place that is not read, it would be another pipeline.
-  const reads = epilogue === "residual" || epilogue.endsWith("_backward");
-  const bound = { out, a, b, ...(pair && { out2, b2 }), ...(reads && { extra }) };
-  const calls = Math.ceil((LENGTH_S * FLOPS) / (2 * M * N * K * (pair ? 2 : 1)));
-  const count = Math.min(calls, MOST_CALLS);
-  const time = async (variant: ProductVariant) => {
-    const dispatch = product(device, shape, variant, bound, K * N);
+  const tensors = await allocateTensors(device, tableOf(shape, planes));
+  for (const [name, tensor] of Object.entries(tensors)) {
+    if (!name.startsWith("out")) fillRandom(device, tensor);
+  }
+  let calls = 1;
+  const run = async (variant: ProductVariant, count: number) => {
+    const dispatch = product(device, shape, variant, tensors, K * N);
     const schedule = await Schedule.create(device, Array(count).fill(dispatch));
     const [ms] = await timeSchedules(device, [schedule], REPETITIONS);
     schedule.destroy();
-    return ms / count;
+    return ms;
+  };
+  /** With as many calls as the first measurement needed, so that all are measured alike. */
+  const time = async (variant: ProductVariant) => {
+    let ms = await run(variant, calls);
+    while (ms < LENGTH_MS && calls < MOST_CALLS) {
+      const more = Math.ceil((calls * 1.2 * LENGTH_MS) / Math.max(ms, 0.01));
+      calls = Math.min(MOST_CALLS, Math.max(more, 2 * calls));
+      ms = await run(variant, calls);
+    }
+    return ms / calls;
   };
 
   const times: Times = {};
   try {
-    const tiles = Map.groupBy(variants, ({ kernel, tile }) => `${kernel} ${tile}`);
+    const tiles = byTile(variants);
+    const [favourite] = variants;
+    if (!warm.has(device)) {
+      const until = performance.now() + WARMUP_MS;
+      do await run(favourite, calls);
+      while (performance.now() < until);
+      warm.add(device);
+    }
     for (const [first] of tiles.values()) times[first.name] = await time(first);
     const best = fastest(variants, times)!;
     for (const variant of tiles.get(`${best.kernel} ${best.tile}`)!) {
       times[variant.name] ??= await time(variant);
     }
+    // The one that was measured first may have met a slower clock.
+    times[favourite.name] = Math.min(times[favourite.name], await time(favourite));
   } finally {
     destroyTensors(tensors);
   }
   return times;
 }
 
-/** The one that took least; undefined where none of them was timed. */
+/**
+ * The one that took least, or the first, which the rule takes, if that is hardly slower; undefined where none of them
+ * was timed.
+ */
 export function fastest(
   variants: readonly ProductVariant[],
   times: Times,
 ): ProductVariant | undefined {
   const timed = variants.filter(({ name }) => Object.hasOwn(times, name));
-  return timed.length === 0
-    ? undefined
-    : timed.reduce((best, variant) => (times[variant.name] < times[best.name] ? variant : best));
+  if (timed.length === 0) return undefined;
+  const best = timed.reduce((a, b) => (times[b.name] < times[a.name] ? b : a));
+  const [favourite] = variants;
+  const close = times[favourite.name] * (1 - MARGIN) <= times[best.name];
+  return close ? favourite : best;
 }

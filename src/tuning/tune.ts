@@ -9,7 +9,7 @@ import type { Dims } from "../model/parameters.ts";
 import type { ProductShape, ProductVariant } from "../model/product.ts";
 import { planStep } from "../model/step_plan.ts";
 import { type Measurements, recall, remember, type Times } from "./memory.ts";
-import { fastest, timeProducts } from "./time_products.ts";
+import { fastest, prepareProducts, timeProducts } from "./time_products.ts";
 
 /**
  * auto: what is remembered; else measured on hardware, and by rule on software GPUs, where a measurement
@@ -83,6 +83,9 @@ export async function tune(
     ([name, { variants }]) =>
       measuring && variants.length > 1 && !fastest(variants, remembered[name] ?? {}),
   );
+  if (time === timeProducts) {
+    for (const [, { shape, variants }] of open) prepareProducts(device, shape, variants);
+  }
   const measured: Measurements = {};
   for (const [name, { shape, variants }] of open) {
     if (signal?.aborted) break;

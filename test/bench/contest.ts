@@ -75,15 +75,16 @@ export function execute(
     cwd: root,
     env: { ...process.env, ...env },
     stdio: ["ignore", "pipe", "pipe"],
-    timeout: seconds * 1000,
   });
+  const limit = setTimeout(() => child.kill(), seconds * 1000);
   let [stdout, stderr] = ["", ""];
   child.stdout.on("data", (data) => (stdout += data));
   child.stderr.on("data", (data) => (stderr += data));
-  return new Promise((resolve) => {
+  const ended = new Promise<Finished>((resolve) => {
     child.on("error", (error) => resolve({ code: -1, stdout, stderr: error.message }));
     child.on("close", (code) => resolve({ code, stdout, stderr }));
   });
+  return ended.finally(() => clearTimeout(limit));
 }
 
 /** What a command that failed said of it: its last line about an error. */

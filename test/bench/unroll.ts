@@ -1,0 +1,85 @@
+// Counted loops of WGSL written out: `for (var i = 0u; i < COUNT; i++)` whose bound is made of the file's constants.
+// The driver then sees arrays of matrices with places that are numbers.
+
+/** A file's constants with their values, those that are given put in already. */
+function constantsOf(code: string): Record<string, number> {
+  const values: Record<string, number> = {};
+  for (const [, name, expression] of code.matchAll(/^const (\w+) = ([^;]+);/gm)) {
+    const value = evaluate(expression, values);
+    if (value !== undefined) values[name] = value;
+  }
+  return values;
+}
+
+/** A whole number that is made of constants; undefined where it is made of other things too. */
+function evaluate(expression: string, values: Record<string, number>): number | undefined {
+  const tokens = expression.match(/\d+u?|\w+|[-+*/(),]|\S/g) ?? [];
+  let at = 0;
+  const sum = (): number => {
+    let value = product();
+    while (tokens[at] === "+" || tokens[at] === "-") {
+      value = tokens[at++] === "+" ? value + product() : value - product();
+    }
+    return value;
+  };
+  const product = (): number => {
+    let value = factor();
+    while (tokens[at] === "*" || tokens[at] === "/") {
+      value = tokens[at++] === "*" ? value * factor() : Math.floor(value / factor());
+    }
+    return value;
+  };
+  const factor = (): number => {
+    const token = tokens[at++] ?? "";
+    if (/^\d+u?$/.test(token)) return parseInt(token, 10);
+    if (token === "(" || token === "max") {
+      if (token === "max") at++;
+      let value = sum();
+      if (tokens[at] === ",") {
+        at++;
+        value = Math.max(value, sum());
+      }
+      at++;
+      return value;
+    }
+    return values[token] ?? NaN;
+  };
+  const value = sum();
+  return at === tokens.length && Number.isInteger(value) ? value : undefined;
+}
+
+const loop = /for \(var (\w+) = 0u; \1 < ([^;]+); \1\+\+\) \{/;
+
+/** @param most times a body is written out at most */
+export function unroll(code: string, most = 32): string {
+  const values = constantsOf(code);
+  const out: string[] = [];
+  let rest = code;
+  for (let match = loop.exec(rest); match; match = loop.exec(rest)) {
+    const [head, name, bound] = match;
+    const begin = match.index + head.length;
+    let depth = 1;
+    let end = begin;
+    while (depth > 0) {
+      if (rest[end] === "{") depth++;
+      if (rest[end] === "}") depth--;
+      end++;
+    }
+    const body = rest.slice(begin, end - 1);
+    const count = evaluate(bound, values);
+    out.push(rest.slice(0, match.index));
+    const small = count !== undefined && count <= most && !body.includes("continue;");
+    if (small) {
+      const copies = Array.from({ length: count }, (_, i) => {
+        const copy = body.replace(new RegExp(`\\b${name}\\b`, "g"), `${i}u`);
+        return `{${copy}}`;
+      });
+      rest = `{${copies.join("\n")}}${rest.slice(end)}`;
+      // Inner loops of the copies are next.
+    } else {
+      out.push(head);
+      rest = rest.slice(begin);
+    }
+  }
+  return out.join("") + rest;
+}
