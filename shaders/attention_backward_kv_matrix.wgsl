@@ -127,6 +127,7 @@ fn attention_backward_kv_matrix(
 
   var dk: array<Sums, WIDTH / UNIT_N>;
   var dv: array<Sums, WIDTH / UNIT_N>;
+  for (var j = 0u; j < WIDTH / UNIT_N; j++) { dk[j] = Sums(); dv[j] = Sums(); }   // no driver need do it
   for (var t0 = s0; t0 < sizes.T; t0 += QUERIES) {
     workgroupBarrier();   // the tile is read to the end
     stage(false, q, t0, 0u, thread);

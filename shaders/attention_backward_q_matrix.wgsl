@@ -129,6 +129,7 @@ fn attention_backward_q_matrix(
   }
 
   var dq: array<Sums, WIDTH / UNIT_N>;
+  for (var j = 0u; j < WIDTH / UNIT_N; j++) { dq[j] = Sums(); }   // no driver need do it
   for (var s0 = 0u; s0 < min(t0 + QUERIES, sizes.T); s0 += KEYS) {
     workgroupBarrier();   // the tile is read to the end
     stage(false, k, s0, 0u, thread);

@@ -113,6 +113,7 @@ fn attention_forward_matrix(
     queries[i] = subgroupMatrixLoad<Left, row_major>(&tile, first * PITCH + i * UNIT_K / 4u, PITCH);
   }
   var outs: array<Sums, WIDTH / UNIT_N>;
+  for (var j = 0u; j < WIDTH / UNIT_N; j++) { outs[j] = Sums(); }   // no driver need do it
   var level = LOWEST;
   var largest = LOWEST;   // of the row's scores so far
   var sum = 0.0;          // of the lane's exponentials

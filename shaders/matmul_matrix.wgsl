@@ -10,7 +10,7 @@
 // tile's edge, which the matrices are then loaded from row by row or column by column. Lines are padded, so that
 // those of a matrix do not meet in a bank. A thread holds its vectors of the next tile in registers while this
 // one is used. Single elements of a matrix cannot be reached: the sums leave through workgroup memory. Vectors
-// along N or along K, where B runs, are whole; lines of A may begin within one, if all of A is whole vectors.
+// along N, and along K where B runs, are whole; lines of A may begin within one, if all of A is whole vectors.
 // reference: matmulForward(), matmulResidualForward(), matmulActivationForward(), matmulBackward(),
 //   matmulActivationBackward()
 
@@ -34,11 +34,11 @@ override EPILOGUE: u32 = 0u;       // what becomes of the first product's sums b
 override PAIR: bool = false;       // whether the second product is made too
 
 // What an array holds: numbers in f32, or in f16.
-alias Out = f32;      // given
+alias Out = vec4f;    // given
 alias InA = vec4f;    // given
 alias InB = vec4f;    // given
 alias InB2 = vec4f;   // given
-alias Extra = f32;    // given
+alias Extra = vec4f;  // given
 
 struct Sizes {
   M: u32,        // rows of the first product
@@ -50,7 +50,7 @@ struct Sizes {
 }
 
 @group(0) @binding(0) var<storage, read_write> out: array<Out>;    // (M, N)
-@group(0) @binding(1) var<storage, read_write> out2: array<f32>;   // (splits, K, N)
+@group(0) @binding(1) var<storage, read_write> out2: array<vec4f>; // (splits, K, N)
 @group(0) @binding(2) var<storage, read> a: array<InA>;            // (M, K)
 @group(0) @binding(3) var<storage, read> b: array<InB>;            // (K, N) or (N, K)
 @group(0) @binding(4) var<storage, read> b2: array<InB2>;          // (M, N)
@@ -69,8 +69,8 @@ const PITCH_M = TILE_M / 4u + 2u;
 const PITCH_N = TILE_N / 4u + 2u;
 var<workgroup> a_tile: array<vec4h, max(TILE_M * PITCH_K, DEPTH * PITCH_M)>;   // (m, k), of the second product (k, m)
 var<workgroup> b_tile: array<vec4h, max(TILE_N * PITCH_K, DEPTH * PITCH_N)>;   // (k, n), where B runs along k (n, k)
-const LENGTH = UNIT_N * STRIP;                                      // of a strip's lines
-var<workgroup> sums: array<f32, DOWN * ACROSS * UNIT_M * LENGTH>;   // a strip of each subgroup
+const LENGTH = UNIT_N * STRIP / 4u;   // of a strip's lines, which are padded by a vector
+var<workgroup> sums: array<vec4f, DOWN * ACROSS * UNIT_M * (LENGTH + 1u)>;   // a strip of each subgroup
 
 // What a workgroup makes: a tile of one product, from a part of its sums.
 struct Part {
@@ -179,19 +179,19 @@ const RELU_SQUARED = 3u;            // max(sum, 0)^2
 const RELU_BACKWARD = 4u;           // * relu'(x), where extra = relu(x)
 const RELU_SQUARED_BACKWARD = 5u;   // * 2 relu(x), where extra = relu(x)^2
 
-fn finish(sum: f32, at: u32) -> f32 {
-  if (EPILOGUE == RESIDUAL) { return sum + f32(extra[at]); }
-  if (EPILOGUE == RELU) { return max(sum, 0.0); }
-  if (EPILOGUE == RELU_SQUARED) { return max(sum, 0.0) * max(sum, 0.0); }
-  if (EPILOGUE == RELU_BACKWARD) { return select(0.0, sum, f32(extra[at]) > 0.0); }
-  if (EPILOGUE == RELU_SQUARED_BACKWARD) { return sum * 2.0 * sqrt(f32(extra[at])); }
+fn finish(sum: vec4f, at: u32) -> vec4f {
+  if (EPILOGUE == RESIDUAL) { return sum + vec4f(extra[at]); }
+  if (EPILOGUE == RELU) { return max(sum, vec4f()); }
+  if (EPILOGUE == RELU_SQUARED) { return max(sum, vec4f()) * max(sum, vec4f()); }
+  if (EPILOGUE == RELU_BACKWARD) { return select(vec4f(), sum, vec4f(extra[at]) > vec4f()); }
+  if (EPILOGUE == RELU_SQUARED_BACKWARD) { return sum * 2.0 * sqrt(vec4f(extra[at])); }
   return sum;
 }
 
-fn store(part: Part, m: u32, n: u32, sum: f32) {
+fn store(part: Part, m: u32, n: u32, sum: vec4f) {
   if (m >= part.rows || n >= sizes.N) { return; }
-  let at = m * sizes.N + n;
-  if (part.second) { out2[part.plane + at] = sum; } else { out[at] = Out(finish(sum, at)); }
+  let at = (m * sizes.N + n) / 4u;
+  if (part.second) { out2[part.plane / 4u + at] = sum; } else { out[at] = Out(finish(sum, at)); }
 }
 
 @compute @workgroup_size(THREADS)
@@ -206,6 +206,9 @@ fn matmul_matrix(
   let row = subgroup / ACROSS * ROWS * UNIT_M;           // of the tile, where the subgroup's matrices begin
   let column = subgroup % ACROSS * COLUMNS * UNIT_N;
   var matrices: array<array<Result, COLUMNS>, ROWS>;
+  for (var i = 0u; i < ROWS; i++) {
+    for (var j = 0u; j < COLUMNS; j++) { matrices[i][j] = Result(); }   // no driver need do it
+  }
   var next_a: array<vec4h, A_LOADS>;
   var next_b: array<vec4h, B_LOADS>;
   for (var i = 0u; i < A_LOADS; i++) { next_a[i] = load_a(part, part.begin, thread + i * THREADS); }
@@ -229,18 +232,20 @@ fn matmul_matrix(
     }
     workgroupBarrier();
   }
-  let base = subgroup * UNIT_M * LENGTH;
+  let base = subgroup * UNIT_M * (LENGTH + 1u);
   for (var i = 0u; i < ROWS; i++) {
     for (var strip = 0u; strip < COLUMNS / STRIP; strip++) {
       for (var j = 0u; j < STRIP; j++) {
-        subgroupMatrixStore<row_major>(&sums, base + j * UNIT_N, matrices[i][strip * STRIP + j], LENGTH);
+        let place = base + j * (UNIT_N / 4u);
+        subgroupMatrixStore<row_major>(&sums, place, matrices[i][strip * STRIP + j], LENGTH + 1u);
       }
       workgroupBarrier();
-      for (var share = 0u; share < UNIT_M * LENGTH / LANES; share++) {
-        let at = share * LANES + lane;
-        let m = part.m0 + row + i * UNIT_M + at / LENGTH;
-        let n = part.n0 + column + strip * LENGTH + at % LENGTH;
-        store(part, m, n, sums[base + at]);
+      for (var share = 0u; share < (UNIT_M * LENGTH + LANES - 1u) / LANES; share++) {
+        let line = (share * LANES + lane) / LENGTH;
+        let at = (share * LANES + lane) % LENGTH;
+        let m = part.m0 + row + i * UNIT_M + line;
+        let n = part.n0 + column + (strip * LENGTH + at) * 4u;
+        if (line < UNIT_M) { store(part, m, n, sums[base + line * (LENGTH + 1u) + at]); }
       }
       workgroupBarrier();
     }

@@ -3,6 +3,7 @@
 import { platform } from "#platform";
 import { GpuError, NoWebGpuError } from "../errors.ts";
 import type { Platform } from "../platform/platform.ts";
+import { isSoftware } from "../platform/software.ts";
 import { Kernels } from "./kernels.ts";
 import type { Tensor } from "./tensor.ts";
 
@@ -98,7 +99,8 @@ export class Device {
     this.gpu = gpu;
     this.info = info;
     this.name = nameOf(info);
-    this.kernels = new Kernels(gpu, shaders);
+    // Compilers of software GPUs take minutes over such texts, and gain nothing.
+    this.kernels = new Kernels(gpu, shaders, !isSoftware(info));
     this.nothing = nothing(gpu);
     gpu.addEventListener("uncapturederror", (event) => {
       event.preventDefault(); // told by check(), not by the console

@@ -2,6 +2,7 @@
 // Bindings are declared in one place only, the WGSL itself, and read from there.
 
 import { platform } from "#platform";
+import { unroll } from "./unroll.ts";
 
 export interface Binding {
   name: string;
@@ -39,16 +40,22 @@ function parseSizes(wgsl: string): { name: string; type: string }[] {
   return [...body.matchAll(/(\w+): (u32|f32),/g)].map(([, name, type]) => ({ name, type }));
 }
 
+/** Kernels whose threads hold many sums. */
+const unrolled = /_(matrix|wide|tiles)$/;
+
 export class Kernels {
   private readonly gpu: GPUDevice;
   private readonly sources: Record<string, string>;
+  private readonly unrolls: boolean;
   private readonly declared = new Map<string, Binding[]>();
   private readonly modules = new Map<string, GPUShaderModule>();
   private readonly pipelines = new Map<string, Promise<GPUComputePipeline>>();
 
-  constructor(gpu: GPUDevice, sources: Record<string, string>) {
+  /** @param unrolls whether loops of the kernels that profit from it are written out, see unroll.ts */
+  constructor(gpu: GPUDevice, sources: Record<string, string>, unrolls = false) {
     this.gpu = gpu;
     this.sources = sources;
+    this.unrolls = unrolls;
   }
 
   /** The text of a kernel's file. */
@@ -99,7 +106,7 @@ export class Kernels {
         label: kernel,
         layout: "auto",
         compute: {
-          module: this.module(kernel, code),
+          module: this.module(kernel, this.unrolls && unrolled.test(kernel) ? unroll(code) : code),
           entryPoint: kernel,
           constants: overrides,
         },

@@ -109,7 +109,7 @@ export function productVariants(
   if (lanes > 0 && (transposed ? K : N) % 4 === 0 && M * K >= 4) {
     kernels.unshift({ kernel: "matmul_lanes", tile: [LANE_TILE * lanes, LANE_TILE * lanes] });
   }
-  const lines = transposed ? K % 4 === 0 : N % 4 === 0 && (M * K) % 4 === 0 && K >= 4;
+  const lines = N % 4 === 0 && (transposed ? K % 4 === 0 : (M * K) % 4 === 0 && K >= 4);
   if (half.includes("b") && lines) {
     const fitting = MATRIX_TILES.filter((tile) => matrixStrip(device, tile) > 0);
     const tiles = byRule(fitting.map(({ tile }) => tile));
@@ -139,10 +139,10 @@ function matrixStrip(
   const whole = (rows / down) % unit.M === 0 && (columns / across) % unit.N === 0;
   if (!whole || down * across * device.lanes > maxComputeInvocationsPerWorkgroup) return 0;
   const tiles = 2 * (rows + columns) * (32 + 8);
-  const matrix = 4 * down * across * unit.M * unit.N;
+  const line = 4 * down * across * unit.M; // of all subgroups, a number wide
   const most = columns / across / unit.N;
   const strips = Array.from({ length: most }, (_, i) => most - i).filter((n) => most % n === 0);
-  return strips.find((n) => tiles + n * matrix <= maxComputeWorkgroupStorageSize) ?? 0;
+  return strips.find((n) => tiles + line * (n * unit.N + 4) <= maxComputeWorkgroupStorageSize) ?? 0;
 }
 
 /** Parts that give the second product enough workgroups, none of them too short. */

@@ -23,12 +23,8 @@ const LENGTH_MS = 2;
 /** Calls of a kernel in one measurement at most. */
 const MOST_CALLS = 64;
 const REPETITIONS = 3;
-/** A GPU that idled runs slowly at first: it works this long before anything is measured, in ms. */
-const WARMUP_MS = 200;
 /** What the rule takes is displaced only by what is faster by more than this. */
 const MARGIN = 0.03;
-
-const warm = new WeakSet<Device>();
 
 /** A product's tensors as a step has them: with another type in a place that is not read, it would be another pipeline. */
 function tableOf({ M, N, K, pair, half, epilogue }: ProductShape, planes: number): Table {
@@ -101,12 +97,6 @@ export async function timeProducts(
   try {
     const tiles = byTile(variants);
     const [favourite] = variants;
-    if (!warm.has(device)) {
-      const until = performance.now() + WARMUP_MS;
-      do await run(favourite, calls);
-      while (performance.now() < until);
-      warm.add(device);
-    }
     for (const [first] of tiles.values()) times[first.name] = await time(first);
     const best = fastest(variants, times)!;
     for (const variant of tiles.get(`${best.kernel} ${best.tile}`)!) {

@@ -1,17 +1,16 @@
 // Ways of compiling the large kernels, side by side on one device: with and without Dawn's guards, with loops left to
 // the driver or unrolled in the text. Each is right everywhere; which is fastest, only the hardware tells.
 
-import { readdirSync, readFileSync } from "node:fs";
 import { platform } from "#platform";
 import { create, globals } from "webgpu";
 import { type Device, matrixUnit, openDevice } from "../../src/device/device.ts";
+import { Kernels } from "../../src/device/kernels.ts";
 import { type Dispatch, Schedule } from "../../src/device/schedule.ts";
 import { allocateTensors, destroyTensors, fillRandom } from "../../src/device/tensors.ts";
 import { timeSchedules } from "../../src/device/timing.ts";
 import { isSoftware } from "../../src/platform/software.ts";
 import { GpuOps } from "../../src/model/gpu_ops.ts";
 import { MATRIX_TILES } from "../../src/model/product.ts";
-import { unroll } from "./unroll.ts";
 
 const always = ["allow_unsafe_apis", "vulkan_enable_f16_on_nvidia"];
 const unguarded = [
@@ -21,53 +20,40 @@ const unguarded = [
 ];
 
 const REPETITIONS = 5;
+const PLANES = 8;
 
 type Report = (what: string, measured: string) => void;
 
 interface Way {
   name: string;
   toggles: string[];
-  texts: Record<string, string>;
-  unrolls?: boolean;
+  unrolls: boolean;
 }
 
 /** Reports milliseconds and TFLOP/s of each operation in each way. */
 export async function compare(report: Report): Promise<void> {
-  const old = process.env.MICROGPT_OLD_SHADERS;
-  const shaders = platform.shaders();
-  const before = old
-    ? Object.fromEntries(
-        readdirSync(old).map((file) => [file.slice(0, -5), readFileSync(`${old}/${file}`, "utf8")]),
-      )
-    : {};
   const ways: Way[] = [
-    { name: "unguarded", toggles: [...always, ...unguarded], texts: shaders },
-    { name: "guarded", toggles: always, texts: shaders },
-    { name: "unrolled", toggles: [...always, ...unguarded], texts: shaders, unrolls: true },
-    ...(old ? [{ name: "before", toggles: always, texts: { ...shaders, ...before } }] : []),
+    { name: "as they are", toggles: [...always, ...unguarded], unrolls: true },
+    { name: "loops left to the driver", toggles: [...always, ...unguarded], unrolls: false },
+    { name: "with Dawn's guards", toggles: always, unrolls: true },
   ];
   Object.assign(globalThis, globals);
   const instances: GPU[] = []; // kept: Dawn is torn down with the object
-  for (const { name, toggles, texts, unrolls } of ways) {
+  for (const { name, toggles, unrolls } of ways) {
     const gpu = create([
       `enable-dawn-features=${toggles.join(",")}`,
       "disable-dawn-features=timestamp_quantization",
     ]);
     instances.push(gpu);
-    const device = await openDevice({ gpu: async () => gpu, shaders: () => texts });
-    if (unrolls) unrollAll(device.gpu);
+    const device = await openDevice({ gpu: async () => gpu, shaders: platform.shaders });
+    const kernels = new Kernels(device.gpu, platform.shaders(), unrolls);
+    Object.assign(device, { kernels });
     const start = performance.now();
     await timeAll(device, (what, measured) => report(`${what}, ${name}`, measured));
     const seconds = ((performance.now() - start) / 1000).toFixed(1);
     report(`all of these, compilation included, ${name}`, `${seconds} s`);
     device.destroy();
   }
-}
-
-/** From now on every kernel that the device is given has its loops written out. */
-function unrollAll(gpu: GPUDevice): void {
-  const create = gpu.createShaderModule.bind(gpu);
-  gpu.createShaderModule = ({ code, ...rest }) => create({ ...rest, code: unroll(code) });
 }
 
 async function timeAll(device: Device, report: Report): Promise<void> {
@@ -82,14 +68,15 @@ async function timeAll(device: Device, report: Report): Promise<void> {
     for (const dtype of ["f32", "f16"] as const) {
       if (dtype === "f16" && !matrixUnit(device)) continue;
       const t = await tensors(device, dtype, N * Math.max(C, OC), ["out", "a", "b", "c"]);
-      const { out2 } = await tensors(device, "f32", C * OC, ["out2"]);
+      const { out2 } = await tensors(device, "f32", PLANES * C * OC, ["out2"]);
       const names =
         dtype === "f32"
           ? ["matmul_wide 128x128"]
           : MATRIX_TILES.map(({ tile }) => `matmul_matrix ${tile.join("x")}`);
       const dispatches: [string, Dispatch, number][] = names.flatMap((name) => {
         const ops = new GpuOps(device, {
-          product: (_, all) => all.find((v) => v.name === name) ?? all[0],
+          planes: PLANES,
+          product: (_, all) => all.find((v) => v.name.startsWith(name)) ?? all[0],
         });
         const sizes = { N, C, OC };
         const flops = 2 * N * C * OC;
@@ -97,7 +84,7 @@ async function timeAll(device: Device, report: Report): Promise<void> {
           [`${name} ${dtype} ${N}x${OC}x${C}`, ops.matmulForward(t.out, t.a, t.b, sizes), flops],
           [
             `${name} ${dtype} ${N}x${OC}x${C}, pair`,
-            ops.matmulBackward(t.out, out2, t.a, t.b, t.c, { ...sizes, plane: 0 }),
+            ops.matmulBackward(t.out, out2, t.a, t.b, t.c, { ...sizes, plane: C * OC }),
             2 * flops,
           ],
         ] as [string, Dispatch, number][];

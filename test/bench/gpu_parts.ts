@@ -196,7 +196,7 @@ async function doctor({ row, results }: Bench): Promise<void> {
   const verdict = `${all.length - failed.length} passed, ${failed.length} failed`;
   row("checks against float64", verdict, "0 failed", failed.length === 0 && all.length > 0);
   for (const { kernel, case: name, error, allowed, detail = "" } of failed) {
-    row(`${kernel}: ${name}`, `error ${digits(error)} of ${digits(allowed)} ${detail}`);
+    row(`${kernel}: ${name}`, `error ${error} of ${allowed} ${detail}`);
   }
 }
 
@@ -342,7 +342,7 @@ async function validation({ row, results, values, scratch }: Bench): Promise<voi
   const data = ["--input", values.text, "--format", "text", "--val-fraction", "0.1"];
   const { layers, embd, heads, block, batch } = sizesOf(values.preset);
   const model = `--n-layer ${layers} --n-embd ${embd} --n-head ${heads} --block-size ${block} --batch-size ${batch}`;
-  const run = `--steps ${VALIDATION_STEPS} --lr 0.001 --log-every ${VALIDATION_STEPS} --num-samples 0 --device webgpu`;
+  const run = `--steps ${VALIDATION_STEPS} --lr 0.001 --init-std 0.02 --log-every ${VALIDATION_STEPS} --num-samples 0 --device webgpu`;
   const losses: number[] = [];
   for (const dtype of ["f32", "f16"]) {
     const flags = [...data, ...`${model} ${run}`.split(" "), "--dtype", dtype];

@@ -1,5 +1,6 @@
-// Counted loops of WGSL written out: `for (var i = 0u; i < COUNT; i++)` whose bound is made of the file's constants.
-// The driver then sees arrays of matrices with places that are numbers.
+// Counted loops of WGSL written out. WGSL has no hint for it, and a driver that keeps a loop around an array of
+// matrices keeps the array in memory, where its parts have places that are numbers: on an H200 products then take up to
+// five times as long.
 
 /** A file's constants with their values, those that are given put in already. */
 function constantsOf(code: string): Record<string, number> {
@@ -50,8 +51,14 @@ function evaluate(expression: string, values: Record<string, number>): number | 
 
 const loop = /for \(var (\w+) = 0u; \1 < ([^;]+); \1\+\+\) \{/;
 
-/** @param most times a body is written out at most */
-export function unroll(code: string, most = 32): string {
+/** A body is written out so many times at most. */
+const MOST = 32;
+
+/**
+ * Writes out every loop `for (var i = 0u; i < COUNT; i++)` whose bound is made of the file's constants; those with a
+ * `continue` stay. Names are those of the file: a body must not use the counter's name for anything else.
+ */
+export function unroll(code: string): string {
   const values = constantsOf(code);
   const out: string[] = [];
   let rest = code;
@@ -68,7 +75,7 @@ export function unroll(code: string, most = 32): string {
     const body = rest.slice(begin, end - 1);
     const count = evaluate(bound, values);
     out.push(rest.slice(0, match.index));
-    const small = count !== undefined && count <= most && !body.includes("continue;");
+    const small = count !== undefined && count <= MOST && !body.includes("continue;");
     if (small) {
       const copies = Array.from({ length: count }, (_, i) => {
         const copy = body.replace(new RegExp(`\\b${name}\\b`, "g"), `${i}u`);
