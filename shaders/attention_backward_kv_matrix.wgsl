@@ -47,6 +47,8 @@ const WIDTH = (HS + UNIT - 1u) / UNIT * UNIT;   // channels, with zeros from HS 
 const PITCH = (WIDTH + 8u) / 4u;                // of a line, in vectors
 const SCORE_PITCH = (QUERIES + 4u) / 4u;
 const WEIGHT_PITCH = (QUERIES + 8u) / 4u;
+// All of them take whole pieces of 16 bytes: a driver that packs them must not move one to where no matrix can be
+// loaded from.
 var<workgroup> tile: array<vec4h, 2u * QUERIES * PITCH>;     // k; v; then q and, from line QUERIES on, dout
 var<workgroup> scores: array<vec4f, KEYS * SCORE_PITCH>;     // (key, query); dk, QUERIES channels at a time
 var<workgroup> dps: array<vec4f, KEYS * SCORE_PITCH>;        // (key, query) gradients of p; dv

@@ -48,6 +48,8 @@ const WIDTH = (HS + UNIT - 1u) / UNIT * UNIT;   // channels, with zeros from HS 
 const PITCH = (WIDTH + 8u) / 4u;                // of a line, in vectors
 const SCORE_PITCH = (KEYS + 4u) / 4u;
 const DSCORE_PITCH = (KEYS + 8u) / 4u;
+// All of them take whole pieces of 16 bytes: a driver that packs them must not move one to where no matrix can be
+// loaded from.
 var<workgroup> tile: array<vec4h, 2u * KEYS * PITCH>;           // q; dout; then k and, from line KEYS on, v
 var<workgroup> scores: array<vec4f, QUERIES * SCORE_PITCH>;     // (query, key); dq, KEYS channels at a time
 var<workgroup> dps: array<vec4f, QUERIES * SCORE_PITCH>;        // (query, key) gradients of p

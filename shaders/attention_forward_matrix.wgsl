@@ -48,10 +48,12 @@ const WIDTH = (HS + UNIT - 1u) / UNIT * UNIT;   // channels, with zeros from HS 
 const PITCH = (WIDTH + 8u) / 4u;                // of a line, in vectors
 const SCORE_PITCH = (KEYS + 4u) / 4u;
 const WEIGHT_PITCH = (KEYS + 8u) / 4u;
+// All of them take whole pieces of 16 bytes: a driver that packs them must not move one to where no matrix can be
+// loaded from.
 var<workgroup> tile: array<vec4h, 2u * KEYS * PITCH>;           // q; then k and, from line KEYS on, v
 var<workgroup> scores: array<vec4f, QUERIES * SCORE_PITCH>;     // (query, key); outputs, KEYS channels at a time
 var<workgroup> weights: array<vec4h, QUERIES * WEIGHT_PITCH>;   // (query, key)
-var<workgroup> outgrown: atomic<u32>;                           // whether a row has a new level
+var<workgroup> outgrown: array<atomic<u32>, 4>;                 // the first: whether a row has a new level
 
 alias Left = subgroup_matrix_left<f16, UNIT_K, UNIT_M>;
 alias Right = subgroup_matrix_right<f16, UNIT_N, UNIT_K>;
@@ -105,7 +107,7 @@ fn attention_forward_matrix(
   let v = k + sizes.C / 4u;
   let scale = 1.0 / sqrt(f32(HS));
 
-  if (thread == 0u) { atomicStore(&outgrown, 0u); }
+  if (thread == 0u) { atomicStore(&outgrown[0], 0u); }
   for (var n = 0u; n < (QUERIES + KEYS - 1u) / KEYS; n++) { stage(q, t0 + n * KEYS, n * KEYS, thread); }
   workgroupBarrier();
   var queries: array<Left, WIDTH / UNIT_K>;
@@ -142,7 +144,7 @@ fn attention_forward_matrix(
     if (largest > level + SLACK) {
       rescale = exp(level - largest);
       level = largest;
-      if (s0 > 0u) { atomicStore(&outgrown, 1u); }   // before that there are no outputs
+      if (s0 > 0u) { atomicStore(&outgrown[0], 1u); }   // before that there are no outputs
     }
     sum *= rescale;
     for (var n = 0u; n < KEYS / 4u / PARTS; n++) {
@@ -151,7 +153,7 @@ fn attention_forward_matrix(
       weights[row * WEIGHT_PITCH + i] = vec4h(weight);
       sum += (weight.x + weight.y) + (weight.z + weight.w);
     }
-    if (workgroupUniformLoad(&outgrown) != 0u) {
+    if (workgroupUniformLoad(&outgrown[0]) != 0u) {
       for (var j = 0u; j < WIDTH / UNIT_N; j++) {
         subgroupMatrixStore<row_major>(&scores, first * SCORE_PITCH, outs[j], SCORE_PITCH);
         workgroupBarrier();
@@ -160,7 +162,7 @@ fn attention_forward_matrix(
         outs[j] = subgroupMatrixLoad<Sums, row_major>(&scores, first * SCORE_PITCH, SCORE_PITCH);
         workgroupBarrier();
       }
-      atomicStore(&outgrown, 0u);
+      atomicStore(&outgrown[0], 0u);
     }
     for (var depth = 0u; depth < KEYS / UNIT_K; depth++) {
       let i = depth * UNIT_K;

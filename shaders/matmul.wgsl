@@ -32,7 +32,7 @@ struct Sizes {
   A_COL: u32,    // stride of A between columns (k)
   B_ROW: u32,    // stride of B between rows
   B_COL: u32,    // stride of B between columns (n)
-  first: u32,    // workgroups of the first product; those of the second follow
+  second: u32,   // workgroups of the second product, which come first: their sums are longer
   splits: u32,   // parts of the second product's sums
   plane: u32,    // elements of out2 from part to part
 }
@@ -64,16 +64,16 @@ struct Part {
 
 fn part_of(index: u32) -> Part {
   let across = (sizes.N + TILE - 1u) / TILE;
-  if (!PAIR || index < sizes.first) {
-    return Part(false, sizes.M, index / across * TILE, index % across * TILE, 0u, sizes.K, 0u);
+  if (!PAIR || index >= sizes.second) {
+    let place = index - sizes.second;
+    return Part(false, sizes.M, place / across * TILE, place % across * TILE, 0u, sizes.K, 0u);
   }
   let tiles = across * ((sizes.K + TILE - 1u) / TILE);
-  let split = (index - sizes.first) / tiles;
-  let tile = (index - sizes.first) % tiles;
+  let split = index / tiles;
+  let tile = index % tiles;
   let length = (sizes.M + sizes.splits - 1u) / sizes.splits;
-  let rows = select(0u, sizes.K, split < sizes.splits);   // none in a workgroup too many
   let end = min((split + 1u) * length, sizes.M);
-  return Part(true, rows, tile / across * TILE, tile % across * TILE, split * length, end, split * sizes.plane);
+  return Part(true, sizes.K, tile / across * TILE, tile % across * TILE, split * length, end, split * sizes.plane);
 }
 
 // The place in the tile that a thread loads: x along the tile's edge, y its depth.

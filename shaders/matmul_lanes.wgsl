@@ -31,7 +31,7 @@ struct Sizes {
   M: u32,        // rows of the first product
   N: u32,        // columns
   K: u32,        // length of its sums
-  first: u32,    // workgroups of the first product; those of the second follow
+  second: u32,   // workgroups of the second product, which come first: their sums are longer
   splits: u32,   // parts of the second product's sums
   plane: u32,    // elements of out2 from part to part
 }
@@ -59,16 +59,16 @@ struct Part {
 fn part_of(index: u32) -> Part {
   let side = LANES * 4u;
   let across = (sizes.N + side - 1u) / side;
-  if (!PAIR || index < sizes.first) {
-    return Part(false, sizes.M, index / across * side, index % across * side, 0u, sizes.K, 0u);
+  if (!PAIR || index >= sizes.second) {
+    let place = index - sizes.second;
+    return Part(false, sizes.M, place / across * side, place % across * side, 0u, sizes.K, 0u);
   }
   let tiles = across * ((sizes.K + side - 1u) / side);
-  let split = (index - sizes.first) / tiles;
-  let tile = (index - sizes.first) % tiles;
+  let split = index / tiles;
+  let tile = index % tiles;
   let length = (sizes.M + sizes.splits - 1u) / sizes.splits;
-  let rows = select(0u, sizes.K, split < sizes.splits);   // none in a workgroup too many
   let end = min((split + 1u) * length, sizes.M);
-  return Part(true, rows, tile / across * side, tile % across * side, split * length, end, split * sizes.plane);
+  return Part(true, sizes.K, tile / across * side, tile % across * side, split * length, end, split * sizes.plane);
 }
 
 // A lane's share of LANES rows of A at four columns, zero from `end` on: four columns of row `lane`, or of

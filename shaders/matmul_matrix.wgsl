@@ -44,7 +44,7 @@ struct Sizes {
   M: u32,        // rows of the first product
   N: u32,        // columns
   K: u32,        // length of its sums
-  first: u32,    // workgroups of the first product; those of the second follow
+  second: u32,   // workgroups of the second product, which come first: their sums are longer
   splits: u32,   // parts of the second product's sums
   plane: u32,    // elements of out2 from part to part
 }
@@ -85,16 +85,16 @@ struct Part {
 
 fn part_of(index: u32) -> Part {
   let across = (sizes.N + TILE_N - 1u) / TILE_N;
-  if (!PAIR || index < sizes.first) {
-    return Part(false, sizes.M, index / across * TILE_M, index % across * TILE_N, 0u, sizes.K, 0u);
+  if (!PAIR || index >= sizes.second) {
+    let place = index - sizes.second;
+    return Part(false, sizes.M, place / across * TILE_M, place % across * TILE_N, 0u, sizes.K, 0u);
   }
   let tiles = across * ((sizes.K + TILE_M - 1u) / TILE_M);
-  let split = (index - sizes.first) / tiles;
-  let tile = (index - sizes.first) % tiles;
+  let split = index / tiles;
+  let tile = index % tiles;
   let length = (sizes.M + sizes.splits - 1u) / sizes.splits;
-  let rows = select(0u, sizes.K, split < sizes.splits);   // none in a workgroup too many
   let end = min((split + 1u) * length, sizes.M);
-  return Part(true, rows, tile / across * TILE_M, tile % across * TILE_N, split * length, end, split * sizes.plane);
+  return Part(true, sizes.K, tile / across * TILE_M, tile % across * TILE_N, split * length, end, split * sizes.plane);
 }
 
 // Whether B's tile has lines along k.

@@ -41,7 +41,7 @@ function parseSizes(wgsl: string): { name: string; type: string }[] {
 }
 
 /** Kernels whose threads hold many sums. */
-const unrolled = /_(matrix|wide|tiles)$/;
+const unrolled = /_(matrix|wide)$/;
 
 export class Kernels {
   private readonly gpu: GPUDevice;

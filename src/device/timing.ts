@@ -9,8 +9,8 @@ const FILL_MS = 20;
 const MOST_QUERIES = 4096; // WebGPU's limit for a query set
 
 /** A GPU that idled for longer than IDLE_MS runs slowly at first, and is given work for WARMUP_MS. */
-const IDLE_MS = 20;
-const WARMUP_MS = 150;
+const IDLE_MS = 50;
+const WARMUP_MS = 400;
 
 /** When a device was last at work that was timed. */
 const busyAt = new WeakMap<Device, number>();
@@ -18,12 +18,15 @@ const busyAt = new WeakMap<Device, number>();
 async function warmUp(device: Device, encode: (encoder: GPUCommandEncoder) => void) {
   if (isSoftware(device.info) || performance.now() - (busyAt.get(device) ?? 0) < IDLE_MS) return;
   const start = performance.now();
+  let waiting = Promise.resolve();
   while (performance.now() - start < WARMUP_MS) {
     const encoder = device.gpu.createCommandEncoder();
     encode(encoder);
     device.gpu.queue.submit([encoder.finish()]);
-    await device.idle();
+    await waiting; // of two submits one is always at work
+    waiting = device.idle();
   }
+  await waiting;
 }
 
 /** Whether the device's own clock can be read. */

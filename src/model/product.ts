@@ -161,8 +161,8 @@ function usualSplits({ M, N, K }: ProductShape, [rows, columns]: Tile, most: num
 
 function groupsOf({ M, N, K, pair }: ProductShape, [rows, columns]: Tile, splits: number) {
   const across = Math.ceil(N / columns);
-  const first = across * Math.ceil(M / rows);
-  return { first, total: first + (pair ? across * Math.ceil(K / rows) * splits : 0) };
+  const second = pair ? across * Math.ceil(K / rows) * splits : 0;
+  return { second, total: across * Math.ceil(M / rows) + second };
 }
 
 /** The names of those that hold f16. */
@@ -184,9 +184,9 @@ export function product(
 ): Dispatch {
   const { op, M, N, K, transposed, pair, epilogue } = shape;
   if (pair && !(out2 && b2)) throw new RangeError(`${op}: a pair needs out2 and b2`);
-  const { first, total } = groupsOf(shape, tile, splits);
+  const { second, total } = groupsOf(shape, tile, splits);
   const constants = { EPILOGUE: EPILOGUES[epilogue], PAIR: Number(pair) };
-  const sizes = { M, N, K, first, splits, plane };
+  const sizes = { M, N, K, second, splits, plane };
   const call = {
     op,
     kernel,

@@ -47,16 +47,20 @@ function byTile(variants: readonly ProductVariant[]) {
   return Map.groupBy(variants, ({ kernel, tile }) => `${kernel} ${tile}`);
 }
 
-/** Starts the compilation of all that timeProducts() will run; what fails there is told there. */
-export function prepareProducts(
+/**
+ * Compiles all that timeProducts() will run; what fails is told there. Before anything is timed: meanwhile the device
+ * idles, and is slow afterwards.
+ */
+export async function prepareProducts(
   device: Device,
   shape: ProductShape,
   variants: readonly ProductVariant[],
-): void {
+): Promise<void> {
   const tensors = placeholders(tableOf(shape, 1)) as unknown as ProductTensors;
-  for (const [variant] of byTile(variants).values()) {
-    pipelineOf(device, product(device, shape, variant, tensors)).catch(() => {});
-  }
+  const tiles = [...byTile(variants).values()];
+  await Promise.allSettled(
+    tiles.map(([variant]) => pipelineOf(device, product(device, shape, variant, tensors))),
+  );
 }
 
 /**

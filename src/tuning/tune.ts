@@ -84,7 +84,9 @@ export async function tune(
       measuring && variants.length > 1 && !fastest(variants, remembered[name] ?? {}),
   );
   if (time === timeProducts) {
-    for (const [, { shape, variants }] of open) prepareProducts(device, shape, variants);
+    await Promise.all(
+      open.map(([, { shape, variants }]) => prepareProducts(device, shape, variants)),
+    );
   }
   const measured: Measurements = {};
   for (const [name, { shape, variants }] of open) {
