@@ -42,6 +42,7 @@ const QUERIES = 32u;
 const KEYS = DOWN * UNIT_M;
 const PARTS = LANES / UNIT_M;   // lanes that share a row
 const THREADS = LANES * DOWN;
+const ACROSS = QUERIES / UNIT_N;    // matrices
 const UNIT = max(UNIT_N, UNIT_K);
 const WIDTH = (HS + UNIT - 1u) / UNIT * UNIT;   // channels, with zeros from HS on
 const PITCH = (WIDTH + 8u) / 4u;                // of a line, in vectors
@@ -136,7 +137,7 @@ fn attention_backward_kv_matrix(
     stage(true, o, t0, QUERIES, thread);
     stage_rows(line, t0, thread);
     workgroupBarrier();
-    for (var across = 0u; across < QUERIES / UNIT_N; across++) {
+    for (var across = 0u; across < ACROSS; across++) {
       let j = across * UNIT_N;
       var score = Sums();   // a declaration without it is zero the first time only
       var dp = Sums();
@@ -174,20 +175,20 @@ fn attention_backward_kv_matrix(
 
   for (var strip = 0u; strip < (WIDTH + QUERIES - 1u) / QUERIES; strip++) {
     let c0 = strip * QUERIES;
-    for (var j = 0u; j < QUERIES / UNIT_N; j++) {
-      let column = strip * (QUERIES / UNIT_N) + j;
-      if (column < WIDTH / UNIT_N) {
-        subgroupMatrixStore<row_major>(&scores, first * SCORE_PITCH + j * UNIT_N / 4u, dk[column], SCORE_PITCH);
-        subgroupMatrixStore<row_major>(&dps, first * SCORE_PITCH + j * UNIT_N / 4u, dv[column], SCORE_PITCH);
+    for (var j = 0u; j < ACROSS; j++) {
+      if (strip * ACROSS + j < WIDTH / UNIT_N) {
+        subgroupMatrixStore<row_major>(&scores, first * SCORE_PITCH + j * UNIT_N / 4u, dk[min(strip * ACROSS + j, WIDTH / UNIT_N - 1u)], SCORE_PITCH);
+        subgroupMatrixStore<row_major>(&dps, first * SCORE_PITCH + j * UNIT_N / 4u, dv[min(strip * ACROSS + j, WIDTH / UNIT_N - 1u)], SCORE_PITCH);
       }
     }
     workgroupBarrier();
     for (var n = 0u; n < QUERIES / 4u / PARTS; n++) {
       let i = n * PARTS + part;
-      if (s >= sizes.T || c0 + i * 4u >= HS) { continue; }
-      let vector = s * (sizes.C / 4u * 3u) + c0 / 4u + i;
-      dqkv[k + vector] = Element(scores[row * SCORE_PITCH + i]);
-      dqkv[v + vector] = Element(dps[row * SCORE_PITCH + i]);
+      if (s < sizes.T && c0 + i * 4u < HS) {
+        let vector = s * (sizes.C / 4u * 3u) + c0 / 4u + i;
+        dqkv[k + vector] = Element(scores[row * SCORE_PITCH + i]);
+        dqkv[v + vector] = Element(dps[row * SCORE_PITCH + i]);
+      }
     }
     workgroupBarrier();
   }

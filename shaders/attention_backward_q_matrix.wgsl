@@ -43,6 +43,7 @@ const KEYS = 32u;
 const QUERIES = DOWN * UNIT_M;
 const PARTS = LANES / UNIT_M;   // lanes that share a row
 const THREADS = LANES * DOWN;
+const ACROSS = KEYS / UNIT_N;    // matrices
 const UNIT = max(UNIT_N, UNIT_K);
 const WIDTH = (HS + UNIT - 1u) / UNIT * UNIT;   // channels, with zeros from HS on
 const PITCH = (WIDTH + 8u) / 4u;                // of a line, in vectors
@@ -137,7 +138,7 @@ fn attention_backward_q_matrix(
     stage(false, k, s0, 0u, thread);
     stage(false, v, s0, KEYS, thread);
     workgroupBarrier();
-    for (var across = 0u; across < KEYS / UNIT_N; across++) {
+    for (var across = 0u; across < ACROSS; across++) {
       let j = across * UNIT_N;
       var score = Sums();   // a declaration without it is zero the first time only
       var dp = Sums();
@@ -171,17 +172,17 @@ fn attention_backward_q_matrix(
 
   for (var strip = 0u; strip < (WIDTH + KEYS - 1u) / KEYS; strip++) {
     let c0 = strip * KEYS;
-    for (var j = 0u; j < KEYS / UNIT_N; j++) {
-      let column = strip * (KEYS / UNIT_N) + j;
-      if (column < WIDTH / UNIT_N) {
-        subgroupMatrixStore<row_major>(&scores, first * SCORE_PITCH + j * UNIT_N / 4u, dq[column], SCORE_PITCH);
+    for (var j = 0u; j < ACROSS; j++) {
+      if (strip * ACROSS + j < WIDTH / UNIT_N) {
+        subgroupMatrixStore<row_major>(&scores, first * SCORE_PITCH + j * UNIT_N / 4u, dq[min(strip * ACROSS + j, WIDTH / UNIT_N - 1u)], SCORE_PITCH);
       }
     }
     workgroupBarrier();
     for (var n = 0u; n < KEYS / 4u / PARTS; n++) {
       let i = n * PARTS + part;
-      if (t >= sizes.T || c0 + i * 4u >= HS) { continue; }
-      dqkv[q + t * (sizes.C / 4u * 3u) + c0 / 4u + i] = Element(scores[row * SCORE_PITCH + i]);
+      if (t < sizes.T && c0 + i * 4u < HS) {
+        dqkv[q + t * (sizes.C / 4u * 3u) + c0 / 4u + i] = Element(scores[row * SCORE_PITCH + i]);
+      }
     }
     workgroupBarrier();
   }

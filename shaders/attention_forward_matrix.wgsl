@@ -43,6 +43,7 @@ const KEYS = 32u;
 const QUERIES = DOWN * UNIT_M;
 const PARTS = LANES / UNIT_M;   // lanes that share a row
 const THREADS = LANES * DOWN;
+const ACROSS = KEYS / UNIT_N;    // matrices
 const UNIT = max(UNIT_N, UNIT_K);
 const WIDTH = (HS + UNIT - 1u) / UNIT * UNIT;   // channels, with zeros from HS on
 const PITCH = (WIDTH + 8u) / 4u;                // of a line, in vectors
@@ -124,7 +125,7 @@ fn attention_forward_matrix(
     stage(k, s0, 0u, thread);
     stage(v, s0, KEYS, thread);
     workgroupBarrier();
-    for (var across = 0u; across < KEYS / UNIT_N; across++) {
+    for (var across = 0u; across < ACROSS; across++) {
       let j = across * UNIT_N;
       var products = Sums();   // a declaration without it is zero the first time only
       for (var i = 0u; i < WIDTH / UNIT_K; i++) {
@@ -178,17 +179,17 @@ fn attention_forward_matrix(
   let base = ((group.y * sizes.T + t) * sizes.C + group.x * HS) / 4u;
   for (var strip = 0u; strip < (WIDTH + KEYS - 1u) / KEYS; strip++) {
     let c0 = strip * KEYS;
-    for (var j = 0u; j < KEYS / UNIT_N; j++) {
-      let column = strip * (KEYS / UNIT_N) + j;
-      if (column < WIDTH / UNIT_N) {
-        subgroupMatrixStore<row_major>(&scores, first * SCORE_PITCH + j * UNIT_N / 4u, outs[column], SCORE_PITCH);
+    for (var j = 0u; j < ACROSS; j++) {
+      if (strip * ACROSS + j < WIDTH / UNIT_N) {
+        subgroupMatrixStore<row_major>(&scores, first * SCORE_PITCH + j * UNIT_N / 4u, outs[min(strip * ACROSS + j, WIDTH / UNIT_N - 1u)], SCORE_PITCH);
       }
     }
     workgroupBarrier();
     for (var n = 0u; n < KEYS / 4u / PARTS; n++) {
       let i = n * PARTS + part;
-      if (t >= sizes.T || c0 + i * 4u >= HS) { continue; }
-      out[base + c0 / 4u + i] = Element(scores[row * SCORE_PITCH + i] * inverse);
+      if (t < sizes.T && c0 + i * 4u < HS) {
+        out[base + c0 / 4u + i] = Element(scores[row * SCORE_PITCH + i] * inverse);
+      }
     }
     workgroupBarrier();
   }
