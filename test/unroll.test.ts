@@ -66,8 +66,9 @@ test("attention on matrix units is valid with its loops written out, for heads t
     for (const unit of units) {
       for (const HS of [4, 20, 64]) {
         const constants = { ...unit, HS, DOWN: 4, LANES: 32 };
-        const pipeline = device.kernels.pipeline(file.replace(".wgsl", ""), constants);
-        await expect(pipeline).resolves.toBeDefined();
+        const code = unroll(giveConstants(textOf(file), constants).code);
+        const { messages } = await device.gpu.createShaderModule({ code }).getCompilationInfo();
+        expect(messages.filter(({ type }) => type === "error")).toEqual([]);
       }
     }
   }
