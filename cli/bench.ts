@@ -4,11 +4,12 @@
 
 import { platform } from "#platform";
 import type { Config } from "../src/config.ts";
+import { isPreset, presetNames } from "../src/presets.ts";
 import { chooseDevice } from "../src/device/choose.ts";
 import { benchmark, neededBytes } from "../src/verify/benchmark.ts";
 import { tuningModes } from "../src/tuning/tune.ts";
 import { microgptSuite } from "../src/verify/suite.ts";
-import { benchmarkPresets, workload } from "../src/verify/workload.ts";
+import { benchmarkSizes, workload } from "../src/verify/workload.ts";
 import { humanReport, jsonReport, needsRow, suiteTable } from "./bench_report.ts";
 import { command } from "./command.ts";
 import { type Flags, UsageError } from "./flags.ts";
@@ -21,7 +22,7 @@ const preset = {
   flag: "preset",
   env: [],
   value: "NAME",
-  help: `sizes to start from: ${Object.keys(benchmarkPresets).join(", ")}`,
+  help: `sizes to start from: ${presetNames}`,
   default: "small",
 } satisfies Option;
 
@@ -139,9 +140,8 @@ async function runSuite(flags: Flags, { stdout }: Io): Promise<number> {
 
 function presetOf(flags: Flags) {
   const name = flags.text(preset);
-  if (Object.hasOwn(benchmarkPresets, name)) return benchmarkPresets[name];
-  const known = Object.keys(benchmarkPresets).join(", ");
-  throw new UsageError(`There is no preset "${name}" to measure; the presets are ${known}.`);
+  if (isPreset(name)) return benchmarkSizes(name);
+  throw new UsageError(`There is no preset "${name}" to measure; the presets are ${presetNames}.`);
 }
 
 /** The sizes that were given in the preset's place. */

@@ -1,6 +1,7 @@
 // The text of --help, made from the tables of options and presets.
 
-import { type Config, presets, settings } from "../src/config.ts";
+import { type Config, settings } from "../src/config.ts";
+import { presets } from "../src/presets.ts";
 import type { Command } from "./flags.ts";
 import { help, json, type Option, preset } from "./options.ts";
 
@@ -35,7 +36,8 @@ function describePresets(): string[] {
     settings
       .filter(({ name }) => config[name] !== presets.microgpt[name])
       .map(({ flag, name }) => `${flag} ${config[name]}`);
-  return Object.entries(presets)
+  return Object.entries<Config>(presets)
     .filter(([, config]) => config !== presets.microgpt)
-    .flatMap(([name, config]) => [`Preset ${name}: ${changes(config).join(", ")}.`, ``]);
+    .map(([name, config]) => `Preset ${name}: ${changes(config).join(", ")}.`)
+    .concat(``);
 }

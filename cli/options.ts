@@ -1,6 +1,7 @@
 // Every flag of every command: the settings of src/config.ts, and the few that are no settings.
 
-import { presets, type Setting, settings } from "../src/config.ts";
+import { type Setting, settings } from "../src/config.ts";
+import { presetNames, presets } from "../src/presets.ts";
 
 export interface Option {
   /** Without the two dashes. */
@@ -50,7 +51,7 @@ export const preset = {
   flag: "preset",
   env: ["MICROGPT_PRESET"],
   value: "NAME",
-  help: `settings to start from: ${Object.keys(presets).join(" or ")}`,
+  help: `settings to start from: ${presetNames}`,
   default: "microgpt",
 } satisfies Option;
 

@@ -1,7 +1,8 @@
-// Every setting of a run: one flat object, its defaults, limits and presets.
+// Every setting of a run: one flat object, and what each may be; presets.ts has their defaults.
 // The flags, the environment variables, --help and the page's form are made from `settings`.
 
 import { ConfigError } from "./errors.ts";
+import { isPreset, presetNames, presets } from "./presets.ts";
 
 export interface Config {
   format: "lines" | "text"; // a document a line, or one stream of tokens, newlines included
@@ -155,51 +156,6 @@ export const aside: readonly (keyof Config)[] = [
   "save_every",
 ];
 
-const microgpt: Config = {
-  format: "lines",
-  val_fraction: 0,
-  n_layer: 1,
-  n_embd: 16,
-  n_head: 4,
-  block_size: 16,
-  activation: "relu",
-  rmsnorm_eps: 1e-5,
-  init_std: 0.08,
-  zero_init: false,
-  dtype: "f32",
-  batch_size: 1,
-  num_steps: 1000,
-  learning_rate: 0.01,
-  lr_schedule: "linear",
-  beta1: 0.85,
-  beta2: 0.99,
-  epsilon: 1e-8,
-  weight_decay: 0,
-  grad_clip: 0,
-  seed: 42,
-  temperature: 0.5,
-  num_samples: 20,
-  log_every: 100,
-  eval_every: 0,
-  save_every: 0,
-};
-
-/** The final revision of microgpt.py, and the earlier one with a cosine schedule. */
-export const presets: Readonly<Record<string, Config>> = {
-  microgpt,
-  "microgpt-cosine": {
-    ...microgpt,
-    block_size: 8,
-    activation: "relu_squared",
-    init_std: 0.02,
-    zero_init: true,
-    num_steps: 500,
-    lr_schedule: "cosine",
-    beta1: 0.9,
-    beta2: 0.95,
-  },
-};
-
 const decimal = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 
 /**
@@ -276,9 +232,9 @@ export function resolveConfig(
   overrides: Partial<ConfigChoice> = {},
   labels: Labels = {},
 ): ConfigChoice {
-  if (!Object.hasOwn(presets, preset)) {
-    const known = Object.keys(presets).join(", ");
-    throw new ConfigError("preset", `There is no preset "${preset}"; the presets are ${known}.`);
+  if (!isPreset(preset)) {
+    const message = `There is no preset "${preset}"; the presets are ${presetNames}.`;
+    throw new ConfigError("preset", message);
   }
   const config = { ...presets[preset], ...overrides };
   const label = (name: keyof Config) => labels[name] ?? name;

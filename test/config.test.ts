@@ -5,11 +5,11 @@ import {
   type Config,
   describeRange,
   parseSetting,
-  presets,
   resolveConfig,
   settings,
 } from "../src/config.ts";
 import { ConfigError } from "../src/errors.ts";
+import { presetNames, presets } from "../src/presets.ts";
 
 const setting = (name: keyof Config) => settings.find((setting) => setting.name === name)!;
 
@@ -102,7 +102,7 @@ describe("a sentence for", () => {
 
   test.each([["micro"], ["toString"], ["__proto__"], [""]])("the preset %j", (preset) => {
     expect(() => resolveConfig(preset)).toThrow(
-      `There is no preset "${preset}"; the presets are microgpt, microgpt-cosine.`,
+      `There is no preset "${preset}"; the presets are ${presetNames}.`,
     );
   });
 

@@ -5,12 +5,12 @@ import {
   type ConfigChoice,
   describeRange,
   parseSetting,
-  presets,
   resolveConfig,
   type Setting,
   settings,
 } from "../src/config.ts";
 import { ConfigError } from "../src/errors.ts";
+import { type PresetName, presets } from "../src/presets.ts";
 
 /** Settings that everyone sees; the others are under "More settings". */
 const essential = new Set<keyof Config>([
@@ -60,10 +60,10 @@ export class SettingsForm {
       });
     }
     preset.addEventListener("change", () => {
-      this.fill(presets[preset.value]);
+      this.fill(presets[preset.value as PresetName]);
       changed();
     });
-    this.fill(presets[preset.value]);
+    this.fill(presets[preset.value as PresetName]);
   }
 
   /** The settings as they stand; null where some are wrong, and then each says so beside its field. */

@@ -1,6 +1,7 @@
 // What a benchmark trains: a model's sizes, random weights and windows of random tokens.
 
 import { type Config, type ConfigChoice, resolveConfig } from "../config.ts";
+import { type PresetName, presets } from "../presets.ts";
 import { type Dims, dimsOf, parameterCount } from "../model/parameters.ts";
 
 export interface Workload {
@@ -13,25 +14,23 @@ type Sizes = Pick<Config, "n_layer" | "n_embd" | "n_head" | "block_size" | "batc
   dtype?: ConfigChoice["dtype"];
 };
 
-function sizes(
-  n_layer: number,
-  n_embd: number,
-  n_head: number,
-  block_size: number,
-  batch_size: number,
-  vocab_size: number,
-): Sizes {
+/** Tokens that a benchmark's text has: names', plays' or GPT-2's. */
+const vocabularies: Record<PresetName, number> = {
+  microgpt: 27,
+  "microgpt-cosine": 27,
+  tiny: 27,
+  small: 65,
+  medium: 65,
+  shakespeare: 65,
+  gpt2: 50304,
+};
+
+/** The sizes of a preset; other libraries are measured at the same. */
+export function benchmarkSizes(preset: PresetName): Sizes {
+  const { n_layer, n_embd, n_head, block_size, batch_size } = presets[preset];
+  const vocab_size = vocabularies[preset];
   return { n_layer, n_embd, n_head, block_size, batch_size, vocab_size };
 }
-
-/** From microgpt's own size to GPT-2's; the ones that other libraries are measured at too. */
-export const benchmarkPresets: Readonly<Record<string, Sizes>> = {
-  tiny: sizes(1, 16, 4, 16, 32, 27),
-  small: sizes(2, 64, 4, 64, 8, 65),
-  medium: sizes(4, 128, 4, 128, 8, 65),
-  shakespeare: sizes(6, 384, 6, 256, 64, 65),
-  gpt2: sizes(12, 768, 12, 1024, 8, 50304),
-};
 
 /** @throws ConfigError if a size cannot be */
 export function workload({ vocab_size, ...overrides }: Sizes): Workload {

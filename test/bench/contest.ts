@@ -5,7 +5,8 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { bytes, digits } from "../../cli/format.ts";
 import { count } from "../../cli/progress.ts";
 import { median } from "../../src/device/timing.ts";
-import { benchmarkPresets } from "../../src/verify/workload.ts";
+import { isPreset, presetNames } from "../../src/presets.ts";
+import { benchmarkSizes } from "../../src/verify/workload.ts";
 
 /** A command that prints a JSON line for each library or mode it measures. */
 export interface Contestant {
@@ -44,11 +45,10 @@ export function own(file: string, ...args: string[]): string[] {
 
 /** A preset's sizes by the names that the other libraries' scripts have for them. */
 export function sizesOf(preset: string): Record<string, number> {
-  if (!Object.hasOwn(benchmarkPresets, preset)) {
-    const known = Object.keys(benchmarkPresets).join(", ");
-    throw new Error(`There is no preset "${preset}"; the presets are ${known}.`);
+  if (!isPreset(preset)) {
+    throw new Error(`There is no preset "${preset}"; the presets are ${presetNames}.`);
   }
-  const { n_layer, n_embd, n_head, block_size, batch_size, vocab_size } = benchmarkPresets[preset];
+  const { n_layer, n_embd, n_head, block_size, batch_size, vocab_size } = benchmarkSizes(preset);
   return {
     layers: n_layer,
     embd: n_embd,

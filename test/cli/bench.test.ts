@@ -156,7 +156,7 @@ test("--suite microgpt is the benchmark of microgpt's translations", async () =>
 test.each([
   {
     argv: ["--preset", "huge"],
-    message: `There is no preset "huge" to measure; the presets are tiny, small, medium, shakespeare, gpt2.`,
+    message: `There is no preset "huge" to measure; the presets are microgpt, microgpt-cosine, tiny, small, medium, shakespeare, gpt2.`,
   },
   {
     argv: ["--steps", "0"],

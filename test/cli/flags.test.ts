@@ -95,7 +95,10 @@ describe("exit code 2 and a sentence for", () => {
     [["--seed", "--json"], "--seed needs a value: --seed N."],
     [["--json=yes"], `--json takes no value, and got "yes".`],
     [["--output="], "--output is empty; give it a value."],
-    [["--preset", "nano"], `There is no preset "nano"; the presets are microgpt, microgpt-cosine.`],
+    [
+      ["--preset", "nano"],
+      `There is no preset "nano"; the presets are microgpt, microgpt-cosine, tiny, small, medium, shakespeare, gpt2.`,
+    ],
     [["--device", "gpu"], `--device is "gpu"; it must be auto or webgpu or cpu.`],
     [["--n-layer", "-1"], `--n-layer is -1; it must be a whole number of at least 1`],
     [["--n-layer", "0"], `--n-layer is 0; it must be`],
