@@ -7,6 +7,7 @@ import { command } from "./command.ts";
 import { loadModel } from "./model_dir.ts";
 import * as options from "./options.ts";
 import { run } from "./run.ts";
+import { SamplePrinter } from "./samples.ts";
 
 const description = {
   name: "generate",
@@ -15,12 +16,12 @@ const description = {
     options.modelDir,
     options.prompt,
     options.device,
-    ...options.settingOptions("num_samples", "temperature", "seed"),
+    ...options.settingOptions("num_samples", "temperature", "top_k", "max_tokens", "seed"),
   ],
 };
 
 export const main = command(description, async (flags, io) => {
-  const { num_samples, temperature, seed } = flags.config("microgpt");
+  const { num_samples, temperature, top_k, max_tokens, seed } = flags.config("microgpt");
   const prompt = flags.text(options.prompt);
   const device = flags.choice(options.device, options.devices);
   const model = loadModel(flags.text(options.modelDir));
@@ -29,11 +30,14 @@ export const main = command(description, async (flags, io) => {
   if (generator.fallback !== null) {
     io.stderr.write(`The CPU writes the texts: ${generator.fallback}\n`);
   }
+  const sampling = { num_samples, temperature, top_k, max_tokens, seed, prompt };
+  const json = flags.has(options.json);
+  const printer = new SamplePrinter(io.stdout);
   try {
-    for await (const sample of generator.samples({ num_samples, temperature, seed, prompt })) {
-      const { index, text } = sample;
-      const line = `sample ${String(index).padStart(2)}: ${text}`;
-      io.stdout.write(`${flags.has(options.json) ? JSON.stringify(sample) : line}\n`);
+    for (const note of generator.notes(sampling)) io.stderr.write(`${note}\n`);
+    for await (const event of generator.write(sampling)) {
+      if (!json) printer.print(event);
+      else if (event.type === "sample") io.stdout.write(`${JSON.stringify(event)}\n`);
     }
   } finally {
     generator.close();

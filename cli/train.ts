@@ -128,7 +128,12 @@ async function train(
     saveCheckpoint(folder, await training.checkpoint());
     report.saved(folder, step);
   }
-  for await (const sample of training.samples(interrupt.signal)) report.sample(sample);
+  try {
+    const { signal } = interrupt;
+    for await (const event of training.write({ signal })) report.sample(event);
+  } finally {
+    report.endSamples();
+  }
   report.end({
     type: "end",
     steps: step,

@@ -1,10 +1,11 @@
 // What `train` prints: JSON lines for programs, or a header, progress and samples for people.
 
-import type { SampleEvent } from "../src/generation/generate.ts";
+import { lengthNotes, type PieceEvent, type SampleEvent } from "../src/generation/generate.ts";
 import type { EvalEvent, SaveEvent, StartEvent, StepEvent } from "../src/training/train.ts";
 import type { TuningSummary } from "../src/tuning/tune.ts";
 import { count, duration, NOTHING, plural, Progress } from "./progress.ts";
 import type { Output } from "./run.ts";
+import { SamplePrinter } from "./samples.ts";
 
 interface EndEvent {
   type: "end";
@@ -32,7 +33,9 @@ export interface TrainReport {
   /** No further step comes, be it because all are done, of a signal or of an error. */
   endSteps(): void;
   saved(folder: string, step: number): void;
-  sample(event: SampleEvent): void;
+  sample(event: PieceEvent | SampleEvent): void;
+  /** No further sample comes, be it because all are written, of a signal or of an error. */
+  endSamples(): void;
   end(event: EndEvent): void;
 }
 
@@ -58,7 +61,10 @@ export function jsonReport(out: Output, log_every: number): TrainReport {
       unprinted = undefined;
     },
     saved() {},
-    sample: print,
+    sample(event) {
+      if (event.type === "sample") print(event);
+    },
+    endSamples() {},
     end: print,
   };
 }
@@ -68,6 +74,7 @@ export function jsonReport(out: Output, log_every: number): TrainReport {
  * @param before what was done before the run was resumed
  */
 export function humanReport(out: Output, source: string, before = NOTHING): TrainReport {
+  const samples = new SamplePrinter(out);
   let progress: Progress | undefined;
   let num_steps = 0;
   return {
@@ -92,8 +99,11 @@ export function humanReport(out: Output, source: string, before = NOTHING): Trai
     saved(folder, step) {
       out.write(`${savedLine(folder, step)}\n`);
     },
-    sample({ index, text }) {
-      out.write(`sample ${String(index).padStart(2)}: ${text}\n`);
+    sample(event) {
+      samples.print(event);
+    },
+    endSamples() {
+      samples.end();
     },
     end({ steps, seconds, tokens_per_s, model_dir, skipped, interrupted }) {
       const speed = `${duration(seconds)}, ${count(Math.round(tokens_per_s))} tokens/s`;
@@ -133,6 +143,7 @@ function header(event: StartEvent, source: string): string {
       ? [`kernels ${kernelsLine(kernels)}`]
       : []),
     ...(event.resumed_from === null ? [] : [`resumed after ${plural(event.resumed_from, "step")}`]),
+    ...lengthNotes(event.config, 0).map((note) => `note    ${note}`),
     ...event.differences.map((difference) => `note    ${difference}`),
     ``,
   ].join("\n");

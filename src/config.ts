@@ -26,7 +26,9 @@ export interface Config {
   weight_decay: number; // AdamW: decoupled, times the learning rate
   grad_clip: number; // largest global gradient norm; 0 is off
   seed: number; // of order of documents, weights and samples (Python's generator), and of windows (Philox)
-  temperature: number; // of sampling: below 1 the likely tokens get likelier
+  temperature: number; // of sampling: below 1 the likely tokens get likelier, at 0 the likeliest is taken
+  top_k: number; // tokens that may come next, the likeliest ones; 0 is all
+  max_tokens: number; // that a text gets after its prompt at most; 0 is as many as fill the context
   num_samples: number; // texts to generate
   log_every: number; // steps between two reports
   eval_every: number; // steps between two validations; 0 is only after the last one
@@ -126,7 +128,20 @@ export const settings: readonly Setting[] = [
     min: 0,
     max: MAX_INTEGER,
   }),
-  setting("temperature", "number", "of sampling, above 0 and at most 1", { ...positive, max: 1 }),
+  setting("temperature", "number", "of sampling; 0 takes the likeliest token", { min: 0 }),
+  setting("top_k", "integer", "draw from so many of the likeliest tokens, 0 from all", {
+    min: 0,
+    max: MAX_INTEGER,
+  }),
+  setting(
+    "max_tokens",
+    "integer",
+    "tokens to write after the prompt, 0 until the context is full",
+    {
+      min: 0,
+      max: MAX_INTEGER,
+    },
+  ),
   setting("num_samples", "integer", "texts to generate", {
     min: 0,
     max: MAX_SIZE,
@@ -150,6 +165,8 @@ export const settings: readonly Setting[] = [
 /** What has no influence on how a model trains. */
 export const aside: readonly (keyof Config)[] = [
   "temperature",
+  "top_k",
+  "max_tokens",
   "num_samples",
   "log_every",
   "eval_every",

@@ -27,6 +27,8 @@ const microgpt: Config = {
   grad_clip: 0,
   seed: 42,
   temperature: 0.5,
+  top_k: 0,
+  max_tokens: 0,
   num_samples: 20,
   log_every: 100,
   eval_every: 0,
@@ -46,6 +48,7 @@ const small: Config = {
   beta1: 0.9,
   grad_clip: 1,
   temperature: 0.8,
+  max_tokens: 300,
   num_samples: 3,
 };
 

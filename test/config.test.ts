@@ -54,7 +54,8 @@ describe("a text becomes", () => {
     ["zero_init", "true", true],
     ["zero_init", "0", false],
     ["lr_schedule", "constant", "constant"],
-    ["temperature", "1", 1],
+    ["temperature", "0", 0],
+    ["temperature", "1.5", 1.5],
   ])("%s %j: %j", (name, text, value) => {
     expect(parseSetting(setting(name), text, "--x")).toBe(value);
   });
@@ -76,8 +77,9 @@ describe("a sentence for", () => {
     ["learning_rate", "-0.1"],
     ["learning_rate", "Infinity"],
     ["learning_rate", "1e309"],
-    ["temperature", "0"],
-    ["temperature", "2"],
+    ["temperature", "-0.5"],
+    ["top_k", "-1"],
+    ["max_tokens", "1.5"],
     ["beta1", "1"],
     ["val_fraction", "1"],
     ["val_fraction", "-0.1"],
@@ -127,7 +129,7 @@ test("a range is told in words", () => {
     "a whole number of at least 1 and at most 16777216",
   );
   expect(describeRange(setting("num_steps"))).toBe("a whole number of at least 1");
-  expect(describeRange(setting("temperature"))).toBe("a number above 0 and at most 1");
+  expect(describeRange(setting("temperature"))).toBe("a number of at least 0");
   expect(describeRange(setting("beta1"))).toBe("a number of at least 0 and below 1");
   expect(describeRange(setting("zero_init"))).toBe("true or false");
   expect(describeRange(setting("activation"))).toBe("relu or relu_squared");

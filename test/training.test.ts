@@ -6,7 +6,7 @@ import { chooseDevice } from "../src/device/choose.ts";
 import { Device, openDevice } from "../src/device/device.ts";
 import { DivergedError, NoWebGpuError, TensorTooLargeError } from "../src/errors.ts";
 import { Generator } from "../src/generation/from_model.ts";
-import { softmax } from "../src/generation/generate.ts";
+import { softmax } from "../src/generation/probabilities.ts";
 import { batchAt, IGNORED, tokenizeDocuments } from "../src/text/batches.ts";
 import { CharTokenizer } from "../src/text/tokenizer.ts";
 import { clipFactor } from "../src/training/cpu_trainer.ts";

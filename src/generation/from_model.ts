@@ -2,19 +2,27 @@
 
 import { type DeviceChoice, makeOn } from "../device/choose.ts";
 import type { Device } from "../device/device.ts";
-import { ConfigError } from "../errors.ts";
 import { ParameterLayout } from "../model/parameters.ts";
 import { PythonRandom } from "../random.ts";
 import type { Model } from "../files/model_files.ts";
-import { generate, type SampleEvent } from "./generate.ts";
+import {
+  generate,
+  type GenerateOptions,
+  lengthNotes,
+  type PieceEvent,
+  type SampleEvent,
+  type Sampling,
+  write,
+} from "./generate.ts";
 import { GpuPredictor } from "./gpu_predictor.ts";
 import { CpuPredictor, type Predictor } from "./predictor.ts";
 
-export interface SamplingOptions {
-  num_samples: number;
-  temperature: number;
+/** 0 where absent. */
+type Limits = Partial<Pick<Sampling, "top_k" | "max_tokens">>;
+
+export interface SamplingOptions extends Limits, Omit<Sampling, keyof Limits> {
   seed: number;
-  /** What every text begins with. */
+  /** What every text begins with; of one that is longer than the context the model sees the end. */
   prompt?: string;
   signal?: AbortSignal;
 }
@@ -55,29 +63,36 @@ export class Generator {
   /**
    * Texts, the same ones for the same seed.
    * @throws UnknownCharacterError if the prompt has a character that the model has never seen
-   * @throws ConfigError if the prompt leaves no room in the context for a single token
    */
   samples(options: SamplingOptions): AsyncGenerator<SampleEvent> {
-    const { prompt = "", seed, ...rest } = options;
+    return generate(this.prepare(options));
+  }
+
+  /** The same, piece by piece as they are written. */
+  write(options: SamplingOptions): AsyncGenerator<PieceEvent | SampleEvent> {
+    return write(this.prepare(options));
+  }
+
+  /** What is to be known about texts of such length, a sentence each. */
+  notes({ prompt = "", max_tokens = 0 }: Pick<SamplingOptions, "prompt" | "max_tokens">): string[] {
+    const { tokenizer, config } = this.model;
+    return lengthNotes({ ...config, max_tokens }, tokenizer.encode(prompt).length);
+  }
+
+  private prepare({ seed, ...options }: SamplingOptions): GenerateOptions {
     const { tokenizer, config } = this.model;
     const { block_size, format } = config;
-    const length = tokenizer.encode(prompt).length;
-    if (length >= block_size) {
-      throw new ConfigError(
-        "prompt",
-        `The prompt has ${length} tokens, and the model's context of ${block_size} leaves room for ` +
-          `${block_size - 1} at most; shorten it.`,
-      );
-    }
-    return generate({
-      ...rest,
-      prompt,
+    tokenizer.encode(options.prompt ?? ""); // what it does not know is told at once
+    return {
+      top_k: 0,
+      max_tokens: 0,
+      ...options,
       format,
       block_size,
       tokenizer,
       random: new PythonRandom(seed),
       nextLogits: (tokens) => this.predictor.nextLogits(tokens),
-    });
+    };
   }
 
   /** Gives the device back. */

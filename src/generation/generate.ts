@@ -3,6 +3,7 @@
 import type { Config } from "../config.ts";
 import type { PythonRandom } from "../random.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
+import { nextProbabilities } from "./probabilities.ts";
 
 export interface SampleEvent {
   type: "sample";
@@ -11,50 +12,110 @@ export interface SampleEvent {
   text: string;
 }
 
-export interface GenerateOptions {
-  /** What the model was trained on. */
-  format: Config["format"];
-  num_samples: number;
-  temperature: number;
-  block_size: number;
+/** What was just added to a text: its prompt, then token by token. */
+export interface PieceEvent {
+  type: "piece";
+  /** Of the sample that it is a piece of. */
+  index: number;
+  text: string;
+}
+
+/** How texts are drawn. */
+export type Sampling = Pick<Config, "num_samples" | "temperature" | "top_k" | "max_tokens">;
+
+export interface GenerateOptions extends Sampling, Pick<Config, "format" | "block_size"> {
   tokenizer: Tokenizer;
   random: PythonRandom;
-  /** Text that every sample begins with; encoded by the tokenizer, at most block_size - 1 tokens count. */
+  /** Text that every sample begins with; of one that is longer than the context the model sees the end. */
   prompt?: string;
   /** Once aborted, no further token is drawn. */
   signal?: AbortSignal;
-  /** Logits (V) of the token after `tokens`. */
+  /** Logits (V) of the token after `tokens`, 1 to block_size ids. */
   nextLogits(tokens: readonly number[]): Promise<ArrayLike<number>>;
 }
 
-/**
- * Texts of at most block_size tokens. Documents start at BOS and stop at BOS, as in microgpt. A model of a
- * stream has never seen BOS: it writes on after its starting token, which is not shown, and never draws BOS.
- */
+/** The texts of write() alone. */
 export async function* generate(options: GenerateOptions): AsyncGenerator<SampleEvent> {
-  const { format, num_samples, temperature, block_size, tokenizer, random, signal } = options;
+  for await (const event of write(options)) if (event.type === "sample") yield event;
+}
+
+/**
+ * Texts, piece by piece as they are written, and each as a whole at its end. Documents start at BOS and stop at BOS,
+ * as in microgpt. A model of a stream has never seen BOS: it writes on after its starting token, which is not shown,
+ * and never draws BOS. Either writes max_tokens tokens at most; beyond the context the window slides.
+ * @throws UnknownCharacterError if the prompt has a character that the tokenizer has no id for
+ */
+export async function* write(options: GenerateOptions): AsyncGenerator<PieceEvent | SampleEvent> {
+  const { format, num_samples, tokenizer, random, signal } = options;
   const first = format === "text" ? tokenizer.start : tokenizer.bos;
   const prompt = tokenizer.encode(options.prompt ?? "");
+  const most = 1 + prompt.length + tokensToWrite(options, prompt.length);
   for (let index = 1; index <= num_samples; index++) {
     const tokens = [first, ...prompt];
-    while (tokens.length <= block_size && !signal?.aborted) {
-      const logits = await options.nextLogits(tokens);
-      const probabilities = softmax(logits, temperature);
-      if (format === "text") probabilities[tokenizer.bos] = 0;
-      const token = random.choice(probabilities);
+    if (prompt.length > 0) yield { type: "piece", index, text: tokenizer.decode(prompt) };
+    while (tokens.length < most && !signal?.aborted) {
+      const logits = await options.nextLogits(contextOf(tokens, options));
+      const never = format === "text" ? tokenizer.bos : null;
+      const token = random.choice(nextProbabilities(logits, options, never));
       if (token === tokenizer.bos) break;
       tokens.push(token);
+      yield { type: "piece", index, text: tokenizer.decode([token]) };
     }
     if (signal?.aborted) return;
     yield { type: "sample", index, text: tokenizer.decode(tokens.slice(1)) };
   }
 }
 
-/** Probabilities (V) of softmax(logits / temperature). */
-export function softmax(logits: ArrayLike<number>, temperature: number): Float64Array {
-  const p = Float64Array.from(logits, (logit) => logit / temperature);
-  const largest = p.reduce((a, b) => Math.max(a, b), -Infinity);
-  let sum = 0;
-  for (let i = 0; i < p.length; i++) sum += p[i] = Math.exp(p[i] - largest);
-  return p.map((e) => e / sum);
+/**
+ * Tokens that a text gets after its prompt at most: max_tokens, and where that is 0 as many as fill the context, which
+ * a prompt that fills it alone has no part in.
+ */
+function tokensToWrite(
+  { block_size, max_tokens }: Pick<Config, "block_size" | "max_tokens">,
+  prompt: number,
+): number {
+  if (max_tokens > 0) return max_tokens;
+  return prompt < block_size ? block_size - prompt : block_size;
+}
+
+/**
+ * What the model sees of a text: its last block_size tokens. Of a document the first of them stays BOS, the only
+ * token that such a model has ever seen at the first position.
+ */
+function contextOf(
+  tokens: readonly number[],
+  { format, block_size }: Pick<Config, "format" | "block_size">,
+): readonly number[] {
+  if (tokens.length <= block_size) return tokens;
+  const last = (count: number) => tokens.slice(tokens.length - count);
+  return format === "text" ? last(block_size) : [tokens[0], ...last(block_size - 1)];
+}
+
+/**
+ * What whoever asks for texts should know about their length, a sentence each.
+ * @param prompt number of its tokens
+ */
+export function lengthNotes(
+  options: Pick<Config, "format" | "block_size" | "max_tokens">,
+  prompt: number,
+): string[] {
+  const { format, block_size } = options;
+  const notes: string[] = [];
+  const room = format === "text" ? block_size : block_size - 1; // beside BOS
+  if (prompt > room) {
+    notes.push(
+      `The prompt has ${prompt} tokens, and the context holds ${room} of them: the model sees its end.`,
+    );
+  }
+  if (prompt + tokensToWrite(options, prompt) > block_size) {
+    const meaning =
+      format === "text"
+        ? "it has learnt from windows that begin anywhere, and sees each as one of them"
+        : "it has learnt no more of any document than that, so what it writes further on is a guess";
+    notes.push(
+      `The text grows longer than the context, whose ${block_size} positions are learned, and the model sees its ` +
+        `last tokens as if they stood there: ${meaning}.`,
+    );
+  }
+  return notes;
 }

@@ -7,7 +7,14 @@ import { type DeviceChoice, makeOn } from "../device/choose.ts";
 import type { Device } from "../device/device.ts";
 import { DataError, DivergedError } from "../errors.ts";
 import type { Checkpoint } from "../files/checkpoint.ts";
-import { generate, type SampleEvent } from "../generation/generate.ts";
+import {
+  generate,
+  type GenerateOptions,
+  type PieceEvent,
+  type SampleEvent,
+  type Sampling,
+  write,
+} from "../generation/generate.ts";
 import { checkHostMemory } from "../model/memory.ts";
 import { dimsOf, initialParameters, parameterCount } from "../model/parameters.ts";
 import { PythonRandom } from "../random.ts";
@@ -81,6 +88,15 @@ export interface TrainingOptions {
   input?: string | null;
   /** The run to go on with; `config` differs from its only as resumedConfig() has it, the documents not at all. */
   resume?: Checkpoint;
+}
+
+/** What is not given is the run's own. */
+export interface WriteOptions extends Partial<Sampling> {
+  /** What every text begins with. */
+  prompt?: string;
+  /** Of random numbers of their own, so that the run is not disturbed. */
+  seed?: number;
+  signal?: AbortSignal;
 }
 
 export class Training {
@@ -233,28 +249,32 @@ export class Training {
 
   /** num_samples texts from the model as it is, drawn from the run's own random numbers. */
   samples(signal?: AbortSignal): AsyncGenerator<SampleEvent> {
-    return this.sample(this.start.config.num_samples, this.random, signal);
+    return generate(this.writing({ signal }));
   }
 
   /** Texts for a look in between: from random numbers of their own, so the run is not disturbed. */
   preview(num_samples: number, signal?: AbortSignal): AsyncGenerator<SampleEvent> {
-    return this.sample(num_samples, new PythonRandom(this.start.config.seed + this.step), signal);
+    const seed = this.start.config.seed + this.step;
+    return generate(this.writing({ num_samples, seed, signal }));
   }
 
-  private sample(num_samples: number, random: PythonRandom, signal?: AbortSignal) {
-    const { format, temperature, block_size } = this.start.config;
-    const { tokenizer, trainer } = this;
-    const nextLogits = (tokens: readonly number[]) => trainer.nextLogits(tokens);
-    return generate({
-      format,
-      num_samples,
-      temperature,
-      block_size,
+  /**
+   * Texts from the model as it is, piece by piece as they are written.
+   * @throws UnknownCharacterError if the prompt has a character that is not in the training text
+   */
+  write(options: WriteOptions = {}): AsyncGenerator<PieceEvent | SampleEvent> {
+    return write(this.writing(options));
+  }
+
+  private writing({ seed, ...options }: WriteOptions): GenerateOptions {
+    const { tokenizer, trainer, random } = this;
+    return {
+      ...this.start.config,
+      ...options,
       tokenizer,
-      random,
-      signal,
-      nextLogits,
-    });
+      random: seed === undefined ? random : new PythonRandom(seed),
+      nextLogits: (tokens) => trainer.nextLogits(tokens),
+    };
   }
 
   /** The model as it is after `step` steps. */

@@ -87,14 +87,9 @@ describe("a sentence for", () => {
       1,
       `no token for "€" (U+20AC, character 3`,
     ],
-    [
-      "a prompt as long as the context",
-      ["--prompt", "annaannaannaanna"],
-      2,
-      "The prompt has 16 tokens, and the model's context of 16 leaves room for 15 at most",
-    ],
-    ["--temperature 0", ["--temperature", "0"], 2, "--temperature is 0"],
-    ["--temperature 2", ["--temperature", "2"], 2, "--temperature is 2"],
+    ["--temperature -1", ["--temperature", "-1"], 2, "--temperature is -1"],
+    ["--top-k 1.5", ["--top-k", "1.5"], 2, "--top-k is 1.5"],
+    ["--max-tokens -1", ["--max-tokens", "-1"], 2, "--max-tokens is -1"],
     ["--num-samples -1", ["--num-samples", "-1"], 2, "--num-samples is -1"],
     ["an empty --prompt", ["--prompt="], 2, "--prompt is empty"],
   ])("%s", async (_, argv, code, message) => {
