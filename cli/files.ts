@@ -1,43 +1,47 @@
 // Files for the commands: reading the training text, and words for what the file system answers.
 
-import { readFileSync } from "node:fs";
+import { createReadStream, statSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import type { Config } from "../src/config.ts";
+import type { ConfigChoice } from "../src/config.ts";
 import { DataError } from "../src/errors.ts";
-import { decodeText, documentsOf } from "../src/text/documents.ts";
+import type { Corpus } from "../src/text/corpus.ts";
+import { readCorpus } from "../src/text/read_corpus.ts";
 import type { Io } from "./run.ts";
 
 const defaultInput = fileURLToPath(new URL("../src/text/names.txt", import.meta.url));
 
+/** Bytes of a file that are read at a time. */
+const PIECE = 2 ** 20;
+
 /**
- * The documents of a text file, of standard input (`-`), or the names that come along; for format text all
- * of it as one.
- * @throws DataError if it cannot be read, is not UTF-8 text, or holds no document
+ * The text of a file, of standard input (`-`), or the names that come along, which are a document a line.
+ * @throws DataError if it cannot be read, is no text, or holds nothing to train on
  */
-export async function readDocuments(
+export async function readText(
   path: string | undefined,
   io: Io,
-  format: Config["format"],
-): Promise<{ documents: string[]; source: string }> {
-  const source = path === undefined ? "names.txt" : path === "-" ? "standard input" : path;
-  const bytes = path === "-" ? await readAll(io.stdin) : readInput(path ?? defaultInput);
-  return { documents: documentsOf(decodeText(bytes, source), source, format), source };
+  format: ConfigChoice["format"],
+): Promise<{ corpus: Corpus; source: string }> {
+  if (path === "-") {
+    const source = "standard input";
+    return { corpus: await readCorpus(io.stdin, format, { source, path: null }), source };
+  }
+  const source = path ?? "names.txt";
+  const known = path === undefined && format === "auto" ? "lines" : format;
+  const file = path ?? defaultInput;
+  const bytes = statSync(file, { throwIfNoEntry: false })?.size;
+  const corpus = await readCorpus(piecesOf(file), known, { source, path: source, bytes });
+  return { corpus, source };
 }
 
-function readInput(path: string): Uint8Array {
+async function* piecesOf(path: string): AsyncGenerator<Uint8Array> {
   try {
-    return readFileSync(path);
+    for await (const piece of createReadStream(path, { highWaterMark: PIECE })) yield piece;
   } catch (error) {
     throw new DataError(
-      `The training text ${path} cannot be read: ${reason(error)}. ` + `--input takes a text file.`,
+      `The training text ${path} cannot be read: ${reason(error)}. --input takes a text file.`,
     );
   }
-}
-
-async function readAll(stream: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of stream) chunks.push(chunk);
-  return Buffer.concat(chunks);
 }
 
 const reasons: Record<string, string> = {

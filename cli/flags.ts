@@ -7,6 +7,7 @@ import {
   parseSetting,
   resolveConfig,
   settings,
+  unsaid,
 } from "../src/config.ts";
 import { UserError } from "../src/errors.ts";
 import { nearest } from "./nearest.ts";
@@ -86,7 +87,7 @@ export class Flags {
   config(preset: string): ConfigChoice {
     const { overrides, labels } = this.settings();
     const flags = Object.fromEntries(settings.map(({ name, flag }) => [name, `--${flag}`]));
-    return resolveConfig(preset, overrides, { ...flags, ...labels });
+    return resolveConfig(preset, { ...unsaid, ...overrides }, { ...flags, ...labels });
   }
 
   /** The settings that were given, and how the user wrote each of them. */

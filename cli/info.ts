@@ -5,25 +5,27 @@
 
 import { statSync } from "node:fs";
 import { join } from "node:path";
-import { type Config, type ConfigChoice, settings } from "../src/config.ts";
+import { type Config, type ReadConfig, settings } from "../src/config.ts";
 import { chooseDevice } from "../src/device/choose.ts";
 import { STATE_FILE } from "../src/files/checkpoint.ts";
 import { CONFIG_FILE, type Model, TOKENIZER_FILE, WEIGHTS_FILE } from "../src/files/model_files.ts";
 import { type Dims, dimsOf } from "../src/model/parameters.ts";
 import type { Examples } from "../src/text/batches.ts";
-import { splitTokens, tokenize } from "../src/text/split.ts";
-import { CharTokenizer } from "../src/text/tokenizer.ts";
+import { coverage } from "../src/text/coverage.ts";
+import { splitTokens } from "../src/text/split.ts";
 import { chooseDtype } from "../src/training/choose_dtype.ts";
 import { chooseSmall } from "../src/training/choose_trainer.ts";
 import { type Needs, needsOf } from "../src/training/needs.ts";
+import { startNotes } from "../src/training/notes.ts";
 import { command } from "./command.ts";
-import { readDocuments } from "./files.ts";
+import { readText } from "./files.ts";
 import { type Flags, UsageError } from "./flags.ts";
 import { bytes } from "./format.ts";
 import { loadModel } from "./model_dir.ts";
 import * as options from "./options.ts";
 import { count, plural } from "./progress.ts";
 import { type Io, run } from "./run.ts";
+import { textRows } from "./text_rows.ts";
 
 /** Of a vocabulary: more would hide the rest of the report. */
 const SHOWN_CHARS = 100;
@@ -58,32 +60,37 @@ function describeModel(flags: Flags): [object, string] {
 
 async function describeRun(flags: Flags, io: Io): Promise<[object, string]> {
   const wanted = flags.config(flags.text(options.preset));
-  const { documents, source } = await readDocuments(flags.text(options.input), io, wanted.format);
-  const tokenizer = CharTokenizer.fromDocuments(documents);
-  const { vocab_size } = tokenizer;
-  const tokens = tokenize(wanted, documents, tokenizer);
+  const { corpus, source } = await readText(flags.text(options.input), io, wanted.format);
+  const { format, format_reason, num_docs, ids } = corpus;
+  const { vocab_size } = corpus.tokenizer;
   const dims = dimsOf(wanted, vocab_size);
-  const { train } = splitTokens(wanted, tokens);
-  const { config, dtype_reason } = await withDtype(wanted, dims, train);
+  const { train, num_tokens, num_val_tokens } = splitTokens(
+    { ...wanted, format },
+    corpus.tokens(wanted.block_size),
+  );
+  const { config, dtype_reason } = await withDtype({ ...wanted, format }, dims, train);
   const needs = needsOf(config, dims, train);
+  const covered = { format_reason, ...coverage(corpus, config.block_size) };
+  const notes = startNotes(config, num_tokens - num_val_tokens, needs.num_params);
   const text =
-    config.format === "text"
-      ? `one text of ${plural(tokens.length, "token")}`
-      : plural(documents.length, "document");
+    format === "text" ? `one text of ${plural(ids.length, "token")}` : plural(num_docs, "document");
   const rows = [
     `data       ${source}: ${text}, ${plural(vocab_size, "token")} in the vocabulary`,
+    ...textRows(covered).map(([label, row]) => `${label.padEnd(11)}${row}`),
     `model      ${plural(needs.num_params, "parameter")}`,
     ...(dtype_reason === null ? [] : [`dtype      ${dtype_reason}`]),
     ...needsRows(config, needs),
+    ...notes.map((note) => `note       ${note}`),
     ``,
     ...settingRows(config),
     ``,
   ];
-  return [{ vocab_size, ...needs, dtype_reason, config }, rows.join("\n")];
+  const description = { vocab_size, ...needs, ...covered, notes, dtype_reason, config };
+  return [description, rows.join("\n")];
 }
 
 /** Only where the dtype is left open it takes a device to tell what a run would need. */
-async function withDtype(wanted: ConfigChoice, dims: Dims, train: Examples) {
+async function withDtype(wanted: ReadConfig, dims: Dims, train: Examples) {
   if (wanted.dtype !== "auto") return chooseDtype(undefined, wanted, undefined);
   const { device } = await chooseDevice("auto");
   try {

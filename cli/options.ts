@@ -1,6 +1,6 @@
 // Every flag of every command: the settings of src/config.ts, and the few that are no settings.
 
-import { type Setting, settings } from "../src/config.ts";
+import { type Setting, settings, unsaid } from "../src/config.ts";
 import { presetNames, presets } from "../src/presets.ts";
 
 export interface Option {
@@ -103,7 +103,7 @@ export function settingOptions(...names: Setting["name"][]): Option[] {
       value: { boolean: undefined, choice: "NAME", integer: "N", number: "X" }[kind],
       help: choices === undefined ? help : `${help}: ${choices.join(", ")}`,
       negatable: kind === "boolean",
-      default: String(presets.microgpt[name]),
+      default: String({ ...presets.microgpt, ...unsaid }[name]),
     }));
 }
 

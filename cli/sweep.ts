@@ -2,12 +2,10 @@
 //
 //   npm run sweep -- --lr 0.003,0.01,0.03 --seed 1..64
 
-import type { Config, ConfigChoice } from "../src/config.ts";
-import { Sweep } from "../src/training/sweep.ts";
+import { Sweep, sweepFormat } from "../src/training/sweep.ts";
 import { tuningModes } from "../src/tuning/tune.ts";
 import { command } from "./command.ts";
-import { readDocuments } from "./files.ts";
-import { UsageError } from "./flags.ts";
+import { readText } from "./files.ts";
 import { Interrupt } from "./interrupt.ts";
 import { prepareFolder, saveModel } from "./model_dir.ts";
 import * as options from "./options.ts";
@@ -41,18 +39,14 @@ export const main = command(description, async (flags, io) => {
   const device = flags.choice(options.device, options.devices);
   const mode = flags.choice(options.tuning, tuningModes);
   const folder = flags.text(options.output);
-  const { documents, source } = await readDocuments(
-    flags.text(options.input),
-    io,
-    formatOf(configs),
-  );
+  const { corpus, source } = await readText(flags.text(options.input), io, sweepFormat(configs));
   prepareFolder(folder);
 
   const interrupt = new Interrupt(io);
   try {
     const { signal } = interrupt;
     const tuning = { mode, signal, progress: tuningProgress(io.stderr) };
-    const sweep = await Sweep.open({ configs, documents, device, tuning });
+    const sweep = await Sweep.open({ configs, documents: corpus, device, tuning });
     const report = flags.has(options.json)
       ? jsonReport(io.stdout, varied)
       : humanReport(io.stdout, source, varied);
@@ -66,17 +60,6 @@ export const main = command(description, async (flags, io) => {
     interrupt.close();
   }
 });
-
-/** @throws UsageError if they differ: there is one text, and it is read in one way */
-function formatOf(configs: readonly ConfigChoice[]): Config["format"] {
-  const [{ format }] = configs;
-  if (configs.some((config) => config.format !== format)) {
-    throw new UsageError(
-      `--format lists both lines and text, but all models of a sweep read the text in one way; choose one of them.`,
-    );
-  }
-  return format;
-}
 
 /** True if there was a model to save. Where one of them fails, the best of those before it is saved all the same. */
 async function train(

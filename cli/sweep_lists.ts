@@ -8,6 +8,7 @@ import {
   resolveConfig,
   type Setting,
   settings,
+  unsaid,
 } from "../src/config.ts";
 import { type Flags, UsageError } from "./flags.ts";
 
@@ -51,7 +52,9 @@ export function sweepConfigs(
     );
   }
   return {
-    configs: combinations.map((overrides) => resolveConfig(preset, overrides, labels)),
+    configs: combinations.map((overrides) =>
+      resolveConfig(preset, { ...unsaid, ...overrides }, labels),
+    ),
     varied: given.filter(({ values }) => values.length > 1).map(({ setting }) => setting),
   };
 }

@@ -8,6 +8,7 @@ import {
   type SweepStart,
 } from "../src/training/sweep.ts";
 import { count, duration, plural } from "./progress.ts";
+import { textRows } from "./text_rows.ts";
 import type { Output } from "./run.ts";
 
 interface SweepEnd {
@@ -129,6 +130,7 @@ function header(event: SweepStart, source: string, varied: readonly Setting[]): 
   return [
     `device  ${device === "webgpu" ? `WebGPU: ${adapter}` : cpu}`,
     `data    ${source}: ${text}; ${count(vocab_size)} tokens in the vocabulary`,
+    ...textRows(event).map(([label, row]) => `${label.padEnd(8)}${row}`),
     `sweep   ${plural(num_models, "model")} that differ in ${what}; ${ways.join(", ")}`,
     ...event.dtype_reasons.map((reason) => `dtype   ${reason}`),
     ``,

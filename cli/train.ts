@@ -9,7 +9,7 @@ import { checkSame, resumedConfig } from "../src/training/resume.ts";
 import { Training } from "../src/training/train.ts";
 import { tuningModes } from "../src/tuning/tune.ts";
 import { command } from "./command.ts";
-import { readDocuments } from "./files.ts";
+import { readText } from "./files.ts";
 import { type Flags, UsageError } from "./flags.ts";
 import { Interrupt } from "./interrupt.ts";
 import { loadCheckpoint, prepareFolder, saveCheckpoint } from "./model_dir.ts";
@@ -40,7 +40,7 @@ export const main = command(description, async (flags, io) => {
   const device = flags.choice(options.device, options.devices);
   const mode = flags.choice(options.tuning, tuningModes);
   const input = flags.text(options.input) ?? before?.input ?? undefined;
-  const { documents, source } = await readDocuments(input, io, config.format);
+  const { corpus, source } = await readText(input, io, config.format);
   prepareFolder(folder);
 
   const interrupt = new Interrupt(io);
@@ -49,7 +49,7 @@ export const main = command(description, async (flags, io) => {
     const tuning = { mode, signal, progress: tuningProgress(io.stderr) };
     const training = await Training.open({
       config,
-      documents,
+      documents: corpus,
       device,
       tuning,
       input: input ?? null,

@@ -1,11 +1,12 @@
 // What `train` prints: JSON lines for programs, or a header, progress and samples for people.
 
-import { lengthNotes, type PieceEvent, type SampleEvent } from "../src/generation/generate.ts";
+import type { PieceEvent, SampleEvent } from "../src/generation/generate.ts";
 import type { EvalEvent, SaveEvent, StartEvent, StepEvent } from "../src/training/train.ts";
 import type { TuningSummary } from "../src/tuning/tune.ts";
 import { count, duration, NOTHING, plural, Progress } from "./progress.ts";
 import type { Output } from "./run.ts";
 import { SamplePrinter } from "./samples.ts";
+import { textRows } from "./text_rows.ts";
 
 interface EndEvent {
   type: "end";
@@ -137,13 +138,14 @@ function header(event: StartEvent, source: string): string {
   return [
     `device  ${device === "webgpu" ? `WebGPU: ${adapter}` : cpu}`,
     `data    ${source}: ${dataLine(event)}; ${count(vocab_size)} tokens in the vocabulary`,
+    ...textRows(event).map(([label, row]) => `${label.padEnd(8)}${row}`),
     `model   ${plural(num_params, "parameter")}: ${sizes.join(", ")}`,
     ...(dtype_reason === null ? [] : [`dtype   ${dtype_reason}`]),
     ...(kernels && kernels.measured + kernels.remembered > 0
       ? [`kernels ${kernelsLine(kernels)}`]
       : []),
     ...(event.resumed_from === null ? [] : [`resumed after ${plural(event.resumed_from, "step")}`]),
-    ...lengthNotes(event.config, 0).map((note) => `note    ${note}`),
+    ...event.notes.map((note) => `note    ${note}`),
     ...event.differences.map((difference) => `note    ${difference}`),
     ``,
   ].join("\n");

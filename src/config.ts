@@ -35,10 +35,20 @@ export interface Config {
   save_every: number; // steps between two checkpoints; 0 is only at the end
 }
 
-/** A config as a user asks for it: which dtype `auto` is, the device decides that it meets (chooseDtype). */
-export interface ConfigChoice extends Omit<Config, "dtype"> {
+/**
+ * A config as a user asks for it: which format `auto` is, the text decides (detectFormat), which dtype, the device that
+ * it meets (chooseDtype).
+ */
+export interface ConfigChoice extends Omit<Config, "format" | "dtype"> {
+  format: Config["format"] | "auto";
   dtype: Config["dtype"] | "auto";
 }
+
+/** Once its text is read. */
+export type ReadConfig = ConfigChoice & Pick<Config, "format">;
+
+/** What the command line and the page ask for where a user says nothing, in the preset's place. */
+export const unsaid = { format: "auto" } as const satisfies Partial<ConfigChoice>;
 
 /** What a setting may be, for whoever asks the user for it. */
 export interface Setting {
@@ -79,9 +89,14 @@ const size = { min: 1, max: MAX_SIZE };
 const positive = { min: 0, above: true };
 
 export const settings: readonly Setting[] = [
-  setting("format", "choice", "what the text is: a document a line, or one stream", {
-    choices: ["lines", "text"],
-  }),
+  setting(
+    "format",
+    "choice",
+    "what the text is: a document a line, one stream, or what it looks like",
+    {
+      choices: ["lines", "text", "auto"],
+    },
+  ),
   setting(
     "val_fraction",
     "number",
@@ -239,6 +254,11 @@ type Labels = Partial<Record<keyof Config, string>>;
  * @throws ConfigError naming the first setting that is out of its range
  */
 export function resolveConfig(preset: string, overrides?: Partial<Config>, labels?: Labels): Config;
+export function resolveConfig(
+  preset: string,
+  overrides: Partial<ReadConfig>,
+  labels?: Labels,
+): ReadConfig;
 export function resolveConfig(
   preset: string,
   overrides: Partial<ConfigChoice>,

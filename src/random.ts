@@ -77,7 +77,7 @@ export class PythonRandom {
   }
 
   /** random.shuffle(items), in place. */
-  shuffle<T>(items: T[]): void {
+  shuffle<T>(items: { readonly length: number; [index: number]: T }): void {
     for (let i = items.length - 1; i > 0; i--) {
       const j = this.below(i + 1);
       [items[i], items[j]] = [items[j], items[i]];

@@ -17,7 +17,7 @@ import { main as info } from "../cli/info.ts";
 import { loadModel } from "../cli/model_dir.ts";
 import { main as sweep } from "../cli/sweep.ts";
 import { main as train } from "../cli/train.ts";
-import { type ConfigChoice, resolveConfig } from "../src/config.ts";
+import { type ReadConfig, resolveConfig } from "../src/config.ts";
 import {
   type Certificate,
   recallCertificate,
@@ -62,7 +62,7 @@ const withHalf = (change: object = {}) =>
   });
 
 const certificate: Certificate = { date: "2026-11-24", dtypes: ["f32", "f16"] };
-const larger: ConfigChoice = resolveConfig("microgpt", { dtype: "auto", n_embd: 64 });
+const larger: ReadConfig = resolveConfig("microgpt", { dtype: "auto", n_embd: 64 });
 const choose = (where: Device | undefined, config = larger) =>
   chooseDtype(where, config, undefined);
 const uncertified = "f32: doctor has not certified f16 on a GPU; run npm run doctor";

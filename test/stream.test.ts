@@ -5,9 +5,9 @@ import { type Config, resolveConfig } from "../src/config.ts";
 import { ConfigError, DataError } from "../src/errors.ts";
 import { philox, uniformAt } from "../src/philox.ts";
 import { batchAt, batchesOf, IGNORED } from "../src/text/batches.ts";
-import { splitTokens, tokenize } from "../src/text/split.ts";
-import { encodeText, TokenStream } from "../src/text/stream.ts";
-import { CharTokenizer } from "../src/text/tokenizer.ts";
+import { corpusOf, fromText } from "../src/text/read_corpus.ts";
+import { splitTokens } from "../src/text/split.ts";
+import { TokenStream } from "../src/text/stream.ts";
 
 const F = 0xffffffff;
 
@@ -87,12 +87,11 @@ describe("windows of a stream", () => {
 
 test("a text of any length is encoded, characters of two code units included", () => {
   const text = `${"a".repeat(2 ** 16 - 1)}\u{1F600}${"b\n".repeat(2 ** 16)}`;
-  const tokenizer = CharTokenizer.fromDocuments([text]);
-  const ids = encodeText(text, tokenizer);
-  expect(ids).toEqual(Int32Array.from(tokenizer.encode(text)));
-  expect(encodeText("", tokenizer)).toEqual(new Int32Array(0));
-  const pieces = ["ab\n", "a"]; // one stream, with nothing in between
-  expect([...tokenize(configOf({}), pieces, tokenizer)]).toEqual(tokenizer.encode("ab\na"));
+  const { ids, tokenizer } = fromText(text, "text");
+  expect([...ids]).toEqual(tokenizer.encode(text));
+  expect(tokenizer.chars).toEqual(["\n", "a", "b", "\u{1F600}"]);
+  const pieces = corpusOf(["ab\n", "a"], "text"); // one stream, with nothing in between
+  expect([...(pieces.tokens(4) as Uint8Array)]).toEqual(pieces.tokenizer.encode("ab\na"));
 });
 
 test("the last part of a stream is held out: never trained on, each of its tokens but the first predicted once", () => {

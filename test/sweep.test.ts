@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { type Config, resolveConfig } from "../src/config.ts";
 import type { Device } from "../src/device/device.ts";
 import { ConfigError } from "../src/errors.ts";
-import { CharTokenizer } from "../src/text/tokenizer.ts";
+import { corpusOf } from "../src/text/read_corpus.ts";
 import { planSweep } from "../src/training/sweep_plan.ts";
 import { Sweep, type SweepModel } from "../src/training/sweep.ts";
 import { Tally } from "../src/training/tally.ts";
@@ -12,7 +12,7 @@ import { Training } from "../src/training/train.ts";
 import { device } from "./harness/device.ts";
 
 const documents = ["anna", "bob", "carla", "dave", "a-name-longer-than-the-context"];
-const tokenizer = CharTokenizer.fromDocuments(documents);
+const corpus = corpusOf(documents, "lines");
 const config = (overrides: Partial<Config>) =>
   resolveConfig("microgpt", { num_steps: 20, ...overrides });
 
@@ -24,7 +24,7 @@ async function outcomes(sweep: Sweep, signal?: AbortSignal): Promise<SweepModel[
 
 test("models of one shape and of different dtypes are no group: f16 is not what a workgroup trains with", () => {
   const configs = (["f32", "f16", "f32"] as const).map((dtype) => config({ dtype }));
-  const plan = planSweep(device, configs, tokenizer, documents);
+  const plan = planSweep(device, configs, corpus);
   expect(plan.map(({ indices, tuning }) => [indices, tuning !== undefined])).toEqual([
     [[0, 2], true],
     [[1], false],
@@ -100,7 +100,7 @@ test("models of a shape are trained together, as many as memory allows, the othe
     maxComputeInvocationsPerWorkgroup: 256,
     maxComputeWorkgroupsPerDimension: 65535,
   });
-  const plan = planSweep(poor as unknown as Device, configs, tokenizer, documents);
+  const plan = planSweep(poor as unknown as Device, configs, corpus);
   const groups = plan.map(({ tuning, indices }) => [tuning !== undefined, indices]);
   expect(groups).toEqual([
     [true, [0, 1, 2]],
@@ -108,7 +108,7 @@ test("models of a shape are trained together, as many as memory allows, the othe
     [true, [5, 7]],
     [false, [6]],
   ]);
-  const alone = planSweep(undefined, configs, tokenizer, documents);
+  const alone = planSweep(undefined, configs, corpus);
   expect(alone.map(({ indices }) => indices.length)).toEqual(configs.map(() => 1));
 });
 

@@ -8,6 +8,7 @@ import {
   resolveConfig,
   type Setting,
   settings,
+  unsaid,
 } from "../src/config.ts";
 import { ConfigError } from "../src/errors.ts";
 import { type PresetName, presets } from "../src/presets.ts";
@@ -114,7 +115,8 @@ export class SettingsForm {
       throw error;
   }
 
-  private fill(config: Config): void {
+  private fill(preset: Config): void {
+    const config = { ...preset, ...unsaid };
     for (const { setting, input } of this.fields.values()) {
       const value = config[setting.name];
       if (input.type === "checkbox") (input as HTMLInputElement).checked = value === true;

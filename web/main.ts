@@ -61,7 +61,7 @@ function start(): void {
     form.focusFirstError();
   } else {
     const device = new FormData(byId<HTMLFormElement>("setup")).get("device") as DeviceChoice;
-    run.begin(config, training.documents, device);
+    run.begin({ ...config, format: training.format }, training.documents, device);
   }
 }
 

@@ -1,8 +1,9 @@
 // The training text: the names that come with the page, pasted text, or a file that is chosen or dropped.
 
-import type { Config } from "../src/config.ts";
+import type { Config, ConfigChoice } from "../src/config.ts";
 import { DataError, UserError } from "../src/errors.ts";
-import { decodeText, documentsOf } from "../src/text/documents.ts";
+import { decodeText } from "../src/text/decode.ts";
+import { fromText } from "../src/text/read_corpus.ts";
 import names from "../src/text/names.txt?raw";
 import { count, formatNumber } from "./format.ts";
 
@@ -30,7 +31,7 @@ export interface TextElements {
 
 export class TextInput {
   /** How the text is read. */
-  format: Config["format"] = "lines";
+  format: ConfigChoice["format"] = "auto";
   private readonly elements: TextElements;
   private readonly changed: () => void;
   private source: Source = "names";
@@ -92,7 +93,9 @@ export class TextInput {
   /** @throws DataError */
   private parse(): TrainingText {
     const { source, file, format } = this;
-    if (source === "names") return trainingText(names, "names.txt", format);
+    if (source === "names") {
+      return trainingText(names, "names.txt", format === "auto" ? "lines" : format);
+    }
     if (source === "paste") {
       return trainingText(this.elements.textarea.value, "The pasted text", format);
     }
@@ -148,17 +151,11 @@ export class TextInput {
   }
 }
 
-function trainingText(text: string, source: string, format: Config["format"]): TrainingText {
-  const documents = documentsOf(text, source, format);
-  const chars = new Set<string>();
-  let length = 0;
-  for (const document of documents) {
-    for (const char of document) {
-      chars.add(char);
-      length++;
-    }
-  }
-  return { format, documents, length, num_chars: chars.size };
+function trainingText(text: string, source: string, asked: ConfigChoice["format"]): TrainingText {
+  const corpus = fromText(text, asked, source);
+  const { format, num_docs, ids, tokenizer } = corpus;
+  const documents = Array.from({ length: num_docs }, (_, d) => corpus.document(d));
+  return { format, documents, length: ids.length, num_chars: tokenizer.chars.length };
 }
 
 function describe({ format, documents, length, num_chars }: TrainingText): string {

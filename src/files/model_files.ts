@@ -153,7 +153,10 @@ export function readConfig(file: unknown, source: string) {
   if (missing !== undefined) fail(source, `lacks the setting ${missing}`);
   const unknown = Object.keys(config).find((name) => !known.has(name));
   if (unknown !== undefined) fail(source, `has the unknown setting ${show(unknown)}`);
-  if (config.dtype === "auto") fail(source, `has the dtype "auto", which no model is trained with`);
+  for (const name of ["format", "dtype"]) {
+    if (config[name] === "auto")
+      fail(source, `has the ${name} "auto", which no model is trained with`);
+  }
   try {
     return {
       config: resolveConfig("microgpt", config as Partial<Config>),

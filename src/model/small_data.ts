@@ -1,6 +1,7 @@
 // What small_train.wgsl reads, packed: documents, their orders, each model's settings, and the schedules.
 
 import type { Config } from "../config.ts";
+import { positionsAt, type Sequences } from "../text/documents.ts";
 import { biasCorrections, learningRate } from "./optimizer.ts";
 
 /** One model to train. */
@@ -16,16 +17,25 @@ export interface SmallRun {
 export const MAX_FLOAT_INTEGER = 2 ** 24;
 
 /** All tokens in a row, and where each document is: its first token, its positions. */
-export function packDocuments(sequences: readonly Int32Array[]) {
-  const tokens = new Uint32Array(sequences.reduce((sum, { length }) => sum + length, 0));
+export function packDocuments(sequences: Sequences) {
+  const tokens = new Uint32Array(packedTokens(sequences));
   const places = new Uint32Array(sequences.length * 2);
   let end = 0;
-  sequences.forEach((sequence, d) => {
+  for (let d = 0; d < sequences.length; d++) {
+    const sequence = sequences.at(d)!;
     tokens.set(sequence, end);
-    places.set([end, sequence.length - 1], 2 * d);
+    places[2 * d] = end;
+    places[2 * d + 1] = sequence.length - 1;
     end += sequence.length;
-  });
+  }
   return { tokens, places };
+}
+
+/** Tokens in that row. */
+export function packedTokens(sequences: Sequences): number {
+  let sum = sequences.length;
+  for (let d = 0; d < sequences.length; d++) sum += positionsAt(sequences, d);
+  return sum;
 }
 
 /** Rows (first token, positions) of the documents in an order. */

@@ -1,5 +1,6 @@
 // Tokenized text to the batch of a step: a pure function of the step, so that a run can be resumed.
 
+import type { Sequences } from "./documents.ts";
 import { TokenStream } from "./stream.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
@@ -7,7 +8,7 @@ import type { Tokenizer } from "./tokenizer.ts";
 export const IGNORED = -1;
 
 /** What is trained on: documents in their order, or windows of a stream. */
-export type Examples = readonly Int32Array[] | TokenStream;
+export type Examples = Sequences | TokenStream;
 
 export interface Batch {
   B: number;
@@ -41,7 +42,7 @@ export function batchAt(examples: Examples, step: number, B: number, T?: number)
   const rows =
     examples instanceof TokenStream
       ? examples.windowsAt(step, B)
-      : Array.from({ length: B }, (_, b) => examples[(step * B + b) % examples.length]);
+      : Array.from({ length: B }, (_, b) => examples.at((step * B + b) % examples.length)!);
   return packBatch(rows, B, T);
 }
 

@@ -1,78 +1,90 @@
-// Bytes of a text file to documents: one a line, stripped, empty ones dropped; or all of it, as it is.
+// The documents of a text as sequences of tokens, each made when it is asked for: millions of them take no more memory
+// than their characters do.
 
-import type { Config } from "../config.ts";
-import { DataError } from "../errors.ts";
+import type { Ids } from "./ids.ts";
 
-/**
- * Decodes UTF-8 strictly (a leading byte-order mark is dropped).
- * @param source where the bytes came from, for the messages
- * @throws DataError if the bytes are not UTF-8 text
- */
-export function decodeText(bytes: Uint8Array, source: string): string {
-  let text: string;
-  try {
-    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-  } catch {
-    throw new DataError(
-      `${source} is not UTF-8 text: byte ${firstInvalidByte(bytes)} starts no character. ` +
-        `Save it as UTF-8 (iconv -t utf-8 converts) and try again.`,
-    );
-  }
-  const nul = text.indexOf("\0");
-  if (nul >= 0) {
-    throw new DataError(
-      `${source} holds a NUL character (character ${nul}), so it looks like a binary or UTF-16 file; ` +
-        `plain UTF-8 text is needed.`,
-    );
-  }
-  return text;
+/** Sequences of tokens; an array of them will do. */
+export interface Sequences {
+  readonly length: number;
+  /** [BOS] + ids + [BOS] of a document, cut to the tokens that the context can use; undefined beyond the last. */
+  at(index: number): Int32Array | undefined;
+  slice(from: number, to?: number): Sequences;
 }
 
-/** Offset of the first byte that belongs to no character, found by halving. */
-function firstInvalidByte(bytes: Uint8Array): number {
-  const decodes = (end: number, stream: boolean) => {
-    try {
-      new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(0, end), { stream });
-      return true;
-    } catch {
-      return false;
-    }
-  };
-  let valid = 0;
-  let invalid = bytes.length + 1;
-  while (invalid - valid > 1) {
-    const middle = (valid + invalid) >> 1;
-    // stream: a character cut off at the end is not yet an error
-    if (decodes(middle, true)) valid = middle;
-    else invalid = middle;
+export class Documents implements Sequences {
+  private readonly ids: Ids;
+  private readonly starts: Uint32Array;
+  private readonly bos: number;
+  private readonly block_size: number;
+  private readonly order: Uint32Array;
+
+  /**
+   * @param ids of all documents, one after the other
+   * @param starts where each begins, and after the last one where it ends
+   * @param order which document comes when
+   */
+  constructor(
+    ids: Ids,
+    starts: Uint32Array,
+    bos: number,
+    block_size: number,
+    order = identity(starts.length - 1),
+  ) {
+    this.ids = ids;
+    this.starts = starts;
+    this.bos = bos;
+    this.block_size = block_size;
+    this.order = order;
   }
-  while (!decodes(valid, false)) valid--; // back to where the cut-off character starts
-  return valid;
+
+  get length(): number {
+    return this.order.length;
+  }
+
+  at(index: number): Int32Array | undefined {
+    if (index >= this.length) return undefined;
+    const { ids, starts, bos } = this;
+    const positions = this.positions(index);
+    const start = starts[this.order[index]];
+    const sequence = new Int32Array(positions + 1);
+    sequence[0] = sequence[positions] = bos;
+    const end = start + Math.min(positions, starts[this.order[index] + 1] - start);
+    sequence.set(ids.subarray(start, end), 1);
+    return sequence;
+  }
+
+  /** Tokens of a document that are predicted. */
+  positions(index: number): number {
+    const { starts, order, block_size } = this;
+    const document = order[index];
+    return Math.min(starts[document + 1] - starts[document] + 1, block_size);
+  }
+
+  slice(from: number, to?: number): Documents {
+    return this.with(this.order.subarray(from, to));
+  }
+
+  /** The same ones, the one of number order[k] at place k. */
+  inOrder(order: Uint32Array): Documents {
+    const { order: now } = this;
+    return this.with(Uint32Array.from(order, (index) => now[index]));
+  }
+
+  private with(order: Uint32Array): Documents {
+    return new Documents(this.ids, this.starts, this.bos, this.block_size, order);
+  }
 }
 
-/**
- * The documents of a text: its lines, stripped, without the empty ones.
- * @throws DataError if there is none
- */
-export function splitDocuments(text: string, source: string): string[] {
-  const documents = text
-    .split(/\r\n|\r|\n/)
-    .map((line) => line.trim())
-    .filter((line) => line.length > 0);
-  if (documents.length === 0) {
-    throw new DataError(
-      `${source} holds no documents: it is empty or only white space. One document a line is needed.`,
-    );
-  }
-  return documents;
+/** 0, 1, 2 … */
+export function identity(length: number): Uint32Array {
+  const order = new Uint32Array(length);
+  for (let i = 0; i < length; i++) order[i] = i;
+  return order;
 }
 
-/**
- * What is trained on, by format: the documents of a text, or the text itself as the only one.
- * @throws DataError if there is nothing
- */
-export function documentsOf(text: string, source: string, format: Config["format"]): string[] {
-  if (format === "lines") return splitDocuments(text, source);
-  if (text === "") throw new DataError(`${source} is empty; a text to train on is needed.`);
-  return [text];
+/** Tokens of a sequence that are predicted. */
+export function positionsAt(sequences: Sequences, index: number): number {
+  return sequences instanceof Documents
+    ? sequences.positions(index)
+    : sequences.at(index)!.length - 1;
 }

@@ -1,20 +1,81 @@
 // What tells two texts apart, as a run sees them: by all tokens in their order, and by the vocabulary.
 
-import type { Tokens } from "./split.ts";
+import { positionsAt } from "./documents.ts";
+import { isStream, type Tokens } from "./split.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
-/** SHA-256 in hexadecimal digits; what the context cuts off the documents has no part in it. */
-export async function fingerprint(tokens: Tokens, tokenizer: Tokenizer): Promise<string> {
+/** Bytes that are hashed at once: of more, the hashes of such pieces are. */
+const PIECE = 2 ** 26;
+/** Tokens that are made bytes at a time. */
+const WINDOW = 2 ** 16;
+
+/**
+ * SHA-256 in hexadecimal digits; what the context cuts off the documents has no part in it.
+ * @param piece bytes that are hashed at once; for tests
+ */
+export async function fingerprint(
+  tokens: Tokens,
+  tokenizer: Tokenizer,
+  piece = PIECE,
+): Promise<string> {
   const chars = new TextEncoder().encode(JSON.stringify(tokenizer.toJSON()));
-  const sequences = tokens instanceof Int32Array ? [tokens] : tokens;
-  const size = sequences.reduce((sum, { byteLength }) => sum + byteLength, chars.length);
-  const bytes = new Uint8Array(size);
+  const size = chars.length + 4 * countTokens(tokens);
+  const buffer = new Uint8Array(Math.min(piece, size));
+  const digests: Uint8Array<ArrayBuffer>[] = [];
   let end = 0;
-  for (const { buffer, byteOffset, byteLength } of sequences) {
-    bytes.set(new Uint8Array(buffer, byteOffset, byteLength), end);
-    end += byteLength;
+  const digest = async (bytes: Uint8Array<ArrayBuffer>) =>
+    new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  for (const bytes of parts(tokens, chars)) {
+    for (let from = 0; from < bytes.length;) {
+      const part = bytes.subarray(from, from + buffer.length - end);
+      buffer.set(part, end);
+      end += part.length;
+      from += part.length;
+      if (end < buffer.length) continue;
+      digests.push(await digest(buffer));
+      end = 0;
+    }
   }
-  bytes.set(chars, end);
-  const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  if (end > 0) digests.push(await digest(buffer.subarray(0, end)));
+  const [hash] =
+    digests.length === 1
+      ? digests
+      : [await digest(new Uint8Array(await new Blob(digests).arrayBuffer()))];
   return [...hash].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+function countTokens(tokens: Tokens): number {
+  if (isStream(tokens)) return tokens.length;
+  let count = tokens.length;
+  for (let d = 0; d < tokens.length; d++) count += positionsAt(tokens, d);
+  return count;
+}
+
+/** All bytes in their order: each token's four, then the vocabulary's. */
+function* parts(tokens: Tokens, chars: Uint8Array): Generator<Uint8Array> {
+  const bytes = ({ buffer, byteOffset, byteLength }: Int32Array) =>
+    new Uint8Array(buffer, byteOffset, byteLength);
+  if (isStream(tokens)) {
+    for (let from = 0; from < tokens.length; from += WINDOW) {
+      yield bytes(Int32Array.from(tokens.subarray(from, from + WINDOW)));
+    }
+  } else {
+    const window = new Int32Array(WINDOW);
+    let end = 0;
+    for (let d = 0; d < tokens.length; d++) {
+      const sequence = tokens.at(d)!;
+      if (end + sequence.length > WINDOW) {
+        yield bytes(window.subarray(0, end));
+        end = 0;
+      }
+      if (sequence.length > WINDOW) {
+        yield bytes(sequence);
+      } else {
+        window.set(sequence, end);
+        end += sequence.length;
+      }
+    }
+    yield bytes(window.subarray(0, end));
+  }
+  yield chars;
 }

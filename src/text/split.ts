@@ -2,9 +2,9 @@
 
 import type { Config } from "../config.ts";
 import { ConfigError, DataError } from "../errors.ts";
-import { type Examples, tokenizeDocuments } from "./batches.ts";
-import { encodeText, TokenStream } from "./stream.ts";
-import type { Tokenizer } from "./tokenizer.ts";
+import type { Examples } from "./batches.ts";
+import { positionsAt, type Sequences } from "./documents.ts";
+import { type Stream, TokenStream } from "./stream.ts";
 
 /**
  * Positions that a validation looks at, at most: enough that the mean of their losses is sure to about 0.01,
@@ -15,7 +15,11 @@ const MOST_POSITIONS = 2 ** 15;
 type DataConfig = Pick<Config, "format" | "block_size" | "val_fraction" | "seed">;
 
 /** The documents in the order of training, or the stream. */
-export type Tokens = Int32Array[] | Int32Array;
+export type Tokens = Sequences | Stream;
+
+export function isStream(tokens: Tokens): tokens is Stream {
+  return ArrayBuffer.isView(tokens);
+}
 
 export interface Split {
   train: Examples;
@@ -30,26 +34,12 @@ export interface Split {
 }
 
 /**
- * Token ids as `format` has it: of every document a sequence, or of all together one stream.
- * @param documents in the order of training
- */
-export function tokenize(
-  { format, block_size }: Pick<Config, "format" | "block_size">,
-  documents: readonly string[],
-  tokenizer: Tokenizer,
-): Tokens {
-  return format === "text"
-    ? encodeText(documents.join(""), tokenizer)
-    : tokenizeDocuments(documents, tokenizer, block_size);
-}
-
-/**
  * Holds out the last val_fraction.
  * @throws DataError if the stream is shorter than a window
  * @throws ConfigError if val_fraction leaves one of the two parts without a document or window
  */
 export function splitTokens(config: DataConfig, tokens: Tokens): Split {
-  return tokens instanceof Int32Array ? splitStream(config, tokens) : splitDocs(config, tokens);
+  return isStream(tokens) ? splitStream(config, tokens) : splitDocs(config, tokens);
 }
 
 /** Of `count` documents or tokens. */
@@ -57,7 +47,7 @@ export function heldOut({ val_fraction }: Pick<Config, "val_fraction">, count: n
   return Math.round(val_fraction * count);
 }
 
-function splitDocs(config: DataConfig, sequences: Int32Array[]): Split {
+function splitDocs(config: DataConfig, sequences: Sequences): Split {
   const { val_fraction } = config;
   const docs = sequences.length;
   const held = heldOut(config, docs);
@@ -69,18 +59,21 @@ function splitDocs(config: DataConfig, sequences: Int32Array[]): Split {
         `${held === 0 ? "larger" : "smaller"} one, or train on more documents.`,
     );
   }
-  const positions = (list: Int32Array[]) => list.reduce((sum, { length }) => sum + length - 1, 0);
-  const last = sequences.slice(docs - held);
+  const positions = (from: number) => {
+    let sum = 0;
+    for (let d = from; d < docs; d++) sum += positionsAt(sequences, d);
+    return sum;
+  };
   return {
     train: sequences.slice(0, docs - held),
-    validation: evenly(last, config),
+    validation: evenly(held, config, (d) => sequences.at(docs - held + d)!),
     num_val_docs: held,
-    num_tokens: positions(sequences),
-    num_val_tokens: positions(last),
+    num_tokens: positions(0),
+    num_val_tokens: positions(docs - held),
   };
 }
 
-function splitStream(config: DataConfig, tokens: Int32Array): Split {
+function splitStream(config: DataConfig, tokens: Stream): Split {
   const { block_size, val_fraction } = config;
   const needed = block_size + 1;
   if (tokens.length < needed) {
@@ -105,7 +98,7 @@ function splitStream(config: DataConfig, tokens: Int32Array): Split {
   }
   return {
     train: new TokenStream(tokens.subarray(0, rest), config),
-    validation: evenly(consecutive(tokens.subarray(rest), block_size), config),
+    validation: consecutive(tokens.subarray(rest), config),
     num_val_docs: 0,
     num_tokens: tokens.length,
     num_val_tokens: held,
@@ -113,18 +106,23 @@ function splitStream(config: DataConfig, tokens: Int32Array): Split {
 }
 
 /** Windows that begin at the last token of the one before: each token but the first is predicted once. */
-function consecutive(tokens: Int32Array, block_size: number): Int32Array[] {
-  return Array.from({ length: Math.ceil((tokens.length - 1) / block_size) }, (_, w) =>
-    tokens.subarray(w * block_size, (w + 1) * block_size + 1),
+function consecutive(tokens: Stream, config: DataConfig): Int32Array[] {
+  const { block_size } = config;
+  const count = Math.ceil((Math.max(1, tokens.length) - 1) / block_size);
+  return evenly(count, config, (w) =>
+    Int32Array.from(tokens.subarray(w * block_size, (w + 1) * block_size + 1)),
   );
 }
 
 /** All sequences, or where they are too many, some at even distances: always the same ones. */
-function evenly(sequences: Int32Array[], { block_size }: DataConfig): Int32Array[] {
+function evenly(
+  count: number,
+  { block_size }: DataConfig,
+  sequence: (index: number) => Int32Array,
+): Int32Array[] {
   const most = Math.max(1, Math.floor(MOST_POSITIONS / block_size));
-  if (sequences.length <= most) return sequences;
-  return Array.from(
-    { length: most },
-    (_, i) => sequences[Math.floor((i * sequences.length) / most)],
+  const taken = Math.min(count, most);
+  return Array.from({ length: taken }, (_, i) =>
+    sequence(count <= most ? i : Math.floor((i * count) / most)),
   );
 }

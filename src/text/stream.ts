@@ -2,15 +2,18 @@
 // a run can be resumed at any step.
 
 import { uniformAt } from "../philox.ts";
-import type { Tokenizer } from "./tokenizer.ts";
+import type { Ids } from "./ids.ts";
+
+/** Ids of all tokens of a text. */
+export type Stream = Ids | Int32Array;
 
 export class TokenStream {
   /** (n) token ids, n > block_size. */
-  readonly tokens: Int32Array;
+  readonly tokens: Stream;
   private readonly block_size: number;
   private readonly seed: number;
 
-  constructor(tokens: Int32Array, { block_size, seed }: { block_size: number; seed: number }) {
+  constructor(tokens: Stream, { block_size, seed }: { block_size: number; seed: number }) {
     this.tokens = tokens;
     this.block_size = block_size;
     this.seed = seed;
@@ -24,24 +27,7 @@ export class TokenStream {
     const { tokens, block_size, seed } = this;
     return Array.from({ length: B }, (_, b) => {
       const start = uniformAt(seed, step, b, tokens.length - block_size);
-      return tokens.subarray(start, start + block_size + 1);
+      return Int32Array.from(tokens.subarray(start, start + block_size + 1));
     });
   }
-}
-
-/** Code units that are encoded at a time: an array of all ids of a long text would be large. */
-const PIECE = 2 ** 16;
-
-/** Ids of a text of any length. */
-export function encodeText(text: string, tokenizer: Tokenizer): Int32Array {
-  const ids = new Int32Array(text.length); // a token has one code unit at least
-  let length = 0;
-  for (let start = 0, end = 0; start < text.length; start = end) {
-    end = start + PIECE;
-    if (text.codePointAt(end - 1)! > 0xffff) end++; // not in the middle of a character
-    const piece = tokenizer.encode(text.slice(start, end));
-    ids.set(piece, length);
-    length += piece.length;
-  }
-  return ids.subarray(0, length);
 }

@@ -37,7 +37,12 @@ export class CharTokenizer implements Tokenizer {
   static fromDocuments(documents: readonly string[]): CharTokenizer {
     const chars = new Set<string>();
     for (const document of documents) for (const char of document) chars.add(char);
-    return new CharTokenizer([...chars].sort((a, b) => a.codePointAt(0)! - b.codePointAt(0)!));
+    return CharTokenizer.fromCharacters([...chars]);
+  }
+
+  /** @param chars distinct ones, in any order */
+  static fromCharacters(chars: readonly string[]): CharTokenizer {
+    return new CharTokenizer(chars.toSorted((a, b) => a.codePointAt(0)! - b.codePointAt(0)!));
   }
 
   get vocab_size(): number {

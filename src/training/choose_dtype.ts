@@ -1,7 +1,7 @@
 // Which dtype `auto` stands for: f16 where `doctor` has certified it on the very device that trains, else f32.
 
 import { platform } from "#platform";
-import type { Config, ConfigChoice } from "../config.ts";
+import type { Config, ReadConfig } from "../config.ts";
 import { recallCertificate } from "../device/certificate.ts";
 import type { Device } from "../device/device.ts";
 import type { SmallTuning } from "../model/small_ops.ts";
@@ -15,7 +15,7 @@ import { whyNotHalf } from "./choose_trainer.ts";
  */
 export async function chooseDtype(
   device: Device | undefined,
-  config: ConfigChoice,
+  config: ReadConfig,
   small: SmallTuning | undefined,
 ): Promise<{ config: Config; dtype_reason: string | null }> {
   const { dtype } = config;

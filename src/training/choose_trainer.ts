@@ -5,9 +5,10 @@ import type { Config, ConfigChoice } from "../config.ts";
 import type { Device } from "../device/device.ts";
 import { ConfigError } from "../errors.ts";
 import { type Dims, parameterCount } from "../model/parameters.ts";
-import { MAX_FLOAT_INTEGER } from "../model/small_data.ts";
+import { MAX_FLOAT_INTEGER, packedTokens } from "../model/small_data.ts";
 import { smallTuning, type SmallTuning } from "../model/small_ops.ts";
 import type { Examples } from "../text/batches.ts";
+import { positionsAt } from "../text/documents.ts";
 import { TokenStream } from "../text/stream.ts";
 import { tune, type TuneOptions } from "../tuning/tune.ts";
 import { CpuTrainer } from "./cpu_trainer.ts";
@@ -80,14 +81,16 @@ export function chooseSmall(
   device: Device | undefined,
   { batch_size, dtype }: Pick<ConfigChoice, "batch_size" | "dtype">,
   dims: Dims,
-  sequences: readonly Int32Array[] | TokenStream,
+  sequences: Examples,
   models = 1,
 ): SmallTuning | undefined {
   if (!device || sequences instanceof TokenStream) return undefined;
   const tuning = smallTuning(device, dims);
   if (dtype === "f16") return undefined; // one workgroup keeps all in f32
   if (tuning === undefined || sequences.length > MAX_FLOAT_INTEGER) return undefined;
-  const tiles = sequences.reduce((sum, { length }) => sum + Math.ceil((length - 1) / 4), 0);
+  if (4 * packedTokens(sequences) > device.gpu.limits.maxStorageBufferBindingSize) return undefined;
+  let tiles = 0;
+  for (let d = 0; d < sequences.length; d++) tiles += Math.ceil(positionsAt(sequences, d) / 4);
   const perDocument = (parameterCount(dims) * tiles) / sequences.length;
   const software = device.lanes < 16;
   const spread = batch_size >= SPREAD_FROM && !software && models === 1;

@@ -14,7 +14,7 @@ import {
   ParameterLayout,
   parameterCount,
 } from "../model/parameters.ts";
-import { packDocuments } from "../model/small_data.ts";
+import { packedTokens } from "../model/small_data.ts";
 import { SmallLayout } from "../model/small_layout.ts";
 import type { SmallTuning } from "../model/small_ops.ts";
 import { chooseSmall } from "./choose_trainer.ts";
@@ -31,6 +31,7 @@ import { SPREAD_FROM } from "./small_trainer.ts";
 import { planEvaluation } from "../model/evaluation_plan.ts";
 import { planStep } from "../model/step_plan.ts";
 import type { Examples } from "../text/batches.ts";
+import type { Sequences } from "../text/documents.ts";
 import { TokenStream } from "../text/stream.ts";
 import { WINDOWS } from "./windows.ts";
 
@@ -154,13 +155,13 @@ function evaluationBytes(config: Config, dims: Dims, device: Device): number {
 function smallBytes(
   config: Config,
   dims: Dims,
-  sequences: readonly Int32Array[],
+  sequences: Sequences,
   tuning: SmallTuning,
   device: Device,
 ): number {
   const validating = config.val_fraction > 0 ? evaluationBytes(config, dims, device) : 0;
   const docs = sequences.length;
-  const tokens = packDocuments(sequences).tokens.length;
+  const tokens = packedTokens(sequences);
   if (config.batch_size < SPREAD_FROM) {
     const table = smallRunsTable(dims, { groups: 1, docs, tokens, orders: 1, schedules: 1 });
     return tableBytes(table) + ALIGNMENT + WINDOWS * smallCapacity(1) * 8 + validating;

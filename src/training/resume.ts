@@ -19,7 +19,7 @@ export function checkSame(
 ): void {
   for (const name of decisive) {
     const value = wanted[name] ?? before[name];
-    if (value === before[name] || value === "auto") continue; // the run's own dtype was chosen at its start
+    if (value === before[name] || value === "auto") continue; // the run's own was chosen at its start
     throw new ConfigError(
       name,
       `${labels[name] ?? name} is ${value}, but the run to resume has ${before[name]}; leave it out, or begin a new run.`,
@@ -39,8 +39,8 @@ export function resumedConfig(
   labels: Labels = {},
 ): Config {
   checkSame(before, overrides, labels);
-  const { dtype } = before;
-  const config = resolveConfig("microgpt", { ...before, ...overrides, dtype }, labels);
+  const { format, dtype } = before;
+  const config = resolveConfig("microgpt", { ...before, ...overrides, format, dtype }, labels);
   if (config.num_steps <= step) {
     const steps = labels.num_steps ?? "num_steps";
     throw new ConfigError(

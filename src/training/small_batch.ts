@@ -28,6 +28,7 @@ import { SmallLayout } from "../model/small_layout.ts";
 import { type SmallBinding, smallTrain, type SmallTuning } from "../model/small_ops.ts";
 import { packProgram } from "../model/small_program.ts";
 import { biasCorrections, learningRate } from "../model/optimizer.ts";
+import type { Sequences } from "../text/documents.ts";
 import { WINDOWS, Windows } from "./windows.ts";
 
 /** Steps of a window at most. */
@@ -77,7 +78,7 @@ export class SmallBatch {
     config: Config,
     dims: Dims,
     params: Float64Array | Float32Array,
-    sequences: readonly Int32Array[],
+    sequences: Sequences,
     tuning: SmallTuning,
   ): Promise<SmallBatch> {
     const layout = new SmallLayout(dims);

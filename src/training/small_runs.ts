@@ -26,6 +26,7 @@ import {
 import { SmallLayout } from "../model/small_layout.ts";
 import { smallTrain, type SmallTuning } from "../model/small_ops.ts";
 import { packProgram } from "../model/small_program.ts";
+import type { Sequences } from "../text/documents.ts";
 import { WINDOWS, Windows } from "./windows.ts";
 
 /** Steps of a window at most, and records of one: more than a window has time for. */
@@ -88,7 +89,7 @@ export class SmallRuns {
     device: Device,
     dims: Dims,
     tuning: SmallTuning,
-    sequences: readonly Int32Array[],
+    sequences: Sequences,
     runs: readonly SmallRun[],
     docs = sequences.length,
   ): Promise<SmallRuns> {

@@ -8,6 +8,7 @@ import type { Dims } from "../model/parameters.ts";
 import { GpuEvaluator } from "./gpu_evaluator.ts";
 import type { SmallTuning } from "../model/small_ops.ts";
 import { learningRate } from "../model/optimizer.ts";
+import { positionsAt, type Sequences } from "../text/documents.ts";
 import { SmallBatch } from "./small_batch.ts";
 import { SmallRuns } from "./small_runs.ts";
 import type { StepRecord, Trainer } from "./trainer.ts";
@@ -27,14 +28,14 @@ export class SmallTrainer implements Trainer {
   private readonly device: Device;
   private readonly config: Config;
   private readonly dims: Dims;
-  private readonly sequences: readonly Int32Array[];
+  private readonly sequences: Sequences;
   private readonly engine: SmallRuns | SmallBatch;
 
   private constructor(
     device: Device,
     config: Config,
     dims: Dims,
-    sequences: readonly Int32Array[],
+    sequences: Sequences,
     engine: SmallRuns | SmallBatch,
   ) {
     this.device = device;
@@ -50,7 +51,7 @@ export class SmallTrainer implements Trainer {
     config: Config,
     dims: Dims,
     params: Float64Array | Float32Array,
-    sequences: readonly Int32Array[],
+    sequences: Sequences,
     tuning: SmallTuning,
   ): Promise<SmallTrainer> {
     const engine =
@@ -78,7 +79,7 @@ export class SmallTrainer implements Trainer {
       const step = first + k;
       for (let b = 0; b < config.batch_size; b++) {
         const document = (step * config.batch_size + b) % sequences.length;
-        this.tokens += sequences[document].length - 1;
+        this.tokens += positionsAt(sequences, document);
       }
       const [loss, grad_norm] = records.subarray(2 * k, 2 * k + 2);
       const lr = learningRate(config, step);

@@ -2,18 +2,23 @@
 // each, the others one after the other.
 
 import { platform } from "#platform";
-import type { Config, ConfigChoice } from "../config.ts";
+import type { Config, ConfigChoice, ReadConfig } from "../config.ts";
 import { type DeviceChoice, makeOn } from "../device/choose.ts";
 import type { Device } from "../device/device.ts";
+import { ConfigError } from "../errors.ts";
 import type { Model } from "../files/model_files.ts";
 import { checkHostMemory } from "../model/memory.ts";
 import { type Dims, dimsOf, initialParameters } from "../model/parameters.ts";
 import type { SmallRun } from "../model/small_data.ts";
 import type { SmallTuning } from "../model/small_ops.ts";
 import { PythonRandom } from "../random.ts";
-import { CharTokenizer } from "../text/tokenizer.ts";
+import { coverage, type Coverage } from "../text/coverage.ts";
+import type { Corpus } from "../text/corpus.ts";
+import { type Documents, identity } from "../text/documents.ts";
+import { corpusOf, type TextSource } from "../text/read_corpus.ts";
+import type { CharTokenizer } from "../text/tokenizer.ts";
 import type { TuneOptions } from "../tuning/tune.ts";
-import { heldOut, splitTokens, type Tokens } from "../text/split.ts";
+import { heldOut, isStream, splitTokens } from "../text/split.ts";
 import { chooseDtype } from "./choose_dtype.ts";
 import { checkHalf, createTrainer } from "./choose_trainer.ts";
 import { evaluateParameters } from "./gpu_evaluator.ts";
@@ -21,13 +26,15 @@ import { SmallRuns } from "./small_runs.ts";
 import { planSweep } from "./sweep_plan.ts";
 import { Tally } from "./tally.ts";
 
-export interface SweepStart {
+export interface SweepStart extends Coverage {
   type: "start";
   device: "webgpu" | "cpu";
   /** The GPU's name; null on the CPU. */
   adapter: string | null;
   /** Why `auto` took the CPU; null where it did not. */
   fallback: string | null;
+  /** Which format `auto` is here, and why: "text: …"; null where the format was asked for. */
+  format_reason: string | null;
   /** 1 where the text is one stream. */
   num_docs: number;
   /** Of the stream; null where the text is documents. */
@@ -66,8 +73,8 @@ export interface SweepModel {
 
 export interface SweepOptions {
   configs: readonly ConfigChoice[];
-  /** In the order of the text; each model of format lines shuffles them by its own seed. */
-  documents: readonly string[];
+  /** As a training's; each model of format lines shuffles the documents by its own seed. */
+  documents: TextSource;
   device: DeviceChoice;
   /** How the kernels of larger models' products are chosen. */
   tuning?: TuneOptions;
@@ -94,11 +101,11 @@ export class Sweep {
     options: SweepOptions,
     device: Device | undefined,
     fallback: string | null,
-    tokenizer: CharTokenizer,
+    corpus: Corpus,
     plan: ReturnType<typeof planSweep>,
     { configs, dtype_reasons }: { configs: Config[]; dtype_reasons: string[] },
   ) {
-    const { documents } = options;
+    const { tokenizer, num_docs, format_reason } = corpus;
     this.options = options;
     this.configs = configs;
     this.device = device;
@@ -110,8 +117,10 @@ export class Sweep {
       device: device ? "webgpu" : "cpu",
       adapter: device ? device.name : null,
       fallback,
-      num_docs: documents.length,
-      num_tokens: stream instanceof Int32Array ? stream.length : null,
+      format_reason,
+      ...coverage(corpus, Math.max(...configs.map(({ block_size }) => block_size))),
+      num_docs,
+      num_tokens: isStream(stream) ? stream.length : null,
       vocab_size: tokenizer.vocab_size,
       num_models: configs.length,
       num_small: this.plan.reduce(
@@ -130,16 +139,18 @@ export class Sweep {
    * @throws ConfigError if the device cannot train with the dtype of one of them
    */
   static async open(options: SweepOptions): Promise<Sweep> {
-    const { configs, documents, device: choice } = options;
-    const tokenizer = CharTokenizer.fromDocuments(documents);
+    const { documents, device: choice } = options;
+    const corpus = corpusOf(documents, sweepFormat(options.configs));
+    const { format, tokenizer } = corpus;
+    const configs = options.configs.map((config) => ({ ...config, format }));
     return makeOn(choice, async (device, fallback) => {
       for (const config of configs) {
         const dims = dimsOf(config, tokenizer.vocab_size);
         checkHostMemory(dims, config.batch_size, device ? "webgpu" : "cpu", platform.memory());
       }
-      const plan = planSweep(device, configs, tokenizer, documents);
+      const plan = planSweep(device, configs, corpus);
       const chosen = await chooseDtypes(device, configs, plan);
-      return new Sweep(options, device, fallback, tokenizer, plan, chosen);
+      return new Sweep(options, device, fallback, corpus, plan, chosen);
     });
   }
 
@@ -151,7 +162,7 @@ export class Sweep {
   async *run(signal?: AbortSignal): AsyncGenerator<SweepProgress | SweepModel> {
     for (const { dims, tuning, indices, tokens } of this.plan) {
       if (signal?.aborted) return;
-      if (tuning) yield* this.runTogether(dims, tuning, tokens as Int32Array[], indices, signal);
+      if (tuning) yield* this.runTogether(dims, tuning, tokens as Documents, indices, signal);
       else yield* this.runAlone(dims, tokens, indices[0], signal);
     }
   }
@@ -159,7 +170,7 @@ export class Sweep {
   private async *runTogether(
     dims: Dims,
     tuning: SmallTuning,
-    sequences: Int32Array[],
+    sequences: Documents,
     indices: readonly number[],
     signal?: AbortSignal,
   ): AsyncGenerator<SweepProgress | SweepModel> {
@@ -183,7 +194,7 @@ export class Sweep {
       }
       for (const [m, index] of indices.entries()) {
         if (tallies[m].steps === 0) continue;
-        const { validation } = splitTokens(configs[m], inOrder(sequences, starts[m].order));
+        const { validation } = splitTokens(configs[m], sequences.inOrder(starts[m].order));
         const val_loss = await validate(validation, tallies[m], async () => {
           const { values } = await runs.parameters(m);
           return evaluateParameters(this.device!, configs[m], dims, values, validation);
@@ -197,14 +208,14 @@ export class Sweep {
 
   private async *runAlone(
     dims: Dims,
-    tokens: Tokens,
+    tokens: ReturnType<Corpus["tokens"]>,
     index: number,
     signal?: AbortSignal,
   ): AsyncGenerator<SweepProgress | SweepModel> {
     const config = this.configs[index];
     const tally = new Tally(config.num_steps);
     const [{ params, order }] = startingPoints([config], dims, tokens.length);
-    const ordered = tokens instanceof Int32Array ? tokens : inOrder(tokens, order);
+    const ordered = isStream(tokens) ? tokens : tokens.inOrder(order);
     const { train, validation } = splitTokens(config, ordered);
     const trainer = await createTrainer(
       this.device,
@@ -284,7 +295,7 @@ export class Sweep {
 /** The configs of a plan with their dtypes chosen, and each reason once. */
 async function chooseDtypes(
   device: Device | undefined,
-  wanted: readonly ConfigChoice[],
+  wanted: readonly ReadConfig[],
   plan: ReturnType<typeof planSweep>,
 ) {
   const configs: Config[] = [];
@@ -321,8 +332,15 @@ async function validate(
   return diverged ? NaN : evaluate();
 }
 
-function inOrder(sequences: readonly Int32Array[], order: Uint32Array): Int32Array[] {
-  return Array.from(order, (d) => sequences[d]);
+/** @throws ConfigError if they differ: there is one text, and it is read in one way */
+export function sweepFormat(configs: readonly ConfigChoice[]): ConfigChoice["format"] {
+  const [{ format }] = configs;
+  const other = configs.find((config) => config.format !== format);
+  if (other === undefined) return format;
+  throw new ConfigError(
+    "format",
+    `The models of a sweep read the text in one way, and these in format ${format} and ${other.format}; choose one of them.`,
+  );
 }
 
 /** Every model's weights and the order of its documents, as `train` draws them from its seed. */
@@ -340,10 +358,10 @@ function startingPoints(
     let start = drawn.get(key);
     if (start === undefined) {
       const random = new PythonRandom(seed);
-      const shuffled = Array.from({ length: docs }, (_, d) => d);
+      const shuffled = identity(docs);
       random.shuffle(shuffled);
       // One object for each seed: models that share an order share its place on the device.
-      if (!orders.has(seed)) orders.set(seed, Uint32Array.from(shuffled));
+      if (!orders.has(seed)) orders.set(seed, shuffled);
       const params = initialParameters(config, dims, random);
       start = { params, order: orders.get(seed)! };
       drawn.set(key, start);

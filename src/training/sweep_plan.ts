@@ -1,12 +1,12 @@
 // Which models of a sweep are trained together: those of one shape that fit a workgroup, as many as memory allows.
 
-import type { ConfigChoice } from "../config.ts";
+import type { ReadConfig } from "../config.ts";
 import type { Device } from "../device/device.ts";
 import { type Dims, dimsOf } from "../model/parameters.ts";
 import { SmallLayout } from "../model/small_layout.ts";
 import type { SmallTuning } from "../model/small_ops.ts";
-import { splitTokens, type Tokens, tokenize } from "../text/split.ts";
-import type { Tokenizer } from "../text/tokenizer.ts";
+import type { Corpus } from "../text/corpus.ts";
+import { isStream, splitTokens } from "../text/split.ts";
 import { chooseSmall } from "./choose_trainer.ts";
 
 /** Models of a group at most: enough to fill a large GPU several times, few enough to see progress. */
@@ -23,7 +23,7 @@ interface Group {
   /** Among the configs. */
   indices: number[];
   /** Documents in the order of the text, or the stream. */
-  tokens: Tokens;
+  tokens: ReturnType<Corpus["tokens"]>;
 }
 
 /**
@@ -32,24 +32,20 @@ interface Group {
  */
 export function planSweep(
   device: Device | undefined,
-  configs: readonly ConfigChoice[],
-  tokenizer: Tokenizer,
-  documents: readonly string[],
+  configs: readonly ReadConfig[],
+  corpus: Corpus,
 ): Group[] {
   const shapes = Map.groupBy(configs.keys(), (index) => shapeKey(configs[index]));
-  const tokenized = new Map<string, Tokens>();
   return [...shapes.values()].flatMap((indices): Group[] => {
     const config = configs[indices[0]];
-    const dims = dimsOf(config, tokenizer.vocab_size);
-    const key = config.format === "text" ? "text" : String(config.block_size);
-    if (!tokenized.has(key)) tokenized.set(key, tokenize(config, documents, tokenizer));
-    const tokens = tokenized.get(key)!;
+    const dims = dimsOf(config, corpus.tokenizer.vocab_size);
+    const tokens = corpus.tokens(config.block_size);
     splitTokens(config, tokens); // what cannot be split is told before anything is trained
     const tuning =
-      device && !(tokens instanceof Int32Array)
+      device && !isStream(tokens)
         ? chooseSmall(device, config, dims, tokens, indices.length)
         : undefined;
-    const size = tuning ? groupSize(device!, dims, documents.length) : 1;
+    const size = tuning ? groupSize(device!, dims, corpus.num_docs) : 1;
     return Array.from({ length: Math.ceil(indices.length / size) }, (_, g) => ({
       dims,
       tuning,
@@ -60,7 +56,7 @@ export function planSweep(
 }
 
 /** What models of a group have in common: their tensors' sizes, what they train on, and so whether they fit. */
-function shapeKey(config: ConfigChoice): string {
+function shapeKey(config: ReadConfig): string {
   const { n_layer, n_embd, n_head, block_size, batch_size, format, val_fraction, dtype } = config;
   return [n_layer, n_embd, n_head, block_size, batch_size, format, val_fraction, dtype].join();
 }

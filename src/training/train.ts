@@ -19,16 +19,20 @@ import { checkHostMemory } from "../model/memory.ts";
 import { dimsOf, initialParameters, parameterCount } from "../model/parameters.ts";
 import { PythonRandom } from "../random.ts";
 import { fingerprint } from "../text/fingerprint.ts";
-import { type Split, splitTokens, tokenize, type Tokens } from "../text/split.ts";
-import { CharTokenizer, type Tokenizer } from "../text/tokenizer.ts";
+import { coverage, type Coverage } from "../text/coverage.ts";
+import { identity } from "../text/documents.ts";
+import { corpusOf, type TextSource } from "../text/read_corpus.ts";
+import { type Split, splitTokens, type Tokens } from "../text/split.ts";
+import type { Tokenizer } from "../text/tokenizer.ts";
 import { summaryOf, type TuneOptions, type TuningSummary } from "../tuning/tune.ts";
 import { chooseDtype } from "./choose_dtype.ts";
 import { checkHalf, chooseSmall, createTrainer } from "./choose_trainer.ts";
 import type { Model } from "../files/model_files.ts";
+import { startNotes } from "./notes.ts";
 import { differences, resumedConfig, withoutDevice } from "./resume.ts";
 import type { StepRecord, Trainer } from "./trainer.ts";
 
-export interface StartEvent {
+export interface StartEvent extends Coverage {
   type: "start";
   device: "webgpu" | "cpu";
   /** The GPU's name; null on the CPU. */
@@ -41,8 +45,8 @@ export interface StartEvent {
   /** Tokens that one pass over the text trains on, those that are held out included. */
   num_tokens: number;
   num_val_tokens: number;
-  /** Documents of which only the first block_size tokens are used. */
-  num_truncated: number;
+  /** Which format `auto` is here, and why: "text: …"; null where the format was asked for. */
+  format_reason: string | null;
   vocab_size: number;
   num_params: number;
   /** How the kernels of the products were chosen; null where there was nothing to choose. */
@@ -51,6 +55,8 @@ export interface StartEvent {
   dtype_reason: string | null;
   /** Steps that were done before, in another run; null where this one is new. */
   resumed_from: number | null;
+  /** What is to be known about text and settings, a sentence each. */
+  notes: string[];
   /** Why it may not go on as it would have in one piece, a sentence each; none where it does, bit for bit. */
   differences: string[];
   config: Config;
@@ -78,8 +84,11 @@ export interface SaveEvent {
 
 export interface TrainingOptions {
   config: ConfigChoice;
-  /** In the order of the text. Format lines shuffles them; to format text they are one stream. */
-  documents: readonly string[];
+  /**
+   * Documents in the order of the text, which format lines shuffles and to format text are one stream; or a text that
+   * is read as a file would be.
+   */
+  documents: TextSource;
   /** Of a run that is resumed, `auto` is what it was trained on. */
   device: DeviceChoice;
   /** How the kernels of a larger model's products are chosen. */
@@ -143,14 +152,16 @@ export class Training {
    * @throws TensorTooLargeError if the model fits neither device nor memory, before anything is allocated
    */
   static async open(options: TrainingOptions): Promise<Training> {
-    const { documents, resume } = options;
-    const wanted = resume ? resumedConfig(resume, options.config) : options.config;
+    const { resume } = options;
+    const asked = resume ? resumedConfig(resume, options.config) : options.config;
+    const corpus = corpusOf(options.documents, asked.format);
+    const { format, tokenizer, num_docs } = corpus;
+    const wanted = { ...asked, format };
     const choice = resume && options.device === "auto" ? resume.device : options.device;
     const random = new PythonRandom(wanted.seed);
-    const ordered = [...documents];
-    if (wanted.format === "lines") random.shuffle(ordered);
-    const tokenizer = CharTokenizer.fromDocuments(ordered);
-    const tokens = tokenize(wanted, ordered, tokenizer);
+    const order = identity(num_docs);
+    if (format === "lines") random.shuffle(order);
+    const tokens = corpus.tokens(wanted.block_size, order);
     if (resume) await checkText(resume, tokens, tokenizer);
     const { train, validation, ...counts } = splitTokens(wanted, tokens);
     const dims = dimsOf(wanted, tokenizer.vocab_size);
@@ -175,17 +186,16 @@ export class Training {
         device: place.device,
         adapter: place.adapter,
         fallback,
-        num_docs: documents.length,
+        format_reason: corpus.format_reason,
+        num_docs,
         ...counts,
-        num_truncated:
-          tokens instanceof Int32Array
-            ? 0
-            : tokens.filter((sequence) => sequence.at(-1) !== tokenizer.bos).length,
+        ...coverage(corpus, config.block_size),
         vocab_size: tokenizer.vocab_size,
         num_params: parameterCount(dims),
         kernels: tuning && summaryOf(tuning),
         dtype_reason,
         resumed_from: resume ? resume.step : null,
+        notes: startNotes(config, counts.num_tokens - counts.num_val_tokens, parameterCount(dims)),
         differences: resume ? differences(resume, { ...place, config }) : [],
         config,
       };

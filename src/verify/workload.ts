@@ -1,11 +1,11 @@
 // What a benchmark trains: a model's sizes, random weights and windows of random tokens.
 
-import { type Config, type ConfigChoice, resolveConfig } from "../config.ts";
+import { type Config, type ConfigChoice, type ReadConfig, resolveConfig } from "../config.ts";
 import { type PresetName, presets } from "../presets.ts";
 import { type Dims, dimsOf, parameterCount } from "../model/parameters.ts";
 
 export interface Workload {
-  config: ConfigChoice;
+  config: ReadConfig;
   dims: Dims;
 }
 

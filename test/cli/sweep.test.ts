@@ -50,7 +50,10 @@ describe("a list", () => {
     [["--n-embd", "8,10"], /--n-embd 10 cannot be split/],
     [["--temperature", "0.5"], /no flag --temperature/],
     [["--eval-every", "5"], /no flag --eval-every/],
-    [["--format", "lines,text"], /--format lists both lines and text, .*; choose one of them/],
+    [
+      ["--format", "lines,text"],
+      /read the text in one way, and these in format lines and text; choose one of them/,
+    ],
     [["--val-fraction", "0.00001"], /1936 documents, and a val_fraction of 0.00001 holds out none/],
   ])("that is wrong gets a sentence and exit code 2: %j", async (argv, message) => {
     const { code, stdout, stderr } = await runCli(sweep, argv);

@@ -7,7 +7,7 @@ import { generate } from "../../src/generation/generate.ts";
 import { dimsOf, initialParameters } from "../../src/model/parameters.ts";
 import { PythonRandom } from "../../src/random.ts";
 import { tokenizeDocuments } from "../../src/text/batches.ts";
-import { splitDocuments } from "../../src/text/documents.ts";
+
 import names from "../../src/text/names.txt?raw";
 import { CharTokenizer } from "../../src/text/tokenizer.ts";
 import { GpuTrainer } from "../../src/training/gpu_trainer.ts";
@@ -16,7 +16,7 @@ import { device } from "../harness/device.ts";
 import deep from "../golden/microgpt-deep.json" with { type: "json" };
 import golden from "../golden/microgpt-names.json" with { type: "json" };
 
-const documents = splitDocuments(names, "names.txt");
+const documents = names.trimEnd().split("\n");
 
 function goldenConfig({ config }: typeof golden | typeof deep): Config {
   const { n_layer, n_embd, block_size, n_head, num_steps } = config;

@@ -1,0 +1,63 @@
+// A text to train on, as the ids of its characters and the places where its documents begin: a byte or two for each
+// character, and no string of it.
+
+import type { Config } from "../config.ts";
+import { Documents } from "./documents.ts";
+import type { Ids } from "./ids.ts";
+import { CharTokenizer } from "./tokenizer.ts";
+
+/** A text by numbers of its characters, which need not be in their order. */
+export interface Characters {
+  ids: Ids;
+  /** The character of each number. */
+  chars: readonly string[];
+}
+
+export class Corpus {
+  readonly format: Config["format"];
+  /** Which format `auto` is, and why: "text: few long lines"; null where the format was asked for. */
+  readonly format_reason: string | null;
+  readonly tokenizer: CharTokenizer;
+  /** Of all documents, one after the other, or of the stream. */
+  readonly ids: Ids;
+  /** Where each document begins in `ids`, and after the last one where it ends; a stream is one document. */
+  readonly starts: Uint32Array;
+
+  /** @param characters its ids are taken over, and renumbered */
+  constructor(
+    { ids, chars }: Characters,
+    starts: Uint32Array,
+    format: Config["format"],
+    format_reason: string | null = null,
+  ) {
+    this.tokenizer = CharTokenizer.fromCharacters(usedChars(ids, chars));
+    const sorted = new Map(this.tokenizer.chars.map((char, id) => [char, id]));
+    const renumbered = Uint32Array.from(chars, (char) => sorted.get(char) ?? 0);
+    for (let i = 0; i < ids.length; i++) ids[i] = renumbered[ids[i]];
+    this.ids = ids;
+    this.starts = starts;
+    this.format = format;
+    this.format_reason = format_reason;
+  }
+
+  get num_docs(): number {
+    return this.starts.length - 1;
+  }
+
+  /** The text of a document. */
+  document(index: number): string {
+    return this.tokenizer.decode(this.ids.subarray(this.starts[index], this.starts[index + 1]));
+  }
+
+  /** The stream, or the documents cut to a context, in the order of the text where none is given. */
+  tokens(block_size: number, order?: Uint32Array): Documents | Ids {
+    const { format, ids, starts, tokenizer } = this;
+    return format === "text" ? ids : new Documents(ids, starts, tokenizer.bos, block_size, order);
+  }
+}
+
+function usedChars(ids: Ids, chars: readonly string[]): string[] {
+  const used = new Uint8Array(chars.length);
+  for (let i = 0; i < ids.length; i++) used[ids[i]] = 1;
+  return chars.filter((_, id) => used[id]);
+}

@@ -1,0 +1,96 @@
+// Characters to numbers, as a text comes in: each distinct character gets the next number, and the text is kept as
+// these numbers alone, of one byte where there are few of them.
+
+import { DataError } from "../errors.ts";
+
+export type Ids = Uint8Array<ArrayBuffer> | Uint16Array<ArrayBuffer> | Uint32Array<ArrayBuffer>;
+
+/** Characters of a text at most: where a document begins is kept in 32 bits. */
+const MOST = 2 ** 32 - 1;
+
+export class IdWriter {
+  /** The character of each number. */
+  readonly chars: string[] = [];
+  length = 0;
+  private ids: Ids;
+  /** The number of each code unit that is a character by itself; -1 where it has none yet. */
+  private readonly units = new Int32Array(2 ** 16).fill(-1);
+  /** The number of each character that is not, by its code point. */
+  private readonly others = new Map<number, number>();
+  private readonly source: string;
+
+  /**
+   * @param source where the text comes from, for the messages
+   * @param expected characters, if that is known
+   */
+  constructor(source: string, expected = 2 ** 16) {
+    this.source = source;
+    this.ids = this.attempt(() => new Uint8Array(Math.min(expected, MOST)));
+  }
+
+  /** @throws DataError if the text is too large for memory */
+  push(text: string): void {
+    this.reserve(this.length + text.length);
+    const { units } = this;
+    let { ids, length } = this;
+    for (let i = 0; i < text.length; i++) {
+      let id = units[text.charCodeAt(i)];
+      if (id < 0) {
+        const code = text.codePointAt(i)!;
+        if (code > 0xffff) i++;
+        id = this.idOf(code, length);
+        ({ ids } = this); // a new one may have made it wider
+      }
+      ids[length++] = id;
+    }
+    this.length = length;
+  }
+
+  /** The numbers of all that was pushed; nothing can be pushed after that. */
+  end(): Ids {
+    const { ids, length } = this;
+    const buffer = ids.buffer.transfer(length * ids.BYTES_PER_ELEMENT);
+    if (ids instanceof Uint8Array) return new Uint8Array(buffer);
+    return ids instanceof Uint16Array ? new Uint16Array(buffer) : new Uint32Array(buffer);
+  }
+
+  private idOf(code: number, written: number): number {
+    let id = this.others.get(code);
+    if (id !== undefined) return id;
+    id = this.chars.push(String.fromCodePoint(code)) - 1;
+    const isLead = code >= 0xd800 && code < 0xdc00; // what follows decides what it is
+    if (code > 0xffff || isLead) this.others.set(code, id);
+    else this.units[code] = id;
+    const { ids } = this;
+    if (id === 2 ** (8 * ids.BYTES_PER_ELEMENT)) {
+      const Wider = ids instanceof Uint8Array ? Uint16Array : Uint32Array;
+      this.ids = this.attempt(() => new Wider(ids.length));
+      this.ids.set(ids.subarray(0, written));
+    }
+    return id;
+  }
+
+  private reserve(length: number): void {
+    if (length <= this.ids.length) return;
+    if (length > MOST) {
+      throw new DataError(
+        `${this.source} has more than ${MOST.toLocaleString("en-US")} characters; train on a part of it.`,
+      );
+    }
+    const { ids } = this;
+    const Same = ids.constructor as new (length: number) => Ids;
+    this.ids = this.attempt(() => new Same(Math.min(MOST, Math.max(length, 2 * ids.length))));
+    this.ids.set(ids);
+  }
+
+  private attempt(allocate: () => Ids): Ids {
+    try {
+      return allocate();
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      throw new DataError(
+        `${this.source} is too large for this machine's memory; train on a part of it.`,
+      );
+    }
+  }
+}

@@ -1,0 +1,23 @@
+// What whoever begins a run should know about its text and settings, a sentence each.
+
+import type { Config } from "../config.ts";
+import { lengthNotes } from "../generation/generate.ts";
+
+/** Tokens of a text that holds no more to learn than itself. */
+const FEW_TOKENS = 1000;
+/** Parameters for each token with which a model has room for the whole text. */
+const ROOMY = 20;
+
+/** @param num_tokens that are trained on */
+export function startNotes(config: Config, num_tokens: number, num_params: number): string[] {
+  const notes = lengthNotes(config, 0);
+  if (num_tokens < FEW_TOKENS || num_params > ROOMY * num_tokens) {
+    const number = (n: number) => n.toLocaleString("en-US");
+    const better = num_tokens < FEW_TOKENS ? "longer text" : "longer text or a smaller model";
+    notes.push(
+      `The model has ${number(num_params)} parameters and the text ${number(num_tokens)} tokens to train on, so it ` +
+        `can only be learnt by heart; a ${better} leaves something to make up.`,
+    );
+  }
+  return notes;
+}
