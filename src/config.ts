@@ -92,7 +92,7 @@ export const settings: readonly Setting[] = [
   setting(
     "format",
     "choice",
-    "what the text is: a document a line, one stream, or what it looks like",
+    "how the text is read, a document a line, as one stream or as it looks",
     {
       choices: ["lines", "text", "auto"],
     },

@@ -48,8 +48,7 @@ const small: Config = {
   beta1: 0.9,
   grad_clip: 1,
   temperature: 0.8,
-  max_tokens: 300,
-  num_samples: 3,
+  num_samples: 5,
 };
 
 const medium: Config = {

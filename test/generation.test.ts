@@ -138,8 +138,10 @@ describe("is said:", () => {
   });
 
   test("that the context slides, and what of that the model has learnt", () => {
-    expect(notes("text", 17, 0)[0]).toMatch(/whose 16 positions are learned, .* begin anywhere/);
-    expect(notes("lines", 5, 12)[0]).toMatch(/longer than the context.* is a guess\.$/);
+    expect(notes("text", 17, 0)[0]).toMatch(
+      /Its 16 positions are learned .* as it saw windows from anywhere/,
+    );
+    expect(notes("lines", 5, 12)[0]).toMatch(/longer than the context.* so it guesses\.$/);
   });
 
   test("that of a long prompt only the end is seen", () => {

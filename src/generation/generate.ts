@@ -110,11 +110,11 @@ export function lengthNotes(
   if (prompt + tokensToWrite(options, prompt) > block_size) {
     const meaning =
       format === "text"
-        ? "it has learnt from windows that begin anywhere, and sees each as one of them"
-        : "it has learnt no more of any document than that, so what it writes further on is a guess";
+        ? "as it saw windows from anywhere in the text when it was trained"
+        : "and of no document has it learnt what comes so late, so it guesses";
     notes.push(
-      `The text grows longer than the context, whose ${block_size} positions are learned, and the model sees its ` +
-        `last tokens as if they stood there: ${meaning}.`,
+      `A text may grow longer than the context. Its ${block_size} positions are learned and there are no more, so ` +
+        `from there on the model sees the last tokens at these, ${meaning}.`,
     );
   }
   return notes;

@@ -9,6 +9,9 @@ import { IdWriter } from "./ids.ts";
 
 type Format = ConfigChoice["format"];
 
+/** Bytes that become a string at a time; no string is as long as some files. */
+const PIECE = 2 ** 20;
+
 /** What a training may be given as its text: documents, a text as a file has it, or what was read already. */
 export type TextSource = readonly string[] | string | Corpus;
 
@@ -66,7 +69,11 @@ export async function readCorpus(
 ): Promise<Corpus> {
   const decoding = new TextBytes(from.source, from.path);
   const builder = new CorpusBuilder(from.source, from.bytes);
-  for await (const piece of pieces) builder.push(decoding.push(piece));
+  for await (const bytes of pieces) {
+    for (let at = 0; at < bytes.length; at += PIECE) {
+      builder.push(decoding.push(bytes.subarray(at, at + PIECE)));
+    }
+  }
   builder.push(decoding.end());
   return builder.end(format);
 }

@@ -10,7 +10,8 @@ const ROOMY = 20;
 
 /** @param num_tokens that are trained on */
 export function startNotes(config: Config, num_tokens: number, num_params: number): string[] {
-  const notes = lengthNotes(config, 0);
+  // Of a stream any window is as good as another.
+  const notes = config.format === "lines" ? lengthNotes(config, 0) : [];
   if (num_tokens < FEW_TOKENS || num_params > ROOMY * num_tokens) {
     const number = (n: number) => n.toLocaleString("en-US");
     const better = num_tokens < FEW_TOKENS ? "longer text" : "longer text or a smaller model";

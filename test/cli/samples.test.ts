@@ -88,7 +88,7 @@ test("generate writes on beyond the context, and says on stderr what that means"
   const { stdout, stderr } = await runCli(generate, [...long, "--prompt", "abab"]);
   expect(parseLines(stdout)).toEqual([{ type: "sample", index: 1, text: `abab${"x".repeat(10)}` }]);
   expect(stderr).toMatch(/^The prompt has 4 tokens, and the context holds 3 of them: .*\.$/m);
-  expect(stderr).toMatch(/^The text grows longer than the context, .*\.$/m);
+  expect(stderr).toMatch(/^A text may grow longer than the context\. Its 4 positions .*\.$/m);
   const short = await runCli(generate, argv(monotonous("x", "text")));
   expect(short.stderr).toBe("");
 });
@@ -97,7 +97,9 @@ test("train writes with --top-k, --max-tokens and --temperature, and tells of lo
   const quick = ["--device", "cpu", "--steps", "1", "--num-samples", "2", "--output"];
   const more = ["--temperature", "2", "--top-k", "2", "--max-tokens", "40"];
   const { stdout } = await runCli(train, [...quick, temporaryFolder(), ...more], {}, terminal());
-  expect(stdout).toMatch(/^note {4}The text grows longer than the context, whose 16 positions/m);
+  expect(stdout).toMatch(
+    /^note {4}A text may grow longer than the context\. Its 16 positions are learned/m,
+  );
   const [first] = stdout.match(/(?<=^sample {2}1: ).*/m)!;
   expect(first.length).toBeLessThanOrEqual(40);
 });
