@@ -25,6 +25,7 @@ import { loadModel } from "./model_dir.ts";
 import * as options from "./options.ts";
 import { count, plural } from "./progress.ts";
 import { type Io, run } from "./run.ts";
+import { printable } from "./samples.ts";
 import { textRows } from "./text_rows.ts";
 
 /** Of a vocabulary: more would hide the rest of the report. */
@@ -143,7 +144,7 @@ function describe(folder: string, { config, tokenizer, step, layout }: Model) {
 function toText(description: ReturnType<typeof describe>): string {
   const { files, step, num_params, needs, vocab_size, tokenizer, config, tensors } = description;
   const sizes = Object.entries(files).map(([name, size]) => `${name} (${plural(size, "byte")})`);
-  const chars = JSON.stringify(tokenizer.chars.slice(0, SHOWN_CHARS).join(""));
+  const chars = printable(JSON.stringify(tokenizer.chars.slice(0, SHOWN_CHARS).join("")));
   const more = tokenizer.chars.length - SHOWN_CHARS;
   const known = more > 0 ? `${chars} and ${count(more)} more` : chars;
   return [

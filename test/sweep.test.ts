@@ -4,7 +4,9 @@ import { expect, test } from "vitest";
 import { type Config, resolveConfig } from "../src/config.ts";
 import type { Device } from "../src/device/device.ts";
 import { ConfigError } from "../src/errors.ts";
+import type { Sequences } from "../src/text/documents.ts";
 import { corpusOf } from "../src/text/read_corpus.ts";
+import { chooseSmall } from "../src/training/choose_trainer.ts";
 import { planSweep } from "../src/training/sweep_plan.ts";
 import { Sweep, type SweepModel } from "../src/training/sweep.ts";
 import { Tally } from "../src/training/tally.ts";
@@ -110,6 +112,23 @@ test("models of a shape are trained together, as many as memory allows, the othe
   ]);
   const alone = planSweep(undefined, configs, corpus);
   expect(alone.map(({ indices }) => indices.length)).toEqual(configs.map(() => 1));
+});
+
+test("documents that a buffer cannot hold are no work for one workgroup", () => {
+  const tokens = 4 * (6 + 5 + 7 + 6 + 17);
+  const tuningWith = (maxStorageBufferBindingSize: number) => {
+    const limits = {
+      maxBufferSize: 2 ** 30,
+      maxComputeWorkgroupStorageSize: 32768,
+      maxComputeInvocationsPerWorkgroup: 256,
+      maxStorageBufferBindingSize,
+    };
+    const poor = { lanes: 8, gpu: { limits } } as unknown as Device;
+    const { dims, tokens: sequences } = planSweep(undefined, [config({})], corpus)[0];
+    return chooseSmall(poor, config({}), dims, sequences as Sequences);
+  };
+  expect(tuningWith(tokens)).toBeDefined();
+  expect(tuningWith(tokens - 1)).toBeUndefined();
 });
 
 test.each(["cpu", "webgpu"] as const)(

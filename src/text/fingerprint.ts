@@ -57,7 +57,7 @@ function* parts(tokens: Tokens, chars: Uint8Array): Generator<Uint8Array> {
     new Uint8Array(buffer, byteOffset, byteLength);
   if (isStream(tokens)) {
     for (let from = 0; from < tokens.length; from += WINDOW) {
-      yield bytes(Int32Array.from(tokens.subarray(from, from + WINDOW)));
+      yield bytes(new Int32Array(tokens.subarray(from, from + WINDOW)));
     }
   } else {
     const window = new Int32Array(WINDOW);

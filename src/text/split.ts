@@ -109,8 +109,10 @@ function splitStream(config: DataConfig, tokens: Stream): Split {
 function consecutive(tokens: Stream, config: DataConfig): Int32Array[] {
   const { block_size } = config;
   const count = Math.ceil((Math.max(1, tokens.length) - 1) / block_size);
-  return evenly(count, config, (w) =>
-    Int32Array.from(tokens.subarray(w * block_size, (w + 1) * block_size + 1)),
+  return evenly(
+    count,
+    config,
+    (w) => new Int32Array(tokens.subarray(w * block_size, (w + 1) * block_size + 1)),
   );
 }
 

@@ -27,7 +27,7 @@ export class TokenStream {
     const { tokens, block_size, seed } = this;
     return Array.from({ length: B }, (_, b) => {
       const start = uniformAt(seed, step, b, tokens.length - block_size);
-      return Int32Array.from(tokens.subarray(start, start + block_size + 1));
+      return new Int32Array(tokens.subarray(start, start + block_size + 1));
     });
   }
 }

@@ -88,7 +88,9 @@ export function chooseSmall(
   const tuning = smallTuning(device, dims);
   if (dtype === "f16") return undefined; // one workgroup keeps all in f32
   if (tuning === undefined || sequences.length > MAX_FLOAT_INTEGER) return undefined;
-  if (4 * packedTokens(sequences) > device.gpu.limits.maxStorageBufferBindingSize) return undefined;
+  const { maxBufferSize, maxStorageBufferBindingSize } = device.gpu.limits;
+  const bytes = Math.max(4 * packedTokens(sequences), 8 * sequences.length); // tokens, and where each is
+  if (bytes > Math.min(maxBufferSize, maxStorageBufferBindingSize)) return undefined;
   let tiles = 0;
   for (let d = 0; d < sequences.length; d++) tiles += Math.ceil(positionsAt(sequences, d) / 4);
   const perDocument = (parameterCount(dims) * tiles) / sequences.length;
