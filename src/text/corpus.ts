@@ -30,7 +30,9 @@ export class Corpus {
     format: Config["format"],
     format_reason: string | null = null,
   ) {
-    this.tokenizer = CharTokenizer.fromCharacters(usedChars(ids, chars));
+    // Of lines some are gone, with what stood at their ends.
+    const used = format === "lines" ? usedChars(ids, chars) : chars;
+    this.tokenizer = CharTokenizer.fromCharacters(used);
     const sorted = new Map(this.tokenizer.chars.map((char, id) => [char, id]));
     const renumbered = Uint32Array.from(chars, (char) => sorted.get(char) ?? 0);
     for (let i = 0; i < ids.length; i++) ids[i] = renumbered[ids[i]];
