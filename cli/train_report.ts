@@ -1,6 +1,7 @@
 // What `train` prints: JSON lines for programs, or a header, progress and samples for people.
 
 import type { SampleEvent } from "../src/generation/generate.ts";
+import { commandLine } from "../src/platform/invocation.ts";
 import type { EvalEvent, SaveEvent, StartEvent, StepEvent } from "../src/training/train.ts";
 import type { TuningSummary } from "../src/tuning/tune.ts";
 import { count, duration, NOTHING, plural, Progress } from "./progress.ts";
@@ -101,7 +102,7 @@ export function humanReport(out: Output, source: string, before = NOTHING): Trai
       out.write(`${interrupted ? "stopped" : "done"}: ${done} in ${speed}\n`);
       if (skipped) out.write(`${plural(skipped, "step")} skipped: gradients too large for f16.\n`);
       if (model_dir === null) out.write("Nothing was saved: there was no step to save.\n");
-      else out.write(`More samples: npm run generate -- --model-dir ${model_dir}\n`);
+      else out.write(`More samples: ${commandLine("generate", "--model-dir", model_dir)}\n`);
       if (model_dir !== null && steps < num_steps) {
         out.write(`To go on: the same command with --resume\n`);
       }

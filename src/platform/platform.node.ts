@@ -12,6 +12,7 @@ import {
 } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
+import { commandLine } from "./invocation.ts";
 import type { Platform } from "./platform.ts";
 import { isSoftware } from "./software.ts";
 
@@ -145,7 +146,7 @@ export const platform: Platform = {
     };
   },
 
-  doctor: "npm run doctor",
+  doctor: commandLine("doctor"),
 
   memory() {
     return process.availableMemory();
