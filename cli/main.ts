@@ -4,7 +4,7 @@ import { commandLine } from "../src/platform/invocation.ts";
 import { platform } from "../src/platform/platform.node.ts";
 import type { CommandMain } from "./command.ts";
 import { UsageError } from "./flags.ts";
-import { nearest } from "./nearest.ts";
+import { nearest } from "../src/nearest.ts";
 import { type Main, run } from "./run.ts";
 
 const commands: Record<string, () => Promise<{ main: CommandMain }>> = {
@@ -45,11 +45,15 @@ async function helpText(): Promise<string> {
     ``,
     `Usage: ${commandLine("COMMAND")} [flags]`,
     ``,
-    ...names.map((name, i) => `  ${name.padEnd(width)}  ${loaded[i].main.summary}`),
+    ...names.map((name, i) => `  ${name.padEnd(width)}  ${firstSentence(loaded[i].main.summary)}`),
     ``,
     `The flags of a command: ${commandLine("COMMAND", "--help")}`,
     ``,
   ].join("\n");
+}
+
+function firstSentence(text: string): string {
+  return text.replace(/(?<=\.) .*$/s, "");
 }
 
 /** Runs the command that this process was started with. */

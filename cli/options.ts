@@ -1,5 +1,6 @@
 // Every flag of every command: the settings of src/config.ts, and the few that are no settings.
 
+import { devices } from "../src/device/choose.ts";
 import { presets, type Setting, settings } from "../src/config.ts";
 
 export interface Option {
@@ -54,7 +55,7 @@ export const preset = {
   default: "microgpt",
 } satisfies Option;
 
-export const devices = ["auto", "webgpu", "cpu"] as const;
+export { devices };
 
 export const device = {
   flag: "device",

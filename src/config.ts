@@ -2,6 +2,7 @@
 // The flags, the environment variables, --help and the page's form are made from `settings`.
 
 import { ConfigError } from "./errors.ts";
+import { checkNames } from "./names.ts";
 
 export interface Config {
   format: "lines" | "text"; // a document a line, or one stream of tokens, newlines included
@@ -258,12 +259,22 @@ export function describeRange({ kind, min, above, max, below, choices }: Setting
   return [noun, [low, high].filter(Boolean).join(" and ")].filter(Boolean).join(" ");
 }
 
+/**
+ * @param more names that may be given besides
+ * @throws ConfigError if a name is no setting's
+ */
+export function checkSettingNames(what: string, given: object, more: readonly string[] = []): void {
+  const known = settings.map(({ name }) => name);
+  const flags = settings.map(({ name, flag }) => [flag, name] as const);
+  checkNames(what, given, [...known, ...more], Object.fromEntries(flags));
+}
+
 type Labels = Partial<Record<keyof Config, string>>;
 
 /**
  * The settings of a preset with `overrides` in their place.
  * @param labels how the user wrote a setting, for the messages; its own name where absent
- * @throws ConfigError naming the first setting that is out of its range
+ * @throws ConfigError naming the first setting that is unknown or out of its range
  */
 export function resolveConfig(preset: string, overrides?: Partial<Config>, labels?: Labels): Config;
 export function resolveConfig(
@@ -280,6 +291,7 @@ export function resolveConfig(
     const known = Object.keys(presets).join(", ");
     throw new ConfigError("preset", `There is no preset "${preset}"; the presets are ${known}.`);
   }
+  checkSettingNames("setting", overrides);
   const config = { ...presets[preset], ...overrides };
   const label = (name: keyof Config) => labels[name] ?? name;
   for (const setting of settings) checkSetting(setting, config[setting.name], label(setting.name));

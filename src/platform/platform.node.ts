@@ -141,7 +141,7 @@ export const platform: Platform = {
 
   versions() {
     return {
-      engine: versionIn(new URL("../../package.json", import.meta.url)),
+      engine: versionIn(new URL(import.meta.resolve("microgpt-webgpu/package.json"))),
       webgpu: `Dawn ${versionIn(new URL("package.json", import.meta.resolve("webgpu")))}`,
     };
   },

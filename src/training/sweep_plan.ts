@@ -7,6 +7,7 @@ import { SmallLayout } from "../model/small_layout.ts";
 import type { SmallTuning } from "../model/small_ops.ts";
 import { splitTokens, type Tokens, tokenize } from "../text/split.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
+import { groupBy } from "../group_by.ts";
 import { chooseSmall } from "./choose_trainer.ts";
 
 /** Models of a group at most: enough to fill a large GPU several times, few enough to see progress. */
@@ -36,7 +37,7 @@ export function planSweep(
   tokenizer: Tokenizer,
   documents: readonly string[],
 ): Group[] {
-  const shapes = Map.groupBy(configs.keys(), (index) => shapeKey(configs[index]));
+  const shapes = groupBy(configs.keys(), (index) => shapeKey(configs[index]));
   const tokenized = new Map<string, Tokens>();
   return [...shapes.values()].flatMap((indices): Group[] => {
     const config = configs[indices[0]];

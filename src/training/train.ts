@@ -128,6 +128,9 @@ export class Training {
    */
   static async open(options: TrainingOptions): Promise<Training> {
     const { documents, resume } = options;
+    if (documents.length === 0) {
+      throw new DataError("There is nothing to train on: the list of documents is empty.");
+    }
     const wanted = resume ? resumedConfig(resume, options.config) : options.config;
     const choice = resume && options.device === "auto" ? resume.device : options.device;
     const random = new PythonRandom(wanted.seed);

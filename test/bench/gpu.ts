@@ -14,7 +14,7 @@ import { spawn } from "node:child_process";
 import { createWriteStream, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { own, root, table } from "./contest.ts";
+import { root, table } from "./contest.ts";
 import { type PartName, type Row, parts, runPart } from "./gpu_parts.ts";
 
 const { values } = parseArgs({
