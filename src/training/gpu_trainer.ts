@@ -176,7 +176,8 @@ export class GpuTrainer implements Trainer {
 
   async parameters() {
     await this.settle();
-    return { layout: this.layout, values: await readTensor(this.device, this.tensors.params) };
+    const { step, layout } = this;
+    return { step, layout, values: await readTensor(this.device, this.tensors.params) };
   }
 
   async state(): Promise<TrainerState> {

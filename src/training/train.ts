@@ -260,19 +260,16 @@ export class Training {
     });
   }
 
-  /** The model as it is after `step` steps. */
+  /**
+   * The model as it is after `step` steps, a copy that later steps leave as it is. On a GPU that may be some steps
+   * after the last one that run() gave: those in flight are waited for. To be awaited before the next step is pulled.
+   */
   async model(): Promise<Model> {
-    const { layout, values } = await this.trainer.parameters();
-    return {
-      config: this.start.config,
-      tokenizer: this.tokenizer,
-      step: this.trainer.step,
-      layout,
-      values,
-    };
+    const { start, tokenizer, trainer } = this;
+    return { config: start.config, tokenizer, ...(await trainer.parameters()) };
   }
 
-  /** All that is needed to resume the run after `step` steps, the model included. */
+  /** All that is needed to resume the run after `step` steps, the model included; a copy, as model() gives it. */
   async checkpoint(): Promise<Checkpoint> {
     const { start, tokens, tokenizer, trainer, input } = this;
     const { config, device, adapter } = start;
