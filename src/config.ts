@@ -4,6 +4,7 @@
 import { ConfigError } from "./errors.ts";
 import { checkNames } from "./names.ts";
 
+/** The settings of a run. */
 export interface Config {
   format: "lines" | "text"; // a document a line, or one stream of tokens, newlines included
   val_fraction: number; // part of the text that is held out, to validate with; 0 holds out nothing
@@ -76,6 +77,7 @@ function setting(
 const size = { min: 1, max: MAX_SIZE };
 const positive = { min: 0, above: true };
 
+/** Every setting: its kind, its range, and what it is, in words. */
 export const settings: readonly Setting[] = [
   setting("format", "choice", "what the text is: a document a line, or one stream", {
     choices: ["lines", "text"],

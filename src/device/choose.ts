@@ -3,6 +3,7 @@
 import { NoWebGpuError } from "../errors.ts";
 import { type Device, openDevice } from "./device.ts";
 
+/** `auto` is WebGPU where there is one. */
 export type DeviceChoice = "auto" | "webgpu" | "cpu";
 export const devices: readonly DeviceChoice[] = ["auto", "webgpu", "cpu"];
 

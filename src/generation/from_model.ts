@@ -10,6 +10,7 @@ import { generate, type SampleEvent } from "./generate.ts";
 import { GpuPredictor } from "./gpu_predictor.ts";
 import { CpuPredictor, type Predictor } from "./predictor.ts";
 
+/** How texts are written. */
 export interface SamplingOptions {
   num_samples: number;
   temperature: number;

@@ -4,6 +4,7 @@ import type { Config } from "../config.ts";
 import type { PythonRandom } from "../random.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 
+/** A text that the model wrote. */
 export interface SampleEvent {
   type: "sample";
   /** From 1. */

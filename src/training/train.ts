@@ -21,6 +21,7 @@ import type { Model } from "../files/model_files.ts";
 import { differences, resumedConfig, withoutDevice } from "./resume.ts";
 import type { StepRecord, Trainer } from "./trainer.ts";
 
+/** What a run is about to do, and where. */
 export interface StartEvent {
   type: "start";
   device: "webgpu" | "cpu";
@@ -83,6 +84,7 @@ export interface TrainingOptions {
   resume?: Checkpoint;
 }
 
+/** A run: its steps are done as they are asked for, one after the other. */
 export class Training {
   readonly start: StartEvent;
   readonly tokenizer: Tokenizer;
