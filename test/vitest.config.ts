@@ -46,6 +46,7 @@ export default defineConfig({
         test: {
           ...patience,
           name: "browser",
+          api: { host: "127.0.0.1" }, // a container need not know the name localhost
           include: ["test/parity/**/*.test.ts"],
           isolate: false,
           fileParallelism: false,
