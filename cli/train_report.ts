@@ -1,5 +1,6 @@
 // What `train` prints: JSON lines for programs, or a header, progress and samples for people.
 
+import { isStream } from "../src/choices.ts";
 import type { SampleEvent } from "../src/generation/generate.ts";
 import { commandLine } from "../src/platform/invocation.ts";
 import type { EvalEvent, SaveEvent, StartEvent, StepEvent } from "../src/training/train.ts";
@@ -142,7 +143,7 @@ function header(event: StartEvent, source: string): string {
 function dataLine(event: StartEvent): string {
   const { num_docs, num_val_docs, num_tokens, num_val_tokens, num_truncated, config } = event;
   const held = (n: number) => (n === 0 ? "" : `, ${count(n)} of them held out`);
-  if (config.format === "text") {
+  if (isStream(config.format)) {
     return `one text of ${plural(num_tokens, "token")}${held(num_val_tokens)}`;
   }
   const cut =

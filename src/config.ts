@@ -74,13 +74,18 @@ function setting(
   return { name, kind, help, ...rest, flag, env };
 }
 
+/** The values of a choice: all that its type has, or this does not compile. */
+function namesOf<T extends string>(names: Record<T, true>): readonly T[] {
+  return Object.keys(names) as T[];
+}
+
 const size = { min: 1, max: MAX_SIZE };
 const positive = { min: 0, above: true };
 
 /** Every setting: its kind, its range, and what it is, in words. */
 export const settings: readonly Setting[] = [
   setting("format", "choice", "what the text is: a document a line, or one stream", {
-    choices: ["lines", "text"],
+    choices: namesOf<Config["format"]>({ lines: true, text: true }),
   }),
   setting(
     "val_fraction",
@@ -97,19 +102,19 @@ export const settings: readonly Setting[] = [
   setting("n_head", "integer", "attention heads", size),
   setting("block_size", "integer", "context length in tokens", size),
   setting("activation", "choice", "between the two products of the MLP", {
-    choices: ["relu", "relu_squared"],
+    choices: namesOf<Config["activation"]>({ relu: true, relu_squared: true }),
   }),
   setting("rmsnorm_eps", "number", "added to the mean square before the root", positive),
   setting("init_std", "number", "standard deviation of the initial weights", { min: 0 }),
   setting("zero_init", "boolean", "start attn_wo and mlp_fc2 at zero"),
   setting("dtype", "choice", "of what matrix products read; all else is f32", {
-    choices: ["f32", "f16", "auto"],
+    choices: namesOf<ConfigChoice["dtype"]>({ f32: true, f16: true, auto: true }),
   }),
   setting("batch_size", "integer", "documents, or windows of a text, in a step", size),
   setting("num_steps", "integer", "optimizer steps", { min: 1, max: MAX_INTEGER, flag: "steps" }),
   setting("learning_rate", "number", "learning rate at the first step", { min: 0, flag: "lr" }),
   setting("lr_schedule", "choice", "how the learning rate falls to 0 over the steps", {
-    choices: ["linear", "cosine", "constant"],
+    choices: namesOf<Config["lr_schedule"]>({ linear: true, cosine: true, constant: true }),
   }),
   setting("beta1", "number", "Adam's decay of the gradient's mean", {
     min: 0,

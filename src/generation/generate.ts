@@ -1,5 +1,6 @@
 // Sampling: from the logits of the next token to texts, one token at a time.
 
+import { isStream } from "../choices.ts";
 import type { Config } from "../config.ts";
 import type { PythonRandom } from "../random.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
@@ -34,14 +35,14 @@ export interface GenerateOptions {
  */
 export async function* generate(options: GenerateOptions): AsyncGenerator<SampleEvent> {
   const { format, num_samples, temperature, block_size, tokenizer, random, signal } = options;
-  const first = format === "text" ? tokenizer.start : tokenizer.bos;
+  const first = isStream(format) ? tokenizer.start : tokenizer.bos;
   const prompt = tokenizer.encode(options.prompt ?? "");
   for (let index = 1; index <= num_samples; index++) {
     const tokens = [first, ...prompt];
     while (tokens.length <= block_size && !signal?.aborted) {
       const logits = await options.nextLogits(tokens);
       const probabilities = softmax(logits, temperature);
-      if (format === "text") probabilities[tokenizer.bos] = 0;
+      if (isStream(format)) probabilities[tokenizer.bos] = 0;
       const token = random.choice(probabilities);
       if (token === tokenizer.bos) break;
       tokens.push(token);

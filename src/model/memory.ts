@@ -21,7 +21,7 @@ function stepElements(dims: Dims, B: number): number {
  * carries the initial weights there.
  */
 export function hostBytes(dims: Dims, B: number, device: "cpu" | "webgpu"): number {
-  return device === "cpu" ? 8 * stepElements(dims, B) : 12 * parameterCount(dims);
+  return { cpu: 8 * stepElements(dims, B), webgpu: 12 * parameterCount(dims) }[device];
 }
 
 /**

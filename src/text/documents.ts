@@ -1,5 +1,6 @@
 // Bytes of a text file to documents: one a line, stripped, empty ones dropped; or all of it, as it is.
 
+import { isStream } from "../choices.ts";
 import type { Config } from "../config.ts";
 import { DataError } from "../errors.ts";
 
@@ -72,7 +73,7 @@ export function splitDocuments(text: string, source: string): string[] {
  * @throws DataError if there is nothing
  */
 export function documentsOf(text: string, source: string, format: Config["format"]): string[] {
-  if (format === "lines") return splitDocuments(text, source);
+  if (!isStream(format)) return splitDocuments(text, source);
   if (text === "") throw new DataError(`${source} is empty; a text to train on is needed.`);
   return [text];
 }

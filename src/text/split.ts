@@ -1,5 +1,6 @@
 // Tokens of a text, split into what is trained on and what is held out to validate with.
 
+import { isStream } from "../choices.ts";
 import type { Config } from "../config.ts";
 import { ConfigError, DataError } from "../errors.ts";
 import { type Examples, tokenizeDocuments } from "./batches.ts";
@@ -38,7 +39,7 @@ export function tokenize(
   documents: readonly string[],
   tokenizer: Tokenizer,
 ): Tokens {
-  return format === "text"
+  return isStream(format)
     ? encodeText(documents.join(""), tokenizer)
     : tokenizeDocuments(documents, tokenizer, block_size);
 }

@@ -2,6 +2,7 @@
 // each, the others one after the other.
 
 import { platform } from "#platform";
+import { isHalf, isStream } from "../choices.ts";
 import type { Config, ConfigChoice } from "../config.ts";
 import { type DeviceChoice, makeOn } from "../device/choose.ts";
 import type { Device } from "../device/device.ts";
@@ -291,7 +292,7 @@ async function chooseDtypes(
   const reasons = new Set<string>();
   for (const { tuning, indices } of plan) {
     const { config, dtype_reason } = await chooseDtype(device, wanted[indices[0]], tuning);
-    if (config.dtype === "f16") checkHalf(device); // before anything is trained
+    if (isHalf(config.dtype)) checkHalf(device); // before anything is trained
     for (const index of indices) configs[index] = { ...wanted[index], dtype: config.dtype };
     if (dtype_reason !== null) reasons.add(dtype_reason);
   }
@@ -335,7 +336,7 @@ function startingPoints(
   const orders = new Map<number, Uint32Array>();
   return configs.map((config) => {
     const { seed, init_std, zero_init, format } = config;
-    const docs = format === "lines" ? length : 0; // a stream has no order to draw
+    const docs = isStream(format) ? 0 : length; // a stream has no order to draw
     const key = JSON.stringify([seed, init_std, zero_init]);
     let start = drawn.get(key);
     if (start === undefined) {

@@ -1,5 +1,6 @@
 // Which models of a sweep are trained together: those of one shape that fit a workgroup, as many as memory allows.
 
+import { isStream } from "../choices.ts";
 import type { ConfigChoice } from "../config.ts";
 import type { Device } from "../device/device.ts";
 import { type Dims, dimsOf } from "../model/parameters.ts";
@@ -42,7 +43,7 @@ export function planSweep(
   return [...shapes.values()].flatMap((indices): Group[] => {
     const config = configs[indices[0]];
     const dims = dimsOf(config, tokenizer.vocab_size);
-    const key = config.format === "text" ? "text" : String(config.block_size);
+    const key = isStream(config.format) ? "text" : String(config.block_size);
     if (!tokenized.has(key)) tokenized.set(key, tokenize(config, documents, tokenizer));
     const tokens = tokenized.get(key)!;
     splitTokens(config, tokens); // what cannot be split is told before anything is trained

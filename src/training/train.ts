@@ -2,6 +2,7 @@
 // line prints, the page's worker posts and tests assert on.
 
 import { platform } from "#platform";
+import { isHalf, isStream } from "../choices.ts";
 import type { Config, ConfigChoice } from "../config.ts";
 import { type DeviceChoice, makeOn } from "../device/choose.ts";
 import type { Device } from "../device/device.ts";
@@ -137,14 +138,14 @@ export class Training {
     const choice = resume && options.device === "auto" ? resume.device : options.device;
     const random = new PythonRandom(wanted.seed);
     const ordered = [...documents];
-    if (wanted.format === "lines") random.shuffle(ordered);
+    if (!isStream(wanted.format)) random.shuffle(ordered);
     const tokenizer = CharTokenizer.fromDocuments(ordered);
     const tokens = tokenize(wanted, ordered, tokenizer);
     if (resume) await checkText(resume, tokens, tokenizer);
     const { train, validation, ...counts } = splitTokens(wanted, tokens);
     const dims = dimsOf(wanted, tokenizer.vocab_size);
     return makeOn(choice, async (device, fallback) => {
-      if (resume && wanted.dtype === "f16") {
+      if (resume && isHalf(resume.config.dtype)) {
         checkHalf(device, "Resume it where there is f16, or begin a new run.");
       }
       const small = chooseSmall(device, wanted, dims, train);
