@@ -185,8 +185,10 @@ export class GpuTrainer implements Trainer {
     await this.settle();
     const { device, layout, tensors, step, tokens, skips } = this;
     const flat = new ParameterLayout(layout.dims);
-    const read = async (tensor: Tensor) =>
-      layout.convert(await readTensor(device, tensor), flat, new Float32Array(flat.size));
+    const read = async (tensor: Tensor) => {
+      const values = await readTensor(device, tensor);
+      return layout.convert(values, flat, values).subarray(0, flat.size); // only ever moved forward
+    };
     const values = await read(tensors.params); // one after the other, for the memory that reading takes
     const m = await read(tensors.m);
     const v = await read(tensors.v);
