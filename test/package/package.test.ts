@@ -25,10 +25,11 @@ afterAll(() => rmSync(packed.folder, { recursive: true, force: true }));
 const write = (name: string, text: string) => writeFileSync(join(packed.project, name), text);
 const node = (...args: string[]) => run(process.execPath, args, packed.project);
 
-/** Three lines of a user: a few steps, and a text by the model. */
+/** A few lines of a user: some steps, and texts by the model. All letters: in that shape other tests have compiled it. */
 const program = (device: string) => `
   import { generate, train } from "microgpt-webgpu";
-  const training = await train(["ada", "grace", "alan"], { num_steps: 3, device: "${device}" });
+  const names = ["ada", "grace", "alan", "abcdefghijklmnopqrstuvwxyz"];
+  const training = await train(names, { num_steps: 3, device: "${device}" });
   const losses = [];
   for await (const { loss } of training.steps()) losses.push(loss);
   const model = await training.model();
@@ -115,8 +116,22 @@ test.each(["cpu", "webgpu"])("Node trains and writes on %s, and ends by itself",
   write("own.mjs", `${program(device)} console.log(JSON.stringify({ losses, texts }));`);
   const { losses, texts } = JSON.parse(node("own.mjs"));
   expect(losses).toHaveLength(3);
-  expect(losses[0]).toBeCloseTo(Math.log(9), 0); // 8 letters, and the token between documents
-  for (const text of texts) expect(text).toMatch(/^a[acdeglnr]{0,15}$/);
+  expect(losses[0]).toBeCloseTo(Math.log(27), 0);
+  for (const text of texts) expect(text).toMatch(/^a[a-z]{0,15}$/);
+});
+
+test("the README's lines train, save and write", () => {
+  const readme = readFileSync(join(root, "README.md"), "utf8");
+  const [, lines] = /^```js\n(import .*? from "microgpt-webgpu";.*?)^```/ms.exec(readme)!;
+  write("readme.mjs", lines);
+  write("none.json", "{}");
+  const noGpu = { VK_ICD_FILENAMES: "none.json", VK_DRIVER_FILES: "none.json" }; // nothing to compile
+  const stdout = run(process.execPath, ["readme.mjs"], packed.project, noGpu);
+  expect(stdout).toMatch(/^200 0\.\d+$/m);
+  expect(stdout.match(/^a[acdeglnr]*$/gm)).toHaveLength(20);
+  expect(
+    JSON.parse(run("npx", ["--no", "microgpt-webgpu", "info", "--json"], packed.project)),
+  ).toMatchObject({ step: 200 });
 });
 
 test("Vite serves and builds it: a page trains and writes", async () => {
