@@ -3,9 +3,10 @@
 //   npm run doctor
 
 import { type Device, matrixUnit, openDevice } from "../src/device/device.ts";
-import { type CheckResult, certify } from "../src/verify/certify.ts";
+import { type CheckResult, certify, countChecks } from "../src/verify/certify.ts";
 import { judgeDevice, type Verdict } from "../src/verify/verdict.ts";
 import { command } from "./command.ts";
+import { Countdown } from "./countdown.ts";
 import * as options from "./options.ts";
 import { count, plural } from "./progress.ts";
 import { EXIT_FAILED, type Output, run } from "./run.ts";
@@ -25,7 +26,14 @@ export const main = command(description, async (flags, io) => {
   const device = await openDevice();
   try {
     report.device(device);
-    return await examine(device, flags.text(options.only), report);
+    const only = flags.text(options.only);
+    const countdown = new Countdown(io.stderr, countChecks(device, only));
+    const check = (result: CheckResult) => countdown.next(() => report.check(result));
+    try {
+      return await examine(device, only, { ...report, check });
+    } finally {
+      countdown.end();
+    }
   } finally {
     device.destroy();
   }

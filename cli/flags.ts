@@ -10,7 +10,7 @@ import {
   unsaid,
 } from "../src/config.ts";
 import { UserError } from "../src/errors.ts";
-import { nearest } from "./nearest.ts";
+import { nearest } from "../src/nearest.ts";
 import { help, json, type Option, variables } from "./options.ts";
 
 /** The command line cannot be understood. */

@@ -1,6 +1,7 @@
 // The text of --help, made from the tables of options and presets.
 
 import { type Config, settings } from "../src/config.ts";
+import { commandLine } from "../src/platform/invocation.ts";
 import { presets } from "../src/presets.ts";
 import type { Command } from "./flags.ts";
 import { help, json, type Option, preset } from "./options.ts";
@@ -12,7 +13,7 @@ export function helpText(command: Command): string {
   return [
     `${command.summary}`,
     ``,
-    `Usage: npm run ${command.name} -- [flags]`,
+    `Usage: ${usageOf(command)}`,
     ``,
     ...options.map((option) => `  ${usage(option).padEnd(width)}  ${describe(option)}`),
     ``,
@@ -20,6 +21,11 @@ export function helpText(command: Command): string {
     `A flag can also be set by an environment variable, such as ${variable}; flags win.`,
     ``,
   ].join("\n");
+}
+
+/** `[flags]` is no word to be quoted. */
+function usageOf({ name }: Command): string {
+  return commandLine(name, "FLAGS").replace(/FLAGS$/, "[flags]");
 }
 
 function usage({ flag, value, negatable }: Option): string {

@@ -5,6 +5,7 @@
 
 import { statSync } from "node:fs";
 import { join } from "node:path";
+import { isHalf, isStream } from "../src/choices.ts";
 import { type Config, type ReadConfig, settings } from "../src/config.ts";
 import { chooseDevice } from "../src/device/choose.ts";
 import { STATE_FILE } from "../src/files/checkpoint.ts";
@@ -73,8 +74,9 @@ async function describeRun(flags: Flags, io: Io): Promise<[object, string]> {
   const needs = needsOf(config, dims, train);
   const covered = { format_reason, ...coverage(corpus, config.block_size) };
   const notes = startNotes(config, num_tokens - num_val_tokens, needs.num_params);
-  const text =
-    format === "text" ? `one text of ${plural(ids.length, "token")}` : plural(num_docs, "document");
+  const text = isStream(format)
+    ? `one text of ${plural(ids.length, "token")}`
+    : plural(num_docs, "document");
   const rows = [
     `data       ${source}: ${text}, ${plural(vocab_size, "token")} in the vocabulary`,
     ...textRows(covered).map(([label, row]) => `${label.padEnd(11)}${row}`),
@@ -105,7 +107,7 @@ function needsRows({ batch_size, dtype }: Config, needs: Needs) {
   const { training, dtype_bytes, generation, flops_per_token } = needs;
   const row = ({ device_bytes, host_bytes, cpu_bytes }: Needs["training"]) =>
     `${bytes(device_bytes)} of GPU memory and ${bytes(host_bytes)} of main memory; on the CPU ${bytes(cpu_bytes)}`;
-  const other = dtype === "f32" ? "f16" : "f32";
+  const other = isHalf(dtype) ? "f32" : "f16";
   return [
     `training   with a batch of ${count(batch_size)}: ${row(training)}`,
     `           with --dtype ${other} ${bytes(dtype_bytes[other])} of GPU memory`,

@@ -66,9 +66,9 @@ export function prepareFolder(folder: string): void {
 export function saveModel(folder: string, model: Model): void {
   const [weights, ...others] = encodeModel(model);
   attempt(folder, () => {
-    replaceFile(folder, weights.name, weights.bytes);
+    replaceFile(folder, weights.name, weights.pieces);
     rmSync(join(folder, STATE_FILE), { force: true });
-    for (const { name, bytes } of others) replaceFile(folder, name, bytes);
+    for (const { name, pieces } of others) replaceFile(folder, name, pieces);
   });
 }
 
@@ -81,13 +81,13 @@ export function saveCheckpoint(folder: string, checkpoint: Checkpoint): void {
   const files = encodeModel(checkpoint);
   let refused: unknown;
   try {
-    const { name, bytes } = encodeCheckpoint(checkpoint);
-    replaceFile(folder, name, bytes);
+    const { name, pieces } = encodeCheckpoint(checkpoint);
+    replaceFile(folder, name, pieces);
   } catch (error) {
     refused = error;
   }
   attempt(folder, () => {
-    for (const { name, bytes } of files) replaceFile(folder, name, bytes);
+    for (const { name, pieces } of files) replaceFile(folder, name, pieces);
   });
   if (refused === undefined) return;
   throw new ModelFileError(
@@ -96,10 +96,10 @@ export function saveCheckpoint(folder: string, checkpoint: Checkpoint): void {
   );
 }
 
-function replaceFile(folder: string, name: string, bytes: Uint8Array): void {
+function replaceFile(folder: string, name: string, pieces: Iterable<Uint8Array>): void {
   const path = temporary(folder, name);
   try {
-    writeWhole(path, bytes);
+    writeWhole(path, pieces);
     renameSync(path, join(folder, name));
   } catch (error) {
     rmSync(path, { force: true });
@@ -112,11 +112,13 @@ function replaceFile(folder: string, name: string, bytes: Uint8Array): void {
 const PIECE = 2 ** 30;
 
 /** Writes a file of any size and flushes it to the disk. */
-function writeWhole(path: string, bytes: Uint8Array): void {
+function writeWhole(path: string, pieces: Iterable<Uint8Array>): void {
   const file = openSync(path, "w");
   try {
-    for (let at = 0; at < bytes.length;) {
-      at += writeSync(file, bytes, at, Math.min(PIECE, bytes.length - at));
+    for (const piece of pieces) {
+      for (let at = 0; at < piece.length;) {
+        at += writeSync(file, piece, at, Math.min(PIECE, piece.length - at));
+      }
     }
     fsyncSync(file);
   } finally {

@@ -1,6 +1,7 @@
 // Every flag of every command: the settings of src/config.ts, and the few that are no settings.
 
 import { type Setting, settings, unsaid } from "../src/config.ts";
+import { devices } from "../src/device/choose.ts";
 import { presetNames, presets } from "../src/presets.ts";
 
 export interface Option {
@@ -55,7 +56,7 @@ export const preset = {
   default: "microgpt",
 } satisfies Option;
 
-export const devices = ["auto", "webgpu", "cpu"] as const;
+export { devices };
 
 export const device = {
   flag: "device",

@@ -1,6 +1,7 @@
 // What `sweep` prints: JSON lines for programs, or a header, progress and a table for people.
 
 import type { Setting } from "../src/config.ts";
+import { commandLine } from "../src/platform/invocation.ts";
 import {
   rank,
   type SweepModel,
@@ -107,7 +108,7 @@ export function humanReport(out: Output, source: string, varied: readonly Settin
         out.write("Nothing was saved: there was no step to save.\n");
       } else {
         out.write(`saved   model ${best! + 1}, the best, in ${model_dir}\n`);
-        out.write(`Samples: npm run generate -- --model-dir ${model_dir}\n`);
+        out.write(`Samples: ${commandLine("generate", "--model-dir", model_dir)}\n`);
       }
     },
   };

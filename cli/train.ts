@@ -3,6 +3,7 @@
 //   npm run train -- --input names.txt --output output --steps 1000
 //   npm run train -- --output output --resume
 
+import { isHalf } from "../src/choices.ts";
 import { type Config, settings } from "../src/config.ts";
 import type { Checkpoint } from "../src/files/checkpoint.ts";
 import { checkSame, resumedConfig } from "../src/training/resume.ts";
@@ -141,7 +142,7 @@ async function train(
     tokens_per_s: (tokens - before.tokens) / seconds,
     val_loss,
     model_dir: stepped ? folder : null,
-    ...(training.start.config.dtype === "f16" ? { skipped } : {}),
+    ...(isHalf(training.start.config.dtype) ? { skipped } : {}),
     ...(interrupt.code === 0 ? {} : { interrupted: true }),
   });
 }

@@ -1,6 +1,8 @@
 // What `train` prints: JSON lines for programs, or a header, progress and samples for people.
 
+import { isStream } from "../src/choices.ts";
 import type { PieceEvent, SampleEvent } from "../src/generation/generate.ts";
+import { commandLine } from "../src/platform/invocation.ts";
 import type { EvalEvent, SaveEvent, StartEvent, StepEvent } from "../src/training/train.ts";
 import type { TuningSummary } from "../src/tuning/tune.ts";
 import { count, duration, NOTHING, plural, Progress } from "./progress.ts";
@@ -112,7 +114,7 @@ export function humanReport(out: Output, source: string, before = NOTHING): Trai
       out.write(`${interrupted ? "stopped" : "done"}: ${done} in ${speed}\n`);
       if (skipped) out.write(`${plural(skipped, "step")} skipped: gradients too large for f16.\n`);
       if (model_dir === null) out.write("Nothing was saved: there was no step to save.\n");
-      else out.write(`More samples: npm run generate -- --model-dir ${model_dir}\n`);
+      else out.write(`More samples: ${commandLine("generate", "--model-dir", model_dir)}\n`);
       if (model_dir !== null && steps < num_steps) {
         out.write(`To go on: the same command with --resume\n`);
       }
@@ -154,7 +156,7 @@ function header(event: StartEvent, source: string): string {
 function dataLine(event: StartEvent): string {
   const { num_docs, num_val_docs, num_tokens, num_val_tokens, num_truncated, config } = event;
   const held = (n: number) => (n === 0 ? "" : `, ${count(n)} of them held out`);
-  if (config.format === "text") {
+  if (isStream(config.format)) {
     return `one text of ${plural(num_tokens, "token")}${held(num_val_tokens)}`;
   }
   const cut =

@@ -2,8 +2,10 @@
 // The flags, the environment variables, --help and the page's form are made from `settings`.
 
 import { ConfigError } from "./errors.ts";
+import { checkNames } from "./names.ts";
 import { isPreset, presetNames, presets } from "./presets.ts";
 
+/** The settings of a run. */
 export interface Config {
   format: "lines" | "text"; // a document a line, or one stream of tokens, newlines included
   val_fraction: number; // part of the text that is held out, to validate with; 0 holds out nothing
@@ -85,17 +87,21 @@ function setting(
   return { name, kind, help, ...rest, flag, env };
 }
 
+/** The values of a choice: all that its type has, or this does not compile. */
+function namesOf<T extends string>(names: Record<T, true>): readonly T[] {
+  return Object.keys(names) as T[];
+}
+
 const size = { min: 1, max: MAX_SIZE };
 const positive = { min: 0, above: true };
 
+/** Every setting: its kind, its range, and what it is, in words. */
 export const settings: readonly Setting[] = [
   setting(
     "format",
     "choice",
     "how the text is read, a document a line, as one stream or as it looks",
-    {
-      choices: ["lines", "text", "auto"],
-    },
+    { choices: namesOf<ConfigChoice["format"]>({ lines: true, text: true, auto: true }) },
   ),
   setting(
     "val_fraction",
@@ -112,19 +118,19 @@ export const settings: readonly Setting[] = [
   setting("n_head", "integer", "attention heads", size),
   setting("block_size", "integer", "context length in tokens", size),
   setting("activation", "choice", "between the two products of the MLP", {
-    choices: ["relu", "relu_squared"],
+    choices: namesOf<Config["activation"]>({ relu: true, relu_squared: true }),
   }),
   setting("rmsnorm_eps", "number", "added to the mean square before the root", positive),
   setting("init_std", "number", "standard deviation of the initial weights", { min: 0 }),
   setting("zero_init", "boolean", "start attn_wo and mlp_fc2 at zero"),
   setting("dtype", "choice", "of what matrix products read; all else is f32", {
-    choices: ["f32", "f16", "auto"],
+    choices: namesOf<ConfigChoice["dtype"]>({ f32: true, f16: true, auto: true }),
   }),
   setting("batch_size", "integer", "documents, or windows of a text, in a step", size),
   setting("num_steps", "integer", "optimizer steps", { min: 1, max: MAX_INTEGER, flag: "steps" }),
   setting("learning_rate", "number", "learning rate at the first step", { min: 0, flag: "lr" }),
   setting("lr_schedule", "choice", "how the learning rate falls to 0 over the steps", {
-    choices: ["linear", "cosine", "constant"],
+    choices: namesOf<Config["lr_schedule"]>({ linear: true, cosine: true, constant: true }),
   }),
   setting("beta1", "number", "Adam's decay of the gradient's mean", {
     min: 0,
@@ -246,12 +252,22 @@ export function describeRange({ kind, min, above, max, below, choices }: Setting
   return [noun, [low, high].filter(Boolean).join(" and ")].filter(Boolean).join(" ");
 }
 
+/**
+ * @param more names that may be given besides
+ * @throws ConfigError if a name is no setting's
+ */
+export function checkSettingNames(what: string, given: object, more: readonly string[] = []): void {
+  const known = settings.map(({ name }) => name);
+  const flags = settings.map(({ name, flag }) => [flag, name] as const);
+  checkNames(what, given, [...known, ...more], Object.fromEntries(flags));
+}
+
 type Labels = Partial<Record<keyof Config, string>>;
 
 /**
  * The settings of a preset with `overrides` in their place.
  * @param labels how the user wrote a setting, for the messages; its own name where absent
- * @throws ConfigError naming the first setting that is out of its range
+ * @throws ConfigError naming the first setting that is unknown or out of its range
  */
 export function resolveConfig(preset: string, overrides?: Partial<Config>, labels?: Labels): Config;
 export function resolveConfig(
@@ -273,6 +289,7 @@ export function resolveConfig(
     const message = `There is no preset "${preset}"; the presets are ${presetNames}.`;
     throw new ConfigError("preset", message);
   }
+  checkSettingNames("setting", overrides);
   const config = { ...presets[preset], ...overrides };
   const label = (name: keyof Config) => labels[name] ?? name;
   for (const setting of settings) checkSetting(setting, config[setting.name], label(setting.name));

@@ -21,6 +21,7 @@ export default defineConfig({
     coverage: {
       provider: "v8",
       include: ["src/**/*.ts", "cli/**/*.ts"],
+      exclude: ["cli/package/**"], // run by npm pack alone
       reporter: ["text-summary"],
       reportsDirectory: `${cache}/coverage`,
       thresholds: { lines: 95 },
@@ -46,6 +47,7 @@ export default defineConfig({
         test: {
           ...patience,
           name: "browser",
+          api: { host: "127.0.0.1" }, // a container need not know the name localhost
           include: ["test/parity/**/*.test.ts"],
           isolate: false,
           fileParallelism: false,

@@ -1,5 +1,6 @@
 // The training text: the names that come with the page, pasted text, or a file that is chosen or dropped.
 
+import { isStream } from "../src/choices.ts";
 import type { Config, ConfigChoice } from "../src/config.ts";
 import { DataError, UserError } from "../src/errors.ts";
 import { decodeText } from "../src/text/decode.ts";
@@ -159,7 +160,7 @@ function trainingText(text: string, source: string, asked: ConfigChoice["format"
 }
 
 function describe({ format, documents, length, num_chars }: TrainingText): string {
-  if (format === "text") {
+  if (isStream(format)) {
     return `One text of ${count(length, "character")}, ${formatNumber(num_chars)} of them different.`;
   }
   return `${count(documents.length, "document")}, ${count(num_chars, "different character")}.`;

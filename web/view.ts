@@ -1,5 +1,6 @@
 // Writes the state of the run into the page.
 
+import { isStream } from "../src/choices.ts";
 import { LossChart } from "./chart.ts";
 import { count, formatLoss, formatNumber, formatSeconds } from "./format.ts";
 import type { Look, Phase, Run } from "./run.ts";
@@ -171,6 +172,7 @@ function samplesHint({ phase, config, looks, start }: Run): string {
   const cut = start?.num_truncated
     ? ` ${count(start.num_truncated, "document")} longer than ${config!.block_size} tokens: only the beginning is used.`
     : "";
-  const dotted = config!.format === "lines" ? ` Dotted: stands in the training text.` : "";
+  const dotted =
+    start && isStream(start.config.format) ? "" : ` Dotted: stands in the training text.`;
   return `Five new ones now and then, at temperature ${config!.temperature}.${dotted}${cut}`;
 }

@@ -3,7 +3,9 @@
 import { NoWebGpuError } from "../errors.ts";
 import { type Device, openDevice } from "./device.ts";
 
+/** `auto` is WebGPU where there is one. */
 export type DeviceChoice = "auto" | "webgpu" | "cpu";
+export const devices: readonly DeviceChoice[] = ["auto", "webgpu", "cpu"];
 
 /**
  * On the CPU `device` is undefined, and `fallback` says why `auto` took it.

@@ -12,14 +12,14 @@ import {
   fail,
   metadataOf,
   type Model,
-  type ModelFile,
+  ModelFile,
   parseJson,
   readConfig,
   readTensors,
   readTokenizer,
   toText,
 } from "./model_files.ts";
-import { decodeSafetensors, encodeSafetensors } from "./safetensors.ts";
+import { decodeSafetensors, safetensorsPieces } from "./safetensors.ts";
 import { isObject, show } from "./strict_json.ts";
 
 /** What a trainer goes on from. */
@@ -69,7 +69,7 @@ export function encodeCheckpoint(checkpoint: Checkpoint): ModelFile {
   );
   const training = { tokens, scaler, skips, text, input, device, adapter, kernels };
   const metadata = { ...metadataOf(checkpoint), training: toText(training) };
-  return { name: STATE_FILE, bytes: encodeSafetensors(tensors, metadata) };
+  return new ModelFile(STATE_FILE, safetensorsPieces(tensors, metadata));
 }
 
 /**

@@ -9,7 +9,13 @@ import { type Config, resolveConfig, settings } from "../config.ts";
 import { ConfigError, ModelFileError } from "../errors.ts";
 import { type Dims, dimsOf, ParameterLayout } from "../model/parameters.ts";
 import { type Tokenizer, tokenizerFromJSON } from "../text/tokenizer.ts";
-import { arrays, decodeSafetensors, encodeSafetensors, type TensorView } from "./safetensors.ts";
+import {
+  arrays,
+  decodeSafetensors,
+  joined,
+  safetensorsPieces,
+  type TensorView,
+} from "./safetensors.ts";
 import { isObject, parseStrictJson, show } from "./strict_json.ts";
 
 /** A trained model. */
@@ -23,9 +29,21 @@ export interface Model {
   values: Float32Array | Float64Array;
 }
 
-export interface ModelFile {
-  name: string;
-  bytes: Uint8Array<ArrayBuffer>;
+/** A file to write. */
+export class ModelFile {
+  readonly name: string;
+  /** Its bytes, a piece at a time: a file is never in memory as a whole. */
+  readonly pieces: Iterable<Uint8Array<ArrayBuffer>>;
+
+  constructor(name: string, pieces: Iterable<Uint8Array<ArrayBuffer>>) {
+    this.name = name;
+    this.pieces = pieces;
+  }
+
+  /** All of them, made anew at each call. */
+  get bytes(): Uint8Array<ArrayBuffer> {
+    return joined(this.pieces);
+  }
 }
 
 /** Raised when an older program could not read, or would misread, what is written. */
@@ -53,15 +71,15 @@ export function encodeModel(model: Model): ModelFile[] {
   const tensors = layout.slices.map(({ name, shape, offset, size }) => ({
     name,
     shape,
-    values: Float32Array.from(values.subarray(offset, offset + size)),
+    values: values.subarray(offset, offset + size),
   }));
-  for (const { name, values } of tensors) checkFinite(values, name, "The model");
+  for (const { name, values } of tensors) checkFinite(values, name, "The model", Math.fround);
   const metadata = metadataOf(model);
   const utf8 = new TextEncoder();
   return [
-    { name: WEIGHTS_FILE, bytes: encodeSafetensors(tensors, metadata) },
-    { name: CONFIG_FILE, bytes: utf8.encode(metadata.config) },
-    { name: TOKENIZER_FILE, bytes: utf8.encode(metadata.tokenizer) },
+    new ModelFile(WEIGHTS_FILE, safetensorsPieces(tensors, metadata)),
+    new ModelFile(CONFIG_FILE, [utf8.encode(metadata.config)]),
+    new ModelFile(TOKENIZER_FILE, [utf8.encode(metadata.tokenizer)]),
   ];
 }
 
@@ -218,15 +236,17 @@ export function readTensors(
   return { layout, flat };
 }
 
+/** @param rounded what is stored of a value */
 export function checkFinite(
   values: Float32Array | Float64Array,
   name: string,
   source: string,
+  rounded = (value: number) => value,
 ): void {
-  const index = values.findIndex((value) => !Number.isFinite(value));
+  const index = values.findIndex((value) => !Number.isFinite(rounded(value)));
   if (index < 0) return;
   throw new ModelFileError(
-    `${source} has ${values[index]} in ${name} (element ${index}); weights must be finite. ` +
+    `${source} has ${rounded(values[index])} in ${name} (element ${index}); weights must be finite. ` +
       `Train again, with a lower learning rate or a grad_clip if it was lost in training.`,
   );
 }

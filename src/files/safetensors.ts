@@ -44,36 +44,77 @@ export function encodeSafetensors(
   tensors: readonly Tensor[],
   metadata: Readonly<Record<string, string>> = {},
 ): Uint8Array<ArrayBuffer> {
+  return joined(safetensorsPieces(tensors, metadata));
+}
+
+/**
+ * The same bytes piece by piece, the header first, then each tensor: a view of its values where they are of its dtype,
+ * so that a file is written in no more memory than the largest of the others takes.
+ * @throws ModelFileError at once if the header would be longer than is read back
+ */
+export function safetensorsPieces(
+  tensors: readonly Tensor[],
+  metadata: Readonly<Record<string, string>> = {},
+): Iterable<Uint8Array<ArrayBuffer>> {
+  const sized = tensors.map(({ values, ...tensor }) => ({ ...tensor, size: values.length }));
+  const { json, headerBytes } = encodeHeader(sized, metadata);
+  const head = new Uint8Array(LENGTH_BYTES + headerBytes);
+  new DataView(head.buffer).setBigUint64(0, BigInt(headerBytes), true);
+  head.fill(0x20, LENGTH_BYTES);
+  head.set(json, LENGTH_BYTES);
+  return {
+    *[Symbol.iterator]() {
+      yield head;
+      // Every machine with WebGPU is little-endian, so a Float32Array is the file's own layout.
+      for (const { dtype = "F32", values } of tensors) {
+        const Floats = arrays[dtype];
+        const floats = values instanceof Floats ? values : Floats.from(values);
+        const { buffer, byteOffset, byteLength } = floats as Float32Array<ArrayBuffer>;
+        yield new Uint8Array(buffer, byteOffset, byteLength);
+      }
+    },
+  };
+}
+
+/** Pieces of a file as one. */
+export function joined(pieces: Iterable<Uint8Array>): Uint8Array<ArrayBuffer> {
+  const all = [...pieces];
+  const bytes = new Uint8Array(all.reduce((sum, { length }) => sum + length, 0));
+  let offset = 0;
+  for (const piece of all) {
+    bytes.set(piece, offset);
+    offset += piece.length;
+  }
+  return bytes;
+}
+
+/**
+ * The header, the bytes that it takes with the spaces after it, and those of the data.
+ * @param largest number of bytes that it may have
+ * @throws ModelFileError if it would have more
+ */
+function encodeHeader(
+  tensors: readonly (Omit<Tensor, "values"> & { size: number })[],
+  metadata: Readonly<Record<string, string>>,
+  largest = MAX_HEADER,
+) {
   const header: [string, unknown][] = [["__metadata__", metadata]];
-  let size = 0;
-  for (const { name, shape, dtype = "F32", values } of tensors) {
-    const begin = size;
-    size += values.length * arrays[dtype].BYTES_PER_ELEMENT;
-    header.push([name, { dtype, shape, data_offsets: [begin, size] }]);
+  let end = 0;
+  for (const { name, shape, dtype = "F32", size } of tensors) {
+    const begin = end;
+    end += size * arrays[dtype].BYTES_PER_ELEMENT;
+    header.push([name, { dtype, shape, data_offsets: [begin, end] }]);
   }
   const json = new TextEncoder().encode(JSON.stringify(Object.fromEntries(header)));
   const headerBytes = Math.ceil(json.length / 8) * 8;
-  if (headerBytes > MAX_HEADER) {
+  if (headerBytes > largest) {
     throw new ModelFileError(
-      `The header of the model's file would have ${headerBytes} bytes, more than the ${MAX_HEADER} ` +
-        `that are read back; the settings, the characters and the ${tensors.length} tensors are too many.`,
+      `The model could not be saved: the header of its file would have ${headerBytes} bytes, and ${largest} can be ` +
+        `read back. Its ${tensors.length} tensors or the characters of its text are too many; choose fewer layers, ` +
+        `or a text with fewer different characters.`,
     );
   }
-
-  const start = LENGTH_BYTES + headerBytes;
-  const bytes = new Uint8Array(start + size);
-  new DataView(bytes.buffer).setBigUint64(0, BigInt(headerBytes), true);
-  bytes.fill(0x20, LENGTH_BYTES, start);
-  bytes.set(json, LENGTH_BYTES);
-  // Every machine with WebGPU is little-endian, so a Float32Array is the file's own layout.
-  let offset = start;
-  for (const { dtype = "F32", values } of tensors) {
-    const Floats = arrays[dtype];
-    const floats = values instanceof Floats ? values : Floats.from(values);
-    bytes.set(new Uint8Array(floats.buffer, floats.byteOffset, floats.byteLength), offset);
-    offset += floats.byteLength;
-  }
-  return bytes;
+  return { json, headerBytes, size: end };
 }
 
 /**

@@ -20,6 +20,7 @@ import { CpuPredictor, type Predictor } from "./predictor.ts";
 /** 0 where absent. */
 type Limits = Partial<Pick<Sampling, "top_k" | "max_tokens">>;
 
+/** How texts are written. */
 export interface SamplingOptions extends Limits, Omit<Sampling, keyof Limits> {
   seed: number;
   /** What every text begins with; of one that is longer than the context the model sees the end. */

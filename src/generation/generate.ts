@@ -1,10 +1,12 @@
 // Sampling: from the logits of the next token to texts, one token at a time.
 
+import { isStream } from "../choices.ts";
 import type { Config } from "../config.ts";
 import type { PythonRandom } from "../random.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import { nextProbabilities } from "./probabilities.ts";
 
+/** A text that the model wrote. */
 export interface SampleEvent {
   type: "sample";
   /** From 1. */
@@ -47,7 +49,7 @@ export async function* generate(options: GenerateOptions): AsyncGenerator<Sample
  */
 export async function* write(options: GenerateOptions): AsyncGenerator<PieceEvent | SampleEvent> {
   const { format, num_samples, tokenizer, random, signal } = options;
-  const first = format === "text" ? tokenizer.start : tokenizer.bos;
+  const first = isStream(format) ? tokenizer.start : tokenizer.bos;
   const prompt = tokenizer.encode(options.prompt ?? "");
   const most = 1 + prompt.length + tokensToWrite(options, prompt.length);
   for (let index = 1; index <= num_samples; index++) {
@@ -55,7 +57,7 @@ export async function* write(options: GenerateOptions): AsyncGenerator<PieceEven
     if (prompt.length > 0) yield { type: "piece", index, text: tokenizer.decode(prompt) };
     while (tokens.length < most && !signal?.aborted) {
       const logits = await options.nextLogits(contextOf(tokens, options));
-      const never = format === "text" ? tokenizer.bos : null;
+      const never = isStream(format) ? tokenizer.bos : null;
       const token = random.choice(nextProbabilities(logits, options, never));
       if (token === tokenizer.bos) break;
       tokens.push(token);
@@ -88,7 +90,7 @@ function contextOf(
 ): readonly number[] {
   if (tokens.length <= block_size) return tokens;
   const last = (count: number) => tokens.slice(tokens.length - count);
-  return format === "text" ? last(block_size) : [tokens[0], ...last(block_size - 1)];
+  return isStream(format) ? last(block_size) : [tokens[0], ...last(block_size - 1)];
 }
 
 /**
@@ -101,17 +103,16 @@ export function lengthNotes(
 ): string[] {
   const { format, block_size } = options;
   const notes: string[] = [];
-  const room = format === "text" ? block_size : block_size - 1; // beside BOS
+  const room = isStream(format) ? block_size : block_size - 1; // beside BOS
   if (prompt > room) {
     notes.push(
       `The prompt has ${prompt} tokens, and the context holds ${room} of them: the model sees its end.`,
     );
   }
   if (prompt + tokensToWrite(options, prompt) > block_size) {
-    const meaning =
-      format === "text"
-        ? "as it saw windows from anywhere in the text when it was trained"
-        : "and of no document has it learnt what comes so late, so it guesses";
+    const meaning = isStream(format)
+      ? "as it saw windows from anywhere in the text when it was trained"
+      : "and of no document has it learnt what comes so late, so it guesses";
     notes.push(
       `A text may grow longer than the context. Its ${block_size} positions are learned and there are no more, so ` +
         `from there on the model sees the last tokens at these, ${meaning}.`,

@@ -59,7 +59,8 @@ export function gradientTable(
   ];
 }
 
-const halfOf = (dtype: Config["dtype"]): { dtype?: Half } => (dtype === "f16" ? { dtype } : {});
+const stored: Record<Config["dtype"], { dtype?: Half }> = { f32: {}, f16: { dtype: "f16" } };
+const halfOf = (dtype: Config["dtype"]) => stored[dtype];
 
 export interface GpuGpt {
   ops: GpuOps;

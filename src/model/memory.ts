@@ -16,12 +16,19 @@ function stepElements(dims: Dims, B: number): number {
   return 4 * parameterCount(dims) + activations + elements(gradientTable(dims, B));
 }
 
+/** Arrays as long as the parameters that a saved run has: they, and two moments. */
+const SAVED = 3;
+
 /**
- * Bytes of main memory that a run needs: everything in float64 on the CPU; on the GPU only what
- * carries the initial weights there.
+ * Bytes of main memory that a run needs: on the CPU everything in float64, and a copy of what is saved; on the GPU
+ * what is saved, in float32, and a buffer through which it is read. What carries the initial weights there takes as much.
  */
 export function hostBytes(dims: Dims, B: number, device: "cpu" | "webgpu"): number {
-  return device === "cpu" ? 8 * stepElements(dims, B) : 12 * parameterCount(dims);
+  const saved = SAVED * parameterCount(dims);
+  return {
+    cpu: 8 * (stepElements(dims, B) + saved),
+    webgpu: 4 * (saved + parameterCount(dims)),
+  }[device];
 }
 
 /**

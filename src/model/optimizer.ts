@@ -2,15 +2,19 @@
 
 import type { Config } from "../config.ts";
 
+/** The factor on the learning rate after a part of the steps. */
+const schedules: Record<Config["lr_schedule"], (done: number) => number> = {
+  linear: (done) => 1 - done,
+  cosine: (done) => 0.5 * (1 + Math.cos(Math.PI * done)),
+  constant: () => 1,
+};
+
 /** Learning rate of `step` (from 0): falls from learning_rate to 0 over num_steps, or stays. */
 export function learningRate(
   { learning_rate, lr_schedule, num_steps }: Config,
   step: number,
 ): number {
-  const done = step / num_steps;
-  if (lr_schedule === "linear") return learning_rate * (1 - done);
-  if (lr_schedule === "cosine") return learning_rate * 0.5 * (1 + Math.cos(Math.PI * done));
-  return learning_rate;
+  return learning_rate * schedules[lr_schedule](step / num_steps);
 }
 
 /** Adam's bias corrections 1 / (1 - beta^t) of `step` (from 0), t = step + 1. */

@@ -6,6 +6,7 @@
 import type { Config } from "../config.ts";
 import type { PythonRandom } from "../random.ts";
 
+/** The sizes of a model. */
 export interface Dims {
   V: number;
   T: number;

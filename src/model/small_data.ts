@@ -51,6 +51,9 @@ export const MODEL_FIELDS = 11;
 /** Fields of the kernel's struct `Row`. */
 export const ROW_FIELDS = 4;
 
+/** How the kernel tells activations apart: its field `squared`. */
+export const SQUARED: Record<Config["activation"], number> = { relu: 0, relu_squared: 1 };
+
 /** The kernel's struct `Model`. */
 export function packModel(config: Config, order: number, schedule: number): Float32Array {
   return Float32Array.of(
@@ -61,7 +64,7 @@ export function packModel(config: Config, order: number, schedule: number): Floa
     config.weight_decay,
     config.grad_clip,
     config.rmsnorm_eps,
-    config.activation === "relu_squared" ? 1 : 0,
+    SQUARED[config.activation],
     config.batch_size,
     order,
     schedule,

@@ -1,5 +1,6 @@
 // A training step, planned before anything is allocated: its tensors, which of them share memory, its dispatches.
 
+import { isHalf } from "../choices.ts";
 import type { Config } from "../config.ts";
 import type { Device } from "../device/device.ts";
 import type { Dispatch } from "../device/schedule.ts";
@@ -84,7 +85,7 @@ function keptTable(
   const flat = { shape: [size], sliced: true };
   return [
     { name: "params", ...flat },
-    ...(dtype === "f16" ? [{ name: "weights", ...flat, dtype }] : []),
+    ...(isHalf(dtype) ? [{ name: "weights", ...flat, dtype: "f16" as const }] : []),
     { name: "grads", shape: [planes, size], sliced: true },
     { name: "m", ...flat },
     { name: "v", ...flat },
@@ -137,7 +138,7 @@ function stepList(
       N: sizeOf(losses),
       stride: 1,
       chunks: sizeOf(partials),
-      growth: config.dtype === "f16" ? GROWTH : 0,
+      growth: isHalf(config.dtype) ? GROWTH : 0,
     }),
     ...segments.map((segment) => {
       const part = (tensor: Tensor) => sliceTensor(tensor, segment);

@@ -1,13 +1,7 @@
 // The platform in a browser: navigator.gpu and the shaders bundled as text.
 
-import { version } from "../../package.json";
+import { shaders, version } from "./bundled.ts";
 import type { Platform } from "./platform.ts";
-
-const shaders = import.meta.glob<string>("../../shaders/*.wgsl", {
-  query: "?raw",
-  import: "default",
-  eager: true,
-});
 
 /** Of the browser's Cache Storage, which workers reach too. */
 const CACHE = "microgpt-webgpu";
@@ -69,8 +63,6 @@ export const platform: Platform = {
   },
 
   shaders() {
-    return Object.fromEntries(
-      Object.entries(shaders).map(([path, text]) => [path.replace(/^.*\/|\.wgsl$/g, ""), text]),
-    );
+    return shaders;
   },
 };

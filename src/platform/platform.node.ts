@@ -12,6 +12,7 @@ import {
 } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
+import { commandLine } from "./invocation.ts";
 import type { Platform } from "./platform.ts";
 import { isSoftware } from "./software.ts";
 
@@ -140,12 +141,12 @@ export const platform: Platform = {
 
   versions() {
     return {
-      engine: versionIn(new URL("../../package.json", import.meta.url)),
+      engine: versionIn(new URL(import.meta.resolve("microgpt-webgpu/package.json"))),
       webgpu: `Dawn ${versionIn(new URL("package.json", import.meta.resolve("webgpu")))}`,
     };
   },
 
-  doctor: "npm run doctor",
+  doctor: commandLine("doctor"),
 
   memory() {
     return process.availableMemory();

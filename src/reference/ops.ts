@@ -2,6 +2,7 @@
 // Arguments come in the order outputs, inputs, sizes; a gradient is `d` + name. What a function
 // writes it overwrites; where it accumulates, its comment says so. Letters: model/parameters.ts.
 
+import type { Config } from "../config.ts";
 import { dot, product } from "./product.ts";
 import type { Ids, Values } from "./values.ts";
 
@@ -165,7 +166,13 @@ export function matmulResidualForward(
   for (let i = 0; i < sizes.N * sizes.OC; i++) out[i] += x[i];
 }
 
-export type Activation = "relu" | "relu_squared";
+export type Activation = Config["activation"];
+
+/** Of r = max(x, 0); and the slope at x, which the activation's output is enough to know. */
+const activations: Record<Activation, { of(r: number): number; slope(act: number): number }> = {
+  relu: { of: (r) => r, slope: (act) => Number(act > 0) },
+  relu_squared: { of: (r) => r * r, slope: (act) => 2 * Math.sqrt(act) },
+};
 
 /** act (N, OC) = activation(inp (N, C) · weight (OC, C)ᵀ); relu_squared is max(x, 0)². */
 export function matmulActivationForward(
@@ -175,11 +182,10 @@ export function matmulActivationForward(
   sizes: { N: number; C: number; OC: number; activation: Activation },
 ): void {
   matmulForward(act, inp, weight, sizes);
-  const squared = sizes.activation === "relu_squared";
+  const { of } = activations[sizes.activation];
   for (let i = 0; i < sizes.N * sizes.OC; i++) {
     // max(x, 0) without a branch, which processors would guess wrong for every other number
-    const x = act[i] * Number(act[i] > 0);
-    act[i] = squared ? x * x : x;
+    act[i] = of(act[i] * Number(act[i] > 0));
   }
 }
 
@@ -197,10 +203,8 @@ export function matmulActivationBackward(
   sizes: BackwardSizes & { activation: Activation },
 ): void {
   matmulBackward(dx, dweight, dout, act, weight, sizes);
-  const squared = sizes.activation === "relu_squared";
-  for (let i = 0; i < sizes.N * sizes.C; i++) {
-    dx[i] *= squared ? 2 * Math.sqrt(act[i]) : Number(act[i] > 0);
-  }
+  const { slope } = activations[sizes.activation];
+  for (let i = 0; i < sizes.N * sizes.C; i++) dx[i] *= slope(act[i]);
 }
 
 /**

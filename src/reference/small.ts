@@ -1,9 +1,10 @@
 // Training steps of small models in float64, the twin of the kernel that runs many of them in one dispatch.
 
 import type { Dims } from "../model/parameters.ts";
+import { SQUARED } from "../model/small_data.ts";
 import { SmallLayout } from "../model/small_layout.ts";
 import { ReferenceGpt } from "./gpt.ts";
-import { adamw, gradientSum, gradNorm, type Values } from "./ops.ts";
+import { type Activation, adamw, gradientSum, gradNorm, type Values } from "./ops.ts";
 
 interface Sizes {
   /** Documents in an order. */
@@ -50,7 +51,8 @@ export function smallTrain(
       inputs.models.subarray(m * 11, m * 11 + 11);
     const mine = part(params, m);
     const flat = layout.unpack(mine, new Float64Array(layout.flat.size));
-    const activation = squared === 1 ? "relu_squared" : "relu";
+    const known = Object.keys(SQUARED) as Activation[];
+    const activation = known.find((name) => SQUARED[name] === squared)!;
     const gpt = new ReferenceGpt({ activation, rmsnorm_eps: eps }, dims, flat);
     const size = layout.size;
     for (let k = 0; k < sizes.steps; k++) {

@@ -1,6 +1,7 @@
 // A text to train on, as the ids of its characters and the places where its documents begin: a byte or two for each
 // character, and no string of it.
 
+import { isStream } from "../choices.ts";
 import type { Config } from "../config.ts";
 import { Documents } from "./documents.ts";
 import type { Ids } from "./ids.ts";
@@ -31,7 +32,7 @@ export class Corpus {
     format_reason: string | null = null,
   ) {
     // Of lines some are gone, with what stood at their ends.
-    const used = format === "lines" ? usedChars(ids, chars) : chars;
+    const used = isStream(format) ? chars : usedChars(ids, chars);
     this.tokenizer = CharTokenizer.fromCharacters(used);
     const sorted = new Map(this.tokenizer.chars.map((char, id) => [char, id]));
     const renumbered = Uint32Array.from(chars, (char) => sorted.get(char) ?? 0);
@@ -54,7 +55,7 @@ export class Corpus {
   /** The stream, or the documents cut to a context, in the order of the text where none is given. */
   tokens(block_size: number, order?: Uint32Array): Documents | Ids {
     const { format, ids, starts, tokenizer } = this;
-    return format === "text" ? ids : new Documents(ids, starts, tokenizer.bos, block_size, order);
+    return isStream(format) ? ids : new Documents(ids, starts, tokenizer.bos, block_size, order);
   }
 }
 

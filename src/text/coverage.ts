@@ -1,5 +1,6 @@
 // How much of a text a context reads: documents longer than it are cut.
 
+import { isStream } from "../choices.ts";
 import type { Corpus } from "./corpus.ts";
 
 export interface Coverage {
@@ -20,7 +21,7 @@ const STEP = 8;
 
 export function coverage({ format, ids, starts }: Corpus, block_size: number): Coverage {
   const num_chars = ids.length;
-  if (format === "text") {
+  if (isStream(format)) {
     return { num_truncated: 0, num_chars, num_unread: 0, fitting_block_size: block_size };
   }
   let num_truncated = 0;

@@ -1,7 +1,7 @@
 // What tells two texts apart, as a run sees them: by all tokens in their order, and by the vocabulary.
 
 import { positionsAt } from "./documents.ts";
-import { isStream, type Tokens } from "./split.ts";
+import { isOneStream, type Tokens } from "./split.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
 /** Bytes that are hashed at once: of more, the hashes of such pieces are. */
@@ -45,7 +45,7 @@ export async function fingerprint(
 }
 
 function countTokens(tokens: Tokens): number {
-  if (isStream(tokens)) return tokens.length;
+  if (isOneStream(tokens)) return tokens.length;
   let count = tokens.length;
   for (let d = 0; d < tokens.length; d++) count += positionsAt(tokens, d);
   return count;
@@ -55,7 +55,7 @@ function countTokens(tokens: Tokens): number {
 function* parts(tokens: Tokens, chars: Uint8Array): Generator<Uint8Array> {
   const bytes = ({ buffer, byteOffset, byteLength }: Int32Array) =>
     new Uint8Array(buffer, byteOffset, byteLength);
-  if (isStream(tokens)) {
+  if (isOneStream(tokens)) {
     for (let from = 0; from < tokens.length; from += WINDOW) {
       yield bytes(new Int32Array(tokens.subarray(from, from + WINDOW)));
     }

@@ -1,5 +1,6 @@
 // Text to a corpus: from a file's bytes as they come, from a string, or from documents.
 
+import { isStream } from "../choices.ts";
 import type { Config, ConfigChoice } from "../config.ts";
 import { ConfigError, DataError } from "../errors.ts";
 import { type Characters, Corpus } from "./corpus.ts";
@@ -46,8 +47,8 @@ function fromDocuments(documents: readonly string[], format: Format): Corpus {
   if (documents.length === 0) {
     throw new DataError(`There are no documents; at least one is needed to train on.`);
   }
-  if (format === "text") return fromText(documents.join(""), format);
-  if (format === "auto" && documents.length === 1) return fromText(documents[0], format);
+  const whole = format === "auto" ? documents.length === 1 : isStream(format);
+  if (whole) return fromText(documents.join(""), format);
   const writer = new IdWriter("The text");
   const starts = new Uint32Array(documents.length + 1);
   documents.forEach((document, d) => {
@@ -123,7 +124,7 @@ function corpus(
   source: string,
 ): Corpus {
   const { ids, chars } = characters;
-  if (format === "lines") {
+  if (!isStream(format)) {
     const { starts, length } = splitLines(characters, source);
     return new Corpus({ ids: ids.subarray(0, length), chars }, starts, format, reason);
   }

@@ -17,7 +17,7 @@ type DataConfig = Pick<Config, "format" | "block_size" | "val_fraction" | "seed"
 /** The documents in the order of training, or the stream. */
 export type Tokens = Sequences | Stream;
 
-export function isStream(tokens: Tokens): tokens is Stream {
+export function isOneStream(tokens: Tokens): tokens is Stream {
   return ArrayBuffer.isView(tokens);
 }
 
@@ -39,7 +39,7 @@ export interface Split {
  * @throws ConfigError if val_fraction leaves one of the two parts without a document or window
  */
 export function splitTokens(config: DataConfig, tokens: Tokens): Split {
-  return isStream(tokens) ? splitStream(config, tokens) : splitDocs(config, tokens);
+  return isOneStream(tokens) ? splitStream(config, tokens) : splitDocs(config, tokens);
 }
 
 /** Of `count` documents or tokens. */

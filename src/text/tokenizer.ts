@@ -2,6 +2,7 @@
 
 import { ModelFileError, UnknownCharacterError } from "../errors.ts";
 
+/** Gives the ids of a text's tokens. */
 export interface Tokenizer {
   /** Number of token ids (V), the special ones included. */
   readonly vocab_size: number;
@@ -11,11 +12,13 @@ export interface Tokenizer {
   readonly start: number;
   /** Ids of the text's tokens; never a special id. Throws UnknownCharacterError. */
   encode(text: string): number[];
+  /** The text of some tokens; the special ones have none. */
   decode(ids: Iterable<number>): string;
   /** What tokenizer.json holds; tokenizerFromJSON() reads it back. */
   toJSON(): TokenizerFile;
 }
 
+/** A tokenizer as JSON. */
 export interface TokenizerFile {
   type: "char";
   /** Ids 0..n-1 in order. */

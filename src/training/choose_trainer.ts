@@ -1,6 +1,7 @@
 // Which trainer serves: the CPU's, the one for models that fit a workgroup and train on documents, or the
 // general one.
 
+import { isHalf } from "../choices.ts";
 import type { Config, ConfigChoice } from "../config.ts";
 import type { Device } from "../device/device.ts";
 import { ConfigError } from "../errors.ts";
@@ -46,7 +47,7 @@ export async function createTrainer(
   examples: Examples,
   tuning: TuneOptions = {},
 ): Promise<Trainer> {
-  if (config.dtype === "f16") checkHalf(device);
+  if (isHalf(config.dtype)) checkHalf(device);
   if (!device) return new CpuTrainer(config, dims, params, examples);
   if (!(examples instanceof TokenStream)) {
     const small = chooseSmall(device, config, dims, examples);
@@ -86,7 +87,7 @@ export function chooseSmall(
 ): SmallTuning | undefined {
   if (!device || sequences instanceof TokenStream) return undefined;
   const tuning = smallTuning(device, dims);
-  if (dtype === "f16") return undefined; // one workgroup keeps all in f32
+  if (dtype !== "auto" && isHalf(dtype)) return undefined; // one workgroup keeps all in f32
   if (tuning === undefined || sequences.length > MAX_FLOAT_INTEGER) return undefined;
   const { maxBufferSize, maxStorageBufferBindingSize } = device.gpu.limits;
   const bytes = Math.max(4 * packedTokens(sequences), 8 * sequences.length); // tokens, and where each is

@@ -79,7 +79,8 @@ export class CpuTrainer implements Trainer {
   }
 
   async parameters() {
-    return { layout: this.gpt.layout, values: this.gpt.params };
+    const { layout, params } = this.gpt;
+    return { step: this.step, layout, values: params.slice() };
   }
 
   async state(): Promise<TrainerState> {

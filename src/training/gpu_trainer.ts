@@ -1,5 +1,6 @@
 // Trains on the GPU: the whole step is one schedule, replayed with one submit a step and nothing awaited.
 
+import { isHalf } from "../choices.ts";
 import type { Config } from "../config.ts";
 import type { Device } from "../device/device.ts";
 import { Schedule } from "../device/schedule.ts";
@@ -67,7 +68,7 @@ export class GpuTrainer implements Trainer {
     tuning: Tuning | null,
   ) {
     this.tuning = tuning;
-    this.scaled = config.dtype === "f16";
+    this.scaled = isHalf(config.dtype);
     this.device = device;
     this.config = config;
     this.layout = layout;
@@ -102,7 +103,7 @@ export class GpuTrainer implements Trainer {
     const schedule = await Schedule.create(device, list(tensors));
     const values = new ParameterLayout(dims).convert(params, layout, new Float32Array(layout.size));
     writeParameters(device, tensors, values);
-    writeTensor(device, tensors.scaler, Float32Array.of(config.dtype === "f16" ? SCALE : 1, 0));
+    writeTensor(device, tensors.scaler, Float32Array.of(isHalf(config.dtype) ? SCALE : 1, 0));
     return new GpuTrainer(
       device,
       config,
@@ -176,15 +177,18 @@ export class GpuTrainer implements Trainer {
 
   async parameters() {
     await this.settle();
-    return { layout: this.layout, values: await readTensor(this.device, this.tensors.params) };
+    const { step, layout } = this;
+    return { step, layout, values: await readTensor(this.device, this.tensors.params) };
   }
 
   async state(): Promise<TrainerState> {
     await this.settle();
     const { device, layout, tensors, step, tokens, skips } = this;
     const flat = new ParameterLayout(layout.dims);
-    const read = async (tensor: Tensor) =>
-      layout.convert(await readTensor(device, tensor), flat, new Float32Array(flat.size));
+    const read = async (tensor: Tensor) => {
+      const values = await readTensor(device, tensor);
+      return layout.convert(values, flat, values).subarray(0, flat.size); // only ever moved forward
+    };
     const values = await read(tensors.params); // one after the other, for the memory that reading takes
     const m = await read(tensors.m);
     const v = await read(tensors.v);

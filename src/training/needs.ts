@@ -1,6 +1,7 @@
 // What training and generating with a model will need, before anything of it is allocated.
 
 import { platform } from "#platform";
+import { isStream } from "../choices.ts";
 import type { Config } from "../config.ts";
 import type { Device } from "../device/device.ts";
 import { Kernels } from "../device/kernels.ts";
@@ -129,7 +130,7 @@ function byLayers(dims: Dims, bytes: (dims: Dims) => number): number {
 
 function unknownExamples(config: Config, { T }: Dims): Examples {
   const tokens = new Int32Array(T + 1);
-  return config.format === "text" ? new TokenStream(tokens, config) : [tokens];
+  return isStream(config.format) ? new TokenStream(tokens, config) : [tokens];
 }
 
 /** Of all buffers that GpuTrainer holds. */

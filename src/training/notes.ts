@@ -1,5 +1,6 @@
 // What whoever begins a run should know about its text and settings, a sentence each.
 
+import { isStream } from "../choices.ts";
 import type { Config } from "../config.ts";
 import { lengthNotes } from "../generation/generate.ts";
 
@@ -11,7 +12,7 @@ const ROOMY = 20;
 /** @param num_tokens that are trained on */
 export function startNotes(config: Config, num_tokens: number, num_params: number): string[] {
   // Of a stream any window is as good as another.
-  const notes = config.format === "lines" ? lengthNotes(config, 0) : [];
+  const notes = isStream(config.format) ? [] : lengthNotes(config, 0);
   if (num_tokens < FEW_TOKENS || num_params > ROOMY * num_tokens) {
     const number = (n: number) => n.toLocaleString("en-US");
     const better = num_tokens < FEW_TOKENS ? "longer text" : "longer text or a smaller model";

@@ -1,5 +1,6 @@
 // What a run that is resumed may do otherwise than before, and what it has to say about it.
 
+import { isFalling, isHalf } from "../choices.ts";
 import { aside, type Config, type ConfigChoice, resolveConfig, settings } from "../config.ts";
 import { ConfigError, NoWebGpuError } from "../errors.ts";
 import type { Checkpoint, Circumstances } from "../files/checkpoint.ts";
@@ -61,7 +62,7 @@ export function withoutDevice(
   if (!(error instanceof NoWebGpuError) || device === "cpu") return error;
   return new NoWebGpuError(
     `${error.message} The run to resume was trained on a GPU; ` +
-      (config.dtype === "f16"
+      (isHalf(config.dtype)
         ? `with its dtype, f16, it goes on only where there is one.`
         : `with device cpu it goes on without one, and numbers will differ.`),
   );
@@ -87,7 +88,7 @@ export function differences(
     );
   }
   const [{ num_steps: was }, { num_steps, lr_schedule }] = [before.config, now.config];
-  if (num_steps !== was && lr_schedule !== "constant") {
+  if (num_steps !== was && isFalling(lr_schedule)) {
     list.push(
       `Its learning rates are from here on those of a run of ${num_steps} steps, before of ${was}.`,
     );

@@ -89,7 +89,8 @@ export class SmallTrainer implements Trainer {
 
   async parameters() {
     await this.settle();
-    return this.engine.parameters();
+    const { step } = this;
+    return { step, ...(await this.engine.parameters()) };
   }
 
   private async settle(): Promise<void> {

@@ -2,6 +2,7 @@
 // each, the others one after the other.
 
 import { platform } from "#platform";
+import { isHalf, isStream } from "../choices.ts";
 import type { Config, ConfigChoice, ReadConfig } from "../config.ts";
 import { type DeviceChoice, makeOn } from "../device/choose.ts";
 import type { Device } from "../device/device.ts";
@@ -18,7 +19,7 @@ import { type Documents, identity } from "../text/documents.ts";
 import { corpusOf, type TextSource } from "../text/read_corpus.ts";
 import type { CharTokenizer } from "../text/tokenizer.ts";
 import type { TuneOptions } from "../tuning/tune.ts";
-import { heldOut, isStream, splitTokens } from "../text/split.ts";
+import { heldOut, isOneStream, splitTokens } from "../text/split.ts";
 import { chooseDtype } from "./choose_dtype.ts";
 import { checkHalf, createTrainer } from "./choose_trainer.ts";
 import { evaluateParameters } from "./gpu_evaluator.ts";
@@ -120,7 +121,7 @@ export class Sweep {
       format_reason,
       ...coverage(corpus, Math.max(...configs.map(({ block_size }) => block_size))),
       num_docs,
-      num_tokens: isStream(stream) ? stream.length : null,
+      num_tokens: isOneStream(stream) ? stream.length : null,
       vocab_size: tokenizer.vocab_size,
       num_models: configs.length,
       num_small: this.plan.reduce(
@@ -215,7 +216,7 @@ export class Sweep {
     const config = this.configs[index];
     const tally = new Tally(config.num_steps);
     const [{ params, order }] = startingPoints([config], dims, tokens.length);
-    const ordered = isStream(tokens) ? tokens : tokens.inOrder(order);
+    const ordered = isOneStream(tokens) ? tokens : tokens.inOrder(order);
     const { train, validation } = splitTokens(config, ordered);
     const trainer = await createTrainer(
       this.device,
@@ -302,7 +303,7 @@ async function chooseDtypes(
   const reasons = new Set<string>();
   for (const { tuning, indices } of plan) {
     const { config, dtype_reason } = await chooseDtype(device, wanted[indices[0]], tuning);
-    if (config.dtype === "f16") checkHalf(device); // before anything is trained
+    if (isHalf(config.dtype)) checkHalf(device); // before anything is trained
     for (const index of indices) configs[index] = { ...wanted[index], dtype: config.dtype };
     if (dtype_reason !== null) reasons.add(dtype_reason);
   }
@@ -353,7 +354,7 @@ function startingPoints(
   const orders = new Map<number, Uint32Array>();
   return configs.map((config) => {
     const { seed, init_std, zero_init, format } = config;
-    const docs = format === "lines" ? length : 0; // a stream has no order to draw
+    const docs = isStream(format) ? 0 : length; // a stream has no order to draw
     const key = JSON.stringify([seed, init_std, zero_init]);
     let start = drawn.get(key);
     if (start === undefined) {

@@ -6,7 +6,8 @@ import { type Dims, dimsOf } from "../model/parameters.ts";
 import { SmallLayout } from "../model/small_layout.ts";
 import type { SmallTuning } from "../model/small_ops.ts";
 import type { Corpus } from "../text/corpus.ts";
-import { isStream, splitTokens } from "../text/split.ts";
+import { isOneStream, splitTokens } from "../text/split.ts";
+import { groupBy } from "../group_by.ts";
 import { chooseSmall } from "./choose_trainer.ts";
 
 /** Models of a group at most: enough to fill a large GPU several times, few enough to see progress. */
@@ -35,14 +36,14 @@ export function planSweep(
   configs: readonly ReadConfig[],
   corpus: Corpus,
 ): Group[] {
-  const shapes = Map.groupBy(configs.keys(), (index) => shapeKey(configs[index]));
+  const shapes = groupBy(configs.keys(), (index) => shapeKey(configs[index]));
   return [...shapes.values()].flatMap((indices): Group[] => {
     const config = configs[indices[0]];
     const dims = dimsOf(config, corpus.tokenizer.vocab_size);
     const tokens = corpus.tokens(config.block_size);
     splitTokens(config, tokens); // what cannot be split is told before anything is trained
     const tuning =
-      device && !isStream(tokens)
+      device && !isOneStream(tokens)
         ? chooseSmall(device, config, dims, tokens, indices.length)
         : undefined;
     const size = tuning ? groupSize(device!, dims, corpus.num_docs) : 1;

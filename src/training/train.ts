@@ -2,6 +2,7 @@
 // line prints, the page's worker posts and tests assert on.
 
 import { platform } from "#platform";
+import { isHalf, isStream } from "../choices.ts";
 import type { Config, ConfigChoice } from "../config.ts";
 import { type DeviceChoice, makeOn } from "../device/choose.ts";
 import type { Device } from "../device/device.ts";
@@ -32,6 +33,7 @@ import { startNotes } from "./notes.ts";
 import { differences, resumedConfig, withoutDevice } from "./resume.ts";
 import type { StepRecord, Trainer } from "./trainer.ts";
 
+/** What a run is about to do, and where. */
 export interface StartEvent extends Coverage {
   type: "start";
   device: "webgpu" | "cpu";
@@ -108,6 +110,7 @@ export interface WriteOptions extends Partial<Sampling> {
   signal?: AbortSignal;
 }
 
+/** A run: its steps are done as they are asked for, one after the other. */
 export class Training {
   readonly start: StartEvent;
   readonly tokenizer: Tokenizer;
@@ -160,13 +163,13 @@ export class Training {
     const choice = resume && options.device === "auto" ? resume.device : options.device;
     const random = new PythonRandom(wanted.seed);
     const order = identity(num_docs);
-    if (format === "lines") random.shuffle(order);
+    if (!isStream(format)) random.shuffle(order);
     const tokens = corpus.tokens(wanted.block_size, order);
     if (resume) await checkText(resume, tokens, tokenizer);
     const { train, validation, ...counts } = splitTokens(wanted, tokens);
     const dims = dimsOf(wanted, tokenizer.vocab_size);
     return makeOn(choice, async (device, fallback) => {
-      if (resume && wanted.dtype === "f16") {
+      if (resume && isHalf(resume.config.dtype)) {
         checkHalf(device, "Resume it where there is f16, or begin a new run.");
       }
       const small = chooseSmall(device, wanted, dims, train);
@@ -287,19 +290,16 @@ export class Training {
     };
   }
 
-  /** The model as it is after `step` steps. */
+  /**
+   * The model as it is after `step` steps, a copy that later steps leave as it is. On a GPU that may be some steps
+   * after the last one that run() gave: those in flight are waited for. To be awaited before the next step is pulled.
+   */
   async model(): Promise<Model> {
-    const { layout, values } = await this.trainer.parameters();
-    return {
-      config: this.start.config,
-      tokenizer: this.tokenizer,
-      step: this.trainer.step,
-      layout,
-      values,
-    };
+    const { start, tokenizer, trainer } = this;
+    return { config: start.config, tokenizer, ...(await trainer.parameters()) };
   }
 
-  /** All that is needed to resume the run after `step` steps, the model included. */
+  /** All that is needed to resume the run after `step` steps, the model included; a copy, as model() gives it. */
   async checkpoint(): Promise<Checkpoint> {
     const { start, tokens, tokenizer, trainer, input } = this;
     const { config, device, adapter } = start;

@@ -2,7 +2,6 @@
 
 import type { TrainerState } from "../files/checkpoint.ts";
 import type { Predictor } from "../generation/predictor.ts";
-import type { ParameterLayout } from "../model/parameters.ts";
 import type { Tuning } from "../tuning/tune.ts";
 
 /** One optimizer step, as it was confirmed by a read of its loss. */
@@ -37,8 +36,8 @@ export interface Trainer extends Predictor {
   run(until: number, signal?: AbortSignal): AsyncGenerator<StepRecord>;
   /** Mean loss over all positions of the sequences, with the parameters as they are; trains nothing. */
   evaluate(sequences: readonly Int32Array[]): Promise<number>;
-  /** The parameters as they are after `step` steps, flat in the order of `layout`. */
-  parameters(): Promise<{ layout: ParameterLayout; values: Float64Array | Float32Array }>;
+  /** The parameters as they are after `step` steps, flat in the order of `layout`; a copy. */
+  parameters(): Promise<Pick<TrainerState, "step" | "layout" | "values">>;
   /** All that the next steps depend on, as it is after `step` steps; a copy. */
   state(): Promise<TrainerState>;
   /** Goes on from a state, rounded where it has more digits; before the first step. */

@@ -16,6 +16,7 @@ import {
   type ProductTensors,
   type ProductVariant,
 } from "../model/product.ts";
+import { groupBy } from "../group_by.ts";
 import type { Times } from "./memory.ts";
 
 /** A measurement takes at least this long, in ms: shorter ones are the clock's noise. */
@@ -44,7 +45,7 @@ type Table = (TensorSpec & { name: keyof ProductTensors })[];
 
 /** The variants by their tiles: each of those is a pipeline, for any number of parts. */
 function byTile(variants: readonly ProductVariant[]) {
-  return Map.groupBy(variants, ({ kernel, tile }) => `${kernel} ${tile}`);
+  return groupBy(variants, ({ kernel, tile }) => `${kernel} ${tile}`);
 }
 
 /**

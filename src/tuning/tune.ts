@@ -16,7 +16,13 @@ import { fastest, prepareProducts, timeProducts } from "./time_products.ts";
  * compiles for longer than it saves. off: by rule. measure: measured anew.
  */
 export type TuningMode = "auto" | "off" | "measure";
-export const tuningModes: readonly TuningMode[] = ["auto", "off", "measure"];
+/** Whether what is remembered counts, and where it is measured. */
+const modes: Record<TuningMode, { recalls: boolean; measuresOn(device: Device): boolean }> = {
+  auto: { recalls: true, measuresOn: (device) => device.lanes >= 16 },
+  off: { recalls: false, measuresOn: () => false },
+  measure: { recalls: false, measuresOn: () => true },
+};
+export const tuningModes = Object.keys(modes) as readonly TuningMode[];
 
 /** How the kernel of one product was chosen. */
 export interface Choice extends ProductShape {
@@ -76,8 +82,8 @@ export async function tune(
     ...new Set([...wanted.values()].flatMap(({ variants }) => variants.map((v) => v.kernel))),
   ];
   const key = await adapterKey(device, kernels.sort());
-  const remembered = mode === "auto" ? await recall(key) : {};
-  const measuring = mode === "measure" || (mode === "auto" && device.lanes >= 16);
+  const remembered = modes[mode].recalls ? await recall(key) : {};
+  const measuring = modes[mode].measuresOn(device);
 
   const open = [...wanted].filter(
     ([name, { variants }]) =>

@@ -1,5 +1,6 @@
 // Times training steps as they are: whole, one after the other, nothing read in between.
 
+import { isHalf } from "../choices.ts";
 import type { Config } from "../config.ts";
 import type { Device } from "../device/device.ts";
 import { Meter } from "../device/meter.ts";
@@ -107,7 +108,7 @@ export async function benchmark(
   const small = options.kernels ? undefined : chooseSmall(device, work.config, dims, sequences);
   const general = device && !small;
   const { config, dtype_reason } = await chooseDtype(device, work.config, small);
-  if (config.dtype === "f16") checkHalf(device);
+  if (isHalf(config.dtype)) checkHalf(device);
   // Measured before the clock starts: it is done once, and remembered.
   const tuning = general ? await tune(device, config, dims, options.tuning) : null;
   const meter = device && new Meter(device);

@@ -153,15 +153,27 @@ export async function checkTraining(
  * @throws GpuError if the device fails
  */
 export async function* certify(device: Device, only = ""): AsyncGenerator<CheckResult> {
+  for (const check of checksOf(device, only)) yield check();
+}
+
+/** How many they are. */
+export function countChecks(device: Device, only = ""): number {
+  return checksOf(device, only).length;
+}
+
+function checksOf(device: Device, only: string): (() => Promise<CheckResult>)[] {
   const variants = opsVariants(device);
-  for (const test of kernelCases()) {
-    if (test.kernel.includes(only)) yield runCase(device, variants, test);
-  }
   const models = modelsFor(device);
-  for (const { name, overrides } of models) {
-    if ("gradients".includes(only)) yield checkGradients(device, name, overrides);
-  }
-  for (const { name, overrides } of models) {
-    if ("training".includes(only)) yield checkTraining(device, name, overrides);
-  }
+  const ofModels = (check: typeof checkGradients, kernel: string) =>
+    models.map(({ name, overrides }) => ({ kernel, run: () => check(device, name, overrides) }));
+  return [
+    ...kernelCases().map((test) => ({
+      kernel: test.kernel,
+      run: () => runCase(device, variants, test),
+    })),
+    ...ofModels(checkGradients, "gradients"),
+    ...ofModels(checkTraining, "training"),
+  ]
+    .filter(({ kernel }) => kernel.includes(only))
+    .map(({ run }) => run);
 }

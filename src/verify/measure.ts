@@ -6,6 +6,7 @@ import { allocateTensors, destroyTensors, fillRandom, sizeOf } from "../device/t
 import { timeBusy, timeSchedules } from "../device/timing.ts";
 import { GpuOps } from "../model/gpu_ops.ts";
 import type { Operands } from "../model/product.ts";
+import { groupBy } from "../group_by.ts";
 
 /** The best that was measured on the device itself. */
 export interface Ceilings {
@@ -46,7 +47,7 @@ export async function measureOperations(
   for (const schedule of schedules) schedule.destroy();
   const total = times.reduce((sum, ms) => sum + ms, 0);
 
-  const groups = Map.groupBy(dispatches.keys(), (i) => {
+  const groups = groupBy(dispatches.keys(), (i) => {
     const { op, kernel, grid } = dispatches[i];
     return JSON.stringify([op, kernel, shapeOf(dispatches[i]), grid]);
   });

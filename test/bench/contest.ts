@@ -1,7 +1,7 @@
 // Runs benchmark commands one after the other, round by round, so that what else the machine does meets all alike.
 
 import { spawn } from "node:child_process";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { fileURLToPath } from "node:url";
 import { bytes, digits } from "../../cli/format.ts";
 import { count } from "../../cli/progress.ts";
 import { median } from "../../src/device/timing.ts";
@@ -38,9 +38,8 @@ export interface Failure {
 export const root = fileURLToPath(new URL("../../", import.meta.url));
 
 /** A command of this project, as `npm run` starts it. */
-export function own(file: string, ...args: string[]): string[] {
-  const fastStart = pathToFileURL(`${root}cli/fast_start.js`).href;
-  return [process.execPath, "--import", fastStart, `${root}cli/${file}`, ...args];
+export function own(command: string, ...args: string[]): string[] {
+  return [process.execPath, `${root}cli/start.js`, command, ...args];
 }
 
 /** A preset's sizes by the names that the other libraries' scripts have for them. */

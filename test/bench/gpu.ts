@@ -14,7 +14,7 @@ import { spawn } from "node:child_process";
 import { createWriteStream, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { own, root, table } from "./contest.ts";
+import { root, table } from "./contest.ts";
 import { type PartName, type Row, parts, runPart } from "./gpu_parts.ts";
 
 const { values } = parseArgs({
@@ -54,8 +54,8 @@ function save(names: readonly string[]): string {
 
 /** @returns how it ended, for people */
 function runChild(name: string, seconds: number): Promise<string> {
-  const [node, ...args] = own("../test/bench/gpu.ts", ...process.argv.slice(2));
-  const child = spawn(node, [...args, "--child", "--part", name], {
+  const own = [`${root}test/bench/gpu.ts`, ...process.argv.slice(2), "--child", "--part", name];
+  const child = spawn(process.execPath, own, {
     cwd: root,
     stdio: ["ignore", "pipe", "pipe"],
     detached: true, // with its own children it is ended together

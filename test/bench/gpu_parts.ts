@@ -93,13 +93,13 @@ export async function runPart(
 }
 
 /** Runs a command of this project for the JSON it prints. */
-async function ownJson(file: string, args: string[], needsSuccess = true): Promise<any[]> {
-  const command = own(file, ...args, "--json");
-  const { code, stdout, stderr } = await execute({ name: file, command });
+async function ownJson(command: string, args: string[], needsSuccess = true): Promise<any[]> {
+  const line = own(command, ...args, "--json");
+  const { code, stdout, stderr } = await execute({ name: command, command: line });
   process.stderr.write(stderr);
   const lines = jsonLines(stdout);
   if (code !== 0 && (needsSuccess || lines.length === 0)) {
-    throw new Error(`${file}: ${lastWords(stderr) ?? `it ended with ${code}`}`);
+    throw new Error(`${command}: ${lastWords(stderr) ?? `it ended with ${code}`}`);
   }
   return lines;
 }
@@ -183,7 +183,7 @@ async function doctor({ row, results }: Bench): Promise<void> {
   const checks = new Map<string, any>();
   await inParallel(kernels, async (kernel) => {
     try {
-      for (const event of await ownJson("doctor.ts", ["--only", kernel], false)) {
+      for (const event of await ownJson("doctor", ["--only", kernel], false)) {
         if (event.type === "check") checks.set(`${event.kernel}, ${event.case}`, event);
       }
     } catch (error) {
@@ -212,7 +212,7 @@ async function timeKernels({ row, results, values }: Bench, dtype: "f32" | "f16"
   const { preset } = values;
   const start = performance.now();
   const flags = ["--preset", preset, "--dtype", dtype, "--device", "webgpu"];
-  const [line] = await ownJson("bench.ts", [...flags, "--kernels", "--explain"]);
+  const [line] = await ownJson("bench", [...flags, "--kernels", "--explain"]);
   row(
     `${preset}, ${dtype}: seconds of a first bench, tuning included`,
     digits((performance.now() - start) / 1000),
@@ -292,7 +292,7 @@ function beside(
 async function gpt2({ row, results, values, of }: Bench, dtype: "f32" | "f16"): Promise<void> {
   if (of("features").software) return row("gpt2", "too large for a GPU in software");
   const flags = ["--preset", "gpt2", "--dtype", dtype, "--device", "webgpu"];
-  const [line] = await ownJson("bench.ts", flags);
+  const [line] = await ownJson("bench", flags);
   results.line = line;
   row(`gpt2, ${dtype}, tokens/s`, count(Math.round(line.tokens_per_s)));
   if (values.torch === undefined) return;
@@ -305,7 +305,7 @@ async function microgpt({ row, results, values, scratch }: Bench): Promise<void>
   const train = async (batch_size: number) => {
     const sizes = ["--batch-size", `${batch_size}`, "--steps", values.steps, "--device", "webgpu"];
     const quiet = ["--log-every", values.steps, "--num-samples", "0", "--output", scratch];
-    const end = (await ownJson("train.ts", [...sizes, ...quiet])).at(-1);
+    const end = (await ownJson("train", [...sizes, ...quiet])).at(-1);
     rmSync(scratch, { recursive: true, force: true });
     results[`batch ${batch_size}`] = end;
     return (end.seconds / steps) * 1e6;
@@ -319,7 +319,7 @@ async function microgpt({ row, results, values, scratch }: Bench): Promise<void>
 async function sweep({ row, results, values, scratch }: Bench): Promise<void> {
   for (const models of [132, 396]) {
     const flags = ["--seed", `1..${models}`, "--steps", values.steps, "--output", scratch];
-    const end = (await ownJson("sweep.ts", [...flags, "--device", "webgpu"])).at(-1);
+    const end = (await ownJson("sweep", [...flags, "--device", "webgpu"])).at(-1);
     rmSync(scratch, { recursive: true, force: true });
     results[models] = end;
     const speed = end.model_steps_per_s;
@@ -346,7 +346,7 @@ async function validation({ row, results, values, scratch }: Bench): Promise<voi
   const losses: number[] = [];
   for (const dtype of ["f32", "f16"]) {
     const flags = [...data, ...`${model} ${run}`.split(" "), "--dtype", dtype];
-    const end = (await ownJson("train.ts", [...flags, "--output", join(scratch, dtype)])).at(-1);
+    const end = (await ownJson("train", [...flags, "--output", join(scratch, dtype)])).at(-1);
     results[dtype] = end;
     losses.push(end.val_loss);
     const what = `${values.preset}, ${dtype}, validation loss after ${VALIDATION_STEPS} steps`;
@@ -359,7 +359,7 @@ async function validation({ row, results, values, scratch }: Bench): Promise<voi
 /** All of doctor in one process, which is what a user runs. */
 async function certificate({ row, results }: Bench): Promise<void> {
   const start = performance.now();
-  const end = (await ownJson("doctor.ts", [], false)).at(-1);
+  const end = (await ownJson("doctor", [], false)).at(-1);
   results.end = end;
   const seconds = digits((performance.now() - start) / 1000);
   row("doctor, whole", `${end.passed} passed, ${end.failed} failed, ${seconds} s`);

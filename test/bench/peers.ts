@@ -31,7 +31,7 @@ const flags = Object.entries(sizes).flatMap(([name, size]) => [`--${name}`, Stri
 const common = ["--preset", preset, "--steps", steps, "--warmup", warmup];
 
 const contestants: Contestant[] = [
-  { name: "microgpt-webgpu", command: own("bench.ts", "--json", ...common) },
+  { name: "microgpt-webgpu", command: own("bench", "--json", ...common) },
   ...(peers === undefined ? [] : inFolder(peers)),
   ...peer.map((line): Contestant => {
     const command = line.replace(/\{(\w+)\}/g, (whole, name) => String(sizes[name] ?? whole));

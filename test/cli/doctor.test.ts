@@ -2,10 +2,11 @@
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, expect, onTestFinished, test, vi } from "vitest";
+import { Countdown } from "../../cli/countdown.ts";
 import { examine, humanReport, jsonReport, main as doctor } from "../../cli/doctor.ts";
 import { type Certificate, recallCertificate } from "../../src/device/certificate.ts";
-import type { CheckResult } from "../../src/verify/certify.ts";
+import { type CheckResult, countChecks, modelsFor } from "../../src/verify/certify.ts";
 import { device } from "../harness/device.ts";
 import { FakeIo, parseLines, runCli, temporaryFolder } from "./fake_io.ts";
 
@@ -144,4 +145,37 @@ test("the reports tell what became of an earlier certificate, and what could not
   expect(said({ failed: 1, failure: "read-only" })).toBe(
     `The earlier certificate could not be removed from ${place}; delete that file: read-only.`,
   );
+});
+
+test("how many checks are left is written over on a terminal, above it the rows; elsewhere it is told now and then", async () => {
+  vi.useFakeTimers({ toFake: ["performance"] });
+  onTestFinished(() => void vi.useRealTimers());
+  for (const isTTY of [true, false]) {
+    const { stderr: out } = new FakeIo();
+    out.isTTY = isTTY;
+    out.columns = 30;
+    const countdown = new Countdown(out, 3);
+    for (const [ms, row] of [
+      [2000, "a\n"],
+      [10_000, "b\n"],
+      [1000, "c\n"],
+    ] as const) {
+      vi.advanceTimersByTime(ms);
+      countdown.next(() => out.write(row));
+    }
+    countdown.end();
+    const erased = "\r\x1b[K";
+    expect(out.text).toBe(
+      isTTY
+        ? `${erased}a\n1 of 3 checks, about 4.0 s le${erased}b\n2 of 3 checks, about 6.0 s le${erased}c\n${erased}`
+        : "a\nb\n2 of 3 checks, about 6.0 s left\nc\n",
+    );
+  }
+});
+
+test("it is known beforehand how many checks there are", () => {
+  expect(countChecks(device, "embedding")).toBe(28); // as many as were run above
+  expect(countChecks(device, "gradients")).toBe(modelsFor(device).length);
+  expect(countChecks(device, "convolution")).toBe(0);
+  expect(countChecks(device)).toBeGreaterThan(300);
 });

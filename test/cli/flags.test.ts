@@ -7,7 +7,7 @@ import { main as doctor } from "../../cli/doctor.ts";
 import { type Env, parseFlags, unknownVariables } from "../../cli/flags.ts";
 import { main as generate } from "../../cli/generate.ts";
 import { main as info } from "../../cli/info.ts";
-import { nearest } from "../../cli/nearest.ts";
+import { nearest } from "../../src/nearest.ts";
 import * as options from "../../cli/options.ts";
 import type { Main } from "../../cli/run.ts";
 import { main as train } from "../../cli/train.ts";

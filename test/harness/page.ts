@@ -3,7 +3,7 @@
 import { type Browser, chromium } from "playwright-core";
 import { findBrowser } from "./browser.ts";
 
-/** Headless Chromium whose WebGPU has an adapter (on http://localhost), or none, to see how the page says so. */
+/** Headless Chromium whose WebGPU has an adapter (on http://127.0.0.1), or none, to see how the page says so. */
 export function launchBrowser(options: { webgpu?: boolean } = {}): Promise<Browser> {
   return chromium.launch(findBrowser(options));
 }

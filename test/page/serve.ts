@@ -14,6 +14,9 @@ const types: Record<string, string> = {
 };
 
 const folder = "/some/folder/";
+/** Not by its name, which a container need not know. */
+const HOST = "127.0.0.1";
+const address = `http://${HOST}`;
 
 export async function buildPage(outDir: string): Promise<void> {
   const web = join(root, "web");
@@ -24,7 +27,7 @@ export async function buildPage(outDir: string): Promise<void> {
 /** Serves the files of `dir`; answers with the page's address. */
 export async function serve(dir: string): Promise<{ url: string; close(): void }> {
   const server = createServer(({ url }, response) => {
-    const { pathname } = new URL(url!, "http://localhost");
+    const { pathname } = new URL(url!, address);
     const path = join(dir, pathname.slice(folder.length) || "index.html");
     if (!pathname.startsWith(folder) || !statSync(path, { throwIfNoEntry: false })?.isFile()) {
       response.writeHead(404).end();
@@ -33,7 +36,7 @@ export async function serve(dir: string): Promise<{ url: string; close(): void }
     response.writeHead(200, { "content-type": types[extname(path)] ?? "text/plain" });
     response.end(readFileSync(path));
   });
-  await new Promise<void>((resolve) => server.listen(0, "localhost", resolve));
+  await new Promise<void>((resolve) => server.listen(0, HOST, resolve));
   const { port } = server.address() as AddressInfo;
-  return { url: `http://localhost:${port}${folder}`, close: () => server.close() };
+  return { url: `${address}:${port}${folder}`, close: () => server.close() };
 }

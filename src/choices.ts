@@ -1,0 +1,29 @@
+// What the settings that are a choice mean, where more than one part of the program asks. A value that Config does not
+// know here does not compile, nor does one that it knows and that is missing.
+
+import type { Config } from "./config.ts";
+
+const streams: Record<Config["format"], boolean> = { lines: false, text: true };
+
+/** Whether the text is one stream of tokens, newlines included, and no list of documents. */
+export function isStream(format: Config["format"]): boolean {
+  return streams[format];
+}
+
+const halves: Record<Config["dtype"], boolean> = { f32: false, f16: true };
+
+/** Whether what products read is kept in f16. */
+export function isHalf(dtype: Config["dtype"]): boolean {
+  return halves[dtype];
+}
+
+const falling: Record<Config["lr_schedule"], boolean> = {
+  linear: true,
+  cosine: true,
+  constant: false,
+};
+
+/** Whether a step's learning rate depends on how many there will be. */
+export function isFalling(lr_schedule: Config["lr_schedule"]): boolean {
+  return falling[lr_schedule];
+}

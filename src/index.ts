@@ -1,0 +1,196 @@
+/**
+ * Trains GPTs in WebGPU compute shaders, and writes with them: the same in Node and in a browser.
+ *
+ * ```ts
+ * import { generate, save, train } from "microgpt-webgpu";
+ *
+ * const training = await train(["ada", "grace", "alan"], { num_steps: 500 });
+ * for await (const { step, loss } of training.steps()) console.log(step, loss);
+ * const model = await training.model();
+ * training.close();
+ *
+ * await save(model, "output");
+ * for await (const { text } of generate(model, { prompt: "a" })) console.log(text);
+ * ```
+ *
+ * What goes wrong for a reason that is the caller's to mend is a {@link UserError}, with a sentence that says what
+ * was got and what is needed.
+ * @module
+ */
+
+import {
+  loadCheckpoint as loadRun,
+  loadModel,
+  prepareFolder,
+  saveCheckpoint,
+  saveModel,
+} from "#model_dir";
+import { checkSettingNames, type ConfigChoice, resolveConfig } from "./config.ts";
+import { type DeviceChoice, devices } from "./device/choose.ts";
+import { ConfigError, DataError } from "./errors.ts";
+import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from "./files/checkpoint.ts";
+import { decodeModel, encodeModel, type Model, WEIGHTS_FILE } from "./files/model_files.ts";
+import { Generator, type SamplingOptions } from "./generation/from_model.ts";
+import type { SampleEvent } from "./generation/generate.ts";
+import { checkNames } from "./names.ts";
+import type { TextSource } from "./text/read_corpus.ts";
+import { resumedConfig } from "./training/resume.ts";
+import { Training } from "./training/train.ts";
+import { type TuningMode, tuningModes } from "./tuning/tune.ts";
+
+export { settings } from "./config.ts";
+export { presets } from "./presets.ts";
+export type { Config, ConfigChoice, Setting } from "./config.ts";
+export type { DeviceChoice } from "./device/choose.ts";
+export * from "./errors.ts";
+export type { Checkpoint, Circumstances, TrainerState } from "./files/checkpoint.ts";
+export type { Model } from "./files/model_files.ts";
+export type { SamplingOptions } from "./generation/from_model.ts";
+export type { SampleEvent } from "./generation/generate.ts";
+export type { Dims, ParameterLayout, Slice } from "./model/parameters.ts";
+export type { Tokenizer, TokenizerFile } from "./text/tokenizer.ts";
+export type { EvalEvent, SaveEvent, StartEvent, StepEvent, Training } from "./training/train.ts";
+export type { StepRecord } from "./training/trainer.ts";
+export type { TuningMode, TuningSummary } from "./tuning/tune.ts";
+
+/** What a run is made of, all of it optional: settings by their names, and these few that are no settings. */
+export interface TrainOptions extends Partial<ConfigChoice> {
+  /** Name of the {@link presets | preset} whose settings stand where none is given; `microgpt` where absent. */
+  preset?: string;
+  /** `auto` where absent: WebGPU, or the CPU where there is none, and `start.fallback` says why. */
+  device?: DeviceChoice;
+  /** How the kernels of products are chosen; `auto` where absent. */
+  tuning?: TuningMode;
+  /** A run to go on with; of the settings only those may differ that leave it the same run. */
+  resume?: Checkpoint;
+}
+
+/** How texts are written, all of it optional: what is absent is as the model's own settings have it. */
+export interface GenerateOptions extends Partial<SamplingOptions> {
+  /** `auto` where absent: WebGPU, or the CPU where there is none. */
+  device?: DeviceChoice;
+}
+
+/** A model or a run in bytes, as {@link toBytes} gives them and files hold them. */
+export type Bytes = Uint8Array | ArrayBuffer | Blob;
+
+/**
+ * Readies a run: `run()` of what it gives trains, `model()` is what has been learnt, `close()` gives the device back.
+ * @param text a list of documents; or one text, of which `format` says what it is
+ * @throws ConfigError if an option is unknown or has a value that it cannot have
+ * @throws DataError if there is nothing to train on, or the text is too short for the settings
+ * @throws NoWebGpuError if `device` is `webgpu` and there is none
+ * @throws TensorTooLargeError if the model fits neither device nor memory, before anything is allocated
+ */
+export async function train(
+  text: string | readonly string[],
+  options: TrainOptions = {},
+): Promise<Training> {
+  const { preset = "microgpt", device = "auto", tuning: mode = "auto", resume, ...given } = options;
+  checkSettingNames("option", given, ["preset", "device", "tuning", "resume"]);
+  checkChoice("device", device, devices);
+  checkChoice("tuning", mode, tuningModes);
+  const config = resume ? resumedConfig(resume, given) : resolveConfig(preset, given);
+  return Training.open({ config, documents: documentsIn(text), device, tuning: { mode }, resume });
+}
+
+function documentsIn(text: unknown): TextSource {
+  if (typeof text === "string") return text;
+  if (Array.isArray(text) && text.every((document) => typeof document === "string")) return text;
+  throw new DataError(
+    "The text to train on must be a string, or a list of strings, its documents.",
+  );
+}
+
+/**
+ * Writes texts with a model, the same ones for the same seed.
+ * @throws ConfigError if an option is unknown or has a value that it cannot have
+ * @throws UnknownCharacterError if the prompt has a character that the model has never seen
+ * @throws NoWebGpuError if `device` is `webgpu` and there is none
+ */
+export async function* generate(
+  model: Model,
+  options: GenerateOptions = {},
+): AsyncGenerator<SampleEvent> {
+  const { device = "auto", ...given } = options;
+  checkNames("option", given, [...samplingNames, "device"]);
+  checkChoice("device", device, devices);
+  const { num_samples, temperature, seed } = model.config;
+  const sampling: SamplingOptions = { num_samples, temperature, seed, ...given };
+  const settings = Object.entries(sampling).filter(([name]) => name in model.config);
+  resolveConfig("microgpt", { ...model.config, ...Object.fromEntries(settings) });
+  const generator = await Generator.open(model, device);
+  try {
+    yield* generator.samples(sampling);
+  } finally {
+    generator.close();
+  }
+}
+
+const samplingNames = Object.keys({
+  num_samples: true,
+  temperature: true,
+  top_k: true,
+  max_tokens: true,
+  seed: true,
+  prompt: true,
+  signal: true,
+} satisfies Record<keyof SamplingOptions, true>);
+
+/**
+ * A saved model.
+ * @param from the folder where it lies, in Node; or the bytes of its model.safetensors
+ * @throws ModelFileError if there is no model that can be used
+ */
+export async function load(from: string | Bytes): Promise<Model> {
+  if (typeof from === "string") return loadModel(from);
+  const bytes = await toArray(from);
+  return decodeModel((name) => (name === WEIGHTS_FILE ? bytes : undefined), "the bytes");
+}
+
+/**
+ * A saved run, for `resume`.
+ * @param from the folder where it lies, in Node; or the bytes of its training.safetensors
+ * @throws ModelFileError if there is no run that can be resumed
+ */
+export async function loadCheckpoint(from: string | Bytes): Promise<Checkpoint> {
+  return typeof from === "string"
+    ? loadRun(from)
+    : decodeCheckpoint(await toArray(from), "the bytes");
+}
+
+async function toArray(bytes: Bytes): Promise<Uint8Array> {
+  if (bytes instanceof Uint8Array) return bytes;
+  return new Uint8Array(bytes instanceof Blob ? await bytes.arrayBuffer() : bytes);
+}
+
+/**
+ * Saves a model, or a run and its model, in a folder, which is made if need be. Node only: in a browser, see
+ * {@link toBytes}. A crash at any moment leaves what was there before, or what is saved now.
+ * @throws ModelFileError if the disk refuses it or a number is not finite
+ */
+export async function save(what: Model | Checkpoint, folder: string): Promise<void> {
+  prepareFolder(folder);
+  if (isCheckpoint(what)) saveCheckpoint(folder, what);
+  else saveModel(folder, what);
+}
+
+/**
+ * A model as the bytes of model.safetensors, or a run as those of training.safetensors: each is whole by itself.
+ * @throws ModelFileError if a number is not finite
+ */
+export function toBytes(what: Model | Checkpoint): Uint8Array<ArrayBuffer> {
+  return isCheckpoint(what) ? encodeCheckpoint(what).bytes : encodeModel(what)[0].bytes;
+}
+
+function isCheckpoint(what: Model | Checkpoint): what is Checkpoint {
+  return "m" in what;
+}
+
+function checkChoice(name: string, value: unknown, choices: readonly string[]): void {
+  if (choices.includes(value as string)) return;
+  throw new ConfigError(
+    name,
+    `${name} is ${JSON.stringify(value)}; it must be ${choices.join(" or ")}.`,
+  );
+}

@@ -1,0 +1,62 @@
+// How the user starts a command of this program, for messages that name one to be pasted. Node only.
+
+import { basename, dirname, join, relative, sep } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const NAME = "microgpt-webgpu";
+
+/** Where a process stands; a test gives another. */
+export interface Place {
+  /** Of this module: TypeScript in a checkout, JavaScript in the installed package. */
+  url: string;
+  /** The script that was started. */
+  script: string | undefined;
+  env: Readonly<Record<string, string | undefined>>;
+  cwd: string;
+  windows: boolean;
+}
+
+const here = (): Place => ({
+  url: import.meta.url,
+  script: process.argv[1],
+  env: process.env,
+  cwd: process.cwd(),
+  windows: process.platform === "win32",
+});
+
+/**
+ * A command with its arguments, as this program was started: by `npm run` or `node cli/…` in a checkout, by npx or its
+ * own name where it is installed. What the shell would take apart is quoted.
+ */
+export function commandLine(command: string, ...args: string[]): string {
+  return commandLineAt(here(), command, ...args);
+}
+
+export function commandLineAt(place: Place, command: string, ...args: string[]): string {
+  const [words, separator] = prefix(place, command);
+  const rest = args.map((arg) => quote(arg, place.windows));
+  return [...words, ...(rest.length > 0 ? [...separator, ...rest] : [])].join(" ");
+}
+
+/** What starts the command, and what stands between it and its flags. */
+function prefix(place: Place, command: string): [words: string[], separator: string[]] {
+  const { url, script = "", env, cwd, windows } = place;
+  if (url.endsWith(".js")) {
+    const own = basename(script) === NAME && !script.split(sep).includes("node_modules");
+    return [[...(own && env.npm_command === undefined ? [] : ["npx"]), NAME, command], []];
+  }
+  const cli = join(fileURLToPath(new URL("../../", url)), "cli");
+  if (env.npm_command === undefined && dirname(script) === cli) {
+    const start = basename(script) === "start.js";
+    const path = relative(cwd, start ? script : join(cli, `${command}.ts`));
+    return [["node", quote(path, windows), ...(start ? [command] : [])], []];
+  }
+  return [["npm", "run", command], ["--"]];
+}
+
+/** An argument as a shell takes it for one word: that of POSIX, or Windows' own. */
+function quote(arg: string, windows: boolean): string {
+  if (/^[\w@%+=:,./-]+$/.test(arg)) return arg;
+  if (windows) return /^[\w@+=:,./\\-]+$/.test(arg) ? arg : `"${arg.replaceAll('"', '""')}"`;
+  return `'${arg.replaceAll("'", `'\\''`)}'`;
+}
