@@ -46,10 +46,17 @@ export * from "./errors.ts";
 export type { Checkpoint, Circumstances, TrainerState } from "./files/checkpoint.ts";
 export type { Model } from "./files/model_files.ts";
 export type { SamplingOptions } from "./generation/from_model.ts";
-export type { SampleEvent } from "./generation/generate.ts";
+export type { PieceEvent, SampleEvent } from "./generation/generate.ts";
 export type { Dims, ParameterLayout, Slice } from "./model/parameters.ts";
 export type { Tokenizer, TokenizerFile } from "./text/tokenizer.ts";
-export type { EvalEvent, SaveEvent, StartEvent, StepEvent, Training } from "./training/train.ts";
+export type {
+  EvalEvent,
+  SaveEvent,
+  StartEvent,
+  StepEvent,
+  Training,
+  WriteOptions,
+} from "./training/train.ts";
 export type { StepRecord } from "./training/trainer.ts";
 export type { TuningMode, TuningSummary } from "./tuning/tune.ts";
 

@@ -73,6 +73,7 @@ const shakespeare: Config = {
   weight_decay: 0.1,
 };
 
+/** Settings to start from, by their names: for small texts and large ones, the CPU and GPUs. */
 export const presets = {
   microgpt,
   /** Its earlier revision. */

@@ -1,6 +1,7 @@
 // Which format `auto` is: documents that are a line each, or one text. Judged by the beginning alone, so that it is
 // the same for a file, a pasted text and a stream.
 
+import { groupBy } from "../group_by.ts";
 import type { Config } from "../config.ts";
 
 /** Characters that are looked at. */
@@ -54,7 +55,7 @@ function isRecord(line: string): boolean {
 
 /** Whether lines begin further in than others, as code does. */
 function isIndented(lines: readonly string[]): boolean {
-  const depths = Map.groupBy(lines, (line) => /^(\t| {2})*/.exec(line)![0].length);
+  const depths = groupBy(lines, (line) => /^(\t| {2})*/.exec(line)![0].length);
   const even = Math.max(...[...depths.values()].map(({ length }) => length)); // as far in as most
   return lines.length - even > 0.1 * lines.length && lines.length - even > 1;
 }

@@ -48,10 +48,7 @@ export class IdWriter {
 
   /** The numbers of all that was pushed; nothing can be pushed after that. */
   end(): Ids {
-    const { ids, length } = this;
-    const buffer = ids.buffer.transfer(length * ids.BYTES_PER_ELEMENT);
-    if (ids instanceof Uint8Array) return new Uint8Array(buffer);
-    return ids instanceof Uint16Array ? new Uint16Array(buffer) : new Uint32Array(buffer);
+    return this.ids.subarray(0, this.length);
   }
 
   private idOf(code: number, written: number): number {
