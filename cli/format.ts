@@ -30,3 +30,12 @@ export function bytes(value: number): string {
   }
   return `${digits(value)} ${units[unit]}`;
 }
+
+/** A text as one word of a shell's command, as it should be pasted. */
+export function shellWord(text: string, platform = process.platform): string {
+  const path = text.startsWith("-") ? `./${text}` : text; // no flag
+  if (/^[\w@%+=:,./-]+$/.test(path) || (platform === "win32" && /^[\w@%+=:,./\\-]+$/.test(path))) {
+    return path;
+  }
+  return platform === "win32" ? `"${path}"` : `'${path.replaceAll("'", `'\\''`)}'`;
+}

@@ -7,6 +7,7 @@ import {
   type SweepProgress,
   type SweepStart,
 } from "../src/training/sweep.ts";
+import { shellWord } from "./format.ts";
 import { count, duration, plural } from "./progress.ts";
 import type { Output } from "./run.ts";
 
@@ -106,7 +107,7 @@ export function humanReport(out: Output, source: string, varied: readonly Settin
         out.write("Nothing was saved: there was no step to save.\n");
       } else {
         out.write(`saved   model ${best! + 1}, the best, in ${model_dir}\n`);
-        out.write(`Samples: npm run generate -- --model-dir ${model_dir}\n`);
+        out.write(`Samples: npm run generate -- --model-dir ${shellWord(model_dir)}\n`);
       }
     },
   };

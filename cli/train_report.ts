@@ -3,6 +3,7 @@
 import type { SampleEvent } from "../src/generation/generate.ts";
 import type { EvalEvent, SaveEvent, StartEvent, StepEvent } from "../src/training/train.ts";
 import type { TuningSummary } from "../src/tuning/tune.ts";
+import { shellWord } from "./format.ts";
 import { count, duration, NOTHING, plural, Progress } from "./progress.ts";
 import type { Output } from "./run.ts";
 
@@ -70,6 +71,7 @@ export function jsonReport(out: Output, log_every: number): TrainReport {
 export function humanReport(out: Output, source: string, before = NOTHING): TrainReport {
   let progress: Progress | undefined;
   let num_steps = 0;
+  let savedStep = -1; // the last one that was told
   return {
     start(event) {
       const { log_every } = event.config;
@@ -83,13 +85,16 @@ export function humanReport(out: Output, source: string, before = NOTHING): Trai
     evaluation({ step, val_loss }) {
       progress!.note(`step ${step}  val loss ${val_loss.toFixed(4)}`);
     },
-    checkpoint(folder, { step }) {
+    checkpoint(folder, { step, due }) {
+      if (due === "time") return; // every minute would be a line too often
+      savedStep = step;
       progress!.note(savedLine(folder, step));
     },
     endSteps() {
       progress!.end();
     },
     saved(folder, step) {
+      if (step === savedStep) return;
       out.write(`${savedLine(folder, step)}\n`);
     },
     sample({ index, text }) {
@@ -101,7 +106,7 @@ export function humanReport(out: Output, source: string, before = NOTHING): Trai
       out.write(`${interrupted ? "stopped" : "done"}: ${done} in ${speed}\n`);
       if (skipped) out.write(`${plural(skipped, "step")} skipped: gradients too large for f16.\n`);
       if (model_dir === null) out.write("Nothing was saved: there was no step to save.\n");
-      else out.write(`More samples: npm run generate -- --model-dir ${model_dir}\n`);
+      else out.write(`More samples: npm run generate -- --model-dir ${shellWord(model_dir)}\n`);
       if (model_dir !== null && steps < num_steps) {
         out.write(`To go on: the same command with --resume\n`);
       }

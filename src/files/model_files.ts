@@ -29,7 +29,7 @@ export interface ModelFile {
 }
 
 /** Raised when an older program could not read, or would misread, what is written. */
-export const FORMAT_VERSION = 3;
+export const FORMAT_VERSION = 4;
 /**
  * Settings by the version that brought them; older files have none, and their models were trained as the default
  * has it: on documents, all of them, in f32, and saved at the end.
@@ -37,6 +37,7 @@ export const FORMAT_VERSION = 3;
 const since: Readonly<Record<number, readonly string[]>> = {
   2: ["format", "val_fraction", "eval_every", "dtype"],
   3: ["save_every"],
+  4: ["save_seconds"],
 };
 
 export const WEIGHTS_FILE = "model.safetensors";

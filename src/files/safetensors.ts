@@ -44,22 +44,8 @@ export function encodeSafetensors(
   tensors: readonly Tensor[],
   metadata: Readonly<Record<string, string>> = {},
 ): Uint8Array<ArrayBuffer> {
-  const header: [string, unknown][] = [["__metadata__", metadata]];
-  let size = 0;
-  for (const { name, shape, dtype = "F32", values } of tensors) {
-    const begin = size;
-    size += values.length * arrays[dtype].BYTES_PER_ELEMENT;
-    header.push([name, { dtype, shape, data_offsets: [begin, size] }]);
-  }
-  const json = new TextEncoder().encode(JSON.stringify(Object.fromEntries(header)));
-  const headerBytes = Math.ceil(json.length / 8) * 8;
-  if (headerBytes > MAX_HEADER) {
-    throw new ModelFileError(
-      `The header of the model's file would have ${headerBytes} bytes, more than the ${MAX_HEADER} ` +
-        `that are read back; the settings, the characters and the ${tensors.length} tensors are too many.`,
-    );
-  }
-
+  const sized = tensors.map(({ values, ...tensor }) => ({ ...tensor, size: values.length }));
+  const { json, headerBytes, size } = encodeHeader(sized, metadata);
   const start = LENGTH_BYTES + headerBytes;
   const bytes = new Uint8Array(start + size);
   new DataView(bytes.buffer).setBigUint64(0, BigInt(headerBytes), true);
@@ -74,6 +60,35 @@ export function encodeSafetensors(
     offset += floats.byteLength;
   }
   return bytes;
+}
+
+/**
+ * The header, the bytes that it takes with the spaces after it, and those of the data.
+ * @param largest number of bytes that it may have
+ * @throws ModelFileError if it would have more
+ */
+export function encodeHeader(
+  tensors: readonly (Omit<Tensor, "values"> & { size: number })[],
+  metadata: Readonly<Record<string, string>>,
+  largest = MAX_HEADER,
+) {
+  const header: [string, unknown][] = [["__metadata__", metadata]];
+  let end = 0;
+  for (const { name, shape, dtype = "F32", size } of tensors) {
+    const begin = end;
+    end += size * arrays[dtype].BYTES_PER_ELEMENT;
+    header.push([name, { dtype, shape, data_offsets: [begin, end] }]);
+  }
+  const json = new TextEncoder().encode(JSON.stringify(Object.fromEntries(header)));
+  const headerBytes = Math.ceil(json.length / 8) * 8;
+  if (headerBytes > largest) {
+    throw new ModelFileError(
+      `The model could not be saved: the header of its file would have ${headerBytes} bytes, and ${largest} can be ` +
+        `read back. Its ${tensors.length} tensors or the characters of its text are too many; choose fewer layers, ` +
+        `or a text with fewer different characters.`,
+    );
+  }
+  return { json, headerBytes, size: end };
 }
 
 /**
@@ -117,6 +132,16 @@ export function decodeSafetensors(
     })),
     metadata: __metadata__ === undefined ? {} : parseMetadata(__metadata__, where),
   };
+}
+
+/**
+ * The metadata of a file of which no more than the beginning need be there.
+ * @throws ModelFileError if that is not as the format has it
+ */
+export function decodeMetadata(bytes: Uint8Array, where: string): Record<string, string> {
+  const start = LENGTH_BYTES + headerLength(bytes, where);
+  const { __metadata__ = {} } = parseHeader(bytes.subarray(LENGTH_BYTES, start), where);
+  return parseMetadata(__metadata__, where);
 }
 
 function headerLength(bytes: Uint8Array, where: string): number {
