@@ -49,7 +49,10 @@ export class FolderLock {
         writeFileSync(path, JSON.stringify(holder), { flag: "wx" });
         return new FolderLock(path, holder);
       } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+        if ((error as NodeJS.ErrnoException).code !== "EEXIST") {
+          removeQuietly(path); // on a full disk it may be there, and empty
+          throw error;
+        }
       }
       const other = read(path);
       if (await lives(path, other)) throw busy(folder, other);
@@ -79,8 +82,15 @@ export class FolderLock {
   release(): void {
     clearInterval(this.beat);
     held.delete(this.holder.id);
-    if (read(this.path)?.id === this.holder.id) rmSync(this.path, { force: true });
+    if (read(this.path)?.id === this.holder.id) removeQuietly(this.path);
   }
+}
+
+/** Left where it cannot be removed, it keeps nobody out: nothing touches it. */
+function removeQuietly(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch {}
 }
 
 /** Undefined where there is none, or none that is whole: its process may have been killed as it wrote. */

@@ -52,6 +52,7 @@ export function jsonReport(out: Output, log_every: number): TrainReport {
       print(event);
     },
     checkpoint(model_dir, event) {
+      if (event.due === "validation") this.endSteps();
       print({ ...event, model_dir });
     },
     endSteps() {

@@ -110,6 +110,11 @@ test("a file of an older version has the defaults of the settings that it does n
   const file = JSON.parse(text(folder.get(CONFIG_FILE)!));
   const write = (changes: object) =>
     folder.set(CONFIG_FILE, bytes(JSON.stringify({ ...file, ...changes })));
+  delete file.save_seconds;
+  write({ format_version: 3 });
+  expect(load(folder).config).toEqual(modelOf().config);
+  write({ format_version: 4 });
+  expect(() => load(folder)).toThrow("output/config.json lacks the setting save_seconds");
   delete file.save_every;
   write({ format_version: 2 });
   expect(load(folder).config).toEqual(modelOf().config);
@@ -196,12 +201,12 @@ describe("a sentence for", () => {
     [
       "a newer version",
       config(/"format_version": \d+/, `"format_version": 99`),
-      "output/config.json has format version 99, and this program reads up to 3; use a newer version",
+      "output/config.json has format version 99, and this program reads up to 4; use a newer version",
     ],
-    ["no version", config(/"format_version": \d+,/, ""), "has the format version missing, not 3"],
+    ["no version", config(/"format_version": \d+,/, ""), "has the format version missing, not 4"],
     [
       "a version that is a text",
-      config(/"format_version": 3/, `"format_version": "3"`),
+      config(/"format_version": 4/, `"format_version": "3"`),
       `has the format version "3"`,
     ],
     ["a setting that is missing", config(/"seed": \d+,/, ""), "lacks the setting seed"],

@@ -1,0 +1,246 @@
+// Whatever the disk and main memory refuse, and whenever: a run goes on, and leaves a state or a model that loads.
+
+import * as fs from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
+import { loadCheckpoint, loadModel } from "../../cli/model_dir.ts";
+import { main as sweep } from "../../cli/sweep.ts";
+import { main as train } from "../../cli/train.ts";
+import { makeFolder } from "../../src/platform/platform.node.ts";
+import { Training } from "../../src/training/train.ts";
+import { FakeIo, parseLines, runCli, temporaryFolder } from "./fake_io.ts";
+
+/** Throws for a call of node:fs that should fail; it is not told where something is only read. */
+const faults = vi.hoisted(() => ({ check: (_call: string, _path: unknown): void => {} }));
+
+vi.mock("node:fs", async (original) => {
+  const real = await original<typeof fs>();
+  const watch = [
+    "openSync",
+    "writeSync",
+    "fsyncSync",
+    "closeSync",
+    "renameSync",
+    "mkdirSync",
+  ] as const;
+  const calls = watch.map((name) => {
+    const call = (...args: unknown[]) => {
+      faults.check(name, args[1] === "r" ? "" : args[0]);
+      return (real[name] as (...args: unknown[]) => unknown)(...args);
+    };
+    return [name, call] as const;
+  });
+  const existsSync = (path: string) =>
+    !path.startsWith("/drive/") && path !== "/" && real.existsSync(path);
+  return { ...real, ...Object.fromEntries(calls), existsSync };
+});
+
+afterEach(() => {
+  faults.check = () => {};
+});
+
+const fail = (code: string) => {
+  throw Object.assign(new Error(`${code}: injected`), { code });
+};
+/** What is written into a folder fails. */
+const full = (folder: string, code = "ENOSPC") => {
+  faults.check = (call, path) => {
+    if (call === "openSync" && String(path).startsWith(`${folder}/`)) fail(code);
+  };
+};
+
+const argv = [
+  "--device",
+  "cpu",
+  "--num-samples",
+  "1",
+  "--steps",
+  "8",
+  "--json",
+  "--log-every",
+  "1",
+];
+const input = join(fs.mkdtempSync(join(tmpdir(), "microgpt-")), "names.txt");
+argv.push("--input", input);
+beforeAll(() => fs.writeFileSync(input, "anna\nbob\ncarla\ndave\n"));
+afterAll(() => fs.rmSync(dirname(input), { recursive: true }));
+
+/** Acts when a step is told. */
+function acting(actions: Record<number, () => void>): FakeIo {
+  const io = new FakeIo();
+  io.stdout.onWrite = (text) => {
+    const step = /"type":"step","step":(\d+),/.exec(text)?.[1];
+    if (step !== undefined) actions[Number(step)]?.();
+  };
+  return io;
+}
+
+describe("a disk that is full", () => {
+  test("at the beginning refuses the run before its first step, and what was there is as it was", async () => {
+    const output = temporaryFolder();
+    await runCli(train, [...argv, "--output", output]);
+    const before = fs.readdirSync(output);
+    full(output, "EDQUOT");
+    const { code, stdout, stderr } = await runCli(train, [...argv, "--output", output]);
+    expect(code).toBe(1);
+    expect(stdout).not.toContain('"type":"step"');
+    expect(stderr).toMatch(
+      /^error: No model can be saved in .*: the disk quota is used up \(EDQUOT\)/m,
+    );
+    expect(fs.readdirSync(output)).toEqual(before);
+    expect(loadCheckpoint(output).step).toBe(8);
+  });
+
+  test("for a while is told, tried again, and costs nothing in the end", async () => {
+    const output = temporaryFolder();
+    const io = acting({ 2: () => full(output), 5: () => (faults.check = () => {}) });
+    const more = ["--save-every", "3", "--output", output];
+    const { code, stdout, stderr } = await runCli(train, [...argv, ...more], {}, io);
+    expect(code).toBe(0);
+    expect(stderr).toMatch(
+      /^warning: Step 3 is not saved\. No model can be saved in .*: the disk is full \(ENOSPC\)\..* The run goes on, and tries it again\.$/m,
+    );
+    const saves = parseLines(stdout).filter(({ type }) => type === "save");
+    expect(saves.map(({ step }) => step)).toEqual([6]);
+    expect(loadCheckpoint(output).step).toBe(8);
+    const metrics = fs.readFileSync(join(output, "metrics.jsonl"), "utf8");
+    expect(parseLines(metrics).map(({ step }) => step)).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
+  });
+
+  test("to the end has the last save elsewhere, and says where", async () => {
+    const output = temporaryFolder();
+    const io = acting({ 5: () => full(output) });
+    const more = ["--save-every", "3", "--output", output];
+    const { code, stderr } = await runCli(train, [...argv, ...more], {}, io);
+    expect(code).toBe(1);
+    const refuge = / It is saved in (\S+) instead\.\n$/.exec(stderr)![1];
+    expect(refuge.startsWith(tmpdir())).toBe(true);
+    expect(loadCheckpoint(refuge).step).toBe(8);
+    expect(loadModel(refuge).step).toBe(8);
+    faults.check = () => {};
+    fs.rmSync(refuge, { recursive: true });
+    expect(stderr).toContain(`Step 3 of the run is in ${output}.\n`);
+    expect(loadCheckpoint(output).step).toBe(3);
+    const rest = await runCli(train, ["--output", output, "--resume", "--json"]);
+    expect(rest.code).toBe(0);
+  });
+
+  test("leaves the best model of a sweep elsewhere", async () => {
+    const output = temporaryFolder();
+    const io = new FakeIo();
+    io.stdout.onWrite = () => full(output);
+    const lists = [
+      "--input",
+      input,
+      "--device",
+      "cpu",
+      "--steps",
+      "3",
+      "--seed",
+      "1,2",
+      "--output",
+      output,
+      "--json",
+    ];
+    const { code, stderr } = await runCli(sweep, lists, {}, io);
+    expect(code).toBe(1);
+    const refuge = / It is saved in (\S+) instead\.\n$/.exec(stderr)![1];
+    expect(loadModel(refuge).step).toBe(3);
+    fs.rmSync(refuge, { recursive: true });
+  });
+});
+
+test("whichever call of the file system fails from the last step on, what was saved before loads, or the new", async () => {
+  // An older model is there too, of which nothing may be mixed in.
+  let failed = 0;
+  for (let nth = 1; ; nth++) {
+    const output = temporaryFolder();
+    let calls = 0;
+    const io = acting({
+      8: () => {
+        faults.check = () => {
+          if (++calls >= nth) fail("EIO");
+        };
+      },
+    });
+    const more = ["--save-every", "5", "--val-fraction", "0.25", "--output", output];
+    const { code, stderr } = await runCli(train, [...argv, ...more], {}, io);
+    faults.check = () => {};
+    const [run, model] = [loadCheckpoint(output), loadModel(output)];
+    expect([5, 8]).toContain(run.step);
+    expect([5, 8]).toContain(model.step);
+    expect(fs.readdirSync(output).filter((name) => name.startsWith("earlier"))).toEqual([]);
+    if (code === 0) break;
+    failed++;
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^error: .*\(EIO\).*\.$/m);
+    expect(stderr).toMatch(/^Step [58] of the run is in /m);
+    if (nth % 6 !== 0) continue;
+    const resumed = await runCli(train, ["--output", output, "--resume", "--json", "--steps", "9"]);
+    expect(resumed.code).toBe(0);
+    expect(loadModel(output).step).toBe(9);
+  }
+  expect(failed).toBeGreaterThan(10);
+});
+
+test("whichever call fails as a new run takes the folder, the finished model that was there loads", async () => {
+  let failed = 0;
+  for (let nth = 1; ; nth++) {
+    const output = temporaryFolder();
+    await runCli(train, [...argv, "--output", output]);
+    const io = new FakeIo();
+    let calls = 0;
+    io.stdout.onWrite = (text) => {
+      if (!text.includes('"type":"start"')) return;
+      faults.check = () => {
+        if (++calls === nth) fail("EIO");
+      };
+    };
+    const more = ["--seed", "7", "--output", output];
+    const { code } = await runCli(train, [...argv, ...more], {}, io);
+    faults.check = () => {};
+    const [aside, steps] = [join(output, "earlier-1"), calls];
+    const place = fs.existsSync(join(aside, "model.safetensors")) ? aside : output;
+    expect(loadModel(place)).toMatchObject({ step: 8, config: { seed: 42 } });
+    if (steps < nth) break;
+    if (code !== 0) failed++;
+  }
+  expect(failed).toBeGreaterThan(5);
+});
+
+test("a folder that is removed in mid-run is made again, with its parents", async () => {
+  const parent = join(temporaryFolder(), "a");
+  const output = join(parent, "b");
+  const io = acting({ 4: () => fs.rmSync(parent, { recursive: true }) });
+  const more = ["--save-every", "3", "--output", output];
+  const outcome = await runCli(train, [...argv, ...more], {}, io);
+  expect(outcome.code).toBe(0);
+  expect(loadCheckpoint(output).step).toBe(8);
+  const gone = acting({ 7: () => fs.rmSync(parent, { recursive: true }) });
+  expect((await runCli(train, [...argv, ...more], {}, gone)).code).toBe(0);
+  expect(loadModel(output).step).toBe(8);
+});
+
+test("main memory that does not suffice to save in mid-run is told, and the run goes on", async () => {
+  const output = temporaryFolder();
+  const checkpoint = vi.spyOn(Training.prototype, "checkpoint");
+  const io = acting({
+    2: () => checkpoint.mockRejectedValueOnce(new RangeError("Array buffer allocation failed")),
+  });
+  const more = ["--save-every", "3", "--output", output];
+  const { code, stderr } = await runCli(train, [...argv, ...more], {}, io);
+  checkpoint.mockRestore();
+  expect(code).toBe(0);
+  expect(stderr).toMatch(
+    /^warning: Step 3 is not saved\. Array buffer allocation failed\. The run/,
+  );
+  expect(loadCheckpoint(output).step).toBe(8);
+});
+
+test("a folder on a drive that is not there is refused, and not looked for without end", () => {
+  faults.check = (call) => {
+    if (call === "mkdirSync") fail("ENOENT");
+  };
+  expect(() => makeFolder("/drive/a/b")).toThrow("ENOENT");
+});
