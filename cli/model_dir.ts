@@ -85,6 +85,7 @@ export function saveModel(folder: string, model: Model): void {
     replaceFile(folder, weights.name, weights.bytes);
     rmSync(join(folder, STATE_FILE), { force: true });
     for (const { name, bytes } of others) replaceFile(folder, name, bytes);
+    flushFolder(folder);
   });
 }
 
@@ -105,6 +106,7 @@ export function saveCheckpoint(folder: string, checkpoint: Checkpoint): void {
   }
   attempt(folder, () => {
     for (const { name, bytes } of files) replaceFile(folder, name, bytes);
+    flushFolder(folder);
   });
   if (refused === undefined) return;
   throw new ModelFileError(
@@ -114,7 +116,7 @@ export function saveCheckpoint(folder: string, checkpoint: Checkpoint): void {
 }
 
 /**
- * Replaces a file in one piece.
+ * Replaces a file in one piece; flushFolder() makes it last.
  * @param before done once the new one is on the disk, beside its place
  */
 export function replaceFile(
@@ -132,7 +134,6 @@ export function replaceFile(
     rmSync(path, { force: true });
     throw error;
   }
-  flushFolder(folder);
 }
 
 /** Bytes that a call of node:fs takes; beyond 2 GiB it refuses. */

@@ -11,6 +11,7 @@ import { examine, moveAside, ownFiles, refuseUnfinished } from "./earlier.ts";
 import { FolderLock } from "./lock.ts";
 import {
   attempt,
+  flushFolder,
   isTemporary,
   refusal,
   replaceFile,
@@ -72,6 +73,7 @@ export class RunFolder {
       for (const other of ownFiles) {
         if (other !== STATE_FILE) rmSync(join(this.path, other), { force: true });
       }
+      flushFolder(this.path);
     });
     return aside;
   }

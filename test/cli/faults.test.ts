@@ -8,6 +8,7 @@ import { loadCheckpoint, loadModel } from "../../cli/model_dir.ts";
 import { main as sweep } from "../../cli/sweep.ts";
 import { main as train } from "../../cli/train.ts";
 import { makeFolder } from "../../src/platform/platform.node.ts";
+import { CpuTrainer } from "../../src/training/cpu_trainer.ts";
 import { Training } from "../../src/training/train.ts";
 import { FakeIo, parseLines, runCli, temporaryFolder } from "./fake_io.ts";
 
@@ -27,6 +28,7 @@ vi.mock("node:fs", async (original) => {
   const calls = watch.map((name) => {
     const call = (...args: unknown[]) => {
       faults.check(name, args[1] === "r" ? "" : args[0]);
+      if (name === "fsyncSync") return undefined; // it would take most of the time
       return (real[name] as (...args: unknown[]) => unknown)(...args);
     };
     return [name, call] as const;
@@ -236,6 +238,81 @@ test("main memory that does not suffice to save in mid-run is told, and the run 
     /^warning: Step 3 is not saved\. Array buffer allocation failed\. The run/,
   );
   expect(loadCheckpoint(output).step).toBe(8);
+});
+
+describe("the last validation", () => {
+  const validating = [...argv, "--val-fraction", "0.5", "--output"];
+
+  test("comes after the save: a signal ends it, and it is made up for by the run that goes on", async () => {
+    const output = temporaryFolder();
+    const whole = parseLines((await runCli(train, [...validating, output])).stdout);
+    const io = new FakeIo();
+    io.stdout.onWrite = (text) => {
+      if (text.includes('"due":"validation"')) io.emit("SIGTERM");
+    };
+    const mine = [...validating, output, "--overwrite"];
+    const { code, stdout } = await runCli(train, mine, {}, io);
+    expect(code).toBe(143);
+    expect(stdout).not.toContain('"eval"');
+    expect(parseLines(stdout).at(-1)).toMatchObject({
+      steps: 8,
+      val_loss: null,
+      interrupted: true,
+    });
+    expect(loadModel(output).step).toBe(8);
+    const refused = await runCli(train, [...argv, "--output", output]);
+    expect(refused.stderr).toMatch(/a run that is not finished: 8 of 8 steps/);
+
+    const rest = await runCli(train, ["--output", output, "--resume", "--json"]);
+    expect(rest.code).toBe(0);
+    const from = whole.findIndex(({ type }) => type === "save");
+    const same = (events: Record<string, unknown>[]) =>
+      events.filter(({ type }) => type !== "start" && type !== "end");
+    expect(same(parseLines(rest.stdout))).toEqual(same(whole.slice(from)));
+    const metrics = parseLines(fs.readFileSync(join(output, "metrics.jsonl"), "utf8"));
+    expect(metrics.slice(-2).map(({ type, step }) => [type, step])).toEqual([
+      ["step", 8],
+      ["eval", 8],
+    ]);
+    const again = await runCli(train, ["--output", output, "--resume"]);
+    expect(again.stderr).toMatch(/has done all its 8 steps/);
+    // People are told of it without a step too.
+    await runCli(train, mine, {}, io);
+    const told = await runCli(train, ["--output", output, "--resume"]);
+    expect(told.stdout).toMatch(/saved {3}step 8 in .*\nstep 8 {2}val loss \d\.\d+\nsample/);
+  });
+
+  test("whose loss is no number leaves the model that it was of", async () => {
+    const output = temporaryFolder();
+    vi.spyOn(CpuTrainer.prototype, "evaluate").mockResolvedValue(NaN);
+    const { code, stderr } = await runCli(train, [...validating, output]);
+    vi.restoreAllMocks();
+    expect(code).toBe(1);
+    expect(stderr).toMatch(
+      /^Step 8 of the run is in .*\nerror: Training diverged: after step 8 the/,
+    );
+    expect(loadModel(output).step).toBe(8);
+  });
+});
+
+test("a sweep saves its best model on the way: one that is killed leaves it", async () => {
+  const output = temporaryFolder();
+  let now = 0;
+  vi.spyOn(performance, "now").mockImplementation(() => (now += 20_000));
+  const io = new FakeIo();
+  let seen = 0;
+  io.stdout.onWrite = (text) => {
+    if (!text.includes('"type":"model","index":5')) return;
+    expect(loadModel(output).step).toBe(3);
+    full(output);
+    seen++;
+  };
+  const lists = ["--input", input, "--device", "cpu", "--steps", "3", "--seed", "1..9", "--json"];
+  const { stderr, code } = await runCli(sweep, [...lists, "--output", output], {}, io);
+  vi.restoreAllMocks();
+  expect({ seen, code }).toEqual({ seen: 1, code: 1 });
+  const refuge = / It is saved in (\S+) instead\.\n$/.exec(stderr)?.[1];
+  if (refuge) fs.rmSync(refuge, { recursive: true });
 });
 
 test("a folder on a drive that is not there is refused, and not looked for without end", () => {

@@ -13,7 +13,10 @@ const root = join(import.meta.dirname, "../..");
 const KILLS = 200;
 /** Folders that are worked in at the same time. */
 const LANES = 4;
-const INTERVAL_MS = 20;
+const INTERVAL_MS = 5;
+
+/** Characters: some hundred steps, of which many fit in the interval. */
+const MOST_OUTPUT = 20_000;
 
 /** Every line that a process prints begins with its own clock's time, in ms. */
 const stamped =
@@ -34,7 +37,7 @@ function begin(argv: string[]) {
   return { child, outcome };
 }
 
-type Line = { at: number; type: string; step: number };
+type Line = { at: number; type: string; step: number; steps?: number };
 
 /** The whole lines that a process got out. */
 function linesOf(stdout: string): Line[] {
@@ -63,15 +66,7 @@ function expectSavesInTime(lines: Line[]): void {
 
 /** Kills the runs in one folder, one after the other; returns how often a state was newer than the one before. */
 async function killing(folder: string, kills: number, random: PythonRandom): Promise<number> {
-  const argv = [
-    join(root, "cli/train.ts"),
-    "--device",
-    "cpu",
-    "--n-embd",
-    "32",
-    "--batch-size",
-    "4",
-  ];
+  const argv = [join(root, "cli/train.ts"), "--device", "cpu"];
   argv.push("--steps", "1000000000", "--save-seconds", String(INTERVAL_MS / 1000));
   argv.push("--json", "--log-every", "1", "--output", folder);
   let advanced = 0;
@@ -83,10 +78,11 @@ async function killing(folder: string, kills: number, random: PythonRandom): Pro
       kill === 0 || seed !== state.seed ? ["--overwrite", "--seed", `${seed}`] : ["--resume"];
     const { child, outcome } = begin([...argv, ...more]);
     const closed = once(child, "close");
-    // The first has begun before it is killed; of the others some die as they start.
-    if (kill === 0) while (!outcome.stdout.includes('"step"')) await once(child.stdout, "data");
-    else if (random.random() < 0.8) await Promise.race([once(child.stdout, "data"), closed]);
-    await new Promise((resolve) => setTimeout(resolve, 120 * random.random()));
+    // The first has begun before it is killed. Of the others some die as they start, most after some steps and saves.
+    const early = kill > 0 && random.random() < 0.15;
+    const enough = early ? 0 : MOST_OUTPUT * random.random();
+    while (outcome.stdout.length < enough) await once(child.stdout, "data");
+    await new Promise((resolve) => setTimeout(resolve, (early ? 200 : 10) * random.random()));
     const signal = (["SIGTERM", "SIGHUP"] as const)[Math.floor(20 * random.random())] ?? "SIGKILL";
     child.kill(signal);
     const [code] = await closed;
@@ -96,19 +92,16 @@ async function killing(folder: string, kills: number, random: PythonRandom): Pro
     const lines = linesOf(outcome.stdout);
     expectSavesInTime(lines);
     const run = loadCheckpoint(folder);
-    if (run.step > 0) expect(loadModel(folder).step).toBeGreaterThan(0);
-    if (run.config.seed === state.seed) {
-      expect(run.step).toBeGreaterThanOrEqual(state.step);
-      if (run.step > state.step) advanced++;
-    } else {
-      expect(run.config.seed).toBe(seed);
-    }
+    const model = run.step > 0 ? loadModel(folder).step : 1;
+    expect(model).toBeGreaterThan(0);
+    expect([seed, state.seed]).toContain(run.config.seed);
+    const before = run.config.seed === state.seed ? state.step : 0;
+    expect(run.step).toBeGreaterThanOrEqual(before);
+    if (run.step > before) advanced++;
     const saved = lines.findLast(({ type }) => type === "save")?.step ?? 0;
     expect(run.step).toBeGreaterThanOrEqual(saved);
-    if (code !== null && run.step > 0) {
-      const last = lines.findLast(({ type }) => type === "end");
-      expect(last).toMatchObject({ steps: run.step });
-    }
+    const ended = lines.findLast(({ type }) => type === "end")?.steps ?? run.step;
+    expect(run.step).toBe(ended);
     state = { seed: run.config.seed, step: run.step };
   }
   if (state.step === 0) return advanced;
@@ -125,5 +118,5 @@ test(`${KILLS} kills at random moments, by SIGKILL, SIGTERM and SIGHUP`, async (
     killing(temporaryFolder(), KILLS / LANES, random),
   );
   const advanced = await Promise.all(lanes);
-  expect(advanced.reduce((sum, n) => sum + n)).toBeGreaterThan(KILLS / 4);
-}, 300_000);
+  expect(advanced.reduce((sum, n) => sum + n)).toBeGreaterThan(KILLS / 8);
+}, 600_000);

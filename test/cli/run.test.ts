@@ -1,8 +1,10 @@
 // A command as a process: exit codes, sentences, and a stdout that nobody reads.
 
+import { spawnSync } from "node:child_process";
 import { EventEmitter } from "node:events";
 import { describe, expect, test } from "vitest";
 import { UsageError } from "../../cli/flags.ts";
+import { shellWord } from "../../cli/format.ts";
 import { count, duration, plural } from "../../cli/progress.ts";
 import { watchOutput } from "../../cli/run.ts";
 import { ConfigError, GpuError, UserError } from "../../src/errors.ts";
@@ -90,6 +92,30 @@ describe("a stdout that nobody reads any more", () => {
     );
     expect(fake.stderr.text).toContain(why);
   });
+});
+
+test("a path in a command that is shown can be pasted into a shell", () => {
+  const paths = [
+    "output",
+    "a/b-c_d.e",
+    "my poems",
+    "it's",
+    "$HOME",
+    "a\nb",
+    "",
+    "-x",
+    "--y z",
+    "ü",
+  ];
+  const words = paths.map((path) => shellWord(path, "linux"));
+  expect(words.slice(0, 4)).toEqual(["output", "a/b-c_d.e", "'my poems'", "'it'\\''s'"]);
+  const { stdout } = spawnSync("sh", ["-c", `printf '%s\\0' ${words.join(" ")}`], {
+    encoding: "utf8",
+  });
+  const read = paths.map((path) => (path.startsWith("-") ? `./${path}` : path));
+  expect(stdout.split("\0").slice(0, -1)).toEqual(read);
+  const there = ["C:\\models\\a", "my poems"].map((path) => shellWord(path, "win32"));
+  expect(there).toEqual(["C:\\models\\a", '"my poems"']);
 });
 
 test("numbers are for people", () => {
