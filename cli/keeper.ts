@@ -1,12 +1,11 @@
 // Keeps a run: its metrics as they come, and its state whenever a save is due. A disk that refuses one ends nothing but
 // the last.
 
-import { GpuError, ModelFileError } from "../src/errors.ts";
+import { GpuError } from "../src/errors.ts";
 import type { Checkpoint } from "../src/files/checkpoint.ts";
 import type { EvalEvent, StepEvent, Training } from "../src/training/train.ts";
-import { reason } from "./files.ts";
 import { Metrics } from "./metrics.ts";
-import { saveCheckpoint } from "./model_dir.ts";
+import { refusal, saveCheckpoint } from "./model_dir.ts";
 import { count } from "./progress.ts";
 import type { Output } from "./run.ts";
 import { type RunFolder, saveAtLast } from "./run_folder.ts";
@@ -66,9 +65,9 @@ export class Keeper {
       this.folder.save(await this.training.checkpoint());
     } catch (error) {
       if (error instanceof GpuError) throw error;
-      const why = error instanceof ModelFileError ? error.message : `${reason(error)}.`;
+      const { message } = refusal(this.folder.path, error);
       this.say(
-        `warning: Step ${count(step)} is not saved. ${why} The run goes on, and tries it again.`,
+        `warning: Saving step ${count(step)} failed. ${message} The run goes on, and tries it again.`,
       );
       return false;
     }
@@ -89,12 +88,16 @@ export class Keeper {
   async finish(): Promise<void> {
     this.metrics?.write();
     if (!this.changed) return;
-    const checkpoint = await this.training.checkpoint();
-    saveAtLast((elsewhere) => {
-      if (elsewhere === undefined) this.folder.save(checkpoint);
-      else saveCheckpoint(elsewhere, checkpoint);
-    });
-    this.done(checkpoint.step);
+    try {
+      const checkpoint = await this.training.checkpoint();
+      saveAtLast((elsewhere) => {
+        if (elsewhere === undefined) this.folder.save(checkpoint);
+        else saveCheckpoint(elsewhere, checkpoint);
+      });
+      this.done(checkpoint.step);
+    } catch (error) {
+      throw error instanceof RangeError ? refusal(this.folder.path, error) : error;
+    }
   }
 
   /** After an error: what is there of the run. */

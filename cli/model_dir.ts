@@ -200,6 +200,12 @@ export function attempt<T>(folder: string, action: () => T): T {
 
 export function refusal(folder: string, error: unknown): ModelFileError {
   if (error instanceof ModelFileError) return error;
+  if (error instanceof RangeError) {
+    return new ModelFileError(
+      `No model can be saved in ${folder}: main memory does not suffice (${error.message}). Free some of it, or ` +
+        `train a smaller model.`,
+    );
+  }
   return new ModelFileError(
     `No model can be saved in ${folder}: ${reason(error)}. --output takes a folder that can be written to.`,
   );

@@ -1,6 +1,7 @@
 // Whatever the disk and main memory refuse, and whenever: a run goes on, and leaves a state or a model that loads.
 
-import * as fs from "node:fs";
+import fs from "node:fs";
+import { syncBuiltinESMExports } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
@@ -12,30 +13,33 @@ import { CpuTrainer } from "../../src/training/cpu_trainer.ts";
 import { Training } from "../../src/training/train.ts";
 import { FakeIo, parseLines, runCli, temporaryFolder } from "./fake_io.ts";
 
+const watched = [
+  "openSync",
+  "writeSync",
+  "fsyncSync",
+  "closeSync",
+  "renameSync",
+  "mkdirSync",
+] as const;
+const real = Object.fromEntries(watched.map((name) => [name, fs[name]]));
 /** Throws for a call of node:fs that should fail; it is not told where something is only read. */
-const faults = vi.hoisted(() => ({ check: (_call: string, _path: unknown): void => {} }));
+const faults = { check: (_call: string, _path: unknown): void => {} };
 
-vi.mock("node:fs", async (original) => {
-  const real = await original<typeof fs>();
-  const watch = [
-    "openSync",
-    "writeSync",
-    "fsyncSync",
-    "closeSync",
-    "renameSync",
-    "mkdirSync",
-  ] as const;
-  const calls = watch.map((name) => {
+beforeAll(() => {
+  for (const name of watched) {
     const call = (...args: unknown[]) => {
       faults.check(name, args[1] === "r" ? "" : args[0]);
       if (name === "fsyncSync") return undefined; // it would take most of the time
       return (real[name] as (...args: unknown[]) => unknown)(...args);
     };
-    return [name, call] as const;
-  });
-  const existsSync = (path: string) =>
-    !path.startsWith("/drive/") && path !== "/" && real.existsSync(path);
-  return { ...real, ...Object.fromEntries(calls), existsSync };
+    Object.assign(fs, { [name]: call });
+  }
+  syncBuiltinESMExports();
+});
+
+afterAll(() => {
+  Object.assign(fs, real);
+  syncBuiltinESMExports();
 });
 
 afterEach(() => {
@@ -101,7 +105,7 @@ describe("a disk that is full", () => {
     const { code, stdout, stderr } = await runCli(train, [...argv, ...more], {}, io);
     expect(code).toBe(0);
     expect(stderr).toMatch(
-      /^warning: Step 3 is not saved\. No model can be saved in .*: the disk is full \(ENOSPC\)\..* The run goes on, and tries it again\.$/m,
+      /^warning: Saving step 3 failed\. No model can be saved in .*: the disk is full \(ENOSPC\)\..* The run goes on, and tries it again\.$/m,
     );
     const saves = parseLines(stdout).filter(({ type }) => type === "save");
     expect(saves.map(({ step }) => step)).toEqual([6]);
@@ -126,6 +130,32 @@ describe("a disk that is full", () => {
     expect(loadCheckpoint(output).step).toBe(3);
     const rest = await runCli(train, ["--output", output, "--resume", "--json"]);
     expect(rest.code).toBe(0);
+  });
+
+  test("for the state of a run alone leaves none of an older run to be gone on with", async () => {
+    const output = temporaryFolder();
+    const older = new FakeIo();
+    older.stdout.onWrite = (text) => {
+      if (text.includes('"step":6,')) older.emit("SIGINT");
+    };
+    await runCli(train, [...argv, "--seed", "1", "--output", output], {}, older);
+    expect(loadCheckpoint(output)).toMatchObject({ step: 6, config: { seed: 1 } });
+    const newer = acting({
+      2: () => {
+        faults.check = (_, path) => {
+          if (String(path).includes("training.safetensors")) fail("ENOSPC");
+        };
+      },
+    });
+    const mine = [...argv, "--seed", "2", "--overwrite", "--output", output];
+    const { code, stderr } = await runCli(train, mine, {}, newer);
+    faults.check = () => {};
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^error: The model of step 8 is saved in .*, but not the run/m);
+    expect(loadModel(output)).toMatchObject({ step: 8, config: { seed: 2 } });
+    const rest = await runCli(train, ["--output", output, "--resume", "--json"]);
+    expect(rest.code).toBe(0);
+    expect(loadCheckpoint(output)).toMatchObject({ step: 8, config: { seed: 2 } });
   });
 
   test("leaves the best model of a sweep elsewhere", async () => {
@@ -235,9 +265,24 @@ test("main memory that does not suffice to save in mid-run is told, and the run 
   checkpoint.mockRestore();
   expect(code).toBe(0);
   expect(stderr).toMatch(
-    /^warning: Step 3 is not saved\. Array buffer allocation failed\. The run/,
+    /^warning: Saving step 3 failed\. No model .*: main memory does not suffice \(Array buffer .*\)\. /,
   );
   expect(loadCheckpoint(output).step).toBe(8);
+});
+
+test("main memory that does not suffice at the end is a sentence, and what was saved before is there", async () => {
+  const output = temporaryFolder();
+  const checkpoint = vi.spyOn(Training.prototype, "checkpoint");
+  const error = new RangeError("Array buffer allocation failed");
+  const io = acting({ 6: () => checkpoint.mockRejectedValue(error) });
+  const more = ["--save-every", "3", "--output", output];
+  const { code, stderr } = await runCli(train, [...argv, ...more], {}, io);
+  checkpoint.mockRestore();
+  expect(code).toBe(1);
+  expect(stderr).toMatch(
+    /^Step 3 of the run is in .*\nerror: No model .* main memory does not suffice/m,
+  );
+  expect(loadCheckpoint(output).step).toBe(3);
 });
 
 describe("the last validation", () => {
@@ -319,5 +364,13 @@ test("a folder on a drive that is not there is refused, and not looked for witho
   faults.check = (call) => {
     if (call === "mkdirSync") fail("ENOENT");
   };
-  expect(() => makeFolder("/drive/a/b")).toThrow("ENOENT");
+  const exists = vi.spyOn(fs, "existsSync").mockReturnValue(false);
+  syncBuiltinESMExports();
+  try {
+    expect(() => makeFolder("/drive/a/b")).toThrow("ENOENT");
+    expect(exists).toHaveBeenCalledTimes(3);
+  } finally {
+    exists.mockRestore();
+    syncBuiltinESMExports();
+  }
 });

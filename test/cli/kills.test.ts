@@ -16,7 +16,7 @@ const LANES = 4;
 const INTERVAL_MS = 5;
 
 /** Characters: some hundred steps, of which many fit in the interval. */
-const MOST_OUTPUT = 20_000;
+const MOST_OUTPUT = 10_000;
 
 /** Every line that a process prints begins with its own clock's time, in ms. */
 const stamped =
