@@ -22,7 +22,7 @@ import { device } from "./harness/device.ts";
 const lines = ["anna", "bob", "carla", "dave", "emma", "frederic", "gus", "hannah", "ida", "jo"];
 const verse = "so much depends\nupon\na red wheel\nbarrow\n".repeat(4);
 
-const base = { num_steps: 24, val_fraction: 0.2, eval_every: 7, num_samples: 2 };
+const base = { num_steps: 24, save_seconds: 0, val_fraction: 0.2, eval_every: 7, num_samples: 2 };
 const hasHalf = device.features.includes("shader-f16");
 const half: Partial<Config> = { dtype: "f16", n_embd: 32, block_size: 16, batch_size: 4 };
 

@@ -88,7 +88,7 @@ describe.each(devices)("a validation that a signal ends: %s", (device) => {
     ["lines", {}],
     ["a larger model", { n_embd: 48 }],
   ])("%s", async (_, overrides) => {
-    const settings: Partial<Config> = { ...overrides, num_steps: 6, val_fraction: 0.9 };
+    const settings = { ...overrides, num_steps: 6, val_fraction: 0.9, save_seconds: 0 };
     const whole = await timed(await open(device, settings), 0);
     expect(savesOf(whole.events)).toEqual(["6 validation"]);
 
@@ -124,7 +124,7 @@ describe.each(devices)("a validation that a signal ends: %s", (device) => {
 });
 
 test("a validation in mid-run that a signal ends is the first of the run that goes on", async () => {
-  const settings = { eval_every: 5, val_fraction: 0.5 };
+  const settings = { eval_every: 5, val_fraction: 0.5, save_seconds: 0 };
   const whole = await timed(await open("cpu", settings), 0);
   const training = await open("cpu", settings);
   const stop = new AbortController();

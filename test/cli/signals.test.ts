@@ -4,7 +4,7 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { LOCK_FILE } from "../../cli/lock.ts";
 import { loadCheckpoint, loadModel } from "../../cli/model_dir.ts";
@@ -71,7 +71,8 @@ describe.runIf(process.platform === "linux" && has("script"))("a terminal that i
   /** Runs a command in a terminal of its own, which is closed once it trains. */
   async function inTerminal(command: string, output: string): Promise<void> {
     const line = `${command} ${process.execPath} ${train} ${endless.join(" ")} --output ${output}`;
-    const terminal = spawn("script", ["-qfc", line, "/dev/null"], { stdio: "ignore" });
+    const cwd = dirname(output); // nohup writes there
+    const terminal = spawn("script", ["-qfc", line, "/dev/null"], { cwd, stdio: "ignore" });
     await training(output);
     terminal.kill("SIGKILL");
     await once(terminal, "close");
