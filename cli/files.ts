@@ -53,6 +53,8 @@ const reasons: Record<string, string> = {
   EPERM: "permission is denied",
   EROFS: "the file system is read-only",
   ENOSPC: "the disk is full",
+  EFBIG: "it would be larger than a file may be here",
+  EIO: "what it is written to does not answer",
   EDQUOT: "the disk quota is used up",
   ENAMETOOLONG: "the name is too long",
 };

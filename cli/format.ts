@@ -30,3 +30,8 @@ export function bytes(value: number): string {
   }
   return `${digits(value)} ${units[unit]}`;
 }
+
+/** A path that no command takes for a flag. */
+export function pathWord(path: string): string {
+  return path.startsWith("-") ? `./${path}` : path;
+}

@@ -1,9 +1,25 @@
 // Ctrl-C and its like: the first asks the command to come to an end, the second ends the process.
 
+import { constants } from "node:os";
 import type { Io } from "./run.ts";
 
-/** Exit codes of a process that ends by a signal: 128 + its number. SIGHUP is left to nohup. */
-const codes = { SIGINT: 130, SIGTERM: 143, SIGPIPE: 141 } as const;
+/**
+ * What ends a process that has work to save: a terminal that is closed (Node undoes what nohup does, so it is the same
+ * under it), a reader that leaves, a scheduler's limits. Those that a system does not know are left out.
+ */
+const signals = [
+  "SIGHUP",
+  "SIGINT",
+  "SIGQUIT",
+  "SIGPIPE",
+  "SIGALRM",
+  "SIGTERM",
+  "SIGUSR2",
+  "SIGXCPU",
+  "SIGBREAK",
+] as const;
+/** SIGPIPE is made from an error of stdout, and so is everywhere. */
+const numbers: Partial<Record<NodeJS.Signals, number>> = { ...constants.signals, SIGPIPE: 13 };
 
 /**
  * A signal to the terminal's process group reaches this process directly and, under `npm run`, once
@@ -16,15 +32,14 @@ export class Interrupt {
   private readonly listeners: [NodeJS.Signals, () => void][];
   private readonly io: Io;
   private firstAt = 0;
-  /** Exit code that the signal asks for, 0 if none came. */
+  /** Exit code of a process that ends by the signal, 128 + its number; 0 if none came. */
   code = 0;
 
   constructor(io: Io) {
     this.io = io;
-    this.listeners = Object.entries(codes).map(([name, code]) => [
-      name as NodeJS.Signals,
-      () => this.receive(code),
-    ]);
+    this.listeners = signals
+      .filter((name) => name in numbers)
+      .map((name) => [name, () => this.receive(name)]);
     for (const [name, listener] of this.listeners) io.on(name, listener);
   }
 
@@ -33,14 +48,15 @@ export class Interrupt {
     return this.controller.signal;
   }
 
-  private receive(code: number): void {
+  private receive(name: NodeJS.Signals): void {
+    const code = 128 + numbers[name]!;
     if (this.code !== 0) {
       if (performance.now() - this.firstAt > ECHO_MS) this.io.exit(code);
       return;
     }
     this.code = code;
     this.firstAt = performance.now();
-    if (code !== codes.SIGPIPE) {
+    if (name !== "SIGPIPE") {
       this.io.stderr.write("\nStopping after the steps in flight; Ctrl-C again quits at once.\n");
     }
     this.controller.abort();

@@ -1,15 +1,15 @@
 // A model folder on disk: read, and written so that a crash at any moment leaves the old model or the new one.
 
+import { randomBytes } from "node:crypto";
 import {
   closeSync,
+  existsSync,
   fstatSync,
   fsyncSync,
   openSync,
-  readdirSync,
   readSync,
   renameSync,
   rmSync,
-  writeFileSync,
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
@@ -20,13 +20,39 @@ import {
   encodeCheckpoint,
   STATE_FILE,
 } from "../src/files/checkpoint.ts";
-import { decodeModel, encodeModel, type Model } from "../src/files/model_files.ts";
+import {
+  CONFIG_FILE,
+  decodeModel,
+  encodeModel,
+  type Model,
+  TOKENIZER_FILE,
+  WEIGHTS_FILE,
+} from "../src/files/model_files.ts";
 import { makeFolder } from "../src/platform/platform.node.ts";
 import { reason } from "./files.ts";
 
-/** @throws ModelFileError if the folder holds no model that can be used */
+/** Of a model, and of the run that trains it. */
+export const modelFiles: readonly string[] = [
+  WEIGHTS_FILE,
+  STATE_FILE,
+  CONFIG_FILE,
+  TOKENIZER_FILE,
+];
+
+/**
+ * The model, or that of the run where it was killed before its first model was whole.
+ * @throws ModelFileError if the folder holds no model that can be used
+ */
 export function loadModel(folder: string): Model {
-  return decodeModel((name) => readOptional(join(folder, name)), folder);
+  const read = (name: string) => readOptional(join(folder, name));
+  if (existsSync(join(folder, WEIGHTS_FILE)) || !existsSync(join(folder, STATE_FILE))) {
+    return decodeModel(read, folder);
+  }
+  const run = loadCheckpoint(folder);
+  if (run.step > 0) return run;
+  throw new ModelFileError(
+    `The run in ${folder} ended before it saved a model; go on with it: train --resume.`,
+  );
 }
 
 /** @throws ModelFileError if the folder holds no run that can be resumed */
@@ -34,28 +60,17 @@ export function loadCheckpoint(folder: string): Checkpoint {
   return decodeCheckpoint(readOptional(join(folder, STATE_FILE)), folder);
 }
 
-function readOptional(path: string): Uint8Array | undefined {
+/**
+ * The bytes of a file, undefined if there is none.
+ * @param most bytes that are read, from the beginning
+ */
+export function readOptional(path: string, most = Infinity): Uint8Array | undefined {
   try {
-    return readWhole(path);
+    return readWhole(path, most);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw new ModelFileError(`${path} cannot be read: ${reason(error)}.`);
   }
-}
-
-/**
- * Makes the folder and writes into it once: a run of hours must not find out at its end that it cannot
- * save. Removes what killed processes left behind.
- * @throws ModelFileError if no model can be saved there
- */
-export function prepareFolder(folder: string): void {
-  attempt(folder, () => {
-    makeFolder(folder);
-    for (const file of readdirSync(folder)) if (isStale(file)) rmSync(join(folder, file));
-    const probe = temporary(folder, "probe");
-    writeFileSync(probe, "");
-    rmSync(probe);
-  });
 }
 
 /**
@@ -66,9 +81,11 @@ export function prepareFolder(folder: string): void {
 export function saveModel(folder: string, model: Model): void {
   const [weights, ...others] = encodeModel(model);
   attempt(folder, () => {
+    makeFolder(folder);
     replaceFile(folder, weights.name, weights.pieces);
     rmSync(join(folder, STATE_FILE), { force: true });
     for (const { name, pieces } of others) replaceFile(folder, name, pieces);
+    flushFolder(folder);
   });
 }
 
@@ -81,6 +98,7 @@ export function saveCheckpoint(folder: string, checkpoint: Checkpoint): void {
   const files = encodeModel(checkpoint);
   let refused: unknown;
   try {
+    makeFolder(folder);
     const { name, pieces } = encodeCheckpoint(checkpoint);
     replaceFile(folder, name, pieces);
   } catch (error) {
@@ -88,6 +106,7 @@ export function saveCheckpoint(folder: string, checkpoint: Checkpoint): void {
   }
   attempt(folder, () => {
     for (const { name, pieces } of files) replaceFile(folder, name, pieces);
+    flushFolder(folder);
   });
   if (refused === undefined) return;
   throw new ModelFileError(
@@ -96,16 +115,25 @@ export function saveCheckpoint(folder: string, checkpoint: Checkpoint): void {
   );
 }
 
-function replaceFile(folder: string, name: string, pieces: Iterable<Uint8Array>): void {
+/**
+ * Replaces a file in one piece; flushFolder() makes it last.
+ * @param before done once the new one is on the disk, beside its place
+ */
+export function replaceFile(
+  folder: string,
+  name: string,
+  pieces: Iterable<Uint8Array>,
+  before: () => void = () => {},
+): void {
   const path = temporary(folder, name);
   try {
     writeWhole(path, pieces);
+    before();
     renameSync(path, join(folder, name));
   } catch (error) {
     rmSync(path, { force: true });
     throw error;
   }
-  flushFolder(folder);
 }
 
 /** Bytes that a call of node:fs takes; beyond 2 GiB it refuses. */
@@ -126,10 +154,10 @@ function writeWhole(path: string, pieces: Iterable<Uint8Array>): void {
   }
 }
 
-function readWhole(path: string): Uint8Array {
+function readWhole(path: string, most: number): Uint8Array {
   const file = openSync(path, "r");
   try {
-    const bytes = new Uint8Array(fstatSync(file).size);
+    const bytes = new Uint8Array(Math.min(fstatSync(file).size, most));
     let end = 0;
     for (let read = -1; read !== 0 && end < bytes.length; end += read) {
       read = readSync(file, bytes, end, Math.min(PIECE, bytes.length - end), null);
@@ -141,7 +169,7 @@ function readWhole(path: string): Uint8Array {
 }
 
 /** A rename lasts through a power cut once the folder is on the disk too. */
-function flushFolder(folder: string): void {
+export function flushFolder(folder: string): void {
   // Windows has no such call for folders.
   if (process.platform === "win32") return;
   const descriptor = openSync(folder, "r");
@@ -152,32 +180,35 @@ function flushFolder(folder: string): void {
   }
 }
 
-/** In the folder itself, as a rename is atomic only within one file system; with the process's id. */
+/** In the folder itself, as a rename is atomic only within one file system. */
 function temporary(folder: string, name: string): string {
-  return join(folder, `.${name}.${process.pid}.tmp`);
+  return join(folder, `.${name}.${randomBytes(6).toString("hex")}.tmp`);
 }
 
-/** True for a temporary file of a process that no longer lives, or of an earlier one with our id. */
-function isStale(file: string): boolean {
-  const pid = /^\..+\.(\d+)\.tmp$/.exec(file)?.[1];
-  return pid !== undefined && (Number(pid) === process.pid || !isAlive(Number(pid)));
+/** What a killed process left, if no other is at work: the temporary files of the files that are written here. */
+export function isTemporary(file: string): boolean {
+  const name = /^\.(.+)\.[0-9a-f]+\.tmp$/.exec(file)?.[1];
+  return name !== undefined && modelFiles.includes(name);
 }
 
-function isAlive(pid: number): boolean {
+/** @throws ModelFileError in the place of what the file system throws */
+export function attempt<T>(folder: string, action: () => T): T {
   try {
-    process.kill(pid, 0);
-    return true;
+    return action();
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
+    throw refusal(folder, error);
   }
 }
 
-function attempt(folder: string, action: () => void): void {
-  try {
-    action();
-  } catch (error) {
-    throw new ModelFileError(
-      `No model can be saved in ${folder}: ${reason(error)}. --output takes a folder that can be written to.`,
+export function refusal(folder: string, error: unknown): ModelFileError {
+  if (error instanceof ModelFileError) return error;
+  if (error instanceof RangeError) {
+    return new ModelFileError(
+      `No model can be saved in ${folder}: main memory does not suffice (${error.message}). Free some of it, or ` +
+        `train a smaller model.`,
     );
   }
+  return new ModelFileError(
+    `No model can be saved in ${folder}: ${reason(error)}. --output takes a folder that can be written to.`,
+  );
 }

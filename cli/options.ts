@@ -40,6 +40,14 @@ export const resume: Option = {
     "--steps train it further, at the learning rates of so many steps",
 };
 
+export const overwrite: Option = {
+  flag: "overwrite",
+  env: [],
+  help:
+    "replace the run or model in the output folder; without it a run that is not finished is left alone, and a " +
+    "model is kept in a folder earlier-1, earlier-2, … there",
+};
+
 export const modelDir = {
   flag: "model-dir",
   env: ["MICROGPT_MODEL_DIR"],

@@ -47,11 +47,13 @@ export class Progress {
 
   /** Writes a line above the progress, after the last step's. */
   note(text: string): void {
-    if (this.out.isTTY) {
+    if (this.last === undefined) {
+      this.out.write(`${text}\n`);
+    } else if (this.out.isTTY) {
       this.out.write(`\r${ERASE_REST}${text}\n`);
       this.show();
     } else {
-      if (this.shown !== this.last!.step) this.show();
+      if (this.shown !== this.last.step) this.show();
       this.out.write(`${text}\n`);
     }
   }

@@ -1,6 +1,7 @@
 // Runs a command as a process: errors become sentences and exit codes.
 
 import { ConfigError, UserError } from "../src/errors.ts";
+import { reason } from "./files.ts";
 import { type Env, UsageError, unknownVariables } from "./flags.ts";
 
 export interface Output {
@@ -28,8 +29,9 @@ const EXIT_PIPE = 141;
 
 /** Runs the command of this process. The event loop ends by itself once the device is closed. */
 export async function run(main: Main): Promise<void> {
-  endWithReader(process);
-  process.exitCode = await runMain(main, process.argv.slice(2), process.env, process);
+  watchOutput(process);
+  const code = await runMain(main, process.argv.slice(2), process.env, process);
+  if (code !== 0) process.exitCode = code;
 }
 
 /** Runs `main`; what it throws is shown on stderr. */
@@ -58,16 +60,24 @@ export async function runMain(
 /**
  * Ends quietly once nobody reads stdout any more (`train | head`). Node ignores the signal and raises
  * an error for each write instead; the first of them becomes the signal again, for commands that
- * have something to save, and the end for those that have not.
+ * have something to save, and the end for those that have not. Where stdout fails for another reason (a full disk, a
+ * terminal that is gone) the command does its work all the same, and its exit code tells that the output is not whole.
  */
-export function endWithReader(
-  process: Pick<NodeJS.Process, "stdout" | "stderr" | "emit" | "exit">,
+export function watchOutput(
+  process: Pick<NodeJS.Process, "stdout" | "stderr" | "emit" | "exit" | "exitCode">,
 ): void {
   let ended = false;
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EPIPE") throw error;
-    if (!ended && !process.emit("SIGPIPE", "SIGPIPE")) process.exit(EXIT_PIPE);
+    if (ended) return;
     ended = true;
+    if (error.code === "EPIPE") {
+      if (!process.emit("SIGPIPE", "SIGPIPE")) process.exit(EXIT_PIPE);
+      return;
+    }
+    process.exitCode ??= EXIT_FAILED;
+    process.stderr.write(
+      `warning: The output cannot be written: ${reason(error)}. The command goes on without it.\n`,
+    );
   });
   process.stderr.on("error", () => {});
 }

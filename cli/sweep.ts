@@ -7,10 +7,11 @@ import { tuningModes } from "../src/tuning/tune.ts";
 import { command } from "./command.ts";
 import { readText } from "./files.ts";
 import { Interrupt } from "./interrupt.ts";
-import { prepareFolder, saveModel } from "./model_dir.ts";
+import { saveModel } from "./model_dir.ts";
 import * as options from "./options.ts";
 import { tuningProgress } from "./progress.ts";
 import { EXIT_FAILED, type Output, run } from "./run.ts";
+import { RunFolder, saveAtLast } from "./run_folder.ts";
 import { sweepable, sweepConfigs } from "./sweep_lists.ts";
 import { humanReport, jsonReport, type SweepReport } from "./sweep_report.ts";
 
@@ -18,6 +19,9 @@ const lists = options.settingOptions(...sweepable.map(({ name }) => name)).map((
   ...option,
   value: option.value === undefined ? undefined : "LIST",
 }));
+
+/** Between two saves of the best model so far. */
+const SAVE_MS = 60_000;
 
 const description = {
   name: "sweep",
@@ -27,6 +31,7 @@ const description = {
   options: [
     options.input,
     options.output,
+    options.overwrite,
     options.device,
     options.preset,
     options.tuning,
@@ -38,10 +43,10 @@ export const main = command(description, async (flags, io) => {
   const { configs, varied } = sweepConfigs(flags, flags.text(options.preset));
   const device = flags.choice(options.device, options.devices);
   const mode = flags.choice(options.tuning, tuningModes);
-  const folder = flags.text(options.output);
+  const path = flags.text(options.output);
   const { corpus, source } = await readText(flags.text(options.input), io, sweepFormat(configs));
-  prepareFolder(folder);
 
+  const folder = await RunFolder.open(path, flags.has(options.overwrite) ? "replace" : "keep");
   const interrupt = new Interrupt(io);
   try {
     const { signal } = interrupt;
@@ -57,36 +62,62 @@ export const main = command(description, async (flags, io) => {
       sweep.close();
     }
   } finally {
+    folder.close();
     interrupt.close();
   }
 });
 
-/** True if there was a model to save. Where one of them fails, the best of those before it is saved all the same. */
+/**
+ * True if there was a model to save. The best one is saved as it comes, so that a sweep that is killed leaves it; where
+ * one of them fails, the best of those before it is saved all the same.
+ */
 async function train(
   sweep: Sweep,
   report: SweepReport,
-  folder: string,
+  folder: RunFolder,
   interrupt: Interrupt,
   stderr: Output,
 ): Promise<boolean> {
   report.start(sweep.start);
   const startedAt = performance.now();
+  let savedAt = startedAt;
+  let saved = -1; // the model that is in the folder
+  const save = () => {
+    const { best } = sweep;
+    if (best === undefined || best.outcome.index === saved) return;
+    const aside = folder.saveModel(best.model);
+    if (aside !== null) stderr.write(`The model that was in ${folder.path} is now in ${aside}.\n`);
+    saved = best.outcome.index;
+  };
+  const saveBest = () =>
+    saveAtLast((elsewhere) =>
+      elsewhere === undefined ? save() : saveModel(elsewhere, sweep.best!.model),
+    );
   try {
     for await (const event of sweep.run(interrupt.signal)) {
       if (event.type === "model") report.model(event);
       else report.progress(event);
+      if (performance.now() - savedAt < SAVE_MS) continue;
+      savedAt = performance.now();
+      try {
+        save();
+      } catch (error) {
+        stderr.write(
+          `warning: ${(error as Error).message} The sweep goes on, and tries it again.\n`,
+        );
+      }
     }
   } catch (error) {
+    saveBest();
     if (sweep.best) {
-      saveModel(folder, sweep.best.model);
       const { index } = sweep.best.outcome;
-      stderr.write(`The best model so far, model ${index + 1}, is saved in ${folder}.\n`);
+      stderr.write(`The best model so far, model ${index + 1}, is saved in ${folder.path}.\n`);
     }
     throw error;
   }
   const seconds = (performance.now() - startedAt) / 1000;
   const { best, models, model_steps } = sweep;
-  if (best) saveModel(folder, best.model);
+  saveBest();
   report.end({
     type: "end",
     models,
@@ -94,7 +125,7 @@ async function train(
     seconds,
     model_steps_per_s: model_steps / seconds,
     best: best?.outcome.index ?? null,
-    model_dir: best ? folder : null,
+    model_dir: best ? folder.path : null,
     ...(interrupt.code === 0 ? {} : { interrupted: true }),
   });
   return best !== undefined;

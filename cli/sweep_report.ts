@@ -8,6 +8,7 @@ import {
   type SweepProgress,
   type SweepStart,
 } from "../src/training/sweep.ts";
+import { pathWord } from "./format.ts";
 import { count, duration, plural } from "./progress.ts";
 import { textRows } from "./text_rows.ts";
 import type { Output } from "./run.ts";
@@ -108,7 +109,7 @@ export function humanReport(out: Output, source: string, varied: readonly Settin
         out.write("Nothing was saved: there was no step to save.\n");
       } else {
         out.write(`saved   model ${best! + 1}, the best, in ${model_dir}\n`);
-        out.write(`Samples: ${commandLine("generate", "--model-dir", model_dir)}\n`);
+        out.write(`Samples: ${commandLine("generate", "--model-dir", pathWord(model_dir))}\n`);
       }
     },
   };

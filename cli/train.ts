@@ -13,10 +13,12 @@ import { command } from "./command.ts";
 import { readText } from "./files.ts";
 import { type Flags, UsageError } from "./flags.ts";
 import { Interrupt } from "./interrupt.ts";
-import { loadCheckpoint, prepareFolder, saveCheckpoint } from "./model_dir.ts";
+import { Keeper } from "./keeper.ts";
+import { loadCheckpoint } from "./model_dir.ts";
 import * as options from "./options.ts";
-import { run } from "./run.ts";
-import { type Before, NOTHING, tuningProgress } from "./progress.ts";
+import { type Output, run } from "./run.ts";
+import { RunFolder } from "./run_folder.ts";
+import { NOTHING, tuningProgress } from "./progress.ts";
 import { humanReport, jsonReport, type TrainReport } from "./train_report.ts";
 
 const description = {
@@ -26,6 +28,7 @@ const description = {
     options.input,
     options.output,
     options.resume,
+    options.overwrite,
     options.device,
     options.preset,
     options.tuning,
@@ -34,16 +37,22 @@ const description = {
 };
 
 export const main = command(description, async (flags, io) => {
-  const folder = flags.text(options.output);
-  const before = flags.has(options.resume) ? loadCheckpoint(folder) : undefined;
+  const path = flags.text(options.output);
+  const [resumes, replaces] = [flags.has(options.resume), flags.has(options.overwrite)];
+  if (resumes && replaces) {
+    throw new UsageError(
+      `--overwrite begins a new run, and --resume goes on with one; give one of them.`,
+    );
+  }
+  const before = resumes ? loadCheckpoint(path) : undefined;
   const done = before ? { step: before.step, tokens: before.tokens } : NOTHING;
   const config = before ? goOn(before, flags) : flags.config(flags.text(options.preset));
   const device = flags.choice(options.device, options.devices);
   const mode = flags.choice(options.tuning, tuningModes);
   const input = flags.text(options.input) ?? before?.input ?? undefined;
   const { corpus, source } = await readText(input, io, config.format);
-  prepareFolder(folder);
 
+  const folder = await RunFolder.open(path, resumes ? "resume" : replaces ? "replace" : "keep");
   const interrupt = new Interrupt(io);
   try {
     const { signal } = interrupt;
@@ -60,12 +69,13 @@ export const main = command(description, async (flags, io) => {
       ? jsonReport(io.stdout, config.log_every)
       : humanReport(io.stdout, source, done);
     try {
-      await train(training, report, folder, interrupt, done);
+      await train(training, report, folder, interrupt, io.stderr, before);
     } finally {
       training.close();
     }
     return interrupt.code;
   } finally {
+    folder.close();
     interrupt.close();
   }
 });
@@ -93,44 +103,53 @@ function goOn(before: Checkpoint, flags: Flags): Config {
 async function train(
   training: Training,
   report: TrainReport,
-  folder: string,
+  folder: RunFolder,
   interrupt: Interrupt,
-  before: Before,
+  stderr: Output,
+  before: Checkpoint | undefined,
 ): Promise<void> {
+  const { signal } = interrupt;
+  const done = before ?? NOTHING;
+  const keeper = new Keeper(training, folder, stderr, before);
   report.start(training.start);
-  const startedAt = performance.now();
-  let { tokens } = before;
+  let startedAt = performance.now();
+  let { tokens } = done;
   let skipped = 0;
   let val_loss: number | null = null;
+  let seconds: number;
   try {
-    for await (const event of training.run(interrupt.signal)) {
-      if (event.type === "eval") {
-        ({ val_loss } = event);
-        report.evaluation(event);
-      } else if (event.type === "save") {
-        saveCheckpoint(folder, await training.checkpoint());
-        report.checkpoint(folder, event);
-      } else {
-        ({ tokens } = event);
-        if (event.skipped) skipped++;
-        report.step(event);
+    try {
+      if (!signal.aborted) await keeper.begin();
+      startedAt = performance.now();
+      for await (const event of training.run(signal)) {
+        if (event.type === "save") {
+          if (await keeper.save()) report.checkpoint(folder.path, event);
+          continue;
+        }
+        keeper.add(event);
+        if (event.type === "eval") {
+          ({ val_loss } = event);
+          report.evaluation(event);
+        } else {
+          ({ tokens } = event);
+          if (event.skipped) skipped++;
+          report.step(event);
+        }
       }
+    } finally {
+      report.endSteps();
     }
-  } finally {
-    report.endSteps();
+    seconds = (performance.now() - startedAt) / 1000;
+    await keeper.finish(); // before the samples, which can be had again
+  } catch (error) {
+    keeper.fail();
+    throw error;
   }
-  const seconds = (performance.now() - startedAt) / 1000;
 
-  // Saved before the samples, which can be had again. Without a step there is nothing worth the place
-  // of a model that may be there.
   const { step } = training;
-  const stepped = step > before.step;
-  if (stepped) {
-    saveCheckpoint(folder, await training.checkpoint());
-    report.saved(folder, step);
-  }
+  // Without a step there is nothing worth the place of a model that may be there.
+  if (keeper.hasSaved) report.saved(folder.path, step);
   try {
-    const { signal } = interrupt;
     for await (const event of training.write({ signal })) report.sample(event);
   } finally {
     report.endSamples();
@@ -139,9 +158,9 @@ async function train(
     type: "end",
     steps: step,
     seconds,
-    tokens_per_s: (tokens - before.tokens) / seconds,
+    tokens_per_s: (tokens - done.tokens) / seconds,
     val_loss,
-    model_dir: stepped ? folder : null,
+    model_dir: keeper.hasSaved ? folder.path : null,
     ...(isHalf(training.start.config.dtype) ? { skipped } : {}),
     ...(interrupt.code === 0 ? {} : { interrupted: true }),
   });

@@ -5,6 +5,7 @@ import type { PieceEvent, SampleEvent } from "../src/generation/generate.ts";
 import { commandLine } from "../src/platform/invocation.ts";
 import type { EvalEvent, SaveEvent, StartEvent, StepEvent } from "../src/training/train.ts";
 import type { TuningSummary } from "../src/tuning/tune.ts";
+import { pathWord } from "./format.ts";
 import { count, duration, NOTHING, plural, Progress } from "./progress.ts";
 import type { Output } from "./run.ts";
 import { SamplePrinter } from "./samples.ts";
@@ -57,6 +58,7 @@ export function jsonReport(out: Output, log_every: number): TrainReport {
       print(event);
     },
     checkpoint(model_dir, event) {
+      if (event.due === "validation") this.endSteps();
       print({ ...event, model_dir });
     },
     endSteps() {
@@ -80,6 +82,7 @@ export function humanReport(out: Output, source: string, before = NOTHING): Trai
   const samples = new SamplePrinter(out);
   let progress: Progress | undefined;
   let num_steps = 0;
+  let savedStep = -1; // the last one that was told
   return {
     start(event) {
       const { log_every } = event.config;
@@ -93,13 +96,16 @@ export function humanReport(out: Output, source: string, before = NOTHING): Trai
     evaluation({ step, val_loss }) {
       progress!.note(`step ${step}  val loss ${val_loss.toFixed(4)}`);
     },
-    checkpoint(folder, { step }) {
+    checkpoint(folder, { step, due }) {
+      if (due === "time") return; // every minute would be a line too often
+      savedStep = step;
       progress!.note(savedLine(folder, step));
     },
     endSteps() {
       progress!.end();
     },
     saved(folder, step) {
+      if (step === savedStep) return;
       out.write(`${savedLine(folder, step)}\n`);
     },
     sample(event) {
@@ -114,7 +120,8 @@ export function humanReport(out: Output, source: string, before = NOTHING): Trai
       out.write(`${interrupted ? "stopped" : "done"}: ${done} in ${speed}\n`);
       if (skipped) out.write(`${plural(skipped, "step")} skipped: gradients too large for f16.\n`);
       if (model_dir === null) out.write("Nothing was saved: there was no step to save.\n");
-      else out.write(`More samples: ${commandLine("generate", "--model-dir", model_dir)}\n`);
+      else
+        out.write(`More samples: ${commandLine("generate", "--model-dir", pathWord(model_dir))}\n`);
       if (model_dir !== null && steps < num_steps) {
         out.write(`To go on: the same command with --resume\n`);
       }

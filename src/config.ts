@@ -34,7 +34,8 @@ export interface Config {
   num_samples: number; // texts to generate
   log_every: number; // steps between two reports
   eval_every: number; // steps between two validations; 0 is only after the last one
-  save_every: number; // steps between two checkpoints; 0 is only at the end
+  save_every: number; // steps between two checkpoints; 0 is none by steps
+  save_seconds: number; // seconds of training between two checkpoints; 0 is none by time
 }
 
 /**
@@ -177,10 +178,11 @@ export const settings: readonly Setting[] = [
     min: 0,
     max: MAX_INTEGER,
   }),
-  setting("save_every", "integer", "steps between two checkpoints, 0 for one at the end", {
+  setting("save_every", "integer", "steps between two saves, 0 for none by steps", {
     min: 0,
     max: MAX_INTEGER,
   }),
+  setting("save_seconds", "number", "seconds between two saves, 0 for none by time", { min: 0 }),
 ];
 
 /** What has no influence on how a model trains. */
@@ -192,6 +194,7 @@ export const aside: readonly (keyof Config)[] = [
   "log_every",
   "eval_every",
   "save_every",
+  "save_seconds",
 ];
 
 const decimal = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;

@@ -18,13 +18,7 @@
  * @module
  */
 
-import {
-  loadCheckpoint as loadRun,
-  loadModel,
-  prepareFolder,
-  saveCheckpoint,
-  saveModel,
-} from "#model_dir";
+import { loadCheckpoint as loadRun, loadModel, saveCheckpoint, saveModel } from "#model_dir";
 import { checkSettingNames, type ConfigChoice, resolveConfig } from "./config.ts";
 import { type DeviceChoice, devices } from "./device/choose.ts";
 import { ConfigError, DataError } from "./errors.ts";
@@ -177,7 +171,6 @@ async function toArray(bytes: Bytes): Promise<Uint8Array> {
  * @throws ModelFileError if the disk refuses it or a number is not finite
  */
 export async function save(what: Model | Checkpoint, folder: string): Promise<void> {
-  prepareFolder(folder);
   if (isCheckpoint(what)) saveCheckpoint(folder, what);
   else saveModel(folder, what);
 }

@@ -33,6 +33,7 @@ const microgpt: Config = {
   log_every: 100,
   eval_every: 0,
   save_every: 0,
+  save_seconds: 60,
 };
 
 /** For texts of some 100 KB and more. */

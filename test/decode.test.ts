@@ -5,7 +5,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { DataError } from "../src/errors.ts";
 import { decodeText, TextBytes } from "../src/text/decode.ts";
-import { shellQuote } from "../src/text/shell_quote.ts";
+import { shellQuote } from "../src/shell_quote.ts";
 import { temporaryFolder } from "./cli/fake_io.ts";
 
 const bytes = (...values: (number | string)[]) =>

@@ -157,7 +157,6 @@ test("a browser has no folders, and says what there is instead", async () => {
   const calls = [
     () => noFolders.loadModel("output"),
     () => noFolders.loadCheckpoint("output"),
-    () => noFolders.prepareFolder("output"),
     () => noFolders.saveModel("output", model),
     () => noFolders.saveCheckpoint("output", checkpoint),
   ];

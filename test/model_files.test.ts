@@ -110,9 +110,11 @@ test("a file of an older version has the defaults of the settings that it does n
   const file = JSON.parse(text(folder.get(CONFIG_FILE)!));
   const write = (changes: object) =>
     folder.set(CONFIG_FILE, bytes(JSON.stringify({ ...file, ...changes })));
-  for (const name of ["top_k", "max_tokens"]) delete file[name];
+  for (const name of ["top_k", "max_tokens", "save_seconds"]) delete file[name];
   write({ format_version: 3 });
   expect(load(folder).config).toEqual(modelOf().config);
+  write({ format_version: 4 });
+  expect(() => load(folder)).toThrow("output/config.json lacks the setting");
   delete file.save_every;
   write({ format_version: 2 });
   expect(load(folder).config).toEqual(modelOf().config);

@@ -22,7 +22,7 @@ import { device } from "./harness/device.ts";
 const lines = ["anna", "bob", "carla", "dave", "emma", "frederic", "gus", "hannah", "ida", "jo"];
 const verse = "so much depends\nupon\na red wheel\nbarrow\n".repeat(4);
 
-const base = { num_steps: 24, val_fraction: 0.2, eval_every: 7, num_samples: 2 };
+const base = { num_steps: 24, save_seconds: 0, val_fraction: 0.2, eval_every: 7, num_samples: 2 };
 const hasHalf = device.features.includes("shader-f16");
 const half: Partial<Config> = { dtype: "f16", n_embd: 32, block_size: 16, batch_size: 4 };
 
@@ -87,9 +87,12 @@ test("checkpoints are due every save_every steps, after the validation of the sa
     }
     training.close();
     const told = events.filter(({ type }) => type !== "step").map(({ type, step }) => type + step);
-    expect(told.join(" ")).toBe("save4 eval6 save8 eval12 save12 save16 eval18 save20 eval24");
-    expect(events.filter(({ type }) => type !== "save")).toEqual(plain.events);
-    expect(states.map(({ step }) => step)).toEqual([4, 8, 12, 16, 20]);
+    expect(told.join(" ")).toBe(
+      "save4 eval6 save8 eval12 save12 save16 eval18 save20 save24 eval24",
+    );
+    const unsaved = ({ type }: { type: string }) => type !== "save";
+    expect(events.filter(unsaved)).toEqual((plain.events as typeof events).filter(unsaved));
+    expect(states.map(({ step }) => step)).toEqual([4, 8, 12, 16, 20, 24]);
 
     // The one of step 12 is not changed by the steps after it, and validates no second time.
     const rest = await part(await open({ eval_every: 6 }, { device, resume: states[2] }));

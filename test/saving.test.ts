@@ -28,7 +28,14 @@ async function saved(on: typeof device | undefined): Promise<Checkpoint> {
   for await (const _ of trainer.run(2));
   const state = await trainer.state();
   trainer.destroy();
-  const place = { text: "", input: null, device: "cpu", adapter: null, kernels: null } as const;
+  const place = {
+    text: "",
+    input: null,
+    device: "cpu",
+    adapter: null,
+    kernels: null,
+    validated: false,
+  } as const;
   return { config, tokenizer, ...state, ...place };
 }
 

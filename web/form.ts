@@ -27,7 +27,7 @@ const essential = new Set<keyof Config>([
   "seed",
 ]);
 /** The page shows every step, and saves none. */
-const hidden = new Set<keyof Config>(["log_every", "save_every"]);
+const hidden = new Set<keyof Config>(["log_every", "save_every", "save_seconds"]);
 
 interface Field {
   setting: Setting;

@@ -5,8 +5,9 @@
 // and settings, tokenizer and all counts in its metadata. It is written before the model's files, each in one
 // piece, so that a process that is killed in between leaves a run to resume, beside the model as it was before.
 
+import type { ConfigChoice } from "../config.ts";
 import { ModelFileError } from "../errors.ts";
-import { dimsOf } from "../model/parameters.ts";
+import { dimsOf, ParameterLayout } from "../model/parameters.ts";
 import {
   checkFinite,
   fail,
@@ -19,7 +20,8 @@ import {
   readTokenizer,
   toText,
 } from "./model_files.ts";
-import { decodeSafetensors, safetensorsPieces } from "./safetensors.ts";
+import { decodeSafetensors, encodeHeader, MAX_HEADER, safetensorsPieces } from "./safetensors.ts";
+import type { Tokenizer } from "../text/tokenizer.ts";
 import { isObject, show } from "./strict_json.ts";
 
 /** What a trainer goes on from. */
@@ -49,16 +51,34 @@ export interface Circumstances {
 }
 
 /** A run between two of its steps. */
-export interface Checkpoint extends Model, TrainerState, Circumstances {}
+export interface Checkpoint extends Model, TrainerState, Circumstances {
+  /** False where a validation is due after `step`, and still to come. */
+  validated: boolean;
+}
 
 export const STATE_FILE = "training.safetensors";
 
 const PREFIXES = ["", "m.", "v."];
 
+/** Of a header, for what is known only when a run is saved: the text's name, the GPU's. */
+const MARGIN = 2 ** 13;
+
+/** @throws ModelFileError if the file of a run with these settings would be longer than is read back */
+export function checkSavable(config: ConfigChoice, tokenizer: Tokenizer): void {
+  const { slices } = new ParameterLayout(dimsOf(config, tokenizer.vocab_size));
+  const tensors = PREFIXES.flatMap((prefix) =>
+    slices.map(
+      ({ name, shape, size }) => ({ name: prefix + name, shape, dtype: "F64", size }) as const,
+    ),
+  );
+  const model = { config, tokenizer, step: Number.MAX_SAFE_INTEGER } as Model;
+  encodeHeader(tensors, metadataOf(model), MAX_HEADER - MARGIN);
+}
+
 /** @throws ModelFileError if a number is not finite; such a run is never saved */
 export function encodeCheckpoint(checkpoint: Checkpoint): ModelFile {
   const { layout, values, m, v, tokens, scaler, skips } = checkpoint;
-  const { text, input, device, adapter, kernels } = checkpoint;
+  const { text, input, device, adapter, kernels, validated } = checkpoint;
   const dtype = values instanceof Float64Array ? "F64" : "F32";
   const tensors = [values, m, v].flatMap((flat, i) =>
     layout.slices.map(({ name, shape, offset, size }) => {
@@ -67,7 +87,7 @@ export function encodeCheckpoint(checkpoint: Checkpoint): ModelFile {
       return { name: PREFIXES[i] + name, shape, dtype, values: part } as const;
     }),
   );
-  const training = { tokens, scaler, skips, text, input, device, adapter, kernels };
+  const training = { tokens, scaler, skips, text, input, device, adapter, kernels, validated };
   const metadata = { ...metadataOf(checkpoint), training: toText(training) };
   return new ModelFile(STATE_FILE, safetensorsPieces(tensors, metadata));
 }
@@ -85,27 +105,44 @@ export function decodeCheckpoint(bytes: Uint8Array | undefined, where: string): 
   }
   const path = `${where}/${STATE_FILE}`;
   const { tensors, metadata } = decodeSafetensors(bytes, path, ["F32", "F64"]);
-  const part = (key: string): [value: unknown, source: string] => {
-    if (!Object.hasOwn(metadata, key)) fail(path, `lacks its ${key}`);
-    const source = `the ${key} in ${path}`;
-    return [parseJson(metadata[key], source), source];
-  };
-  const { config, step, vocab_size } = readConfig(...part("config"));
-  const tokenizer = readTokenizer(...part("tokenizer"));
+  const { config, step, vocab_size } = readConfig(...partOf(metadata, "config", path));
+  const tokenizer = readTokenizer(...partOf(metadata, "tokenizer", path));
   if (tokenizer.vocab_size !== vocab_size) {
     fail(
       path,
       `has a vocabulary of ${vocab_size} tokens and a tokenizer of ${tokenizer.vocab_size}`,
     );
   }
-  const training = readTraining(...part("training"));
+  const training = readTraining(...partOf(metadata, "training", path));
   const { layout, flat } = readTensors(tensors, dimsOf(config, vocab_size), path, PREFIXES);
   const [values, m, v] = flat;
   return { config, tokenizer, step, layout, values, m, v, ...training };
 }
 
-function readTraining(file: unknown, source: string) {
-  if (!isObject(file)) fail(source, "is not an object");
+/**
+ * What a run is, from its file's metadata alone.
+ * @throws ModelFileError if that is damaged or of a newer version
+ */
+export function describeRun(metadata: Readonly<Record<string, string>>, path: string) {
+  const { config, step } = readConfig(...partOf(metadata, "config", path));
+  const { input, validated } = readTraining(...partOf(metadata, "training", path));
+  return { config, step, input, validated };
+}
+
+function partOf(
+  metadata: Readonly<Record<string, string>>,
+  key: string,
+  path: string,
+): [value: unknown, source: string] {
+  if (!Object.hasOwn(metadata, key)) fail(path, `lacks its ${key}`);
+  const source = `the ${key} in ${path}`;
+  return [parseJson(metadata[key], source), source];
+}
+
+/** Files of before there was `validated` were saved after the validation. */
+function readTraining(json: unknown, source: string) {
+  if (!isObject(json)) fail(source, "is not an object");
+  const file = { validated: true, ...json } as Record<string, unknown>;
   const isText = (value: unknown) => typeof value === "string";
   const isTextOrNull = (value: unknown) => value === null || isText(value);
   const isScaler = (value: unknown) =>
@@ -120,9 +157,11 @@ function readTraining(file: unknown, source: string) {
     device: (value) => value === "webgpu" || value === "cpu",
     adapter: isTextOrNull,
     kernels: isTextOrNull,
+    validated: (value) => typeof value === "boolean",
   };
   for (const [key, isGood] of Object.entries(good)) {
     if (!isGood(file[key])) fail(source, `has ${show(file[key])} as its ${key}`);
   }
-  return file as unknown as Pick<TrainerState, "tokens" | "scaler" | "skips"> & Circumstances;
+  return file as unknown as Pick<Checkpoint, "tokens" | "scaler" | "skips" | "validated"> &
+    Circumstances;
 }

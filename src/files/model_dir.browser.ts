@@ -12,10 +12,6 @@ export function loadCheckpoint(folder: string): Checkpoint {
   return refuse(folder);
 }
 
-export function prepareFolder(folder: string): void {
-  refuse(folder);
-}
-
 export function saveModel(folder: string, _model: Model): void {
   refuse(folder);
 }

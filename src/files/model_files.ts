@@ -55,7 +55,7 @@ export const FORMAT_VERSION = 4;
 const since: Readonly<Record<number, readonly string[]>> = {
   2: ["format", "val_fraction", "eval_every", "dtype"],
   3: ["save_every"],
-  4: ["top_k", "max_tokens"],
+  4: ["top_k", "max_tokens", "save_seconds"],
 };
 
 export const WEIGHTS_FILE = "model.safetensors";

@@ -93,7 +93,7 @@ export function joined(pieces: Iterable<Uint8Array>): Uint8Array<ArrayBuffer> {
  * @param largest number of bytes that it may have
  * @throws ModelFileError if it would have more
  */
-function encodeHeader(
+export function encodeHeader(
   tensors: readonly (Omit<Tensor, "values"> & { size: number })[],
   metadata: Readonly<Record<string, string>>,
   largest = MAX_HEADER,
@@ -158,6 +158,16 @@ export function decodeSafetensors(
     })),
     metadata: __metadata__ === undefined ? {} : parseMetadata(__metadata__, where),
   };
+}
+
+/**
+ * The metadata of a file of which no more than the beginning need be there.
+ * @throws ModelFileError if that is not as the format has it
+ */
+export function decodeMetadata(bytes: Uint8Array, where: string): Record<string, string> {
+  const start = LENGTH_BYTES + headerLength(bytes, where);
+  const { __metadata__ = {} } = parseHeader(bytes.subarray(LENGTH_BYTES, start), where);
+  return parseMetadata(__metadata__, where);
 }
 
 function headerLength(bytes: Uint8Array, where: string): number {

@@ -2,6 +2,7 @@
 
 import { basename, dirname, join, relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
+import { shellQuote } from "../shell_quote.ts";
 
 const NAME = "microgpt-webgpu";
 
@@ -56,7 +57,6 @@ function prefix(place: Place, command: string): [words: string[], separator: str
 
 /** An argument as a shell takes it for one word: that of POSIX, or Windows' own. */
 function quote(arg: string, windows: boolean): string {
-  if (/^[\w@%+=:,./-]+$/.test(arg)) return arg;
-  if (windows) return /^[\w@+=:,./\\-]+$/.test(arg) ? arg : `"${arg.replaceAll('"', '""')}"`;
-  return `'${arg.replaceAll("'", `'\\''`)}'`;
+  if (!windows) return shellQuote(arg);
+  return /^[\w@+=:,./\\-]+$/.test(arg) ? arg : `"${arg.replaceAll('"', '""')}"`;
 }

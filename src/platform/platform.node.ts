@@ -76,7 +76,7 @@ function cacheFolder(): string {
 /** As `mkdir -p`; Node's own never returns where the parent is there but refuses, as in /proc. */
 export function makeFolder(path: string): void {
   const parent = dirname(path);
-  if (!existsSync(parent)) makeFolder(parent);
+  if (parent !== path && !existsSync(parent)) makeFolder(parent); // an absent drive is its own parent
   if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) mkdirSync(path);
 }
 

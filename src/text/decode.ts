@@ -2,7 +2,7 @@
 // told apart once all of it was seen: another encoding, or no text at all.
 
 import { DataError } from "../errors.ts";
-import { shellQuote } from "./shell_quote.ts";
+import { shellQuote } from "../shell_quote.ts";
 
 type Encoding = "utf-8" | "utf-16le" | "utf-16be";
 

@@ -66,10 +66,11 @@ export class CpuTrainer implements Trainer {
     return { step: this.step, loss, lr, grad_norm, tokens: this.tokens };
   }
 
-  async evaluate(sequences: readonly Int32Array[]): Promise<number> {
+  async evaluate(sequences: readonly Int32Array[], signal?: AbortSignal): Promise<number> {
     let sum = 0;
     let count = 0;
     for (const batch of batchesOf(sequences, this.config.batch_size)) {
+      signal?.throwIfAborted();
       this.gpt.forward(batch);
       sum += this.gpt.loss(batch) * batch.num_targets;
       count += batch.num_targets;

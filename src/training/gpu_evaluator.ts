@@ -9,6 +9,7 @@ import { type EvaluationPlan, planEvaluation } from "../model/evaluation_plan.ts
 import { type Dims, PARAMETER_ALIGNMENT, ParameterLayout } from "../model/parameters.ts";
 import { SLOTS, StepData } from "../model/step_data.ts";
 import { type Batch, batchesOf } from "../text/batches.ts";
+import { Pace } from "./pace.ts";
 
 /** Of a record, two floats: the mean loss of a batch, and 0. */
 const RECORD_BYTES = 8;
@@ -40,6 +41,8 @@ export class GpuEvaluator {
   private readonly stepData: StepData;
   private readonly schedule: Schedule;
   private owned: Record<string, Tensor> = {};
+  /** Batches at a time: what is submitted cannot be taken back, should a signal come. */
+  private readonly pace = new Pace(SLOTS);
 
   private constructor(
     device: Device,
@@ -87,15 +90,22 @@ export class GpuEvaluator {
     writeTensor(this.device, tensors.params, padded);
   }
 
-  /** Mean loss over all positions of the sequences, with the parameters as they are. */
-  async evaluate(sequences: readonly Int32Array[]): Promise<number> {
+  /**
+   * Mean loss over all positions of the sequences, with the parameters as they are.
+   * @throws the signal's reason soon after it is aborted
+   */
+  async evaluate(sequences: readonly Int32Array[], signal?: AbortSignal): Promise<number> {
     const { batch_size, block_size } = this.config;
     const batches = [...batchesOf(sequences, batch_size, block_size)];
     let sum = 0;
     let count = 0;
-    for (let first = 0; first < batches.length; first += SLOTS) {
-      const part = batches.slice(first, first + SLOTS);
+    this.pace.start();
+    for (let first = 0; first < batches.length;) {
+      signal?.throwIfAborted();
+      const part = batches.slice(first, first + this.pace.windowSize);
+      first += part.length;
       const losses = await this.losses(part);
+      this.pace.done();
       part.forEach(({ num_targets }, i) => {
         sum += losses[i] * num_targets;
         count += num_targets;

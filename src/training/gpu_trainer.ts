@@ -163,11 +163,11 @@ export class GpuTrainer implements Trainer {
     });
   }
 
-  async evaluate(sequences: readonly Int32Array[]): Promise<number> {
+  async evaluate(sequences: readonly Int32Array[], signal?: AbortSignal): Promise<number> {
     await this.settle();
     const { device, config, layout, tensors, evaluation } = this;
     this.evaluator ??= await GpuEvaluator.create(device, config, layout, tensors, evaluation);
-    return this.evaluator.evaluate(sequences);
+    return this.evaluator.evaluate(sequences, signal);
   }
 
   /** Waits for the steps in flight: the evaluation's records take the place of theirs. */

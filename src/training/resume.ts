@@ -35,14 +35,14 @@ export function checkSame(
  * @throws ConfigError if a setting would make it another run, or leaves no step to be done
  */
 export function resumedConfig(
-  { config: before, step }: Pick<Checkpoint, "config" | "step">,
+  { config: before, step, validated }: Pick<Checkpoint, "config" | "step" | "validated">,
   overrides: Partial<ConfigChoice> = {},
   labels: Labels = {},
 ): Config {
   checkSame(before, overrides, labels);
   const { format, dtype } = before;
   const config = resolveConfig("microgpt", { ...before, ...overrides, format, dtype }, labels);
-  if (config.num_steps <= step) {
+  if (config.num_steps < step || (config.num_steps === step && validated)) {
     const steps = labels.num_steps ?? "num_steps";
     throw new ConfigError(
       "num_steps",

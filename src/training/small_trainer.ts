@@ -110,11 +110,11 @@ export class SmallTrainer implements Trainer {
     this.engine.windows.startAt(state.step);
   }
 
-  async evaluate(sequences: readonly Int32Array[]): Promise<number> {
+  async evaluate(sequences: readonly Int32Array[], signal?: AbortSignal): Promise<number> {
     const { device, config, dims } = this;
     this.evaluator ??= await GpuEvaluator.withParameters(device, config, dims);
     this.evaluator.load((await this.parameters()).values);
-    return this.evaluator.evaluate(sequences);
+    return this.evaluator.evaluate(sequences, signal);
   }
 
   async nextLogits(tokens: readonly number[]): Promise<Float32Array> {

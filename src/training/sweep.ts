@@ -7,6 +7,7 @@ import type { Config, ConfigChoice, ReadConfig } from "../config.ts";
 import { type DeviceChoice, makeOn } from "../device/choose.ts";
 import type { Device } from "../device/device.ts";
 import { ConfigError } from "../errors.ts";
+import { checkSavable } from "../files/checkpoint.ts";
 import type { Model } from "../files/model_files.ts";
 import { checkHostMemory } from "../model/memory.ts";
 import { type Dims, dimsOf, initialParameters } from "../model/parameters.ts";
@@ -138,6 +139,7 @@ export class Sweep {
    * @throws TensorTooLargeError if one of the models does not fit memory
    * @throws DataError or ConfigError if the text is too short for one of them
    * @throws ConfigError if the device cannot train with the dtype of one of them
+   * @throws ModelFileError if one of them could not be saved, for its characters or layers are too many
    */
   static async open(options: SweepOptions): Promise<Sweep> {
     const { documents, device: choice } = options;
@@ -148,6 +150,9 @@ export class Sweep {
       for (const config of configs) {
         const dims = dimsOf(config, tokenizer.vocab_size);
         checkHostMemory(dims, config.batch_size, device ? "webgpu" : "cpu", platform.memory());
+      }
+      for (const config of new Map(configs.map((config) => [config.n_layer, config])).values()) {
+        checkSavable(config, tokenizer);
       }
       const plan = planSweep(device, configs, corpus);
       const chosen = await chooseDtypes(device, configs, plan);

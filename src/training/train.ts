@@ -7,7 +7,7 @@ import type { Config, ConfigChoice } from "../config.ts";
 import { type DeviceChoice, makeOn } from "../device/choose.ts";
 import type { Device } from "../device/device.ts";
 import { DataError, DivergedError } from "../errors.ts";
-import type { Checkpoint } from "../files/checkpoint.ts";
+import { type Checkpoint, checkSavable } from "../files/checkpoint.ts";
 import {
   generate,
   type GenerateOptions,
@@ -82,6 +82,8 @@ export interface SaveEvent {
   type: "save";
   /** Steps that were done before it. */
   step: number;
+  /** Why now: save_every, save_seconds, or that the last validation comes next, in which the run may be ended. */
+  due: "steps" | "time" | "validation";
 }
 
 export interface TrainingOptions {
@@ -122,7 +124,7 @@ export class Training {
   private readonly input: string | null;
   /** The tokens' fingerprint, once it was needed. */
   private text: string | undefined;
-  /** Steps up to which all is done, a validation included. */
+  /** Steps up to which all is done, a validation included; before `step` where that one's is still to come. */
   private done: number;
 
   private constructor(
@@ -153,6 +155,7 @@ export class Training {
    * @throws DataError or ConfigError if text or settings are not those of the run to resume
    * @throws NoWebGpuError if `webgpu` was asked for and there is none
    * @throws TensorTooLargeError if the model fits neither device nor memory, before anything is allocated
+   * @throws ModelFileError if the model could not be saved, for its characters or layers are too many
    */
   static async open(options: TrainingOptions): Promise<Training> {
     const { resume } = options;
@@ -175,6 +178,7 @@ export class Training {
       const small = chooseSmall(device, wanted, dims, train);
       const { config, dtype_reason } = await chooseDtype(device, wanted, small);
       checkHostMemory(dims, config.batch_size, device ? "webgpu" : "cpu", platform.memory());
+      checkSavable(config, tokenizer);
       const params = initialParameters(config, dims, random);
       const trainer = await createTrainer(device, config, dims, params, train, options.tuning);
       if (resume) trainer.restore(resume);
@@ -203,7 +207,18 @@ export class Training {
         config,
       };
       const { input = resume?.input ?? null } = options;
-      return new Training(start, tokens, input, tokenizer, validation, device, trainer, random);
+      const training = new Training(
+        start,
+        tokens,
+        input,
+        tokenizer,
+        validation,
+        device,
+        trainer,
+        random,
+      );
+      if (resume && !resume.validated) training.done--;
+      return training;
     }).catch((error: unknown) => {
       throw resume ? withoutDevice(resume, error) : error;
     });
@@ -216,19 +231,23 @@ export class Training {
 
   /**
    * Every step up to num_steps, and between them the validations: after every eval_every steps and after the
-   * last one, where something is held out. After every save_every steps but the last one it tells that a checkpoint
-   * is due. Not pulling pauses; an aborted signal ends it after the steps in flight.
+   * last one, where something is held out. It tells when a checkpoint is due: after every save_every steps but the
+   * last one, save_seconds after it began or the last one was due, and before the last validation. Not pulling
+   * pauses; an aborted signal ends it after the steps in flight, or within a validation.
    * @throws DivergedError at the first loss or gradient norm that is not finite in float32
    */
   async *run(signal?: AbortSignal): AsyncGenerator<StepEvent | EvalEvent | SaveEvent> {
-    const { num_steps, eval_every, save_every } = this.start.config;
+    const { num_steps, eval_every, save_every, save_seconds } = this.start.config;
     const next = (every: number) =>
       every > 0 ? (Math.floor(this.done / every) + 1) * every : Infinity;
-    const isDue = (step: number, every: number) => every > 0 && step % every === 0;
+    let savedAt = performance.now();
+    const isLate = () => save_seconds > 0 && performance.now() - savedAt >= save_seconds * 1000;
     let until: number;
     do {
       until = Math.min(num_steps, next(eval_every), next(save_every));
-      for await (const record of this.trainer.run(until, signal)) {
+      const pause = new AbortController();
+      const ended = signal ? AbortSignal.any([signal, pause.signal]) : pause.signal;
+      for await (const record of this.trainer.run(until, ended)) {
         const { step, loss, lr, grad_norm, skipped } = record;
         if (!isFloat(loss) || !(skipped || isFloat(grad_norm))) {
           throw diverged(
@@ -236,16 +255,29 @@ export class Training {
           );
         }
         yield { type: "step", ...record };
+        if (isLate()) pause.abort();
       }
-      if (this.step < until) return;
-      if (this.done < until) {
-        const last = until === num_steps;
-        const validates = this.validation.length > 0 && (last || isDue(until, eval_every));
-        if (validates) yield await this.evaluate();
-        if (!last && isDue(until, save_every)) yield { type: "save", step: until };
+      const { step } = this;
+      if (step < until && !pause.signal.aborted) return;
+      const last = step === num_steps;
+      let due: SaveEvent["due"] | null = null;
+      if (step === until && this.done < until) {
+        if (this.validatesAfter(step)) {
+          if (last) yield { type: "save", step, due: "validation" };
+          const event = await this.evaluate(signal);
+          if (event === null) return;
+          this.done = until;
+          yield event;
+        }
+        this.done = until;
+        if (isDue(step, save_every)) due = "steps";
       }
-      this.done = until;
-    } while (until < num_steps);
+      if (isLate()) due ??= "time";
+      if (due !== null && !last) {
+        yield { type: "save", step, due };
+        savedAt = performance.now();
+      }
+    } while (this.step < num_steps);
   }
 
   /** The steps of run() alone. */
@@ -253,9 +285,21 @@ export class Training {
     for await (const event of this.run(signal)) if (event.type === "step") yield event;
   }
 
-  private async evaluate(): Promise<EvalEvent> {
+  private validatesAfter(step: number): boolean {
+    const { num_steps, eval_every } = this.start.config;
+    return this.validation.length > 0 && (step === num_steps || isDue(step, eval_every));
+  }
+
+  /** Null if the signal came first. */
+  private async evaluate(signal?: AbortSignal): Promise<EvalEvent | null> {
     const { step } = this;
-    const val_loss = await this.trainer.evaluate(this.validation);
+    let val_loss: number;
+    try {
+      val_loss = await this.trainer.evaluate(this.validation, signal);
+    } catch (error) {
+      if (signal?.aborted && error === signal.reason) return null;
+      throw error;
+    }
     if (!isFloat(val_loss)) throw diverged(`after step ${step} the validation loss is ${val_loss}`);
     return { type: "eval", step, val_loss };
   }
@@ -306,7 +350,8 @@ export class Training {
     const kernels = start.kernels && start.kernels.id;
     const text = (this.text ??= await fingerprint(tokens, tokenizer));
     const state = await trainer.state();
-    return { config, tokenizer, ...state, text, input, device, adapter, kernels };
+    const validated = this.done >= state.step || !this.validatesAfter(state.step);
+    return { config, tokenizer, ...state, text, input, device, adapter, kernels, validated };
   }
 
   /** Gives the device back; nothing can be asked of the run after that. */
@@ -324,6 +369,11 @@ async function checkText(resume: Checkpoint, tokens: Tokens, tokenizer: Tokenize
     `The text is not the one that the run to resume was trained on${from}: its tokens or their order differ. ` +
       `Give it the same text as before, or begin a new run.`,
   );
+}
+
+/** Whether something that is done every so many steps is due after a step. */
+function isDue(step: number, every: number): boolean {
+  return every > 0 && step % every === 0;
 }
 
 /** Whether a number is one in float32: weights beyond, where the CPU in float64 still goes on, could not be saved. */

@@ -34,8 +34,11 @@ export interface Trainer extends Predictor {
    * @throws GpuError if the device fails; no step after the failure is counted
    */
   run(until: number, signal?: AbortSignal): AsyncGenerator<StepRecord>;
-  /** Mean loss over all positions of the sequences, with the parameters as they are; trains nothing. */
-  evaluate(sequences: readonly Int32Array[]): Promise<number>;
+  /**
+   * Mean loss over all positions of the sequences, with the parameters as they are; trains nothing.
+   * @throws the signal's reason soon after it is aborted
+   */
+  evaluate(sequences: readonly Int32Array[], signal?: AbortSignal): Promise<number>;
   /** The parameters as they are after `step` steps, flat in the order of `layout`; a copy. */
   parameters(): Promise<Pick<TrainerState, "step" | "layout" | "values">>;
   /** All that the next steps depend on, as it is after `step` steps; a copy. */

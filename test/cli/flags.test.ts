@@ -48,6 +48,7 @@ const others: Record<keyof Config, string> = {
   log_every: "5",
   eval_every: "5",
   save_every: "5",
+  save_seconds: "2.5",
 };
 
 describe("every setting", () => {

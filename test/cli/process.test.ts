@@ -34,12 +34,16 @@ async function finish(child: ChildProcess) {
 test.each([
   ["SIGINT", 130],
   ["SIGTERM", 143],
+  ["SIGHUP", 129],
+  ["SIGQUIT", 131],
+  ["SIGXCPU", 152],
 ] as const)(
   "%s ends a run with exit code %d and a model that loads and writes",
   async (signal, code) => {
     const output = temporaryFolder();
     const child = start("train", [...endless, "--output", output]);
     const outcome = finish(child);
+    await once(child.stdout!, "data"); // the start; the next ones are steps
     await once(child.stdout!, "data");
     child.kill(signal);
     expect((await outcome).code).toBe(code);
@@ -91,7 +95,7 @@ test("a command ends by itself, on the GPU too, with the exit code of its error"
   const argv = ["--device", "webgpu", "--steps", "3", "--num-samples", "1", "--output", output];
   const outcome = await finish(start("train", argv));
   expect(outcome.code).toBe(0);
-  expect(readdirSync(output)).toHaveLength(4);
+  expect(readdirSync(output)).toHaveLength(5);
   expect((await finish(start("train", ["--seed", "x"]))).code).toBe(2);
   expect((await finish(start("info", ["--model-dir", join(output, "none")]))).code).toBe(1);
 });

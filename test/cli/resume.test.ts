@@ -72,7 +72,11 @@ test.each([
     for (const [i, events] of runs.slice(1).entries()) {
       const done = runs[i].at(-1)!.steps;
       expect(events[0]).toMatchObject({ type: "start", resumed_from: done, differences: [] });
-      expect(events[1]).toMatchObject({ type: "step", step: done + 1 });
+      // The validation that a signal ended comes first.
+      const validates = done % 9 === 0;
+      expect(events[1]).toMatchObject(
+        validates ? { type: "eval", step: done } : { type: "step", step: done + 1 },
+      );
     }
     expect(reference.events[0]).toMatchObject({ resumed_from: null, differences: [] });
     expect(last.events.at(-1)).toMatchObject({ type: "end", steps: 40, model_dir: parts });
@@ -84,7 +88,13 @@ test("--save-every saves on the way, and a GPU that fails after it leaves that t
   const argv = [...settings, ...told, "--n-embd", "48", "--save-every", "10"];
   const reference = await run([...argv, "--output", whole]);
   const saves = reference.events.filter(({ type }) => type === "save");
-  expect(saves).toEqual([10, 20, 30].map((step) => ({ type: "save", step, model_dir: whole })));
+  expect(saves.map(({ step, due }) => [step, due])).toEqual([
+    [10, "steps"],
+    [20, "steps"],
+    [30, "steps"],
+    [40, "validation"],
+  ]);
+  expect(saves[0]).toEqual({ type: "save", step: 10, due: "steps", model_dir: whole });
 
   const io = new FakeIo();
   const { map } = Device.prototype;
@@ -97,7 +107,10 @@ test("--save-every saves on the way, and a GPU that fails after it leaves that t
   };
   const failed = await run([...argv, "--output", parts], io);
   vi.restoreAllMocks();
-  expect(failed).toMatchObject({ code: 1, stderr: "error: The GPU was lost: a test.\n" });
+  expect(failed).toMatchObject({
+    code: 1,
+    stderr: `Step 20 of the run is in ${parts}.\nerror: The GPU was lost: a test.\n`,
+  });
   expect(failed.events.at(-1)).toMatchObject({ type: "save", step: 20 });
   expect(loadCheckpoint(parts).step).toBe(20);
 

@@ -4,7 +4,7 @@ import { EventEmitter } from "node:events";
 import { describe, expect, test } from "vitest";
 import { UsageError } from "../../cli/flags.ts";
 import { count, duration, plural } from "../../cli/progress.ts";
-import { endWithReader } from "../../cli/run.ts";
+import { watchOutput } from "../../cli/run.ts";
 import { ConfigError, GpuError, UserError } from "../../src/errors.ts";
 import { runCli } from "./fake_io.ts";
 
@@ -35,7 +35,11 @@ describe("a command that throws", () => {
 describe("a stdout that nobody reads any more", () => {
   class FakeProcess extends EventEmitter {
     readonly stdout = new EventEmitter();
-    readonly stderr = new EventEmitter();
+    readonly stderr = Object.assign(new EventEmitter(), {
+      text: "",
+      write: (text: string) => (this.stderr.text += text),
+    });
+    exitCode: number | undefined;
     readonly exits: number[] = [];
     exit(code: number): void {
       this.exits.push(code);
@@ -45,7 +49,7 @@ describe("a stdout that nobody reads any more", () => {
 
   function fakeProcess(): FakeProcess {
     const fake = new FakeProcess();
-    endWithReader(fake as unknown as NodeJS.Process);
+    watchOutput(fake as unknown as NodeJS.Process);
     return fake;
   }
 
@@ -65,9 +69,26 @@ describe("a stdout that nobody reads any more", () => {
     expect({ signals, exits: fake.exits }).toEqual({ signals: 1, exits: [] });
   });
 
-  test("is not mistaken for other errors of stdout", () => {
-    const other = Object.assign(new Error("no space"), { code: "ENOSPC" });
-    expect(() => fakeProcess().stdout.emit("error", other)).toThrow("no space");
+  test.each([
+    ["ENOSPC", "the disk is full"],
+    ["EIO", "does not answer"],
+    ["EFBIG", "larger than a file may be"],
+  ])("where it fails by %s, ends nothing, and that is said once", (code, why) => {
+    const fake = fakeProcess();
+    let signals = 0;
+    fake.on("SIGPIPE", () => signals++);
+    const other = Object.assign(new Error("write"), { code });
+    for (let i = 0; i < 3; i++) fake.stdout.emit("error", other);
+    fake.stderr.emit("error", other);
+    expect({ signals, exits: fake.exits, exitCode: fake.exitCode }).toEqual({
+      signals: 0,
+      exits: [],
+      exitCode: 1,
+    });
+    expect(fake.stderr.text).toMatch(
+      /^warning: The output cannot be written: .*\(E[A-Z]+\)\. The command goes on without it\.\n$/,
+    );
+    expect(fake.stderr.text).toContain(why);
   });
 });
 

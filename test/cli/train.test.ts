@@ -89,12 +89,13 @@ test("--json tells each validation after its step, and the last one at the end",
     ["step", 3],
     ["eval", 3],
     ["step", 5],
+    ["save", 5],
     ["eval", 5],
     ["sample", undefined],
     ["sample", undefined],
   ]);
   expect(Object.keys(events[2])).toEqual(["type", "step", "val_loss"]);
-  expect(events.at(-1)).toMatchObject({ type: "end", val_loss: events[4].val_loss });
+  expect(events.at(-1)).toMatchObject({ type: "end", val_loss: events[5].val_loss });
   expect(loadModel(output).config.format).toBe("text");
   const texts = await runCli(generate, ["--model-dir", output, "--prompt", "so", "--json"]);
   for (const { text } of parseLines(texts.stdout)) expect(text).toMatch(/^so[^]{14}$/);
@@ -205,15 +206,15 @@ test("--device webgpu trains on the GPU, within 1e-5 of microgpt.py's first loss
   expect(texts.stdout.match(/^sample /gm)).toHaveLength(20);
 });
 
-test("a run that diverges says so and leaves the model that was there", async () => {
+test("a run that diverges says so, and the model that was there is kept", async () => {
   const output = temporaryFolder();
   await runCli(train, [...quick, "--output", output]);
   const before = readFileSync(join(output, "model.safetensors"));
   const argv = [...quick, "--steps", "50", "--lr", "1e300", "--output", output];
   const { code, stderr } = await runCli(train, argv);
   expect(code).toBe(1);
-  expect(stderr).toMatch(/^error: Training diverged: at step \d+ .*\n$/);
-  expect(readFileSync(join(output, "model.safetensors"))).toEqual(before);
+  expect(stderr).toMatch(/\/earlier-1\.\nerror: Training diverged: at step \d+ .*\n$/);
+  expect(readFileSync(join(output, "earlier-1", "model.safetensors"))).toEqual(before);
 });
 
 describe("Ctrl-C", () => {
@@ -346,6 +347,7 @@ test("an output folder that exists keeps its other files", async () => {
   expect((await runCli(train, [...quick, "--output", output])).code).toBe(0);
   expect(readdirSync(output).sort()).toEqual([
     "config.json",
+    "metrics.jsonl",
     "model.safetensors",
     "notes.md",
     "tokenizer.json",

@@ -1,0 +1,95 @@
+// What an output folder holds before a new run begins there: nothing of it is lost.
+
+import { copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import type { Config } from "../src/config.ts";
+import { ModelFileError } from "../src/errors.ts";
+import { describeRun, STATE_FILE } from "../src/files/checkpoint.ts";
+import { CONFIG_FILE, TOKENIZER_FILE, WEIGHTS_FILE } from "../src/files/model_files.ts";
+import { decodeMetadata, MAX_HEADER } from "../src/files/safetensors.ts";
+import { METRICS_FILE } from "./metrics.ts";
+import { flushFolder, modelFiles, readOptional } from "./model_dir.ts";
+import { count } from "./progress.ts";
+
+/** Every file that a run writes, in the order in which they are moved aside. */
+export const ownFiles: readonly string[] = [...modelFiles, METRICS_FILE];
+/** So small that they are copied, and stay until the others are there too. */
+const small: readonly string[] = [CONFIG_FILE, TOKENIZER_FILE];
+
+interface Contents {
+  /** The files that a new run would replace. */
+  files: string[];
+  /** The run that can be resumed there, if it is one that has trained and is whole. */
+  run?: { config: Config; step: number; input: string | null; validated: boolean };
+  /** Whether there is more than the beginning of a run that has not trained yet. */
+  valuable: boolean;
+}
+
+/** @throws ModelFileError if some of the files that a run writes are there, and are of another program */
+export function examine(folder: string): Contents {
+  const files = ownFiles.filter((name) => existsSync(join(folder, name)));
+  if (files.length === 0) return { files, valuable: false };
+  const metadata = (name: string) => {
+    try {
+      const bytes = readOptional(join(folder, name), MAX_HEADER + 8);
+      return bytes && decodeMetadata(bytes, join(folder, name));
+    } catch {
+      return undefined; // damaged, or of another program
+    }
+  };
+  const [model, state] = [metadata(WEIGHTS_FILE), metadata(STATE_FILE)];
+  const config = readOptional(join(folder, CONFIG_FILE), MAX_HEADER);
+  const texts = [model?.config, state?.config, config && new TextDecoder().decode(config)];
+  if (!texts.some((text) => text?.includes('"format_version"'))) {
+    throw new ModelFileError(
+      `${folder} holds a ${files[0]} that this program did not write, or that is damaged; nothing of it is replaced. ` +
+        `Choose another --output, or remove the file.`,
+    );
+  }
+  try {
+    const run = state && describeRun(state, join(folder, STATE_FILE));
+    return { files, run, valuable: files.includes(WEIGHTS_FILE) || run?.step !== 0 };
+  } catch {
+    return { files, valuable: true };
+  }
+}
+
+/** @throws ModelFileError if a run is there that is not finished, and has trained */
+export function refuseUnfinished(folder: string): void {
+  const { run } = examine(folder);
+  if (run === undefined || run.step === 0) return;
+  const { config, step, input, validated } = run;
+  if (step >= config.num_steps && validated) return;
+  const text = input === null ? "" : input === "-" ? " on standard input" : ` on ${input}`;
+  throw new ModelFileError(
+    `${folder} holds a run that is not finished: ${count(step)} of ${count(config.num_steps)} steps${text}. Go on ` +
+      `with it by --resume, replace it by --overwrite, or choose another --output.`,
+  );
+}
+
+/**
+ * Moves what a new run would replace into a folder of its own there, so that at any moment either holds it whole.
+ * @returns that folder; null where there was nothing to keep
+ */
+export function moveAside(folder: string): string | null {
+  const { files, valuable } = examine(folder);
+  if (!valuable) return null;
+  const aside = makeNumbered(folder);
+  const present = (names: readonly string[]) => names.filter((name) => files.includes(name));
+  for (const name of present(small)) copyFileSync(join(folder, name), join(aside, name));
+  for (const name of files) {
+    if (!small.includes(name)) renameSync(join(folder, name), join(aside, name));
+  }
+  flushFolder(aside);
+  for (const name of small) rmSync(join(folder, name), { force: true });
+  flushFolder(folder);
+  return aside;
+}
+
+/** earlier-1, or the first number that is not taken yet. */
+function makeNumbered(folder: string): string {
+  const taken = readdirSync(folder).map((name) => Number(/^earlier-(\d+)$/.exec(name)?.[1] ?? 0));
+  const path = join(folder, `earlier-${Math.max(0, ...taken) + 1}`);
+  mkdirSync(path);
+  return path;
+}

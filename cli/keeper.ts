@@ -1,0 +1,112 @@
+// Keeps a run: its metrics as they come, and its state whenever a save is due. A disk that refuses one ends nothing but
+// the last.
+
+import { GpuError } from "../src/errors.ts";
+import type { Checkpoint } from "../src/files/checkpoint.ts";
+import type { EvalEvent, StepEvent, Training } from "../src/training/train.ts";
+import { Metrics } from "./metrics.ts";
+import { refusal, saveCheckpoint } from "./model_dir.ts";
+import { count } from "./progress.ts";
+import type { Output } from "./run.ts";
+import { type RunFolder, saveAtLast } from "./run_folder.ts";
+
+export class Keeper {
+  private readonly training: Training;
+  private readonly folder: RunFolder;
+  private readonly stderr: Output;
+  private readonly before: Checkpoint | undefined;
+  private metrics: Metrics | undefined;
+  /** The last step whose state is in the folder. */
+  private saved: number;
+  /** Whether there is more of the run than that. */
+  private changed = false;
+  /** Whether something was saved after the beginning. */
+  hasSaved = false;
+
+  /** @param before the run that goes on; undefined for a new one */
+  constructor(
+    training: Training,
+    folder: RunFolder,
+    stderr: Output,
+    before: Checkpoint | undefined,
+  ) {
+    this.training = training;
+    this.folder = folder;
+    this.stderr = stderr;
+    this.before = before;
+    this.saved = before?.step ?? 0;
+  }
+
+  /**
+   * Before the first step: a new run takes its folder, and is saved for the first time.
+   * @throws ModelFileError if it cannot be
+   */
+  async begin(): Promise<void> {
+    const { folder, before } = this;
+    if (!before) {
+      const aside = folder.begin(await this.training.checkpoint());
+      if (aside !== null) this.say(`The model that was in ${folder.path} is now in ${aside}.`);
+    }
+    this.metrics = new Metrics(folder.path, before, (text) =>
+      this.say(`warning: ${text} The run goes on, and tries it again.`),
+    );
+  }
+
+  add(event: StepEvent | EvalEvent): void {
+    this.metrics?.add(event);
+    this.changed = true;
+  }
+
+  /** Saves between two steps. @returns whether that could be done; if not, it is told */
+  async save(): Promise<boolean> {
+    this.metrics?.write();
+    const { step } = this.training;
+    try {
+      this.folder.save(await this.training.checkpoint());
+    } catch (error) {
+      if (error instanceof GpuError) throw error;
+      const { message } = refusal(this.folder.path, error);
+      this.say(
+        `warning: Saving step ${count(step)} failed. ${message} The run goes on, and tries it again.`,
+      );
+      return false;
+    }
+    this.done(step);
+    return true;
+  }
+
+  private done(step: number): void {
+    this.saved = step;
+    this.changed = false;
+    this.hasSaved = true;
+  }
+
+  /**
+   * The last save.
+   * @throws ModelFileError if its folder refuses it; where there is room elsewhere, it is saved there
+   */
+  async finish(): Promise<void> {
+    this.metrics?.write();
+    if (!this.changed) return;
+    try {
+      const checkpoint = await this.training.checkpoint();
+      saveAtLast((elsewhere) => {
+        if (elsewhere === undefined) this.folder.save(checkpoint);
+        else saveCheckpoint(elsewhere, checkpoint);
+      });
+      this.done(checkpoint.step);
+    } catch (error) {
+      throw error instanceof RangeError ? refusal(this.folder.path, error) : error;
+    }
+  }
+
+  /** After an error: what is there of the run. */
+  fail(): void {
+    this.metrics?.write();
+    if (this.saved > 0) this.say(`Step ${count(this.saved)} of the run is in ${this.folder.path}.`);
+  }
+
+  private say(text: string): void {
+    this.stderr.write(`${this.stderr.isTTY ? "\n" : ""}${text}\n`);
+  }
+}

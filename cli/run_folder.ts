@@ -1,0 +1,140 @@
+// The output folder of a run: nobody else's meanwhile, its own from before the first step, and saved to whatever comes.
+
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { ModelFileError } from "../src/errors.ts";
+import { type Checkpoint, encodeCheckpoint, STATE_FILE } from "../src/files/checkpoint.ts";
+import type { Model } from "../src/files/model_files.ts";
+import { makeFolder } from "../src/platform/platform.node.ts";
+import { examine, moveAside, ownFiles, refuseUnfinished } from "./earlier.ts";
+import { FolderLock } from "./lock.ts";
+import {
+  attempt,
+  flushFolder,
+  isTemporary,
+  refusal,
+  replaceFile,
+  saveCheckpoint,
+  saveModel,
+} from "./model_dir.ts";
+
+/** What becomes of what is in the folder: it is gone on with, replaced, or kept aside if it is finished. */
+export type Earlier = "resume" | "replace" | "keep";
+
+export class RunFolder {
+  readonly path: string;
+  private earlier: Earlier;
+  private readonly lock: FolderLock;
+
+  private constructor(path: string, earlier: Earlier, lock: FolderLock) {
+    this.path = path;
+    this.earlier = earlier;
+    this.lock = lock;
+  }
+
+  /**
+   * Makes the folder and writes into it once: a run of hours must not find out at its end that it cannot save.
+   * Removes what killed processes left behind.
+   * @throws ModelFileError if no model can be saved there, if another run is at work there, if it holds files of
+   *   another program, or a run that is not finished and should be kept
+   */
+  static async open(path: string, earlier: Earlier): Promise<RunFolder> {
+    attempt(path, () => makeFolder(path));
+    const lock = await FolderLock.take(path).catch((error: unknown) => {
+      throw refusal(path, error);
+    });
+    try {
+      if (earlier === "keep") refuseUnfinished(path);
+      else examine(path);
+      attempt(path, () => {
+        for (const name of readdirSync(path)) {
+          if (isTemporary(name)) rmSync(join(path, name), { force: true });
+        }
+      });
+    } catch (error) {
+      lock.release();
+      throw error;
+    }
+    return new RunFolder(path, earlier, lock);
+  }
+
+  /**
+   * Makes the folder a new run's own: from here on the run can be resumed there, and is known to be one that can be saved.
+   * @returns where what was there is now; null if nothing was, or it is replaced
+   * @throws ModelFileError if that is refused; then all is as it was
+   */
+  begin(checkpoint: Checkpoint): string | null {
+    if (this.earlier === "resume") return null;
+    const { name, pieces } = encodeCheckpoint(checkpoint);
+    let aside: string | null = null;
+    attempt(this.path, () => {
+      replaceFile(this.path, name, pieces, () => (aside = this.makeWay()));
+      for (const other of ownFiles) {
+        if (other !== STATE_FILE) rmSync(join(this.path, other), { force: true });
+      }
+      flushFolder(this.path);
+    });
+    return aside;
+  }
+
+  private makeWay(): string | null {
+    const aside = this.earlier === "keep" ? moveAside(this.path) : null;
+    this.earlier = "resume";
+    return aside;
+  }
+
+  /**
+   * Saves a run, in a folder that is made again where somebody removed it.
+   * @throws ModelFileError as saveCheckpoint()
+   */
+  save(checkpoint: Checkpoint): void {
+    attempt(this.path, () => {
+      makeFolder(this.path);
+      this.lock.renew();
+    });
+    saveCheckpoint(this.path, checkpoint);
+  }
+
+  /**
+   * Saves a model that has no run.
+   * @returns where what was there is now; null if nothing was, or it is replaced
+   * @throws ModelFileError as saveModel()
+   */
+  saveModel(model: Model): string | null {
+    const aside = attempt(this.path, () => {
+      makeFolder(this.path);
+      this.lock.renew();
+      return this.makeWay();
+    });
+    saveModel(this.path, model);
+    return aside;
+  }
+
+  /** Leaves the folder to others. */
+  close(): void {
+    this.lock.release();
+  }
+}
+
+/**
+ * The last save of a run: where its folder refuses it, it is made in a new one among the system's temporary folders.
+ * @param save saves into the folder that it is given, or where it is given none, where it should
+ * @throws ModelFileError that tells where it was saved, if not where it should
+ */
+export function saveAtLast(save: (elsewhere?: string) => void): void {
+  try {
+    save();
+  } catch (error) {
+    const refused = error as Error;
+    let refuge = "";
+    try {
+      refuge = mkdtempSync(join(tmpdir(), "microgpt-"));
+      save(refuge);
+    } catch {
+      rmSync(refuge, { recursive: true, force: true });
+      throw refused;
+    }
+    throw new ModelFileError(`${refused.message} It is saved in ${refuge} instead.`);
+  }
+}
