@@ -26,14 +26,19 @@ struct Sizes {
 struct Step {
   slot: u32,          // of records
   lr: f32,            // learning rate
-  correction1: f32,   // 1 / (1 - beta1^t), t from 1
-  correction2: f32,   // 1 / (1 - beta2^t)
-  loss_scale: f32,    // 1 / (positions that count)
 }
 
 struct Record {
   loss: f32,
   grad_norm: f32,
+}
+
+struct Scaler {
+  scale: f32,
+  good: f32,
+  skipped: f32,
+  correction1: f32,   // 1 / (1 - beta1^t), t the updates up to this one
+  correction2: f32,   // 1 / (1 - beta2^t)
 }
 
 @group(0) @binding(0) var<storage, read_write> params: array<f32>;       // (size)
@@ -42,8 +47,9 @@ struct Record {
 @group(0) @binding(3) var<storage, read_write> weights: array<Weight>;   // (size), or where it is not written, any
 @group(0) @binding(4) var<storage, read> grads: array<f32>;              // (size)
 @group(0) @binding(5) var<storage, read> records: array<Record>;         // (slots)
-@group(0) @binding(6) var<uniform> step_data: Step;
-@group(0) @binding(7) var<uniform> sizes: Sizes;
+@group(0) @binding(6) var<storage, read> scaler: Scaler;
+@group(0) @binding(7) var<uniform> step_data: Step;
+@group(0) @binding(8) var<uniform> sizes: Sizes;
 
 @compute @workgroup_size(WG)
 fn adamw(
@@ -60,7 +66,7 @@ fn adamw(
   let square = sizes.beta2 * v[i] + (1.0 - sizes.beta2) * g * g;
   m[i] = mean;
   v[i] = square;
-  let update = mean * step_data.correction1 / (sqrt(square * step_data.correction2) + sizes.epsilon);
+  let update = mean * scaler.correction1 / (sqrt(square * scaler.correction2) + sizes.epsilon);
   let param = params[i] - step_data.lr * (update + sizes.weight_decay * params[i]);
   params[i] = param;
   if (HALF) { weights[i] = Weight(param); }

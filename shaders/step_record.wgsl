@@ -3,8 +3,11 @@
 //   records[slot].loss      = step.loss_scale * sum_n losses[n * stride]
 //   records[slot].grad_norm = sqrt(sum_g partials[g])
 //
-// and, if growth > 0, what becomes of the scale on the gradients: it is halved, down to 1, where they were too
-// large for a number; after `growth` steps without that it is doubled.
+// What becomes of the scale on the gradients, if growth > 0: it is halved, down to 1, where they were too large for
+// a number, and that step is skipped; after `growth` steps without that it is doubled, up to `largest`.
+//
+// And Adam's bias corrections for the optimizer, 1 / (1 - beta^t) where t counts the steps that were not skipped:
+// those of step_data where none ever was.
 //
 // One workgroup, its threads across losses and partials.
 // reference: stepRecord()
@@ -16,14 +19,18 @@ struct Sizes {
   stride: u32,   // numbers from one to the next
   chunks: u32,   // partials
   growth: u32,   // steps
+  largest: f32,  // scale, a power of two
+  log_beta1: f32,
+  log_beta2: f32,
 }
 
 struct Step {
   slot: u32,          // of records
   lr: f32,            // learning rate
-  correction1: f32,   // 1 / (1 - beta1^t), t from 1
-  correction2: f32,   // 1 / (1 - beta2^t)
+  correction1: f32,   // 1 / (1 - beta1^step)
+  correction2: f32,   // 1 / (1 - beta2^step)
   loss_scale: f32,    // 1 / (positions that count)
+  step: f32,          // from 1
 }
 
 struct Record {
@@ -32,8 +39,11 @@ struct Record {
 }
 
 struct Scaler {
-  scale: f32,     // on every gradient, a power of two
-  good: f32,      // steps since it was changed
+  scale: f32,         // on every gradient, a power of two
+  good: f32,          // steps since it was changed
+  skipped: f32,       // steps without an update, all of them
+  correction1: f32,   // of this step's update
+  correction2: f32,
 }
 
 @group(0) @binding(0) var<storage, read_write> records: array<Record>;   // (slots)
@@ -56,6 +66,14 @@ fn reduce_sum(value: vec2f, i: u32) -> vec2f {
   return partial[0];
 }
 
+// 1 / (1 - e^x) for x < 0; where e^x is near 1, by the series of 1 - e^x.
+fn correction(x: f32) -> f32 {
+  if (x < -0.5) { return 1.0 / (1.0 - exp(x)); }
+  var series = 1.0;
+  for (var n = 8.0; n > 1.0; n -= 1.0) { series = 1.0 + series * x / n; }
+  return 1.0 / (-x * series);
+}
+
 @compute @workgroup_size(WG)
 fn step_record(@builtin(local_invocation_index) i: u32) {
   var sums = vec2f();
@@ -64,11 +82,19 @@ fn step_record(@builtin(local_invocation_index) i: u32) {
   let totals = reduce_sum(sums, i);
   if (i > 0u) { return; }
   records[step_data.slot] = Record(totals.x * step_data.loss_scale, sqrt(totals.y));
-  if (sizes.growth == 0u) { return; }
-  let finite = (bitcast<u32>(totals.y) & 0x7f800000u) != 0x7f800000u;
-  let good = select(0.0, scaler.good + 1.0, finite);
-  let grown = good == f32(sizes.growth);
-  scaler.good = select(good, 0.0, grown);
-  if (!finite) { scaler.scale = max(scaler.scale * 0.5, 1.0); }
-  if (grown) { scaler.scale *= 2.0; }
+  if (sizes.growth > 0u) {
+    let finite = (bitcast<u32>(totals.y) & 0x7f800000u) != 0x7f800000u;
+    let good = scaler.good + 1.0;
+    let grows = finite && good >= f32(sizes.growth);
+    let scale = scaler.scale * select(select(1.0, 2.0, grows), 0.5, !finite);
+    scaler.scale = clamp(scale, 1.0, sizes.largest);
+    scaler.good = select(good, 0.0, grows || !finite);
+    if (!finite) { scaler.skipped += 1.0; }
+  }
+  scaler.correction1 = step_data.correction1;
+  scaler.correction2 = step_data.correction2;
+  if (scaler.skipped == 0.0) { return; }
+  let updates = max(step_data.step - scaler.skipped, 1.0);   // this one included
+  scaler.correction1 = correction(updates * sizes.log_beta1);
+  scaler.correction2 = correction(updates * sizes.log_beta2);
 }

@@ -22,11 +22,11 @@ const sequences = Array.from({ length: 40 }, (_, i) =>
 
 const hasHalf = device.features.includes("shader-f16");
 
-async function open(overrides: Partial<Config> = {}) {
+async function open(overrides: Partial<Config> = {}, examples = sequences) {
   const config = resolveConfig("microgpt", { block_size: 8, num_steps: 50, ...overrides });
   const dims = dimsOf(config, 7);
   const params = initialParameters(config, dims, new PythonRandom(1));
-  const trainer = await GpuTrainer.create(device, config, dims, params, sequences);
+  const trainer = await GpuTrainer.create(device, config, dims, params, examples);
   return { config, dims, params, trainer };
 }
 
@@ -218,16 +218,70 @@ test.skipIf(!hasHalf)(
 );
 
 test.skipIf(!hasHalf)(
-  "gradients that overflow at every scale are not the scale's fault: that step is not called skipped",
+  "a step that is skipped advances nothing of Adam's: the first update is that of f32",
   async () => {
-    const { trainer } = await open({ dtype: "f16" });
-    writeTensor(device, trainer.tensors.scaler, Float32Array.of(Infinity, 0)); // half of it is as large
-    const skipped: boolean[] = [];
-    for await (const record of trainer.run(18)) {
-      expect(Number.isFinite(record.loss)).toBe(true);
-      skipped.push("skipped" in record);
-    }
-    expect(skipped).toEqual([...Array(16).fill(true), false, false]);
+    const document = Int32Array.of(6, 0, 1, 2, 0, 1, 3, 0, 1);
+    const losses = async (dtype: Config["dtype"]) => {
+      const settings = { n_embd: 32, n_layer: 2, init_std: 0.5, lr_schedule: "constant" } as const;
+      const { trainer } = await open({ ...settings, learning_rate: 0.003, dtype }, [document]);
+      const found: number[] = [];
+      let skipped = 0;
+      for await (const record of trainer.run(8)) {
+        if (record.skipped) skipped++;
+        else found.push(record.loss);
+      }
+      const { scaler } = await trainer.state();
+      expect(scaler[2]).toBe(skipped);
+      trainer.destroy();
+      return { found, skipped };
+    };
+    const [whole, half] = [await losses("f32"), await losses("f16")];
+    expect(half.skipped).toBeGreaterThanOrEqual(2);
+    expect(half.found.length).toBeGreaterThanOrEqual(3);
+    half.found.forEach((loss, i) => expect(Math.abs(loss / whole.found[i] - 1)).toBeLessThan(0.01));
+  },
+);
+
+test.skipIf(!hasHalf)(
+  "where gradients stay 0 the scale grows to its largest and no further",
+  async () => {
+    const { trainer } = await open({ dtype: "f16" }, [Int32Array.of(6)]); // nothing to predict
+    const state = await trainer.state();
+    trainer.restore({ ...state, scaler: [2 ** 23, 1999, 0] });
+    const scales = async (until: number) => {
+      for await (const { skipped } of trainer.run(until)) expect(skipped).toBeUndefined();
+      return (await trainer.state()).scaler;
+    };
+    expect(await scales(1)).toEqual([2 ** 24, 0, 0]);
+    trainer.restore({ ...(await trainer.state()), scaler: [2 ** 24, 1999, 0] });
+    expect(await scales(2)).toEqual([2 ** 24, 0, 0]);
     trainer.destroy();
   },
 );
+
+test.skipIf(!hasHalf)(
+  "gradients that overflow at every scale are not the scale's fault: that step is not called skipped",
+  async () => {
+    const { trainer } = await open({ dtype: "f16" });
+    await overflow(trainer);
+    const skipped: boolean[] = [];
+    for await (const record of trainer.run(26)) {
+      expect(Number.isFinite(record.loss)).toBe(true);
+      skipped.push("skipped" in record);
+    }
+    expect(skipped).toEqual([...Array(24).fill(true), false, false]);
+    const { scaler, skips } = await trainer.state();
+    expect({ scaler, skips }).toEqual({ scaler: [1, 0, 26], skips: 26 });
+    trainer.destroy();
+  },
+);
+
+/** Gives a trainer weights with which gradients overflow f16 at every scale, and the loss does not. */
+async function overflow(trainer: GpuTrainer): Promise<void> {
+  const state = await trainer.state();
+  for (const name of ["lm_head", "layer0.mlp_fc2"]) {
+    const { offset, size } = state.layout.slice(name);
+    for (let i = offset; i < offset + size; i++) state.values[i] *= 2 ** 18;
+  }
+  trainer.restore(state);
+}

@@ -31,8 +31,8 @@ export interface TrainerState extends Pick<Model, "step" | "layout" | "values"> 
   v: Float32Array | Float64Array;
   /** Positions trained on since step 1. */
   tokens: number;
-  /** The scale on the gradients, and the steps since it was changed; 1 and 0 where there is none. */
-  scaler: readonly [scale: number, good: number];
+  /** The scale on the gradients, the steps since it was changed, all steps without an update; 1, 0, 0 where there is none. */
+  scaler: readonly [scale: number, good: number, skipped: number];
   /** Steps without an update up to now, one after the other. */
   skips: number;
 }
@@ -145,9 +145,12 @@ function readTraining(json: unknown, source: string) {
   const file = { validated: true, ...json } as Record<string, unknown>;
   const isText = (value: unknown) => typeof value === "string";
   const isTextOrNull = (value: unknown) => value === null || isText(value);
-  const isScaler = (value: unknown) =>
-    Array.isArray(value) && value.length === 2 && value.every(Number.isFinite) && value[0] > 0;
   const isCount = (value: unknown) => Number.isSafeInteger(value) && (value as number) >= 0;
+  const isScaler = (value: unknown) => {
+    if (!Array.isArray(value) || value.length < 2 || value.length > 3) return false;
+    const [scale, ...counts] = value;
+    return Number.isFinite(scale) && scale > 0 && counts.every(isCount);
+  };
   const good: Record<string, (value: unknown) => boolean> = {
     tokens: isCount,
     scaler: isScaler,
@@ -162,6 +165,8 @@ function readTraining(json: unknown, source: string) {
   for (const [key, isGood] of Object.entries(good)) {
     if (!isGood(file[key])) fail(source, `has ${show(file[key])} as its ${key}`);
   }
-  return file as unknown as Pick<Checkpoint, "tokens" | "scaler" | "skips" | "validated"> &
+  const read = file as unknown as Pick<Checkpoint, "tokens" | "scaler" | "skips" | "validated"> &
     Circumstances;
+  const [scale, steps, skipped = 0] = read.scaler; // of two numbers where it is an older version's
+  return { ...read, scaler: [scale, steps, skipped] as const };
 }

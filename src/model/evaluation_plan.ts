@@ -8,7 +8,7 @@ import { placeholders, sizeOf, type Tensor, type TensorSpec } from "../device/te
 import { activationTable, forwardList, lossList } from "./gpu_gpt.ts";
 import { GpuOps } from "./gpu_ops.ts";
 import type { ParameterLayout } from "./parameters.ts";
-import { SLOTS, StepData } from "./step_data.ts";
+import { SCALER_FIELDS, SLOTS, StepData } from "./step_data.ts";
 
 type EvaluatedConfig = Pick<Config, "activation" | "rmsnorm_eps" | "batch_size">;
 
@@ -34,7 +34,7 @@ export function planEvaluation(
   const table: TensorSpec[] = [
     { name: "params", shape: [layout.size], sliced: true },
     { name: "records", shape: [SLOTS, 2] },
-    { name: "scaler", shape: [2] },
+    { name: "scaler", shape: [SCALER_FIELDS] },
     new StepData(N, dims.V).spec,
     ...passing,
   ];
@@ -57,7 +57,7 @@ export function evaluationList(
   const { params, weights = params, losses, records, scaler } = tensors;
   const { ids, targets, step_data } = new StepData(B * dims.T, dims.V).slices(tensors.step);
   const gpt = { ops, config, dims, B, layout, tensors, params, weights, scaler };
-  const sums = { N: sizeOf(losses), stride: 1, chunks: 0, growth: 0 };
+  const sums = { N: sizeOf(losses), stride: 1, chunks: 0, growth: 0, beta1: 0, beta2: 0 };
   return [
     ...forwardList(gpt, ids),
     ...lossList(gpt, targets, step_data),

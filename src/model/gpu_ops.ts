@@ -20,6 +20,7 @@ import {
   type ProductVariant,
   productVariants,
 } from "./product.ts";
+import { LARGEST_SCALE } from "./step_data.ts";
 
 type Activation = Config["activation"];
 
@@ -288,7 +289,7 @@ export class GpuOps {
 
   /**
    * @param losses (N, stride), of which the first number counts
-   * @param growth steps after which the gradients' scale is doubled; 0 leaves it as it is
+   * @param growth steps after which the gradients' scale is doubled, up to `largest`; 0 leaves it as it is
    */
   stepRecord(
     records: Tensor,
@@ -296,13 +297,14 @@ export class GpuOps {
     losses: Tensor,
     partials: Tensor,
     step_data: Tensor,
-    { N, stride, chunks, growth }: { N: number; stride: number; chunks: number; growth: number },
+    { N, stride, chunks, growth, largest = LARGEST_SCALE, beta1, beta2 }: RecordSizes,
   ): Dispatch {
+    const log = (beta: number) => Math.max(Math.log(beta), -100); // of 0 too a number; e^-100 is 0
     return {
       op: "step_record",
       kernel: "step_record",
       constants: { WG: this.rowThreads(Math.max(N, chunks)) },
-      sizes: { N, stride, chunks, growth },
+      sizes: { N, stride, chunks, growth, largest, log_beta1: log(beta1), log_beta2: log(beta2) },
       bindings: { records, scaler, losses, partials, step_data },
       grid: [1, 1, 1],
     };
@@ -316,6 +318,7 @@ export class GpuOps {
     weights: Tensor | null,
     grads: Tensor,
     records: Tensor,
+    scaler: Tensor,
     step_data: Tensor,
     { beta1, beta2, epsilon, weight_decay, grad_clip }: AdamwConstants,
   ): Dispatch {
@@ -333,6 +336,7 @@ export class GpuOps {
         weights: weights ?? this.device.nothing,
         grads,
         records,
+        scaler,
         step_data,
       },
       grid,
@@ -371,6 +375,17 @@ export interface BackwardSizes extends LinearSizes {
   plane: number;
   /** How many planes; as many as the chosen kernel makes where absent. */
   splits?: number;
+}
+
+interface RecordSizes {
+  N: number;
+  stride: number;
+  /** Partials of the gradients' norm. */
+  chunks: number;
+  growth: number;
+  largest?: number;
+  beta1: number;
+  beta2: number;
 }
 
 export interface AdamwConstants {

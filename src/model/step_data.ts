@@ -11,10 +11,17 @@ export interface StepScalars {
   lr: number;
   correction1: number;
   correction2: number;
+  /** From 1. */
+  step: number;
 }
 
 /** Records (loss, gradient norm) that the GPU keeps until they are read. */
 export const SLOTS = 512;
+
+/** Fields of the kernels' struct `Scaler`: the scale on the gradients, and what goes with it from step to step. */
+export const SCALER_FIELDS = 5;
+/** The scale at most: gradients that it still leaves too small for f16 are below Adam's epsilon by far. */
+export const LARGEST_SCALE = 2 ** 24;
 
 const ELEMENTS = ALIGNMENT / 4;
 const padded = (size: number) => Math.ceil(size / ELEMENTS) * ELEMENTS;
@@ -54,7 +61,7 @@ export class StepData {
     const part = (name: string, offset: number, size: number) =>
       sliceTensor(step, { name, shape: [size], offset, size });
     return {
-      step_data: part("step_data", 0, 8), // 5 scalars, and room for the struct's size
+      step_data: part("step_data", 0, 8), // 6 scalars, and room for the struct's size
       ids: part("ids", ids, N), // (N)
       targets: part("targets", targets, N), // (N)
       order: part("order", order, N), // (N)
@@ -63,11 +70,11 @@ export class StepData {
   }
 
   /** Fills `bytes` with a batch of N rows and the step's scalars. */
-  pack(batch: Batch, { slot, lr, correction1, correction2 }: StepScalars): void {
+  pack(batch: Batch, { slot, lr, correction1, correction2, step }: StepScalars): void {
     const { bytes, offsets, N, V } = this;
     new Uint32Array(bytes)[0] = slot;
     const loss_scale = 1 / Math.max(batch.num_targets, 1);
-    new Float32Array(bytes).set([lr, correction1, correction2, loss_scale], 1);
+    new Float32Array(bytes).set([lr, correction1, correction2, loss_scale, step], 1);
     new Int32Array(bytes, offsets.ids * 4, N).set(batch.inputs);
     new Int32Array(bytes, offsets.targets * 4, N).set(batch.targets);
     sortByToken(

@@ -24,14 +24,14 @@ import {
 import { evaluationList } from "./evaluation_plan.ts";
 import { type Choices, GpuOps } from "./gpu_ops.ts";
 import { type Dims, PARAMETER_ALIGNMENT, ParameterLayout } from "./parameters.ts";
-import { SLOTS, StepData } from "./step_data.ts";
+import { SCALER_FIELDS, SLOTS, StepData } from "./step_data.ts";
 
 /** Gradients that one workgroup of the norm sums. */
 const NORM_CHUNK = 8192;
 /** Planes of the gradients at most; more would take longer to add up than they save. */
 const MOST_PLANES = 8;
 
-/** Steps after which the scale on the gradients is doubled. */
+/** Steps after which the scale on the gradients is doubled, up to the largest. */
 const GROWTH = 2000;
 
 export interface StepPlan {
@@ -91,7 +91,7 @@ function keptTable(
     { name: "v", ...flat },
     { name: "partials", shape: [Math.ceil(size / NORM_CHUNK)] },
     { name: "records", shape: [SLOTS, 2] },
-    { name: "scaler", shape: [2] },
+    { name: "scaler", shape: [SCALER_FIELDS] },
     new StepData(B * dims.T, dims.V).spec,
   ];
 }
@@ -139,12 +139,13 @@ function stepList(
       stride: 1,
       chunks: sizeOf(partials),
       growth: isHalf(config.dtype) ? GROWTH : 0,
+      ...config,
     }),
     ...segments.map((segment) => {
       const part = (tensor: Tensor) => sliceTensor(tensor, segment);
       const copy = weights === params ? null : part(weights);
       const state = [part(params), part(m), part(v)] as const;
-      return ops.adamw(...state, copy, part(grads), records, step_data, config);
+      return ops.adamw(...state, copy, part(grads), records, scaler, step_data, config);
     }),
   ];
 }

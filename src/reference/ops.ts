@@ -277,25 +277,45 @@ export function gradNorm(partials: Values): number {
   return Math.sqrt(sum);
 }
 
+/** What a step's record needs beside the tensors. */
+interface RecordSettings {
+  N: number;
+  stride: number;
+  /** 1 / positions that count. */
+  scale: number;
+  growth: number;
+  largest: number;
+  /** From 1. */
+  step: number;
+  beta1: number;
+  beta2: number;
+}
+
 /**
- * record (2) = the mean of losses (N, stride), and the gradients' norm from its partials. scaler (2) = the scale
- * on the gradients and the steps since it was changed: halved, down to 1, where the norm is not finite, and
- * doubled after `growth` steps without that; 0 leaves it as it is.
+ * record (2) = the mean of losses (N, stride), and the gradients' norm from its partials. scaler (5) = the scale
+ * on the gradients, the steps since it was changed, and the steps that were skipped: where the norm is not finite,
+ * the step is skipped and the scale halved; after `growth` steps without that it is doubled; it stays between 1 and
+ * `largest`. Growth 0 leaves it as it is. Then Adam's bias corrections, 1 / (1 - beta^t), t the steps not skipped.
  */
 export function stepRecord(
   record: Values,
   scaler: Values,
   losses: Values,
   partials: Values,
-  { growth, ...sizes }: { N: number; stride: number; scale: number; growth: number },
+  { growth, largest, step, beta1, beta2, ...sizes }: RecordSettings,
 ): void {
   record[0] = meanLoss(losses, sizes);
   record[1] = gradNorm(partials);
-  if (growth === 0) return;
-  const finite = Number.isFinite(record[1]);
-  scaler[1] = finite ? scaler[1] + 1 : 0;
-  if (!finite) scaler[0] = Math.max(scaler[0] / 2, 1);
-  if (scaler[1] === growth) scaler.set([scaler[0] * 2, 0]);
+  let [scale, good, skipped] = scaler;
+  if (growth > 0 && !Number.isFinite(record[1])) {
+    [scale, good, skipped] = [scale / 2, 0, skipped + 1];
+  } else if (growth > 0) {
+    good++;
+    if (good >= growth) [scale, good] = [scale * 2, 0];
+  }
+  if (growth > 0) scale = Math.max(1, Math.min(scale, largest));
+  const t = Math.max(step - skipped, 1);
+  scaler.set([scale, good, skipped, 1 / (1 - beta1 ** t), 1 / (1 - beta2 ** t)]);
 }
 
 /** What an optimizer step needs beside the tensors. */

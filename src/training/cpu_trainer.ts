@@ -88,7 +88,7 @@ export class CpuTrainer implements Trainer {
     const { step, tokens } = this;
     const { layout, params } = this.gpt;
     const [values, m, v] = [params, this.m, this.v].map((flat) => flat.slice());
-    return { step, tokens, layout, values, m, v, scaler: [1, 0], skips: 0 };
+    return { step, tokens, layout, values, m, v, scaler: [1, 0, 0], skips: 0 };
   }
 
   restore({ step, tokens, values, m, v }: TrainerState): void {

@@ -119,7 +119,7 @@ export class GpuEvaluator {
     const { device, stepData, schedule, tensors } = this;
     const { queue } = device.gpu;
     batches.forEach((batch, slot) => {
-      stepData.pack(batch, { slot, lr: 0, correction1: 1, correction2: 1 });
+      stepData.pack(batch, { slot, lr: 0, correction1: 1, correction2: 1, step: 1 });
       queue.writeBuffer(tensors.step.buffer, 0, stepData.bytes);
       const encoder = device.gpu.createCommandEncoder();
       schedule.encode(encoder);

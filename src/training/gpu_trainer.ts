@@ -17,7 +17,7 @@ import type { TrainerState } from "../files/checkpoint.ts";
 import { GpuPredictor } from "../generation/gpu_predictor.ts";
 import { biasCorrections, learningRate } from "../model/optimizer.ts";
 import { type Dims, ParameterLayout } from "../model/parameters.ts";
-import { SLOTS, StepData } from "../model/step_data.ts";
+import { LARGEST_SCALE, SLOTS, StepData } from "../model/step_data.ts";
 import { batchAt, type Examples } from "../text/batches.ts";
 import type { Tuning } from "../tuning/tune.ts";
 import { planStep, type StepPlan } from "../model/step_plan.ts";
@@ -28,9 +28,10 @@ import { type StepWindow, WINDOWS, Windows } from "./windows.ts";
 /** Steps of a window at most. */
 export const CAPACITY = SLOTS / WINDOWS;
 
-/** On gradients at first, with dtype f16; and the halvings that bring it down to 1. */
+/** On gradients at first, with dtype f16. */
 const SCALE = 2 ** 16;
-const MOST_SKIPS = 16;
+/** The halvings that bring the largest scale down to 1. */
+const MOST_SKIPS = Math.log2(LARGEST_SCALE);
 
 export class GpuTrainer implements Trainer {
   readonly tuning: Tuning | null;
@@ -103,7 +104,7 @@ export class GpuTrainer implements Trainer {
     const schedule = await Schedule.create(device, list(tensors));
     const values = new ParameterLayout(dims).convert(params, layout, new Float32Array(layout.size));
     writeParameters(device, tensors, values);
-    writeTensor(device, tensors.scaler, Float32Array.of(isHalf(config.dtype) ? SCALE : 1, 0));
+    writeTensor(device, tensors.scaler, Float32Array.of(isHalf(config.dtype) ? SCALE : 1, 0, 0));
     return new GpuTrainer(
       device,
       config,
@@ -146,7 +147,7 @@ export class GpuTrainer implements Trainer {
     const { config, stepData } = this;
     const batch = batchAt(this.examples, step, config.batch_size, config.block_size);
     const lr = learningRate(config, step);
-    stepData.pack(batch, { slot, lr, ...biasCorrections(config, step) });
+    stepData.pack(batch, { slot, lr, ...biasCorrections(config, step), step: step + 1 });
     this.device.gpu.queue.writeBuffer(this.tensors.step.buffer, 0, stepData.bytes);
     this.tokens += batch.num_targets;
     this.submitted.push({ lr, tokens: this.tokens });
@@ -192,8 +193,8 @@ export class GpuTrainer implements Trainer {
     const values = await read(tensors.params); // one after the other, for the memory that reading takes
     const m = await read(tensors.m);
     const v = await read(tensors.v);
-    const [scale, good] = await readTensor(device, tensors.scaler);
-    return { step, tokens, layout: flat, values, m, v, scaler: [scale, good], skips };
+    const [scale, good, skipped] = await readTensor(device, tensors.scaler);
+    return { step, tokens, layout: flat, values, m, v, scaler: [scale, good, skipped], skips };
   }
 
   restore({ step, tokens, values, m, v, scaler, skips }: TrainerState): void {

@@ -28,6 +28,7 @@ import { SmallLayout } from "../model/small_layout.ts";
 import { type SmallBinding, smallTrain, type SmallTuning } from "../model/small_ops.ts";
 import { packProgram } from "../model/small_program.ts";
 import { biasCorrections, learningRate } from "../model/optimizer.ts";
+import { SCALER_FIELDS } from "../model/step_data.ts";
 import type { Sequences } from "../text/documents.ts";
 import { WINDOWS, Windows } from "./windows.ts";
 
@@ -97,7 +98,7 @@ export class SmallBatch {
     write(tensors.models, packModel(config, 0, 0));
     write(tensors.program, operations);
     write(tensors.window, Uint32Array.of(1, 0));
-    write(tensors.scaler, Float32Array.of(1, 0)); // no scale, ever
+    write(tensors.scaler, Float32Array.of(1, 0, 0)); // no scale, ever
     const schedule = await Schedule.create(
       device,
       smallBatchList(device, config, dims, tensors, { docs, parts, size }, tuning),
@@ -160,7 +161,7 @@ export function smallBatchTable(
     { name: "v", shape: [size] },
     { name: "shares", shape: [parts, 2] },
     { name: "partials", shape: [Math.ceil(size / SUM_CHUNK)] },
-    { name: "scaler", shape: [2] },
+    { name: "scaler", shape: [SCALER_FIELDS] },
     { name: "records", shape: [WINDOWS, SMALL_CAPACITY, 2] },
     { name: "tokens", shape: [tokens] },
     { name: "orders", shape: [docs, 2] },
@@ -198,8 +199,9 @@ export function smallBatchList(
       stride: 2,
       chunks: sizeOf(t.partials),
       growth: 0,
+      ...config,
     }),
-    ops.adamw(t.params, t.m, t.v, null, sum, t.records, step_data, config),
+    ops.adamw(t.params, t.m, t.v, null, sum, t.records, t.scaler, step_data, config),
   ];
 }
 
@@ -211,7 +213,13 @@ function packSteps(config: Config, docs: number, first: number, count: number, s
     const { correction1, correction2 } = biasCorrections(config, first + k);
     const lr = learningRate(config, first + k);
     new Uint32Array(bytes, k * STEP_BYTES, 1)[0] = slot + k;
-    new Float32Array(bytes, k * STEP_BYTES + 4, 4).set([lr, correction1, correction2, 1]);
+    new Float32Array(bytes, k * STEP_BYTES + 4, 5).set([
+      lr,
+      correction1,
+      correction2,
+      1,
+      first + k + 1,
+    ]);
     const row = rows.subarray(k * ROW_FIELDS, (k + 1) * ROW_FIELDS);
     new Float32Array(bytes, k * STEP_BYTES + ALIGNMENT, ROW_FIELDS).set(row);
   }

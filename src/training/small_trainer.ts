@@ -101,7 +101,7 @@ export class SmallTrainer implements Trainer {
     await this.settle();
     const { step, tokens, engine } = this;
     const [parameters, moments] = [await engine.parameters(), await engine.moments()];
-    return { step, tokens, ...parameters, ...moments, scaler: [1, 0], skips: 0 };
+    return { step, tokens, ...parameters, ...moments, scaler: [1, 0, 0], skips: 0 };
   }
 
   restore(state: TrainerState): void {

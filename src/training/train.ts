@@ -248,11 +248,9 @@ export class Training {
       const pause = new AbortController();
       const ended = signal ? AbortSignal.any([signal, pause.signal]) : pause.signal;
       for await (const record of this.trainer.run(until, ended)) {
-        const { step, loss, lr, grad_norm, skipped } = record;
+        const { loss, grad_norm, skipped } = record;
         if (!isFloat(loss) || !(skipped || isFloat(grad_norm))) {
-          throw diverged(
-            `at step ${step} the loss is ${loss} and the gradient norm ${grad_norm}, at a learning rate of ${lr}`,
-          );
+          throw divergedAt(record, this.start.config);
         }
         yield { type: "step", ...record };
         if (isLate()) pause.abort();
@@ -381,9 +379,24 @@ function isFloat(x: number): boolean {
   return Number.isFinite(Math.fround(x));
 }
 
-function diverged(where: string): DivergedError {
+/** Names the number that is none, and what helps against it. */
+function divergedAt({ step, loss, lr, grad_norm }: StepRecord, { dtype }: Config): DivergedError {
+  const rate = `at a learning rate of ${lr}`;
+  if (!isFloat(loss)) return diverged(`at step ${step} the loss is ${loss}, ${rate}`);
+  const norm = `at step ${step} the gradient norm is ${grad_norm}, where the loss is ${loss}, ${rate}`;
+  return dtype === "f16"
+    ? diverged(
+        `${norm}; in f16 its gradients overflow at every scale`,
+        "Train with dtype f32, lower the learning rate or choose a smaller init_std.",
+      )
+    : diverged(norm);
+}
+
+function diverged(
+  where: string,
+  advice = "Lower the learning rate or set a grad_clip, such as 1.",
+): DivergedError {
   return new DivergedError(
-    `Training diverged: ${where}. What was saved before is as it was. Lower the learning rate or set a ` +
-      `grad_clip, such as 1.`,
+    `Training diverged: ${where}. What was saved before is as it was. ${advice}`,
   );
 }

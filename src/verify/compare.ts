@@ -8,13 +8,14 @@ export const NORM_BOUND = 1e-6;
 
 /**
  * Relative error in the Frobenius norm, ‖found - expected‖ / ‖expected‖; ‖found‖ where all of expected is 0.
- * Infinity if anything in `found` is not finite.
+ * Infinity if a number is finite in one of them only.
  */
 export function relativeError(found: ArrayLike<number>, expected: ArrayLike<number>): number {
   let difference = 0;
   let size = 0;
   for (let i = 0; i < expected.length; i++) {
-    if (!Number.isFinite(found[i])) return Infinity;
+    if (Number.isFinite(found[i]) !== Number.isFinite(expected[i])) return Infinity;
+    if (!Number.isFinite(found[i])) continue;
     difference += (found[i] - expected[i]) ** 2;
     size += expected[i] ** 2;
   }

@@ -13,52 +13,31 @@ export function stepData(
   correction1 = 0,
   correction2 = 0,
   loss_scale = 0,
+  step = 1,
 ): Uint32Array {
   const bytes = new ArrayBuffer(32);
-  new Float32Array(bytes).set([lr, correction1, correction2, loss_scale], 1);
+  new Float32Array(bytes).set([lr, correction1, correction2, loss_scale, step], 1);
   new Uint32Array(bytes)[0] = slot;
   return new Uint32Array(bytes);
 }
 
 export function optimizerCases(normal: Normal): KernelCase[] {
-  const records = 3;
-  const slot = 1;
-  const scale = Math.fround(1 / 37);
-  const record = (name: string, N: number, stride: number, growth: number, good = 3) => {
-    const chunks = N * 3;
-    return {
-      kernel: "step_record",
-      name,
-      inputs: {
-        losses: normal(N * stride).map(Math.abs),
-        partials: normal(chunks).map(Math.abs),
-        step_data: stepData(slot, 0, 0, 0, scale),
-      },
-      outputs: {
-        records: { size: records * 2, allowed: NORM_BOUND, initial: normal(records * 2) },
-        scaler: { size: 2, allowed: NORM_BOUND, initial: Float32Array.of(1024, good) },
-      },
-      dispatch: (ops, t) =>
-        ops.stepRecord(t.records, t.scaler, t.losses, t.partials, t.step_data, {
-          N,
-          stride,
-          chunks,
-          growth,
-        }),
-      reference: (o, { values: { losses, partials } }) => {
-        const mine = o.records.subarray(slot * 2, slot * 2 + 2);
-        ref.stepRecord(mine, o.scaler, losses, partials, { N, stride, scale, growth });
-      },
-    } satisfies KernelCase;
-  };
-  const recorded = [
-    ...[1, 2, 37, 1000].flatMap((N) => [
-      record(`N ${N}`, N, 1, 0),
-      record(`N ${N}, two apart`, N, 2, 2000),
-    ]),
-    record("the scale grows", 5, 1, 4),
+  const adam = [
+    adamwCase(normal, "size 1", 1, {}),
+    adamwCase(normal, "size 1000", 1000, {}),
+    adamwCase(normal, "size 70001, weight decay", 70001, { weight_decay: 0.1 }),
+    adamwCase(normal, "clipped", 129, { grad_clip: 0.5 }),
+    adamwCase(normal, "norm below the clip", 129, { grad_clip: 5 }),
+    adamwCase(normal, "with a copy of the weights", 1001, { copied: true }),
+    adamwCase(normal, "gradients of zero", 65, { grads: new Float32Array(65) }),
+    adamwCase(normal, "gradients of infinity", 65, { copied: true, grad_norm: Infinity }),
+    adamwCase(normal, "gradients that are no numbers", 65, { grad_norm: NaN }),
   ];
-  const sum = [1, 7, 300, 5000].flatMap((size) =>
+  return [...recordCases(normal), ...sumCases(normal), ...adam];
+}
+
+function sumCases(normal: Normal): KernelCase[] {
+  return [1, 7, 300, 5000].flatMap((size) =>
     [1, 2, 5].map((planes): KernelCase => {
       const chunk = 64;
       const scale = planes === 5 ? 1 : 2 ** 12 / planes;
@@ -79,28 +58,109 @@ export function optimizerCases(normal: Normal): KernelCase[] {
       };
     }),
   );
-  const adam = [
-    adamwCase(normal, "size 1", 1, {}),
-    adamwCase(normal, "size 1000", 1000, {}),
-    adamwCase(normal, "size 70001, weight decay", 70001, { weight_decay: 0.1 }),
-    adamwCase(normal, "clipped", 129, { grad_clip: 0.5 }),
-    adamwCase(normal, "norm below the clip", 129, { grad_clip: 5 }),
-    adamwCase(normal, "with a copy of the weights", 1001, { copied: true }),
-    adamwCase(normal, "gradients of zero", 65, { grads: new Float32Array(65) }),
+}
+
+interface RecordCase {
+  N: number;
+  stride?: number;
+  growth?: number;
+  /** Scale on the gradients, steps since it was changed, steps that were skipped. */
+  scaler?: [number, number, number];
+  step?: number;
+  betas?: [number, number];
+  /** In the place of one of the partials. */
+  partial?: number;
+}
+
+function recordCase(
+  normal: Normal,
+  name: string,
+  { N, stride = 1, growth = 0, scaler = [1024, 3, 0], ...options }: RecordCase,
+): KernelCase {
+  const { step = 7, betas: [beta1, beta2] = [0.85, 0.99], partial } = options;
+  const slot = 1;
+  const records = 3;
+  const scale = Math.fround(1 / 37);
+  const largest = 4096;
+  const chunks = N * 3;
+  const [correction1, correction2] = [1 / (1 - beta1 ** step), 1 / (1 - beta2 ** step)];
+  const partials = normal(chunks).map(Math.abs);
+  if (partial !== undefined) partials[chunks >> 1] = partial;
+  const initial = Float32Array.of(...scaler, 5, 6); // the corrections are not those of the step before
+  return {
+    kernel: "step_record",
+    name,
+    inputs: {
+      losses: normal(N * stride).map(Math.abs),
+      partials,
+      step_data: stepData(slot, 0, correction1, correction2, scale, step),
+    },
+    outputs: {
+      records: { size: records * 2, allowed: NORM_BOUND, initial: normal(records * 2) },
+      scaler: { size: initial.length, allowed: NORM_BOUND, initial },
+    },
+    dispatch: (ops, t) =>
+      ops.stepRecord(t.records, t.scaler, t.losses, t.partials, t.step_data, {
+        N,
+        stride,
+        chunks,
+        growth,
+        largest,
+        beta1,
+        beta2,
+      }),
+    reference: (o, { values: { losses, partials } }) => {
+      const mine = o.records.subarray(slot * 2, slot * 2 + 2);
+      const sizes = { N, stride, scale, growth, largest, step, beta1, beta2 };
+      ref.stepRecord(mine, o.scaler, losses, partials, sizes);
+    },
+  };
+}
+
+function recordCases(normal: Normal): KernelCase[] {
+  const sums = [1, 2, 37, 1000].flatMap((N): [string, RecordCase][] => [
+    [`N ${N}`, { N }],
+    [`N ${N}, two apart`, { N, stride: 2, growth: 2000 }],
+  ]);
+  const N = 5;
+  const growth = 4;
+  const scalers: [string, RecordCase][] = [
+    ["the scale grows", { N, growth, scaler: [1024, 3, 0] }],
+    ["the scale stays, a step too early", { N, growth, scaler: [1024, 2, 0] }],
+    ["the largest scale stays", { N, growth, scaler: [4096, 3, 0] }],
+    ["a scale beyond the largest", { N, growth, scaler: [2 ** 30, 1, 0] }],
+    ["gradients of infinity halve the scale", { N, growth, scaler: [8, 3, 2], partial: Infinity }],
+    ["gradients that are no numbers", { N, growth, scaler: [8, 1, 0], partial: NaN }],
+    ["the smallest scale stays", { N, growth, scaler: [1, 2, 0], partial: Infinity, step: 1 }],
+    ["gradients of infinity without a scale", { N, scaler: [1, 0, 0], partial: Infinity }],
+    ["1 update after 16 skipped", { ...skipped(16, 17, [0.9, 0.999]) }],
+    ["18 updates after 2 skipped", { ...skipped(2, 20, [0.85, 0.99]) }],
+    ["3 updates after 1 skipped, beta1 0", { ...skipped(1, 4, [0, 0.85]) }],
+    ["99,999 updates after 1 skipped", { ...skipped(1, 100_000, [0.9, 0.99995]) }],
   ];
-  return [...recorded, ...sum, ...adam];
+  return [...sums, ...scalers].map(([name, test]) => recordCase(normal, name, test));
+}
+
+/** The scale is small, so that the corrections have their share of the error. */
+function skipped(count: number, step: number, betas: [number, number]): RecordCase {
+  return { N: 5, growth: 2000, scaler: [1, 3, count], step, betas };
 }
 
 function adamwCase(
   normal: Normal,
   name: string,
   size: number,
-  options: { weight_decay?: number; grad_clip?: number; grads?: Float32Array; copied?: boolean },
+  options: {
+    weight_decay?: number;
+    grad_clip?: number;
+    grads?: Float32Array;
+    copied?: boolean;
+    grad_norm?: number;
+  },
 ): KernelCase {
-  const { weight_decay = 0, grad_clip = 0, grads = normal(size), copied } = options;
-  const grad_norm = 2;
-  const [lr, correction1, correction2] = [0.01, 1 / (1 - 0.85 ** 3), 1 / (1 - 0.99 ** 3)];
-  const settings = { beta1: 0.85, beta2: 0.99, epsilon: 1e-8, weight_decay };
+  const { weight_decay = 0, grad_clip = 0, grads = normal(size), copied, grad_norm = 2 } = options;
+  const [lr, correction1, correction2] = [0.5, 1 / (1 - 0.85 ** 3), 1 / (1 - 0.99 ** 3)];
+  const settings = { beta1: 0.85, beta2: 0.99, epsilon: 1e-3, weight_decay };
   const out = { size, allowed: NORM_BOUND };
   return {
     kernel: "adamw",
@@ -108,18 +168,23 @@ function adamwCase(
     inputs: {
       grads,
       records: Float32Array.from([0, 0, 0, grad_norm]),
-      step_data: stepData(1, lr, correction1, correction2),
+      scaler: Float32Array.of(8, 1, 2, correction1, correction2),
+      step_data: stepData(1, lr),
     },
     outputs: {
       params: { ...out, initial: normal(size) },
       m: { ...out, initial: normal(size) },
       v: { ...out, initial: normal(size).map(Math.abs) },
-      ...(copied && { weights: out }),
+      ...(copied && { weights: { ...out, initial: normal(size) } }),
     },
     half: copied ? [["weights"]] : [],
     dispatch: (ops, { params, m, v, weights = null, ...t }) =>
-      ops.adamw(params, m, v, weights, t.grads, t.records, t.step_data, { ...settings, grad_clip }),
+      ops.adamw(params, m, v, weights, t.grads, t.records, t.scaler, t.step_data, {
+        ...settings,
+        grad_clip,
+      }),
     reference: (o, { values }) => {
+      if (!Number.isFinite(grad_norm)) return;
       ref.adamw(o.params, o.m, o.v, values.grads, {
         ...settings,
         size,
