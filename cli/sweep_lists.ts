@@ -10,6 +10,7 @@ import {
   settings,
   unsaid,
 } from "../src/config.ts";
+import { checkComparable } from "../src/training/sweep_plan.ts";
 import { type Flags, UsageError } from "./flags.ts";
 
 /** Models of a sweep at most. */
@@ -22,7 +23,7 @@ type Values = ConfigChoice[keyof Config][];
 
 /**
  * Every combination of the settings' values, the last flag's changing fastest, and the settings that vary.
- * @throws ConfigError if one of them is no model
+ * @throws ConfigError if one of them is no model, or their losses could not be compared
  * @throws UsageError if a list cannot be understood, or they are too many
  */
 export function sweepConfigs(
@@ -51,10 +52,12 @@ export function sweepConfigs(
       values.map((value) => ({ ...before, [setting.name]: value })),
     );
   }
+  const configs = combinations.map((overrides) =>
+    resolveConfig(preset, { ...unsaid, ...overrides }, labels),
+  );
+  checkComparable(configs, labels);
   return {
-    configs: combinations.map((overrides) =>
-      resolveConfig(preset, { ...unsaid, ...overrides }, labels),
-    ),
+    configs,
     varied: given.filter(({ values }) => values.length > 1).map(({ setting }) => setting),
   };
 }

@@ -7,6 +7,10 @@ import { ConfigError } from "../src/errors.ts";
 import type { Sequences } from "../src/text/documents.ts";
 import { corpusOf } from "../src/text/read_corpus.ts";
 import { chooseSmall } from "../src/training/choose_trainer.ts";
+import { dimsOf, initialParameters } from "../src/model/parameters.ts";
+import { PythonRandom } from "../src/random.ts";
+import { tokenizeDocuments } from "../src/text/batches.ts";
+import { CpuTrainer } from "../src/training/cpu_trainer.ts";
 import { planSweep } from "../src/training/sweep_plan.ts";
 import { Sweep, type SweepModel } from "../src/training/sweep.ts";
 import { Tally } from "../src/training/tally.ts";
@@ -161,6 +165,61 @@ test.each(["cpu", "webgpu"] as const)(
     expect(model.values).toEqual(values);
   },
 );
+
+test.each(["cpu", "webgpu"] as const)(
+  "every model of a sweep is validated with the same documents, whatever its seed: %s",
+  async (choice) => {
+    const [first, ...seeds] = [9, 1, 2, 3];
+    // Models that learn nothing: the last of so many steps tells by its loss which document it was trained on.
+    const still = { learning_rate: 0, init_std: 0.5, val_fraction: 0.4 };
+    const configs = [
+      config({ ...still, seed: first, num_steps: 1 }),
+      ...seeds.flatMap((seed) =>
+        [1, 2, 3].map((num_steps) => config({ ...still, seed, num_steps })),
+      ),
+    ];
+    const sweep = await Sweep.open({ configs, documents, device: choice });
+    const models = (await outcomes(sweep)).sort((a, b) => a.index - b.index);
+    sweep.close();
+
+    const shuffled = (random: PythonRandom) => {
+      const list = [...documents];
+      random.shuffle(list);
+      return list;
+    };
+    const held = shuffled(new PythonRandom(first)).slice(3);
+    for (const { config, final_loss, val_loss } of models) {
+      const random = new PythonRandom(config.seed);
+      const trained = shuffled(random).filter((document) => !held.includes(document));
+      const dims = dimsOf(config, corpus.tokenizer.vocab_size);
+      const params = initialParameters(config, dims, random);
+      const cpu = new CpuTrainer(config, dims, params, []);
+      const lossOf = (list: string[]) =>
+        cpu.evaluate(tokenizeDocuments(list, corpus.tokenizer, config.block_size));
+      expect(val_loss).toBeCloseTo(await lossOf(held), 4);
+      expect(final_loss).toBeCloseTo(await lossOf([trained[config.num_steps - 1]]), 4);
+    }
+    // The first one is what `train` makes of it.
+    const training = await Training.open({ config: configs[0], documents, device: choice });
+    const losses: number[] = [];
+    for await (const event of training.run()) {
+      if (event.type === "eval") losses.push(event.val_loss);
+    }
+    training.close();
+    expect(losses).toEqual([models[0].val_loss]);
+  },
+);
+
+test("models of different held-out parts, or of different readings of the text, are not compared", async () => {
+  for (const [name, ...values] of [
+    ["val_fraction", 0, 0.4],
+    ["val_fraction", 0.2, 0.4],
+  ] as const) {
+    const configs = values.map((value) => config({ [name]: value }));
+    const opening = Sweep.open({ configs, documents, device: "cpu" });
+    await expect(opening).rejects.toThrow(new RegExp(`^${name} is .* could not be compared`));
+  }
+});
 
 test("models that are too large for a workgroup are trained one after the other", async () => {
   const configs = [1, 2].map((seed) => config({ seed, n_embd: 96, block_size: 32, num_steps: 2 }));

@@ -25,7 +25,7 @@ import { chooseDtype } from "./choose_dtype.ts";
 import { checkHalf, createTrainer } from "./choose_trainer.ts";
 import { evaluateParameters } from "./gpu_evaluator.ts";
 import { SmallRuns } from "./small_runs.ts";
-import { planSweep } from "./sweep_plan.ts";
+import { checkComparable, planSweep } from "./sweep_plan.ts";
 import { Tally } from "./tally.ts";
 
 export interface SweepStart extends Coverage {
@@ -75,7 +75,7 @@ export interface SweepModel {
 
 export interface SweepOptions {
   configs: readonly ConfigChoice[];
-  /** As a training's; each model of format lines shuffles the documents by its own seed. */
+  /** As a training's; each model of format lines shuffles by its own seed those that none is validated with. */
   documents: TextSource;
   device: DeviceChoice;
   /** How the kernels of larger models' products are chosen. */
@@ -93,6 +93,8 @@ export class Sweep {
   private readonly device: Device | undefined;
   private readonly tokenizer: CharTokenizer;
   private readonly plan: ReturnType<typeof planSweep>;
+  /** The documents that all models are validated with, those that `train` holds out with the first one's seed. */
+  private readonly held: Uint32Array;
   /** Models whose runs are over. */
   models = 0;
   /** Steps of all models together that are done. */
@@ -114,6 +116,9 @@ export class Sweep {
     this.tokenizer = tokenizer;
     this.plan = plan;
     const [{ tokens: stream }] = this.plan;
+    const [first] = configs;
+    const docs = isOneStream(stream) ? 0 : num_docs;
+    this.held = documentOrder(first.seed, docs).order.subarray(docs - heldOut(first, docs));
     this.start = {
       type: "start",
       device: device ? "webgpu" : "cpu",
@@ -138,11 +143,13 @@ export class Sweep {
    * @throws NoWebGpuError if `webgpu` was asked for and there is none
    * @throws TensorTooLargeError if one of the models does not fit memory
    * @throws DataError or ConfigError if the text is too short for one of them
+   * @throws ConfigError if their losses could not be compared, being of other parts of the text
    * @throws ConfigError if the device cannot train with the dtype of one of them
    * @throws ModelFileError if one of them could not be saved, for its characters or layers are too many
    */
   static async open(options: SweepOptions): Promise<Sweep> {
     const { documents, device: choice } = options;
+    checkComparable(options.configs);
     const corpus = corpusOf(documents, sweepFormat(options.configs));
     const { format, tokenizer } = corpus;
     const configs = options.configs.map((config) => ({ ...config, format }));
@@ -182,8 +189,8 @@ export class Sweep {
   ): AsyncGenerator<SweepProgress | SweepModel> {
     const configs = indices.map((index) => this.configs[index]);
     const tallies = configs.map(({ num_steps }) => new Tally(num_steps));
-    const starts = startingPoints(configs, dims, sequences.length);
-    const docs = sequences.length - heldOut(configs[0], sequences.length);
+    const starts = this.startingPoints(configs, dims, sequences.length);
+    const docs = sequences.length - this.held.length;
     const runs = await SmallRuns.create(this.device!, dims, tuning, sequences, starts, docs);
     try {
       const longest = Math.max(...configs.map(({ num_steps }) => num_steps));
@@ -220,7 +227,7 @@ export class Sweep {
   ): AsyncGenerator<SweepProgress | SweepModel> {
     const config = this.configs[index];
     const tally = new Tally(config.num_steps);
-    const [{ params, order }] = startingPoints([config], dims, tokens.length);
+    const [{ params, order }] = this.startingPoints([config], dims, tokens.length);
     const ordered = isOneStream(tokens) ? tokens : tokens.inOrder(order);
     const { train, validation } = splitTokens(config, ordered);
     const trainer = await createTrainer(
@@ -247,6 +254,35 @@ export class Sweep {
     } finally {
       trainer.destroy();
     }
+  }
+
+  /** Every model's weights and the order of its documents as `train` draws them from its seed, what is held out last. */
+  private startingPoints(
+    configs: readonly Config[],
+    dims: Dims,
+    length: number,
+  ): (SmallRun & { params: Float64Array; order: Uint32Array })[] {
+    const held = new Set(this.held);
+    const drawn = new Map<string, { params: Float64Array; order: Uint32Array }>();
+    const orders = new Map<number, Uint32Array>();
+    return configs.map((config) => {
+      const { seed, init_std, zero_init, format } = config;
+      const key = JSON.stringify([seed, init_std, zero_init]);
+      let start = drawn.get(key);
+      if (start === undefined) {
+        // A stream has no order to draw.
+        const { order, random } = documentOrder(seed, isStream(format) ? 0 : length);
+        // One object for each seed: models that share an order share its place on the device.
+        if (!orders.has(seed)) {
+          const trained = order.filter((d) => !held.has(d));
+          orders.set(seed, Uint32Array.from([...trained, ...this.held]));
+        }
+        const params = initialParameters(config, dims, random);
+        start = { params, order: orders.get(seed)! };
+        drawn.set(key, start);
+      }
+      return { config, ...start };
+    });
   }
 
   private progress(): SweepProgress {
@@ -349,29 +385,10 @@ export function sweepFormat(configs: readonly ConfigChoice[]): ConfigChoice["for
   );
 }
 
-/** Every model's weights and the order of its documents, as `train` draws them from its seed. */
-function startingPoints(
-  configs: readonly Config[],
-  dims: Dims,
-  length: number,
-): (SmallRun & { params: Float64Array; order: Uint32Array })[] {
-  const drawn = new Map<string, { params: Float64Array; order: Uint32Array }>();
-  const orders = new Map<number, Uint32Array>();
-  return configs.map((config) => {
-    const { seed, init_std, zero_init, format } = config;
-    const docs = isStream(format) ? 0 : length; // a stream has no order to draw
-    const key = JSON.stringify([seed, init_std, zero_init]);
-    let start = drawn.get(key);
-    if (start === undefined) {
-      const random = new PythonRandom(seed);
-      const shuffled = identity(docs);
-      random.shuffle(shuffled);
-      // One object for each seed: models that share an order share its place on the device.
-      if (!orders.has(seed)) orders.set(seed, shuffled);
-      const params = initialParameters(config, dims, random);
-      start = { params, order: orders.get(seed)! };
-      drawn.set(key, start);
-    }
-    return { config, ...start };
-  });
+/** The order that a seed gives so many documents, and the generator behind it. */
+function documentOrder(seed: number, docs: number): { order: Uint32Array; random: PythonRandom } {
+  const random = new PythonRandom(seed);
+  const order = identity(docs);
+  random.shuffle(order);
+  return { order, random };
 }

@@ -1,6 +1,7 @@
 // Which models of a sweep are trained together: those of one shape that fit a workgroup, as many as memory allows.
 
-import type { ReadConfig } from "../config.ts";
+import type { Config, ConfigChoice, ReadConfig } from "../config.ts";
+import { ConfigError } from "../errors.ts";
 import type { Device } from "../device/device.ts";
 import { type Dims, dimsOf } from "../model/parameters.ts";
 import { SmallLayout } from "../model/small_layout.ts";
@@ -54,6 +55,24 @@ export function planSweep(
       tokens,
     }));
   });
+}
+
+/**
+ * Models are ranked by losses of the same part of the text, whatever their seeds.
+ * @param labels how the user wrote a setting, for the messages; its own name where absent
+ * @throws ConfigError if some of the losses would be of another part
+ */
+export function checkComparable(
+  configs: readonly ConfigChoice[],
+  labels: Partial<Record<keyof Config, string>> = {},
+): void {
+  const [first, other] = new Set(configs.map(({ val_fraction }) => val_fraction));
+  if (other === undefined) return;
+  throw new ConfigError(
+    "val_fraction",
+    `${labels.val_fraction ?? "val_fraction"} is ${first} for some models of the sweep and ${other} for others, so that ` +
+      `their losses could not be compared; choose one of them for all models.`,
+  );
 }
 
 /** What models of a group have in common: their tensors' sizes, what they train on, and so whether they fit. */
