@@ -67,6 +67,7 @@ export function sweepConfigs(
  * @throws UsageError if a range cannot be understood, ConfigError if a value is none of the setting's
  */
 export function listValues(setting: Setting, text: string, label: string): Values {
+  refuseDecimalCommas(setting, text, label);
   const values = text.split(",").flatMap((part) => {
     if (part.trim() === "") {
       throw new UsageError(
@@ -78,6 +79,22 @@ export function listValues(setting: Setting, text: string, label: string): Value
       : [parseSetting(setting, part.trim(), label)];
   });
   return [...new Set(values)];
+}
+
+/** Numbers as 0,003 and 0,5: a zero and digits behind a comma, over and over; or a number that begins with a zero. */
+const DECIMAL_COMMAS = /^0,\d+(,0,\d+)*$|,0\d/;
+
+/** @throws UsageError if commas seem to be decimal ones: 0,003 is no list of 0 and 3 */
+function refuseDecimalCommas({ kind }: Setting, text: string, label: string): void {
+  const written = text.replaceAll(/\s*,\s*/g, ",").trim();
+  if (kind !== "number" || !DECIMAL_COMMAS.test(written)) return;
+  const [, whole, digits] = (/(\d+),(0\d+)/.exec(written) ?? /(0),(\d+)/.exec(written))!;
+  throw new UsageError(
+    `${label} is "${text}", and in a list a comma stands between values: write ${whole}.${digits} with a point` +
+      (Number(digits) > 0
+        ? `, or ${Number(digits)},${Number(whole)} if two values are meant.`
+        : `.`),
+  );
 }
 
 /** `first..last` of whole numbers, or `first..last..step`; the last one is part of it if a step meets it. */

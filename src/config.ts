@@ -68,6 +68,8 @@ export interface Setting {
   max?: number;
   below?: boolean;
   choices?: readonly string[];
+  /** Whether it is used as a float32, so that as one too it has to be in its range. */
+  float32?: boolean;
   help: string;
 }
 
@@ -95,6 +97,7 @@ function namesOf<T extends string>(names: Record<T, true>): readonly T[] {
 
 const size = { min: 1, max: MAX_SIZE };
 const positive = { min: 0, above: true };
+const float32 = true;
 
 /** Every setting: its kind, its range, and what it is, in words. */
 export const settings: readonly Setting[] = [
@@ -121,15 +124,22 @@ export const settings: readonly Setting[] = [
   setting("activation", "choice", "between the two products of the MLP", {
     choices: namesOf<Config["activation"]>({ relu: true, relu_squared: true }),
   }),
-  setting("rmsnorm_eps", "number", "added to the mean square before the root", positive),
-  setting("init_std", "number", "standard deviation of the initial weights", { min: 0 }),
+  setting("rmsnorm_eps", "number", "added to the mean square before the root", {
+    ...positive,
+    float32,
+  }),
+  setting("init_std", "number", "standard deviation of the initial weights", { min: 0, float32 }),
   setting("zero_init", "boolean", "start attn_wo and mlp_fc2 at zero"),
   setting("dtype", "choice", "of what matrix products read; all else is f32", {
     choices: namesOf<ConfigChoice["dtype"]>({ f32: true, f16: true, auto: true }),
   }),
   setting("batch_size", "integer", "documents, or windows of a text, in a step", size),
   setting("num_steps", "integer", "optimizer steps", { min: 1, max: MAX_INTEGER, flag: "steps" }),
-  setting("learning_rate", "number", "learning rate at the first step", { min: 0, flag: "lr" }),
+  setting("learning_rate", "number", "learning rate at the first step", {
+    min: 0,
+    flag: "lr",
+    float32,
+  }),
   setting("lr_schedule", "choice", "how the learning rate falls to 0 over the steps", {
     choices: namesOf<Config["lr_schedule"]>({ linear: true, cosine: true, constant: true }),
   }),
@@ -137,15 +147,17 @@ export const settings: readonly Setting[] = [
     min: 0,
     max: 1,
     below: true,
+    float32,
   }),
   setting("beta2", "number", "Adam's decay of the squared gradient's mean", {
     min: 0,
     max: 1,
     below: true,
+    float32,
   }),
-  setting("epsilon", "number", "Adam's term outside the root", positive),
-  setting("weight_decay", "number", "AdamW's decoupled weight decay", { min: 0 }),
-  setting("grad_clip", "number", "largest gradient norm, 0 for no clipping", { min: 0 }),
+  setting("epsilon", "number", "Adam's term outside the root", { ...positive, float32 }),
+  setting("weight_decay", "number", "AdamW's decoupled weight decay", { min: 0, float32 }),
+  setting("grad_clip", "number", "largest gradient norm, 0 for no clipping", { min: 0, float32 }),
   setting("seed", "integer", "of all random numbers", {
     min: 0,
     max: MAX_INTEGER,
@@ -223,7 +235,7 @@ function checkSetting(
   label: string,
   text?: string,
 ): ConfigChoice[keyof Config] {
-  const { kind, min, above, max, below, choices } = setting;
+  const { kind, choices } = setting;
   let good: boolean;
   if (kind === "boolean") good = typeof value === "boolean";
   else if (kind === "choice") good = typeof value === "string" && choices!.includes(value);
@@ -232,15 +244,49 @@ function checkSetting(
       typeof value === "number" &&
       Number.isFinite(value) &&
       (kind === "number" || Number.isInteger(value)) &&
-      (min === undefined || (above ? value > min : value >= min)) &&
-      (max === undefined || (below ? value < max : value <= max));
-  if (good) return value as ConfigChoice[keyof Config];
+      isWithin(setting, value);
+  if (good) {
+    checkFloat32(setting, value, label, text);
+    return value as ConfigChoice[keyof Config];
+  }
   const shown = typeof value === "number" ? text : undefined; // 1e309, where the value is Infinity
   const got = shown ?? (typeof value === "string" ? `"${value}"` : String(value));
+  const { max } = setting;
   const beyond = max === MAX_INTEGER && (value as number) > max ? ` and at most ${max}` : "";
   throw new ConfigError(
     setting.name,
-    `${label} is ${got}; it must be ${describeRange(setting)}${beyond}.`,
+    `${label} is ${got}; it must be ${describeRange(setting)}${beyond}${pointFor(setting, value)}.`,
+  );
+}
+
+/** With a decimal comma there is no number: how it is written. */
+function pointFor({ kind }: Setting, value: unknown): string {
+  const comma = typeof value === "string" && /^[+-]?\d+,\d+(e[+-]?\d+)?$/i.test(value.trim());
+  return comma && kind === "number" ? `, with a point: ${value.trim().replace(",", ".")}` : "";
+}
+
+function isWithin({ min, above, max, below }: Setting, value: number): boolean {
+  return (
+    (min === undefined || (above ? value > min : value >= min)) &&
+    (max === undefined || (below ? value < max : value <= max))
+  );
+}
+
+/** Smallest number of float32 with all its digits: GPUs may take those below it for 0. */
+const SMALLEST = 2 ** -126;
+
+/** @throws ConfigError if the GPU would take the value for 0, for infinity or for what is out of the setting's range */
+function checkFloat32(setting: Setting, value: unknown, label: string, text = String(value)): void {
+  if (!setting.float32 || typeof value !== "number" || value === 0) return;
+  const rounded = Math.fround(value);
+  const becomes = Math.abs(rounded) < SMALLEST ? 0 : rounded;
+  if (becomes !== 0 && Number.isFinite(becomes) && isWithin(setting, becomes)) return;
+  const least = `at least ${SMALLEST.toPrecision(2)}`;
+  const small = setting.above ? least : `0 or ${least}`;
+  const needed = becomes === 0 ? small : becomes === 1 ? describeRange(setting) : "at most 3.4e+38";
+  throw new ConfigError(
+    setting.name,
+    `${label} is ${text}, but it is used as a float32, which makes ${becomes} of it; it must be ${needed}.`,
   );
 }
 

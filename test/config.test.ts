@@ -1,5 +1,6 @@
 // Settings: what they may be, and the sentence for what they may not.
 
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
   type Config,
@@ -81,6 +82,18 @@ describe("a sentence for", () => {
     ["top_k", "-1"],
     ["max_tokens", "1.5"],
     ["beta1", "1"],
+    ["beta1", "0.99999999"],
+    ["beta2", "0.99999999"],
+    ["beta2", "1e-40"],
+    ["epsilon", "1e-50"],
+    ["epsilon", "1e-39"], // less than the smallest that every GPU can tell from 0
+    ["rmsnorm_eps", "1e-46"],
+    ["rmsnorm_eps", "1e39"],
+    ["grad_clip", "1e-46"],
+    ["weight_decay", "1e39"],
+    ["init_std", "1e39"],
+    ["learning_rate", "1e39"],
+    ["learning_rate", "1e-50"],
     ["val_fraction", "1"],
     ["val_fraction", "-0.1"],
     ["eval_every", "-1"],
@@ -114,6 +127,55 @@ describe("a sentence for", () => {
     ).toThrow("--n-embd 10 cannot be split into n_head 4 equal heads");
     expect(() => resolveConfig("microgpt", { n_embd: 10, n_head: 4 })).toThrow("such as 12.");
   });
+});
+
+test("what a number becomes as a float32 is told, with what would do", () => {
+  const message = (name: keyof Config, value: number) => {
+    try {
+      return void resolveConfig("microgpt", { [name]: value });
+    } catch (error) {
+      return (error as Error).message;
+    }
+  };
+  const used = (text: string) => `${text}, but it is used as a float32, which makes`;
+  expect(message("grad_clip", 1e-46)).toBe(
+    `${used("grad_clip is 1e-46")} 0 of it; it must be 0 or at least 1.2e-38.`,
+  );
+  expect(message("epsilon", 1e-50)).toBe(
+    `${used("epsilon is 1e-50")} 0 of it; it must be at least 1.2e-38.`,
+  );
+  expect(message("beta2", 0.99999999)).toBe(
+    `${used("beta2 is 0.99999999")} 1 of it; it must be a number of at least 0 and below 1.`,
+  );
+  expect(message("learning_rate", 1e39)).toBe(
+    `${used("learning_rate is 1e+39")} Infinity of it; it must be at most 3.4e+38.`,
+  );
+  expect(message("val_fraction", 1e-46)).toBeUndefined(); // of no use to a GPU
+});
+
+test("every number that is accepted is in its range as a float32 too", () => {
+  const used = settings.filter(({ kind, float32 }) => kind === "number" && float32);
+  expect(used.map(({ name }) => name)).toEqual(
+    settings
+      .filter(
+        ({ kind, name }) => kind === "number" && !["val_fraction", "temperature"].includes(name),
+      )
+      .map(({ name }) => name),
+  );
+  fc.assert(
+    fc.property(fc.constantFrom(...used), fc.double(), (setting, value) => {
+      try {
+        parseSetting(setting, String(value), "--x");
+      } catch (error) {
+        expect(error).toBeInstanceOf(ConfigError);
+        return;
+      }
+      const rounded = Math.fround(value);
+      expect(rounded === 0).toBe(value === 0);
+      expect(Number.isFinite(rounded)).toBe(true);
+      expect(() => resolveConfig("microgpt", { [setting.name]: rounded })).not.toThrow();
+    }),
+  );
 });
 
 test("validations without a part to validate with are a sentence", () => {

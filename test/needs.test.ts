@@ -51,6 +51,28 @@ const validating = models.map(({ name, overrides, V }) => ({
   V,
 }));
 
+test.each<Partial<Config>>([
+  { n_layer: 2 ** 24 },
+  { n_embd: 2 ** 24 },
+  { n_embd: 2 ** 24, n_head: 2 ** 24 },
+  { block_size: 2 ** 24 },
+  { batch_size: 2 ** 24, format: "text" },
+  {
+    n_layer: 2 ** 24,
+    n_embd: 2 ** 24,
+    block_size: 2 ** 24,
+    batch_size: 2 ** 24,
+    val_fraction: 0.1,
+  },
+])("what an absurd model needs is told at once: %j", (overrides) => {
+  const config = resolveConfig("microgpt", overrides);
+  const dims = dimsOf(config, 27);
+  const { training, dtype_bytes, generation } = needsOf(config, dims);
+  const bytes = [...Object.values(training), ...Object.values(dtype_bytes)];
+  for (const count of bytes) expect(count).toBeGreaterThan(4 * parameterCount(dims));
+  expect(generation.device_bytes).toBeGreaterThan(4 * parameterCount(dims));
+});
+
 test.each([...models, ...validating, ...inHalf])(
   "training takes the bytes foretold: $name",
   async (model) => {

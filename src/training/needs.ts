@@ -55,12 +55,16 @@ export interface Needs {
   generation: Bytes;
 }
 
+/** Bindings that hold all parameters, at most: of an absurd model no endless list is made. */
+const MOST_SEGMENTS = 64;
+
 /** What every GPU offers that is not a toy; a smaller one takes a few dispatches more. */
-function usualGpu(): Device {
+function usualGpu(dims: Dims): Device {
+  const most = Math.max(2 ** 31, Math.ceil((parameterCount(dims) * 4) / MOST_SEGMENTS));
   const gpu = {
     limits: {
-      maxBufferSize: 2 ** 31,
-      maxStorageBufferBindingSize: 2 ** 31,
+      maxBufferSize: most,
+      maxStorageBufferBindingSize: most,
       maxComputeWorkgroupsPerDimension: 65535,
       maxComputeInvocationsPerWorkgroup: 256,
       maxComputeWorkgroupStorageSize: 2 ** 15,
@@ -79,7 +83,7 @@ export function needsOf(
   config: Config,
   dims: Dims,
   examples = unknownExamples(config, dims),
-  device = usualGpu(),
+  device = usualGpu(dims),
 ): Needs {
   const B = config.batch_size;
   const sequences = examples instanceof TokenStream ? undefined : examples;

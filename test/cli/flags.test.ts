@@ -108,6 +108,7 @@ describe("exit code 2 and a sentence for", () => {
     [["--n-layer", "1.5"], `--n-layer is 1.5; it must be`],
     [["--n-layer", "5x"], `--n-layer is "5x"; it must be`],
     [["--lr", "1e309"], `--lr is 1e309; it must be a number of at least 0.`],
+    [["--lr", "0,003"], `--lr is "0,003"; it must be a number of at least 0, with a point: 0.003.`],
     [
       ["--seed", "1e20"],
       "--seed is 1e20; it must be a whole number of at least 0 and at most 9007199254740991.",

@@ -19,6 +19,10 @@ describe("a list", () => {
     ["lr", "0.003,0.01, 3e-2", [0.003, 0.01, 0.03]],
     ["lr", "0.1..0.5..0.1", [0.1, 0.2, 0.3, 0.4, 0.5]],
     ["lr", "0..0.1..0.04", [0, 0.04, 0.08]],
+    ["lr", "0,0.1", [0, 0.1]],
+    ["grad-clip", "1,0", [1, 0]],
+    ["grad-clip", "0,1,5", [0, 1, 5]],
+    ["seed", "0,3", [0, 3]],
     ["seed", "1..5", [1, 2, 3, 4, 5]],
     ["seed", "1..10..4,5,7..8", [1, 5, 9, 7, 8]],
     ["n-embd", "16..16", [16]],
@@ -31,6 +35,16 @@ describe("a list", () => {
   test.each<[string[], RegExp]>([
     [["--lr", "0.01,,0.02"], /--lr is "0.01,,0.02": between two commas.*there must be a value/],
     [["--lr", ","], /there must be a value/],
+    [
+      ["--lr", "0,003"],
+      /--lr is "0,003", and in a list a comma .* write 0.003 with a point, or 3,0 if two/,
+    ],
+    [["--lr", "0.1, 0,05"], /write 0.05 with a point/],
+    [["--lr", "0,01..0,05..0,01"], /write 0.01 with a point/],
+    [["--grad-clip", "0,5"], /write 0.5 with a point, or 5,0 if two values are meant/],
+    [["--weight-decay", "0,1,0,3"], /write 0.1 with a point/],
+    [["--beta1", "0,9"], /write 0.9 with a point/],
+    [["--lr", "0,0"], /write 0.0 with a point\./],
     [["--lr", "0.01..0.1"], /a range without a step; write 0.01..0.1..0.009, for instance/],
     [["--lr", "0.1..0.01..0.01"], /ends before it begins/],
     [["--lr", "0.1..0.01"], /ends before it begins; write the smaller number first/],
@@ -197,7 +211,7 @@ describe("Ctrl-C", () => {
 
 test("a sweep of which every model diverges says so, with exit code 1", async () => {
   const output = temporaryFolder();
-  const argv = ["--steps", "30", "--lr", "1e300", "--seed", "1,2", "--output", output];
+  const argv = ["--steps", "30", "--lr", "1e38", "--seed", "1,2", "--output", output];
   const { code, stdout } = await runCli(sweep, argv);
   expect(code).toBe(1);
   expect(stdout.match(/diverged/g)!.length).toBeGreaterThanOrEqual(2);
