@@ -10,6 +10,7 @@ import { kernelCases } from "../src/verify/kernel_cases.ts";
 import { opsVariants } from "../src/verify/ops_variants.ts";
 import * as smallOps from "../src/model/small_ops.ts";
 import type { Device } from "../src/device/device.ts";
+import { gridOf } from "../src/device/schedule.ts";
 import type { Tensor } from "../src/device/tensors.ts";
 import { device } from "./harness/device.ts";
 
@@ -42,6 +43,8 @@ function withLanes(lanes: number): Device {
 
 /** Kernels that the cases dispatch, with the operations they were dispatched for. */
 const dispatched = new Map<string, Set<string>>();
+/** Those that a case dispatches on a grid of several rows. */
+const inRows = new Set<string>();
 for (const kernelCase of kernelCases()) {
   const sizes = Object.entries({ ...kernelCase.inputs, ...kernelCase.outputs });
   const tensors = (half: string[]) =>
@@ -54,7 +57,8 @@ for (const kernelCase of kernelCases()) {
     );
   for (const { ops, dtype } of variants) {
     for (const half of dtype === "f16" ? (kernelCase.half ?? []) : [[]]) {
-      const { op, kernel } = kernelCase.dispatch(ops, tensors(half));
+      const { op, kernel, grid } = kernelCase.dispatch(ops, tensors(half));
+      if (kernelCase.most !== undefined && grid[0] > kernelCase.most) inRows.add(kernel);
       if (!dispatched.has(kernel)) dispatched.set(kernel, new Set());
       dispatched.get(kernel)!.add(op);
     }
@@ -73,6 +77,31 @@ test.each(kernels)("%s.wgsl has an entry point, a reference and a case", (kernel
   expect([...(dispatched.get(kernel) ?? [])].map((op) => `${camel(op)}()`).sort()).toEqual(
     named.toSorted(),
   );
+});
+
+const counting = kernels.filter((kernel) =>
+  /\w+\.y \* groups\.x/.test(readFileSync(new URL(`${kernel}.wgsl`, folder), "utf8")),
+);
+
+test.each(counting)(
+  "%s.wgsl, which counts workgroups row by row, has a case with rows",
+  (kernel) => {
+    expect(inRows).toContain(kernel);
+  },
+);
+
+test("more workgroups than the device takes along x make rows, none of them missing", () => {
+  const limits = { maxComputeWorkgroupsPerDimension: 65535 };
+  const grid = (count: number) => gridOf({ gpu: { limits } } as never, count);
+  expect([grid(1), grid(65535)]).toEqual([
+    [1, 1, 1],
+    [65535, 1, 1],
+  ]);
+  expect([grid(65536), grid(131070), grid(131071)]).toEqual([
+    [65535, 2, 1],
+    [65535, 2, 1],
+    [65535, 3, 1],
+  ]);
 });
 
 test("attention is made in tiles where a workgroup has the memory and the threads", () => {

@@ -22,7 +22,11 @@ export interface Dispatch {
 
 /** A grid of at least `count` workgroups; kernels count x first, then y, and leave the rest out. */
 export function gridOf({ gpu }: Device, count: number): Dispatch["grid"] {
-  const most = gpu.limits.maxComputeWorkgroupsPerDimension;
+  return foldGrid(count, gpu.limits.maxComputeWorkgroupsPerDimension);
+}
+
+/** The same, with at most so many workgroups along x. */
+export function foldGrid(count: number, most: number): Dispatch["grid"] {
   return count <= most ? [count, 1, 1] : [most, Math.ceil(count / most), 1];
 }
 

@@ -6,7 +6,7 @@
 import type { Config } from "../config.ts";
 import type { Device } from "../device/device.ts";
 import { fromHalves, toHalves } from "../device/half.ts";
-import { type Dispatch, Schedule } from "../device/schedule.ts";
+import { type Dispatch, foldGrid, Schedule } from "../device/schedule.ts";
 import { ALIGNMENT, type Tensor, widthOf } from "../device/tensors.ts";
 import type { GpuOps } from "../model/gpu_ops.ts";
 import type { Ids, Values } from "../reference/ops.ts";
@@ -33,6 +33,8 @@ export interface KernelCase {
   outputs: Record<string, Output>;
   /** With dtype f16: the tensors that then hold f16, in each of the places that the operation has in a step. */
   half?: string[][];
+  /** Workgroups along x at most, so that a grid that no device takes in one row is met with small shapes too. */
+  most?: number;
   dispatch(ops: GpuOps, tensors: Record<string, Tensor>): Dispatch;
   /** Writes the outputs, in float64. */
   reference(outputs: Record<string, Float64Array>, inputs: ReferenceInputs): void;
@@ -132,7 +134,7 @@ export async function runCase(
   for (const { ops, dtype } of variants) {
     for (const half of dtype === "f16" ? (test.half ?? []) : [[]]) {
       const guarded = guardAll(device, test, half);
-      const dispatch = test.dispatch(ops, tensorsOf(guarded));
+      const dispatch = folded(test, test.dispatch(ops, tensorsOf(guarded)));
       const { kernel, constants } = dispatch;
       const tuned = `${kernel} ${JSON.stringify([constants, half])}`;
       if (!results.has(tuned)) {
@@ -145,6 +147,13 @@ export async function runCase(
   return [...results.values()].reduce((worst, result) =>
     result.error / result.allowed > worst.error / worst.allowed ? result : worst,
   );
+}
+
+function folded({ most }: KernelCase, dispatch: Dispatch): Dispatch {
+  const [count, ...rest] = dispatch.grid;
+  return most !== undefined && rest.every((n) => n === 1)
+    ? { ...dispatch, grid: foldGrid(count, most) }
+    : dispatch;
 }
 
 /** Of its operands, in f16. */
