@@ -47,10 +47,10 @@ const inRows: Record<string, string> = {
   embedding_backward: "B 3, T 31, C 129, V 1",
   rmsnorm_forward: "N 15, C 63",
   rmsnorm_backward: "N 15, C 63",
-  matmul_forward: "N 260, C 132, OC 196",
-  matmul_backward: "N 260, C 132, OC 196, 3 parts",
+  matmul_forward: "N 260, C 4, OC 132",
+  matmul_backward: "N 260, C 4, OC 132, 3 parts",
   cross_entropy: "N 15, V 63",
-  gradient_sum: "size 300, planes 2, scale 2048",
+  gradient_sum: "size 320, planes 2, scale 1",
   adamw: "clipped",
 };
 
@@ -75,7 +75,7 @@ const families: (() => KernelCase[])[] = [
       [67, 64, 136],
       [132, 64, 65], // lines of dout that begin within a vector
       [36, 68, 6],
-      [260, 132, 196], // several of the largest tiles each way
+      [260, 4, 132], // several of the largest tiles each way
     ].flatMap((sizes) => matmulCases(sizes)),
     ...matmulCases([40, 36, 72], 65504), // f16's largest number
   ],
