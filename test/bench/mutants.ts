@@ -6,8 +6,9 @@
 //   node test/bench/mutants.ts --seconds 600 --seed 2          longer, and others
 //
 // A changed shader is killed where a case fails, where the device does, or where it never ends; not counted where it
-// does not compile; and survives where all cases pass. Each survivor is shown: what it changes, and where. It may be
-// equivalent (what it changes makes no difference to any number), else a case is missing. A child process runs them,
+// does not compile; and survives where all cases pass. Each survivor is shown: what it changes, and where. Either it is
+// equivalent, making no difference to any number, and belongs into mutants_equivalent.ts with the reason; or a case is
+// missing. A child process runs them,
 // so that one without an end, or one that takes the driver with it, costs only itself. Kernels that this device has
 // no use for (matrix units) are left out, and named. Exit code 1 where fewer than 95 % are killed.
 
@@ -15,6 +16,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { findGpu } from "../harness/gpu.ts";
+import { whyEquivalent } from "./mutants_equivalent.ts";
 import { type Mutant, mutantsOf, sample } from "./mutants_of.ts";
 import type { Answer, Task } from "./mutants_run.ts";
 
@@ -90,7 +92,8 @@ for (const [i, kernel] of kernels.entries()) {
   const patience = Math.max(SHORTEST_PATIENCE, PATIENCE * silence);
   const counts = { killed: 0, survived: 0, invalid: 0 };
   const stop = performance.now() + (end - performance.now()) / (kernels.length - i);
-  for (const mutant of sample(mutantsOf(text), Number(values.count), Number(values.seed))) {
+  const mutants = mutantsOf(text).filter((mutant) => whyEquivalent(mutant) === undefined);
+  for (const mutant of sample(mutants, Number(values.count), Number(values.seed))) {
     if (performance.now() > stop) break;
     const result = await run({ kernel, code: mutant.code }, patience);
     const kind =
