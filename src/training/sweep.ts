@@ -26,7 +26,7 @@ import { checkHalf, createTrainer } from "./choose_trainer.ts";
 import { evaluateParameters } from "./gpu_evaluator.ts";
 import { SmallRuns } from "./small_runs.ts";
 import { checkComparable, planSweep } from "./sweep_plan.ts";
-import { Tally } from "./tally.ts";
+import { isFloat, Tally } from "./tally.ts";
 
 export interface SweepStart extends Coverage {
   type: "start";
@@ -371,7 +371,8 @@ async function validate(
   evaluate: () => Promise<number>,
 ): Promise<number | null> {
   if (length === 0) return null;
-  return diverged ? NaN : evaluate();
+  const val_loss = diverged ? NaN : await evaluate();
+  return isFloat(val_loss) ? val_loss : NaN;
 }
 
 /** @throws ConfigError if they differ: there is one text, and it is read in one way */

@@ -4,12 +4,17 @@
 /** Losses that are kept at most. */
 const MOST = 1000;
 
+/** Whether a number is one in float32: weights beyond, where the CPU in float64 still goes on, could not be saved. */
+export function isFloat(x: number): boolean {
+  return Number.isFinite(Math.fround(x));
+}
+
 export class Tally {
   /** Steps so far. */
   steps = 0;
   /** Of the last step; NaN before the first one. */
   loss = NaN;
-  /** True once a loss was not finite, or a gradient norm in a step that was not skipped for it. */
+  /** True once a loss was no float32, or a gradient norm in a step that was not skipped for it. */
   diverged = false;
   private readonly tail: Float64Array;
 
@@ -21,7 +26,7 @@ export class Tally {
   add(loss: number, grad_norm: number, skipped = false): void {
     if (this.diverged) return;
     this.loss = loss;
-    this.diverged = !Number.isFinite(loss) || !(skipped || Number.isFinite(grad_norm));
+    this.diverged = !isFloat(loss) || !(skipped || isFloat(grad_norm));
     this.tail[this.steps % this.tail.length] = loss;
     this.steps++;
   }

@@ -31,6 +31,7 @@ import { checkHalf, chooseSmall, createTrainer } from "./choose_trainer.ts";
 import type { Model } from "../files/model_files.ts";
 import { startNotes } from "./notes.ts";
 import { differences, resumedConfig, withoutDevice } from "./resume.ts";
+import { isFloat } from "./tally.ts";
 import type { StepRecord, Trainer } from "./trainer.ts";
 
 /** What a run is about to do, and where. */
@@ -372,11 +373,6 @@ async function checkText(resume: Checkpoint, tokens: Tokens, tokenizer: Tokenize
 /** Whether something that is done every so many steps is due after a step. */
 function isDue(step: number, every: number): boolean {
   return every > 0 && step % every === 0;
-}
-
-/** Whether a number is one in float32: weights beyond, where the CPU in float64 still goes on, could not be saved. */
-function isFloat(x: number): boolean {
-  return Number.isFinite(Math.fround(x));
 }
 
 /** Names the number that is none, and what helps against it. */

@@ -274,6 +274,7 @@ function epilogueCases([N, C, OC]: number[]): KernelCase[] {
 function crossEntropyCases(): KernelCase[] {
   const spike = normal(5 * 65, 0.1);
   spike[2 * 65 + 9] = 88.8;
+  const places = normal(65 * 65).map((x, i) => (i % 66 === 0 ? 1e3 : x));
   const huge = normal(5 * 65).map((x) => 1e4 * Math.sign(x));
   return [
     ...[...pairs, [3, 50257]].map(([N, V]) =>
@@ -282,6 +283,7 @@ function crossEntropyCases(): KernelCase[] {
     crossEntropyCase(5, 65, "logits of ±1e4", huge),
     crossEntropyCase(5, 65, "all logits equal", new Float32Array(5 * 65).fill(3.25)),
     crossEntropyCase(5, 65, "one logit of +88.8", spike),
+    crossEntropyCase(65, 65, "a logit of +1e3, at every place", places),
     crossEntropyCase(4, 9, "every position ignored", normal(36), [-1, -1, 9, -1]),
   ];
 }
