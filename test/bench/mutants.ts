@@ -35,9 +35,10 @@ const source = (kernel: string) => readFileSync(new URL(`${kernel}.wgsl`, folder
 
 type Outcome = Answer["outcome"] | "endless" | "crashed";
 
-/** Silence of so many times the longest that the unchanged kernel needs, in ms, is taken for no end. */
-const PATIENCE = 4;
-const SHORTEST_PATIENCE = 10_000;
+/** Silence of so many times the longest of the unchanged kernel in its first runs, in ms, is taken for no end. */
+const PATIENCE = 10;
+const SHORTEST_PATIENCE = 20_000;
+const FIRST_RUNS = 3;
 const LONGEST_PATIENCE = 300_000;
 
 // Changed kernels are compiled once and never again: nothing of them is to be kept.
@@ -83,7 +84,10 @@ const absent: string[] = [];
 
 for (const [i, kernel] of kernels.entries()) {
   const text = source(kernel);
-  const { outcome, silence } = await run({ kernel, code: text }, LONGEST_PATIENCE);
+  const { outcome, silence } = await run(
+    { kernel, code: text, most: FIRST_RUNS },
+    LONGEST_PATIENCE,
+  );
   if (outcome === "absent") {
     absent.push(kernel);
     continue;
