@@ -6,11 +6,10 @@
 //   node test/bench/mutants.ts --seconds 600 --seed 2          longer, and others
 //
 // A changed shader is killed where a case fails, where the device does, or where it never ends; not counted where it
-// does not compile; and survives where all cases pass. Each survivor is shown: what it changes, and where. Either it is
-// equivalent, making no difference to any number, and belongs into mutants_equivalent.ts with the reason; or a case is
-// missing. A child process runs them,
-// so that one without an end, or one that takes the driver with it, costs only itself. Kernels that this device has
-// no use for (matrix units) are left out, and named. Exit code 1 where fewer than 95 % are killed.
+// does not compile; and survives where all cases pass. Each survivor is shown. Either it is equivalent, making no
+// difference to any number, and belongs into mutants_equivalent.ts with the reason; or a case is missing. A child
+// process runs them, so that one without an end, or one that takes the driver with it, costs only itself. Kernels that
+// this device has no use for (matrix units) are left out, and named. Exit code 1 where fewer than 95 % are killed.
 
 import { type ChildProcess, fork } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";

@@ -84,4 +84,6 @@ async function judge({ kernel, code, most = Infinity }: Task): Promise<Answer> {
   }
 }
 
+// Not by exit(), which waits for the device: it may be in a loop without an end.
+process.on("disconnect", () => process.kill(process.pid, "SIGKILL"));
 process.on("message", async (task: Task) => process.send!(await judge(task)));
