@@ -51,7 +51,7 @@ const inRows: Record<string, string> = {
   matmul_backward: "N 260, C 4, OC 132, 3 parts",
   cross_entropy: "N 15, V 63",
   gradient_sum: "size 320, planes 2, scale 1",
-  adamw: "clipped",
+  adamw: "size 1000",
 };
 
 function rowsOfTwo(test: KernelCase): KernelCase {
