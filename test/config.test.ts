@@ -3,6 +3,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
+  aside,
   type Config,
   describeRange,
   parseSetting,
@@ -158,7 +159,7 @@ test("every number that is accepted is in its range as a float32 too", () => {
   expect(used.map(({ name }) => name)).toEqual(
     settings
       .filter(
-        ({ kind, name }) => kind === "number" && !["val_fraction", "temperature"].includes(name),
+        ({ kind, name }) => kind === "number" && name !== "val_fraction" && !aside.includes(name),
       )
       .map(({ name }) => name),
   );
