@@ -14,7 +14,7 @@ import { humanReport, jsonReport, needsRow, suiteTable } from "./bench_report.ts
 import { command } from "./command.ts";
 import { type Flags, UsageError } from "./flags.ts";
 import type { Option } from "./options.ts";
-import { tuningProgress } from "./progress.ts";
+import { prepareProgress } from "./progress.ts";
 import { type Io, run } from "./run.ts";
 import * as options from "./options.ts";
 
@@ -94,10 +94,8 @@ export const main = command(description, async (flags, io) => {
     steps: flags.integer(steps, 1),
     warmup: flags.integer(warmup, 1)!,
     kernels: flags.has(kernels),
-    tuning: {
-      mode: flags.choice(options.tuning, tuningModes),
-      progress: tuningProgress(io.stderr),
-    },
+    tuning: { mode: flags.choice(options.tuning, tuningModes) },
+    progress: prepareProgress(io.stderr),
   };
   const { device, fallback } = await chooseDevice(flags.choice(options.device, options.devices));
   if (fallback !== null) io.stderr.write(`The CPU is measured: ${fallback}\n`);
@@ -107,16 +105,12 @@ export const main = command(description, async (flags, io) => {
     );
   }
   const { engine: version } = platform.versions();
-  try {
-    const json = flags.has(options.json);
-    if (device && !json) io.stdout.write(needsRow(neededBytes(device, work)));
-    const { result, profile, tuning } = await benchmark(device, work, measured);
-    const report = json ? jsonReport : humanReport;
-    const explained = flags.has(explain) ? tuning : undefined;
-    report(io.stdout, { peer: `microgpt-webgpu ${version}`, ...result }, profile, explained);
-  } finally {
-    device?.destroy();
-  }
+  const json = flags.has(options.json);
+  if (device && !json) io.stdout.write(needsRow(neededBytes(device, work)));
+  const { result, profile, tuning } = await benchmark(device, work, measured);
+  const report = json ? jsonReport : humanReport;
+  const explained = flags.has(explain) ? tuning : undefined;
+  report(io.stdout, { peer: `microgpt-webgpu ${version}`, ...result }, profile, explained);
   return 0;
 });
 

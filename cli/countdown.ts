@@ -1,7 +1,8 @@
 // How far a list of checks is, and how long the rest will take: a line that is written over on a terminal, one now and
 // then elsewhere.
 
-import { count, duration, plural } from "./progress.ts";
+import { count, plural } from "./progress.ts";
+import { duration } from "../src/duration.ts";
 import type { Output } from "./run.ts";
 
 /** Time between two lines where there is no terminal, in ms. */

@@ -6,6 +6,7 @@ import { Generator } from "../src/generation/from_model.ts";
 import { command } from "./command.ts";
 import { loadModel } from "./model_dir.ts";
 import * as options from "./options.ts";
+import { prepareProgress } from "./progress.ts";
 import { run } from "./run.ts";
 import { SamplePrinter } from "./samples.ts";
 
@@ -26,7 +27,7 @@ export const main = command(description, async (flags, io) => {
   const device = flags.choice(options.device, options.devices);
   const model = loadModel(flags.text(options.modelDir));
 
-  const generator = await Generator.open(model, device);
+  const generator = await Generator.open(model, device, prepareProgress(io.stderr));
   if (generator.fallback !== null) {
     io.stderr.write(`The CPU writes the texts: ${generator.fallback}\n`);
   }

@@ -96,11 +96,7 @@ async function describeRun(flags: Flags, io: Io): Promise<[object, string]> {
 async function withDtype(wanted: ReadConfig, dims: Dims, train: Examples) {
   if (wanted.dtype !== "auto") return chooseDtype(undefined, wanted, undefined);
   const { device } = await chooseDevice("auto");
-  try {
-    return await chooseDtype(device, wanted, chooseSmall(device, wanted, dims, train));
-  } finally {
-    device?.destroy();
-  }
+  return chooseDtype(device, wanted, chooseSmall(device, wanted, dims, train));
 }
 
 function needsRows({ batch_size, dtype }: Config, needs: Needs) {

@@ -70,7 +70,7 @@ export const device = {
   flag: "device",
   env: ["MICROGPT_DEVICE"],
   value: "NAME",
-  help: `${devices.join(", ")}; auto is WebGPU where there is one`,
+  help: `${devices.join(", ")}; auto is WebGPU, but the CPU where that is sooner done than a GPU in software`,
   default: "auto" as const,
 } satisfies Option;
 

@@ -1,12 +1,15 @@
 // Progress for people: one line that is written over on a terminal, a line now and then elsewhere.
 
-import type { StepEvent } from "../src/training/train.ts";
+import { duration } from "../src/duration.ts";
+import type { PrepareEvent, StepEvent } from "../src/training/train.ts";
 import type { Output } from "./run.ts";
 
 const UPDATE_MS = 100;
 /** Steps over which the average of the loss looks back: single documents make the loss jump. */
 const AVERAGED = 100;
 const ERASE_REST = "\x1b[K";
+/** Compiling that takes longer is told where there is no terminal too. */
+const LONG_MS = 2000;
 
 /** What was done before the first step that is seen. */
 export interface Before {
@@ -21,9 +24,12 @@ export class Progress {
   private readonly num_steps: number;
   private readonly log_every: number;
   private readonly before: Before;
-  private readonly startedAt = performance.now();
+  /** The first step that was seen, and when: what came before it is not training. */
+  private first: { step: number; tokens: number; at: number } | undefined;
   private last: StepEvent | undefined;
   private average = 0;
+  /** Whether the terminal's line will be written over. */
+  private live = false;
   private shown = 0;
   private shownAt = -Infinity;
 
@@ -35,62 +41,83 @@ export class Progress {
   }
 
   step(event: StepEvent): void {
+    this.first ??= { step: event.step, tokens: event.tokens, at: performance.now() };
     // The mean of all losses at first, then the exponential one.
     const steps = event.step - this.before.step;
     this.average += (event.loss - this.average) / Math.min(steps, AVERAGED);
     this.last = event;
-    const due = this.out.isTTY
-      ? performance.now() - this.shownAt >= UPDATE_MS
-      : steps === 1 || event.step % this.log_every === 0;
-    if (due) this.show();
+    const due = event.step % this.log_every === 0;
+    if (this.out.isTTY) {
+      if (due || performance.now() - this.shownAt >= UPDATE_MS) this.show(due);
+    } else if (due || steps === 1) this.show();
   }
 
-  /** Writes a line above the progress, after the last step's. */
+  /** Writes a line of its own, below that of the last step. */
   note(text: string): void {
-    if (this.last === undefined) {
-      this.out.write(`${text}\n`);
-    } else if (this.out.isTTY) {
-      this.out.write(`\r${ERASE_REST}${text}\n`);
-      this.show();
-    } else {
-      if (this.shown !== this.last.step) this.show();
-      this.out.write(`${text}\n`);
+    if (this.last !== undefined) {
+      if (this.shown !== this.last.step) this.show(true);
+      else if (this.live) this.out.write("\n");
+      this.live = false;
     }
+    this.out.write(`${text}\n`);
   }
 
   /** Shows the last step and leaves the line. */
   end(): void {
     if (this.last !== undefined && this.shown !== this.last.step) this.show();
-    if (this.shown > 0 && this.out.isTTY) this.out.write("\n");
+    if (this.live) this.out.write("\n");
     this.last = undefined;
+    this.live = false;
     this.shown = 0;
   }
 
-  private show(): void {
+  /** @param stays whether a terminal keeps the line, and goes on below it */
+  private show(stays = false): void {
     const { step, loss, tokens } = this.last!;
-    const { before } = this;
+    const first = this.first!;
     this.shown = step;
     this.shownAt = performance.now();
-    const seconds = (this.shownAt - this.startedAt) / 1000;
-    const text = [
-      `step ${String(step).padStart(String(this.num_steps).length)}/${this.num_steps}`,
-      `loss ${loss.toFixed(4)}`,
-      `avg ${this.average.toFixed(4)}`,
-      `${count(Math.round((tokens - before.tokens) / seconds))} tokens/s`,
-      `${duration((seconds / (step - before.step)) * (this.num_steps - step))} left`,
-    ].join("  ");
-    if (!this.out.isTTY) this.out.write(`${text}\n`);
-    else this.out.write(`\r${text.slice(0, (this.out.columns || 80) - 1)}${ERASE_REST}`);
+    const seconds = (this.shownAt - first.at) / 1000;
+    const parts: Record<string, string> = {
+      step: `step ${String(step).padStart(String(this.num_steps).length)}/${this.num_steps}`,
+      loss: `loss ${loss.toFixed(4)}`,
+      average: `avg ${this.average.toFixed(4)}`,
+    };
+    if (step > first.step && seconds > 0) {
+      parts.speed = `${count(Math.round((tokens - first.tokens) / seconds))} tokens/s`;
+      const left = (seconds / (step - first.step)) * (this.num_steps - step);
+      parts.left = `${duration(left)} left`;
+    }
+    if (!this.out.isTTY) {
+      this.out.write(`${Object.values(parts).join("  ")}\n`);
+      return;
+    }
+    const columns = (this.out.columns || 80) - 1;
+    for (const name of ["average", "speed", "loss"]) {
+      if (Object.values(parts).join("  ").length > columns) delete parts[name];
+    }
+    const text = Object.values(parts).join("  ").slice(0, columns);
+    this.out.write(`\r${text}${ERASE_REST}${stays ? "\n" : ""}`);
+    this.live = !stays;
   }
 }
 
-/** Tells how many kernels' shapes are measured: on a terminal each time, elsewhere at the beginning. */
-export function tuningProgress(out: Output): (done: number, total: number) => void {
-  return (done, total) => {
-    const text = `measuring which kernels are fastest here: ${done}/${total}`;
-    if (out.isTTY) out.write(done < total ? `\r${text}${ERASE_REST}` : `\r${ERASE_REST}`);
-    else if (done === 0)
-      out.write(`measuring which kernels are fastest here, for ${total} shapes\n`);
+/** Tells what comes before the first step: on a terminal how far it is, elsewhere once, where it takes long. */
+export function prepareProgress(out: Output): (event: PrepareEvent) => void {
+  let told: NodeJS.Timeout | undefined;
+  return ({ what, done, total }) => {
+    if (done === total) clearTimeout(told);
+    const purpose = what === "measure" ? ", for the kernels that are fastest here" : "";
+    const verb = what === "measure" ? "measuring" : "compiling";
+    if (out.isTTY) {
+      const text = `${verb} ${done + 1} of ${total}${purpose}`.slice(0, (out.columns || 80) - 1);
+      out.write(done < total ? `\r${text}${ERASE_REST}` : `\r${ERASE_REST}`);
+    } else if (done === 0) {
+      const things = plural(total, what === "measure" ? "shape" : "kernel");
+      const tell = () => out.write(`${verb} ${things}${purpose}\n`);
+      if (what === "measure") tell();
+      else told = setTimeout(tell, LONG_MS).unref();
+    }
   };
 }
 
@@ -102,15 +129,4 @@ export function count(n: number): string {
 /** `1 layer`, `2 layers`. */
 export function plural(n: number, noun: string): string {
   return `${count(n)} ${noun}${n === 1 ? "" : "s"}`;
-}
-
-/** Seconds as 0.7 s, 37 s, 3:07 min or 2:03:07 h. */
-export function duration(seconds: number): string {
-  if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
-  const s = Math.round(seconds);
-  if (s < 60) return `${s} s`;
-  const two = (n: number) => String(n).padStart(2, "0");
-  const minutes = Math.floor(s / 60);
-  if (minutes < 60) return `${minutes}:${two(s % 60)} min`;
-  return `${Math.floor(minutes / 60)}:${two(minutes % 60)}:${two(s % 60)} h`;
 }

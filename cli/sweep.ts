@@ -9,7 +9,7 @@ import { readText } from "./files.ts";
 import { Interrupt } from "./interrupt.ts";
 import { saveModel } from "./model_dir.ts";
 import * as options from "./options.ts";
-import { tuningProgress } from "./progress.ts";
+import { prepareProgress } from "./progress.ts";
 import { EXIT_FAILED, type Output, run } from "./run.ts";
 import { RunFolder, saveAtLast } from "./run_folder.ts";
 import { sweepable, sweepConfigs } from "./sweep_lists.ts";
@@ -50,17 +50,14 @@ export const main = command(description, async (flags, io) => {
   const interrupt = new Interrupt(io);
   try {
     const { signal } = interrupt;
-    const tuning = { mode, signal, progress: tuningProgress(io.stderr) };
-    const sweep = await Sweep.open({ configs, documents: corpus, device, tuning });
+    const tuning = { mode, signal };
+    const progress = prepareProgress(io.stderr);
+    const sweep = await Sweep.open({ configs, documents: corpus, device, tuning, progress });
     const report = flags.has(options.json)
       ? jsonReport(io.stdout, varied)
       : humanReport(io.stdout, source, varied);
-    try {
-      const saved = await train(sweep, report, folder, interrupt, io.stderr);
-      return interrupt.code || (saved ? 0 : EXIT_FAILED);
-    } finally {
-      sweep.close();
-    }
+    const saved = await train(sweep, report, folder, interrupt, io.stderr);
+    return interrupt.code || (saved ? 0 : EXIT_FAILED);
   } finally {
     folder.close();
     interrupt.close();

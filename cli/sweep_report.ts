@@ -8,10 +8,12 @@ import {
   type SweepProgress,
   type SweepStart,
 } from "../src/training/sweep.ts";
+import { duration } from "../src/duration.ts";
 import { pathWord } from "./format.ts";
-import { count, duration, plural } from "./progress.ts";
+import { count, plural } from "./progress.ts";
 import { textRows } from "./text_rows.ts";
 import type { Output } from "./run.ts";
+import { deviceLine } from "./train_report.ts";
 
 interface SweepEnd {
   type: "end";
@@ -116,9 +118,7 @@ export function humanReport(out: Output, source: string, varied: readonly Settin
 }
 
 function header(event: SweepStart, source: string, varied: readonly Setting[]): string {
-  const { device, adapter, fallback, num_docs, num_tokens, vocab_size, num_models, num_small } =
-    event;
-  const cpu = `CPU, in float64${fallback === null ? "" : ` (auto: ${fallback})`}`;
+  const { num_docs, num_tokens, vocab_size, num_models, num_small } = event;
   const alone = num_models - num_small;
   const ways = [
     num_small > 0 && `${count(num_small)} of them many at a time`,
@@ -130,7 +130,7 @@ function header(event: SweepStart, source: string, varied: readonly Setting[]): 
       : `one text of ${plural(num_tokens, "token")}`;
   const what = varied.map(({ flag }) => flag).join(", ") || "nothing";
   return [
-    `device  ${device === "webgpu" ? `WebGPU: ${adapter}` : cpu}`,
+    deviceLine(event),
     `data    ${source}: ${text}; ${count(vocab_size)} tokens in the vocabulary`,
     ...textRows(event).map(([label, row]) => `${label.padEnd(8)}${row}`),
     `sweep   ${plural(num_models, "model")} that differ in ${what}; ${ways.join(", ")}`,

@@ -18,7 +18,7 @@ import { loadCheckpoint } from "./model_dir.ts";
 import * as options from "./options.ts";
 import { type Output, run } from "./run.ts";
 import { RunFolder } from "./run_folder.ts";
-import { NOTHING, tuningProgress } from "./progress.ts";
+import { NOTHING, prepareProgress } from "./progress.ts";
 import { humanReport, jsonReport, type TrainReport } from "./train_report.ts";
 
 const description = {
@@ -56,12 +56,13 @@ export const main = command(description, async (flags, io) => {
   const interrupt = new Interrupt(io);
   try {
     const { signal } = interrupt;
-    const tuning = { mode, signal, progress: tuningProgress(io.stderr) };
+    const tuning = { mode, signal };
     const training = await Training.open({
       config,
       documents: corpus,
       device,
       tuning,
+      progress: prepareProgress(io.stderr),
       input: input ?? null,
       resume: before,
     });

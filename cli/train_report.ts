@@ -5,8 +5,9 @@ import type { PieceEvent, SampleEvent } from "../src/generation/generate.ts";
 import { commandLine } from "../src/platform/invocation.ts";
 import type { EvalEvent, SaveEvent, StartEvent, StepEvent } from "../src/training/train.ts";
 import type { TuningSummary } from "../src/tuning/tune.ts";
+import { duration } from "../src/duration.ts";
 import { pathWord } from "./format.ts";
-import { count, duration, NOTHING, plural, Progress } from "./progress.ts";
+import { count, NOTHING, plural, Progress } from "./progress.ts";
 import type { Output } from "./run.ts";
 import { SamplePrinter } from "./samples.ts";
 import { textRows } from "./text_rows.ts";
@@ -134,9 +135,8 @@ function savedLine(folder: string, step: number): string {
 }
 
 function header(event: StartEvent, source: string): string {
-  const { device, adapter, fallback, vocab_size, num_params, kernels, dtype_reason } = event;
+  const { vocab_size, num_params, kernels, dtype_reason } = event;
   const { n_layer, n_embd, n_head, block_size, batch_size } = event.config;
-  const cpu = `CPU, in float64${fallback === null ? "" : ` (auto: ${fallback})`}`;
   const sizes = [
     plural(n_layer, "layer"),
     plural(n_embd, "channel"),
@@ -145,7 +145,7 @@ function header(event: StartEvent, source: string): string {
     `batch ${count(batch_size)}`,
   ];
   return [
-    `device  ${device === "webgpu" ? `WebGPU: ${adapter}` : cpu}`,
+    deviceLine(event),
     `data    ${source}: ${dataLine(event)}; ${count(vocab_size)} tokens in the vocabulary`,
     ...textRows(event).map(([label, row]) => `${label.padEnd(8)}${row}`),
     `model   ${plural(num_params, "parameter")}: ${sizes.join(", ")}`,
@@ -158,6 +158,18 @@ function header(event: StartEvent, source: string): string {
     ...event.differences.map((difference) => `note    ${difference}`),
     ``,
   ].join("\n");
+}
+
+/** Which device it is, and why where `auto` chose. */
+export function deviceLine({
+  device,
+  adapter,
+  fallback,
+  device_reason,
+}: Pick<StartEvent, "device" | "adapter" | "fallback" | "device_reason">): string {
+  const why = fallback ?? device_reason;
+  const name = device === "webgpu" ? `WebGPU: ${adapter}` : "CPU, in float64";
+  return `device  ${name}${why === null ? "" : ` (auto: ${why})`}`;
 }
 
 function dataLine(event: StartEvent): string {

@@ -31,6 +31,7 @@ function virtual(
   const limits = { maxComputeWorkgroupStorageSize: memory, maxComputeInvocationsPerWorkgroup: 256 };
   return Object.create(device, {
     info: { value: info },
+    software: { value: lanes < 16 },
     lanes: { value: lanes },
     features: { value: features },
     gpu: { value: { ...device.gpu, limits } },

@@ -95,7 +95,9 @@ test("a stream takes the general trainer's bytes, whatever the size of the model
   const { config, dims, params } = setUp({ format: "text", val_fraction: 0.1 }, 27);
   const stream = new TokenStream(new Int32Array(100), config);
   const peak = await peakBytes(async () => {
-    const trainer = await createTrainer(device, config, dims, params, stream, { mode: "off" });
+    const trainer = await createTrainer(device, config, dims, params, stream, {
+      tuning: { mode: "off" },
+    });
     expect(trainer).toBeInstanceOf(GpuTrainer);
     for await (const _ of trainer.run(2));
     await trainer.evaluate([new Int32Array(17)]);

@@ -27,6 +27,7 @@ function hardware(): Device {
   const info = { subgroupMinSize: 32, subgroupMaxSize: 32, subgroupMatrixConfigs: [unit] };
   return Object.create(device, {
     info: { value: info },
+    software: { value: false },
     lanes: { value: 32 },
     features: { value: ["shader-f16", "subgroups", "chromium-experimental-subgroup-matrix"] },
   });
@@ -36,6 +37,7 @@ function withLanes(lanes: number): Device {
   const info = { subgroupMinSize: lanes, subgroupMaxSize: lanes };
   return Object.create(device, {
     info: { value: info },
+    software: { value: true },
     lanes: { value: lanes },
     features: { value: ["subgroups"] },
   });

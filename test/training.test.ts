@@ -1,17 +1,13 @@
 // Training runs from outside: stopping, pausing, diverging, choosing a device, and what one run reports.
 
-import { expect, test, vi } from "vitest";
+import { expect, test } from "vitest";
 import { type Config, resolveConfig } from "../src/config.ts";
-import { chooseDevice } from "../src/device/choose.ts";
-import { Device, openDevice } from "../src/device/device.ts";
-import { DivergedError, NoWebGpuError, TensorTooLargeError } from "../src/errors.ts";
-import { Generator } from "../src/generation/from_model.ts";
+import { DivergedError, TensorTooLargeError } from "../src/errors.ts";
 import { softmax } from "../src/generation/probabilities.ts";
 import { batchAt, IGNORED, tokenizeDocuments } from "../src/text/batches.ts";
 import { CharTokenizer } from "../src/text/tokenizer.ts";
 import { clipFactor } from "../src/training/cpu_trainer.ts";
 import { biasCorrections, learningRate } from "../src/model/optimizer.ts";
-import { Sweep } from "../src/training/sweep.ts";
 import { Training } from "../src/training/train.ts";
 
 const documents = ["anna", "bob", "carla", "dave", "a-name-longer-than-the-context"];
@@ -27,6 +23,7 @@ test.each(devices)("a start event tells what is trained: %s", async (device) => 
     type: "start",
     device,
     fallback: null,
+    device_reason: null,
     num_docs: 5,
     num_val_docs: 0,
     num_tokens: 5 + 4 + 6 + 5 + 16,
@@ -115,22 +112,6 @@ test("gradient clipping changes a GPU run as it changes the reference's", async 
   expect(Math.abs(cpu[19] - unclipped[19])).toBeGreaterThan(1e-4);
 });
 
-test("auto takes the GPU where there is one", async () => {
-  const { device, fallback } = await chooseDevice("auto");
-  expect(device).toBeDefined();
-  expect(fallback).toBeNull();
-  device?.destroy();
-  expect(await chooseDevice("cpu")).toEqual({ device: undefined, fallback: null });
-});
-
-test("auto takes the CPU and says why where there is no GPU; webgpu insists", async () => {
-  const none = () => openDevice({ gpu: async () => undefined, shaders: () => ({}) });
-  const { device, fallback } = await chooseDevice("auto", none);
-  expect(device).toBeUndefined();
-  expect(fallback).toMatch(/no WebGPU here/);
-  await expect(chooseDevice("webgpu", none)).rejects.toThrow(NoWebGpuError);
-});
-
 test("the learning rate falls as its schedule says", () => {
   const at = (lr_schedule: Config["lr_schedule"], step: number) =>
     learningRate(resolveConfig("microgpt", { lr_schedule, num_steps: 100 }), step);
@@ -183,24 +164,4 @@ test.each<Partial<Config>>([
     await expect(opening).rejects.toThrow(TensorTooLargeError);
     await expect(opening).rejects.toThrow(/needs (about )?[\d,.]+ [GM]iB.*Choose a smaller batch/);
   }
-});
-
-test("whatever opens a device gives it back: when it is closed, and when it cannot be opened", async () => {
-  const destroyed = vi.spyOn(Device.prototype, "destroy");
-  const config = resolveConfig("microgpt", { num_steps: 1 });
-  const training = await Training.open({ config, documents, device: "webgpu" });
-  for await (const _ of training.run());
-  const model = await training.model();
-  training.close();
-  expect(destroyed).toHaveBeenCalledTimes(1);
-  const sweep = await Sweep.open({ configs: [config], documents, device: "webgpu" });
-  sweep.close();
-  const generator = await Generator.open(model, "webgpu");
-  generator.close();
-  expect(destroyed).toHaveBeenCalledTimes(3);
-  const impossible = { ...config, batch_size: 2 ** 20, block_size: 2 ** 10 };
-  const opening = Training.open({ config: impossible, documents, device: "webgpu" });
-  await expect(opening).rejects.toThrow(TensorTooLargeError);
-  expect(destroyed).toHaveBeenCalledTimes(4);
-  destroyed.mockRestore();
 });

@@ -220,7 +220,6 @@ test.each(devices)(
       expect(sweep.start.num_tokens).toBe(base.format === "text" ? text.length : null);
       const models: SweepModel[] = [];
       for await (const event of sweep.run()) if (event.type === "model") models.push(event);
-      sweep.close();
       expect(models[2].val_loss).toBeNaN();
       for (const { config, val_loss } of models.slice(0, 2)) {
         const { evaluations } = await run(device, config);

@@ -5,6 +5,7 @@ import { GpuError, NoWebGpuError } from "../errors.ts";
 import type { Platform } from "../platform/platform.ts";
 import { isSoftware } from "../platform/software.ts";
 import { Kernels } from "./kernels.ts";
+import { Scratch } from "./scratch.ts";
 import type { Tensor } from "./tensor.ts";
 
 /** Features asked for where the adapter has them. */
@@ -75,8 +76,12 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-function nameOf({ description, device, vendor, architecture }: GPUAdapterInfo): string {
-  return description || device || [vendor, architecture].filter(Boolean).join(" ") || "unnamed GPU";
+/** For people. Of hardware `description` is often the driver alone; of software it says more than `device` does. */
+function nameOf(info: GPUAdapterInfo): string {
+  const { description, device, vendor, architecture } = info;
+  const names = isSoftware(info) ? [description, device] : [device, description];
+  const family = [vendor, architecture].filter(Boolean).join(" ");
+  return names.find(Boolean) || family || `WebGPU (${platform.implementation})`;
 }
 
 function nothing(gpu: GPUDevice): Tensor {
@@ -90,18 +95,24 @@ export class Device {
   readonly info: GPUAdapterInfo;
   /** The adapter's name, for people. */
   readonly name: string;
+  /** Whether it is a program on the CPU: it compiles slowly, and has few lanes and a core or two. */
+  readonly software: boolean;
   readonly kernels: Kernels;
   /** What a kernel is given to write to where it declares an output that it is not asked for. */
   readonly nothing: Tensor;
+  /** Where a GPU in software runs what it has to compile; hardware needs none. */
+  readonly scratch: Scratch | undefined;
   private failure: GpuError | undefined;
 
   constructor(gpu: GPUDevice, info: GPUAdapterInfo, shaders: Record<string, string>) {
     this.gpu = gpu;
     this.info = info;
     this.name = nameOf(info);
+    this.software = isSoftware(info);
     // Compilers of software GPUs take minutes over such texts, and gain nothing.
-    this.kernels = new Kernels(gpu, shaders, !isSoftware(info));
+    this.kernels = new Kernels(gpu, shaders, !this.software);
     this.nothing = nothing(gpu);
+    this.scratch = this.software ? new Scratch(gpu) : undefined;
     gpu.addEventListener("uncapturederror", (event) => {
       event.preventDefault(); // told by check(), not by the console
       const { message } = (event as GPUUncapturedErrorEvent).error;
@@ -117,9 +128,13 @@ export class Device {
     return [...this.gpu.features].sort();
   }
 
-  /** Lanes that run together; 32 where the adapter does not say. Software GPUs have 4 or 8. */
+  /**
+   * Lanes that run together. Without subgroups what an adapter says of their size means nothing: then 8 in
+   * software, which has 4 to 16, and 32 elsewhere.
+   */
   get lanes(): number {
-    return this.info.subgroupMaxSize || 32;
+    const told = this.gpu.features.has("subgroups") ? this.info.subgroupMaxSize : 0;
+    return told || (this.software ? 8 : 32);
   }
 
   get limits(): Record<string, number> {
@@ -153,6 +168,11 @@ export class Device {
     return bytes;
   }
 
+  /** Whether it was lost or refused a command, and is of no more use. */
+  get failed(): boolean {
+    return this.failure !== undefined;
+  }
+
   /** Waits until everything submitted is done. @throws GpuError if the device has failed */
   async idle(): Promise<void> {
     await platform.wait(this.gpu.queue.onSubmittedWorkDone());
@@ -183,8 +203,8 @@ export class Device {
 }
 
 /** The subgroup size of a software GPU that has subgroups; 0 on every other device. */
-export function softwareLanes({ lanes, features, info }: Device): number {
-  const fixed = features.includes("subgroups") && info.subgroupMinSize === lanes;
+export function softwareLanes({ software, lanes, features, info }: Device): number {
+  const fixed = software && features.includes("subgroups") && info.subgroupMinSize === lanes;
   return fixed && (lanes === 4 || lanes === 8) ? lanes : 0;
 }
 

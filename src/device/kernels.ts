@@ -1,7 +1,6 @@
 // The WGSL files as pipelines: each compiled once for each set of its constants.
 // Bindings are declared in one place only, the WGSL itself, and read from there.
 
-import { platform } from "#platform";
 import { unroll } from "./unroll.ts";
 
 export interface Binding {
@@ -50,6 +49,8 @@ export class Kernels {
   private readonly declared = new Map<string, Binding[]>();
   private readonly modules = new Map<string, GPUShaderModule>();
   private readonly pipelines = new Map<string, Promise<GPUComputePipeline>>();
+  /** Those of which nothing is left to compile. */
+  readonly ready = new WeakSet<Promise<GPUComputePipeline>>();
 
   /** @param unrolls whether loops of the kernels that profit from it are written out, see unroll.ts */
   constructor(gpu: GPUDevice, sources: Record<string, string>, unrolls = false) {
@@ -89,7 +90,7 @@ export class Kernels {
   }
 
   /**
-   * The pipeline of a kernel (file and entry point) for these constants.
+   * The pipeline of a kernel (file and entry point) for these constants, started if need be.
    * @param halves names of bindings whose elements are f16
    */
   pipeline(
@@ -102,7 +103,7 @@ export class Kernels {
     if (pipeline === undefined) {
       const typed = giveHalves(this.source(kernel), halves);
       const { code, overrides } = giveConstants(typed, constants);
-      const compiling = this.gpu.createComputePipelineAsync({
+      pipeline = this.gpu.createComputePipelineAsync({
         label: kernel,
         layout: "auto",
         compute: {
@@ -111,7 +112,6 @@ export class Kernels {
           constants: overrides,
         },
       });
-      pipeline = platform.wait(compiling);
       this.pipelines.set(key, pipeline);
     }
     return pipeline;

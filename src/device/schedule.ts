@@ -1,5 +1,6 @@
 // A fixed list of dispatches: pipelines and bind groups are made once, then the list is replayed.
 
+import { platform } from "#platform";
 import type { Device } from "./device.ts";
 import type { Constants, Sizes } from "./kernels.ts";
 import { ALIGNMENT, type Tensor } from "./tensors.ts";
@@ -49,7 +50,8 @@ export class Schedule {
 
   /** Compiles every pipeline, all at once, and makes every bind group. */
   static async create(device: Device, dispatches: readonly Dispatch[]): Promise<Schedule> {
-    const pipelines = await Promise.all(dispatches.map((dispatch) => pipelineOf(device, dispatch)));
+    const started = dispatches.map((dispatch) => pipelineOf(device, dispatch));
+    const pipelines = await platform.wait(Promise.all(started));
     const sizes = packSizes(device, dispatches);
     const commands = dispatches.map((dispatch, i) => {
       const { buffer, at, size } = { ...sizes, ...sizes.parts[i] };

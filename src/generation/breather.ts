@@ -17,4 +17,17 @@ export class Breather {
     await platform.turn();
     this.since = performance.now();
   }
+
+  /**
+   * Work that is done a part at a time, with rests in between.
+   * @throws the signal's reason soon after it is aborted
+   */
+  async through<T>(work: Generator<void, T>, signal?: AbortSignal): Promise<T> {
+    for (;;) {
+      signal?.throwIfAborted();
+      const { done, value } = work.next();
+      if (done) return value;
+      if (this.tired) await this.rest();
+    }
+  }
 }

@@ -1,8 +1,9 @@
 // A saved model, ready to write texts on the device of one's choice.
 
-import { type DeviceChoice, makeOn } from "../device/choose.ts";
-import type { Device } from "../device/device.ts";
+import { chooseDevice, type DeviceChoice } from "../device/choose.ts";
+import type { Preparation } from "../device/prepare.ts";
 import { ParameterLayout } from "../model/parameters.ts";
+import { estimate, writingWork } from "../model/work.ts";
 import { PythonRandom } from "../random.ts";
 import type { Model } from "../files/model_files.ts";
 import {
@@ -31,34 +32,34 @@ export interface SamplingOptions extends Limits, Omit<Sampling, keyof Limits> {
 export class Generator {
   private readonly model: Model;
   private readonly predictor: Predictor;
-  private readonly device: Device | undefined;
   /** Why `auto` took the CPU; null where it did not. */
   readonly fallback: string | null;
 
-  private constructor(
-    model: Model,
-    predictor: Predictor,
-    device: Device | undefined,
-    fallback: string | null,
-  ) {
+  private constructor(model: Model, predictor: Predictor, fallback: string | null) {
     this.model = model;
     this.predictor = predictor;
-    this.device = device;
     this.fallback = fallback;
   }
 
-  /** @throws NoWebGpuError if `webgpu` was asked for and there is none */
-  static async open(model: Model, choice: DeviceChoice): Promise<Generator> {
+  /**
+   * @param progress told how far the device is with what it has to compile
+   * @throws NoWebGpuError if `webgpu` was asked for and there is none
+   */
+  static async open(
+    model: Model,
+    choice: DeviceChoice,
+    progress?: Preparation["progress"],
+  ): Promise<Generator> {
     const { config, layout } = model;
     const { dims } = layout;
+    const work = writingWork(dims, config.num_samples, config.block_size);
+    const { device, fallback } = await chooseDevice(choice, estimate([work]));
     const flat = new ParameterLayout(dims);
     const params = layout.convert(model.values, flat, new Float64Array(flat.size));
-    return makeOn(choice, async (device, fallback) => {
-      const predictor = device
-        ? await GpuPredictor.fromValues(device, config, dims, params)
-        : new CpuPredictor(config, dims, params);
-      return new Generator(model, predictor, device, fallback);
-    });
+    const predictor = device
+      ? await GpuPredictor.fromValues(device, config, dims, params, progress)
+      : new CpuPredictor(config, dims, params);
+    return new Generator(model, predictor, fallback);
   }
 
   /**
@@ -92,13 +93,12 @@ export class Generator {
       block_size,
       tokenizer,
       random: new PythonRandom(seed),
-      nextLogits: (tokens) => this.predictor.nextLogits(tokens),
+      nextLogits: (tokens, stop) => this.predictor.nextLogits(tokens, stop),
     };
   }
 
-  /** Gives the device back. */
+  /** Gives back all that it holds. */
   close(): void {
     this.predictor.destroy();
-    this.device?.destroy();
   }
 }

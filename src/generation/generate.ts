@@ -33,7 +33,7 @@ export interface GenerateOptions extends Sampling, Pick<Config, "format" | "bloc
   /** Once aborted, no further token is drawn. */
   signal?: AbortSignal;
   /** Logits (V) of the token after `tokens`, 1 to block_size ids. */
-  nextLogits(tokens: readonly number[]): Promise<ArrayLike<number>>;
+  nextLogits(tokens: readonly number[], signal?: AbortSignal): Promise<ArrayLike<number>>;
 }
 
 /** The texts of write() alone. */
@@ -56,7 +56,13 @@ export async function* write(options: GenerateOptions): AsyncGenerator<PieceEven
     const tokens = [first, ...prompt];
     if (prompt.length > 0) yield { type: "piece", index, text: tokenizer.decode(prompt) };
     while (tokens.length < most && !signal?.aborted) {
-      const logits = await options.nextLogits(contextOf(tokens, options));
+      let logits;
+      try {
+        logits = await options.nextLogits(contextOf(tokens, options), signal);
+      } catch (error) {
+        if (signal?.aborted) return; // given up half-way
+        throw error;
+      }
       const never = isStream(format) ? tokenizer.bos : null;
       const token = random.choice(nextProbabilities(logits, options, never));
       if (token === tokenizer.bos) break;

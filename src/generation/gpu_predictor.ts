@@ -2,6 +2,7 @@
 
 import type { Config } from "../config.ts";
 import type { Device } from "../device/device.ts";
+import { compile, type Preparation } from "../device/prepare.ts";
 import { Schedule } from "../device/schedule.ts";
 import { type Tensor, allocateTensors, destroyTensors, writeTensor } from "../device/tensors.ts";
 import { planForward } from "../model/forward_plan.ts";
@@ -32,8 +33,10 @@ export class GpuPredictor implements Predictor {
     config: Pick<Config, "activation" | "rmsnorm_eps">,
     dims: Dims,
     values: Float32Array | Float64Array,
+    progress?: Preparation["progress"],
   ): Promise<GpuPredictor> {
     const layout = new ParameterLayout(dims, PARAMETER_ALIGNMENT);
+    await compile(device, planForward(device, config, layout).dispatches, { progress });
     const shape = [layout.size];
     const { params } = await allocateTensors(device, [{ name: "params", shape, sliced: true }]);
     const flat = new ParameterLayout(dims);

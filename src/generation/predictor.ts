@@ -6,8 +6,11 @@ import { ReferenceGpt } from "../reference/gpt.ts";
 import { Breather } from "./breather.ts";
 
 export interface Predictor {
-  /** Logits (V) of the token that follows `tokens` (1 to block_size ids). */
-  nextLogits(tokens: readonly number[]): Promise<ArrayLike<number>>;
+  /**
+   * Logits (V) of the token that follows `tokens` (1 to block_size ids).
+   * @throws the signal's reason where it is aborted before they are known
+   */
+  nextLogits(tokens: readonly number[], signal?: AbortSignal): Promise<ArrayLike<number>>;
   /** Frees what the predictor holds on its device. */
   destroy(): void;
 }
@@ -26,11 +29,12 @@ export class CpuPredictor implements Predictor {
     this.gpt = new ReferenceGpt(config, dims, params);
   }
 
-  async nextLogits(tokens: readonly number[]): Promise<Float64Array> {
+  async nextLogits(tokens: readonly number[], signal?: AbortSignal): Promise<Float64Array> {
     await this.breather.rest();
     const T = tokens.length;
     const { V } = this.gpt.dims;
-    const logits = this.gpt.forward({ B: 1, T, inputs: Int32Array.from(tokens) });
+    const work = this.gpt.forwardInParts({ B: 1, T, inputs: Int32Array.from(tokens) });
+    const logits = await this.breather.through(work, signal);
     return logits.slice((T - 1) * V, T * V);
   }
 

@@ -18,6 +18,8 @@ export interface EvaluationPlan {
   /** Names of tensors that are one buffer. */
   groups: string[][];
   list: (tensors: Record<string, Tensor>) => Dispatch[];
+  /** The same before there are tensors. */
+  dispatches: Dispatch[];
 }
 
 /** On tensors of its own, for a trainer that has none of the kind. */
@@ -40,8 +42,9 @@ export function planEvaluation(
   ];
   const list = (tensors: Record<string, Tensor>) =>
     evaluationList(device, ops, config, layout, tensors);
-  const groups = planSharing(device.kernels, list(placeholders(table)), passing);
-  return { table, groups, list };
+  const dispatches = list(placeholders(table));
+  const groups = planSharing(device.kernels, dispatches, passing);
+  return { table, groups, list, dispatches };
 }
 
 /** On a training step's tensors, or on those of the plan above: the mean loss of a batch into its record. */

@@ -16,6 +16,8 @@ export interface ForwardPlan {
   groups: string[][];
   /** @param tensors the table's, and `params`, flat in the layout's order */
   list: (tensors: Record<string, Tensor>) => Dispatch[];
+  /** The same before there are tensors. */
+  dispatches: Dispatch[];
 }
 
 export function planForward(
@@ -34,6 +36,7 @@ export function planForward(
   const table = [{ name: "ids", shape: [dims.T] }, ...activations];
   const params = { name: "params", shape: [layout.size] };
   const passing = activations.filter(({ name }) => name !== "logits");
-  const groups = planSharing(device.kernels, list(placeholders([...table, params])), passing);
-  return { table, groups, list };
+  const dispatches = list(placeholders([...table, params]));
+  const groups = planSharing(device.kernels, dispatches, passing);
+  return { table, groups, list, dispatches };
 }

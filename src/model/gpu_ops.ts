@@ -58,7 +58,7 @@ export class GpuOps {
    * 128 numbers, so that float32 sums stay exact to 1e-6.
    */
   private rowThreads(width: number): number {
-    const usual = this.device.lanes < 16 ? 8 : 64;
+    const usual = this.device.software ? 8 : 64;
     const needed = 2 ** Math.ceil(Math.log2(Math.max(width, 1)));
     const exact = 2 ** Math.ceil(Math.log2(Math.max(width / 128, 1)));
     return Math.min(256, Math.max(exact, Math.min(usual, Math.max(needed, 4))));
@@ -97,7 +97,7 @@ export class GpuOps {
     starts: Tensor,
     { B, T, C, V }: { B: number; T: number; C: number; V: number },
   ): Dispatch {
-    const [X, Y] = this.device.lanes < 16 ? [8, 1] : [32, 8];
+    const [X, Y] = this.device.software ? [8, 1] : [32, 8];
     return {
       op: "embedding_backward",
       kernel: "embedding_backward",
@@ -280,7 +280,7 @@ export class GpuOps {
     return {
       op: "gradient_sum",
       kernel: "gradient_sum",
-      constants: { WG: this.device.lanes < 16 ? this.rowThreads(chunk) : Math.min(chunk, 256) },
+      constants: { WG: this.device.software ? this.rowThreads(chunk) : Math.min(chunk, 256) },
       sizes: { size, planes, chunk, first },
       bindings: { grads, partials, scaler },
       grid: this.grid(Math.ceil(size / chunk)),

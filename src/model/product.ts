@@ -90,7 +90,7 @@ export function productVariants(
   most: number,
 ): ProductVariant[] {
   const { M, N, K, transposed, pair, half } = shape;
-  const software = device.lanes < 16;
+  const { software } = device;
   const lanes = softwareLanes(device);
   const usual = (tile: Tile) => (pair && !software ? usualSplits(shape, tile, most) : 1);
   // The largest tile of which there are enough comes first; if there are never enough, the smallest.

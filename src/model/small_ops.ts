@@ -19,11 +19,17 @@ interface Threads {
 export interface SmallTuning extends Threads {
   /** Whether parameters live in workgroup memory too. */
   shared: boolean;
+  /** Vocabulary that its workgroup memory has room for: the pipeline serves every text that has no larger one. */
+  room: number;
   /** Workgroups that share a batch at most. */
   parts: number;
 }
 
-function constants(dims: Dims, { X, Y, Z, shared }: Omit<SmallTuning, "parts">) {
+/** The least room that is made for a vocabulary; beyond it doubles. */
+const LEAST_ROOM = 32;
+
+function constants(model: Dims, { X, Y, Z, shared, room }: Omit<SmallTuning, "parts">) {
+  const dims = { ...model, V: room };
   const tiles = Math.ceil(dims.T / 4);
   return {
     // A weight's gradient is made four rows at a time: up to three are read behind the last one.
@@ -38,7 +44,7 @@ function constants(dims: Dims, { X, Y, Z, shared }: Omit<SmallTuning, "parts">) 
 
 /** How a device trains a model in one workgroup; undefined if the model is too large for that. */
 export function smallTuning(
-  device: Pick<Device, "lanes" | "gpu">,
+  device: Pick<Device, "software" | "lanes" | "gpu">,
   dims: Dims,
 ): SmallTuning | undefined {
   const { maxComputeWorkgroupStorageSize, maxComputeInvocationsPerWorkgroup } = device.gpu.limits;
@@ -46,17 +52,20 @@ export function smallTuning(
   if (operationCount(dims) > MAX_OPERATIONS) return undefined;
   if (dims.T * dims.C * 16 > maxComputeWorkgroupStorageSize) return undefined;
   // Software GPUs run a workgroup on one core: threads beyond its lanes cost barriers and bring nothing.
-  const threads =
-    device.lanes < 16
-      ? { X: device.lanes, Y: 1, Z: 1, parts: 8 }
-      : { X: 16, Y: 4, Z: maxComputeInvocationsPerWorkgroup < 256 ? 2 : 4, parts: 1024 };
-  return [true, false]
-    .map((shared) => ({ ...threads, shared }))
-    .find((tuning) => {
-      const { ACT, W, IDS } = constants(dims, tuning);
-      const padded = (elements: number) => Math.ceil(elements / 4) * 16;
-      return ACT * 16 + padded(W) + padded(IDS) <= maxComputeWorkgroupStorageSize;
-    });
+  const threads = device.software
+    ? { X: device.lanes, Y: 1, Z: 1, parts: 8 }
+    : { X: 16, Y: 4, Z: maxComputeInvocationsPerWorkgroup < 256 ? 2 : 4, parts: 1024 };
+  const fits = (tuning: Omit<SmallTuning, "parts">) => {
+    const { ACT, W, IDS } = constants(dims, tuning);
+    const padded = (elements: number) => Math.ceil(elements / 4) * 16;
+    return ACT * 16 + padded(W) + padded(IDS) <= maxComputeWorkgroupStorageSize;
+  };
+  const tuning = [true, false].map((shared) => ({ ...threads, shared, room: dims.V })).find(fits);
+  if (tuning === undefined) return undefined;
+  let room = LEAST_ROOM;
+  while (room < dims.V) room *= 2;
+  while (!fits({ ...tuning, room })) room--;
+  return { ...tuning, room };
 }
 
 /** What small_train binds, as small_data.ts and small_program.ts pack it. */

@@ -56,6 +56,10 @@ export const platform: Platform = {
     return { engine: version, webgpu: navigator.userAgent };
   },
 
+  implementation: /Firefox|Edg|OPR|Chrome|Safari/.exec(navigator.userAgent)?.[0] ?? "this browser",
+
+  softwareGpu: null,
+
   doctor: null,
 
   memory() {

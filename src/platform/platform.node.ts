@@ -62,15 +62,24 @@ async function openDawn(checked: boolean): Promise<GPU> {
 
 let dawn: Promise<GPU> | undefined;
 
-/** Where this user's programs keep what they can do without. */
+/** Where this user's programs keep what they can do without. @throws Error if there is no such place */
 function cacheFolder(): string {
-  const { MICROGPT_CACHE_DIR, XDG_CACHE_HOME, LOCALAPPDATA } = process.env;
-  if (MICROGPT_CACHE_DIR) return MICROGPT_CACHE_DIR;
-  const usual = {
-    darwin: join(homedir(), "Library", "Caches"),
-    win32: LOCALAPPDATA ?? join(homedir(), "AppData", "Local"),
-  }[process.platform as string];
-  return join(XDG_CACHE_HOME || usual || join(homedir(), ".cache"), "microgpt-webgpu");
+  const { MICROGPT_CACHE_DIR, XDG_CACHE_HOME } = process.env;
+  return MICROGPT_CACHE_DIR || join(XDG_CACHE_HOME || usualCaches(), "microgpt-webgpu");
+}
+
+function usualCaches(): string {
+  const { LOCALAPPDATA } = process.env;
+  if (process.platform === "win32" && LOCALAPPDATA) return LOCALAPPDATA;
+  let home: string;
+  try {
+    home = homedir();
+  } catch {
+    home = ""; // a user that the system has no record of, in a container for instance
+  }
+  if (home === "") throw new Error("there is no home folder; MICROGPT_CACHE_DIR can name a place");
+  const folders = { darwin: ["Library", "Caches"], win32: ["AppData", "Local"] };
+  return join(home, ...(folders[process.platform as keyof typeof folders] ?? [".cache"]));
 }
 
 /** As `mkdir -p`; Node's own never returns where the parent is there but refuses, as in /proc. */
@@ -118,9 +127,9 @@ export const platform: Platform = {
   },
 
   async remember(name, text) {
-    const file = join(cacheFolder(), name);
-    const temporary = `${file}.${process.pid}`;
     try {
+      const file = join(cacheFolder(), name);
+      const temporary = `${file}.${process.pid}`;
       makeFolder(cacheFolder());
       try {
         writeFileSync(temporary, text);
@@ -136,7 +145,11 @@ export const platform: Platform = {
   },
 
   memoryPlace(name) {
-    return join(cacheFolder(), name);
+    try {
+      return join(cacheFolder(), name);
+    } catch {
+      return "the user's cache folder"; // remember() tells why there is none
+    }
   },
 
   versions() {
@@ -145,6 +158,13 @@ export const platform: Platform = {
       webgpu: `Dawn ${versionIn(new URL("package.json", import.meta.resolve("webgpu")))}`,
     };
   },
+
+  implementation: "Dawn",
+
+  softwareGpu:
+    process.platform === "linux"
+      ? "`apt install mesa-vulkan-drivers` (Debian, Ubuntu; Mesa 24 or newer)"
+      : null,
 
   doctor: commandLine("doctor"),
 

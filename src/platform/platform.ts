@@ -17,6 +17,10 @@ export interface Platform {
   memoryPlace(name: string): string;
   /** Of this package, and of what implements WebGPU, with its name. */
   versions(): { engine: string; webgpu: string };
+  /** What implements WebGPU, for people, in a word. */
+  readonly implementation: string;
+  /** How a GPU in software is had here, as the beginning of a sentence; null where there is no such advice. */
+  readonly softwareGpu: string | null;
   /** The command that certifies a device; null where there is none. */
   readonly doctor: string | null;
   /** Bytes of main memory that a run may count on. */

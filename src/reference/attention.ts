@@ -2,9 +2,11 @@
 //
 // qkv (B, T, 3C) holds q, k and v of all heads side by side, as the fused product writes them; head h's
 // channels are h·HS .. h·HS + HS - 1 of each. Of the softmax only stats (B, NH, T, 2) is kept: each row's
-// largest score and 1 / sum(exp(score - largest)), from which the backward pass makes it anew.
+// largest score and 1 / sum(exp(score - largest)), from which the backward pass makes it anew. A part is that of some
+// heads of some sequences.
 
 import type { Values } from "./ops.ts";
+import { endOf, firstOf, WHOLE } from "./parts.ts";
 import { dot } from "./product.ts";
 
 interface Sizes {
@@ -15,35 +17,42 @@ interface Sizes {
 }
 
 /** out (B, T, C) = softmax(q · kᵀ / sqrt(HS), causal) · v, per head. */
-export function attentionForward(out: Values, stats: Values, qkv: Values, sizes: Sizes): void {
+export function attentionForward(
+  out: Values,
+  stats: Values,
+  qkv: Values,
+  sizes: Sizes,
+  part = WHOLE,
+): void {
   const { B, T, C, NH } = sizes;
   const HS = C / NH;
   const scale = 1 / Math.sqrt(HS);
   const p = new Float64Array(T);
-  for (let b = 0; b < B; b++) {
-    for (let h = 0; h < NH; h++) {
-      const head = b * T * 3 * C + h * HS;
-      for (let t = 0; t < T; t++) {
-        const q = head + t * 3 * C;
-        let largest = -Infinity;
-        for (let s = 0; s <= t; s++) {
-          const k = head + s * 3 * C + C;
-          p[s] = dot(qkv, q, qkv, k, HS) * scale;
-          largest = Math.max(largest, p[s]);
-        }
-        let sum = 0;
-        for (let s = 0; s <= t; s++) sum += p[s] = Math.exp(p[s] - largest);
-        const o = (b * T + t) * C + h * HS;
-        for (let c = 0; c < HS; c++) out[o + c] = 0;
-        for (let s = 0; s <= t; s++) {
-          const v = head + s * 3 * C + 2 * C;
-          const weight = p[s] / sum;
-          for (let c = 0; c < HS; c++) out[o + c] += weight * qkv[v + c];
-        }
-        const row = ((b * NH + h) * T + t) * 2;
-        stats[row] = largest;
-        stats[row + 1] = 1 / sum;
+  const end = endOf(B * NH, part);
+  for (let bh = firstOf(B * NH, part); bh < end; bh++) {
+    const b = Math.floor(bh / NH);
+    const h = bh % NH;
+    const head = b * T * 3 * C + h * HS;
+    for (let t = 0; t < T; t++) {
+      const q = head + t * 3 * C;
+      let largest = -Infinity;
+      for (let s = 0; s <= t; s++) {
+        const k = head + s * 3 * C + C;
+        p[s] = dot(qkv, q, qkv, k, HS) * scale;
+        largest = Math.max(largest, p[s]);
       }
+      let sum = 0;
+      for (let s = 0; s <= t; s++) sum += p[s] = Math.exp(p[s] - largest);
+      const o = (b * T + t) * C + h * HS;
+      for (let c = 0; c < HS; c++) out[o + c] = 0;
+      for (let s = 0; s <= t; s++) {
+        const v = head + s * 3 * C + 2 * C;
+        const weight = p[s] / sum;
+        for (let c = 0; c < HS; c++) out[o + c] += weight * qkv[v + c];
+      }
+      const row = ((b * NH + h) * T + t) * 2;
+      stats[row] = largest;
+      stats[row + 1] = 1 / sum;
     }
   }
 }
@@ -60,27 +69,29 @@ export function attentionBackwardQ(
   qkv: Values,
   stats: Values,
   sizes: Sizes,
+  part = WHOLE,
 ): void {
   const { B, T, C, NH } = sizes;
   const HS = C / NH;
   const scale = 1 / Math.sqrt(HS);
-  for (let b = 0; b < B; b++) {
-    for (let h = 0; h < NH; h++) {
-      const head = b * T * 3 * C + h * HS;
-      for (let t = 0; t < T; t++) {
-        const o = (b * T + t) * C + h * HS;
-        const row = (b * NH + h) * T + t;
-        const d = dot(dout, o, out, o, HS);
-        delta[row] = d;
-        const q = head + t * 3 * C;
-        for (let c = 0; c < HS; c++) dqkv[q + c] = 0;
-        for (let s = 0; s <= t; s++) {
-          const k = head + s * 3 * C + C;
-          const score = dot(qkv, q, qkv, k, HS) * scale;
-          const p = Math.exp(score - stats[2 * row]) * stats[2 * row + 1];
-          const dscore = p * (dot(dout, o, qkv, k + C, HS) - d) * scale;
-          for (let c = 0; c < HS; c++) dqkv[q + c] += dscore * qkv[k + c];
-        }
+  const end = endOf(B * NH, part);
+  for (let bh = firstOf(B * NH, part); bh < end; bh++) {
+    const b = Math.floor(bh / NH);
+    const h = bh % NH;
+    const head = b * T * 3 * C + h * HS;
+    for (let t = 0; t < T; t++) {
+      const o = (b * T + t) * C + h * HS;
+      const row = (b * NH + h) * T + t;
+      const d = dot(dout, o, out, o, HS);
+      delta[row] = d;
+      const q = head + t * 3 * C;
+      for (let c = 0; c < HS; c++) dqkv[q + c] = 0;
+      for (let s = 0; s <= t; s++) {
+        const k = head + s * 3 * C + C;
+        const score = dot(qkv, q, qkv, k, HS) * scale;
+        const p = Math.exp(score - stats[2 * row]) * stats[2 * row + 1];
+        const dscore = p * (dot(dout, o, qkv, k + C, HS) - d) * scale;
+        for (let c = 0; c < HS; c++) dqkv[q + c] += dscore * qkv[k + c];
       }
     }
   }
@@ -97,28 +108,30 @@ export function attentionBackwardKv(
   qkv: Values,
   stats: Values,
   sizes: Sizes,
+  part = WHOLE,
 ): void {
   const { B, T, C, NH } = sizes;
   const HS = C / NH;
   const scale = 1 / Math.sqrt(HS);
-  for (let b = 0; b < B; b++) {
-    for (let h = 0; h < NH; h++) {
-      const head = b * T * 3 * C + h * HS;
-      for (let s = 0; s < T; s++) {
-        const k = head + s * 3 * C + C;
-        const v = k + C;
-        for (let c = 0; c < HS; c++) dqkv[k + c] = dqkv[v + c] = 0;
-        for (let t = s; t < T; t++) {
-          const q = head + t * 3 * C;
-          const o = (b * T + t) * C + h * HS;
-          const row = (b * NH + h) * T + t;
-          const score = dot(qkv, q, qkv, k, HS) * scale;
-          const p = Math.exp(score - stats[2 * row]) * stats[2 * row + 1];
-          const dscore = p * (dot(dout, o, qkv, v, HS) - delta[row]) * scale;
-          for (let c = 0; c < HS; c++) {
-            dqkv[k + c] += dscore * qkv[q + c];
-            dqkv[v + c] += p * dout[o + c];
-          }
+  const end = endOf(B * NH, part);
+  for (let bh = firstOf(B * NH, part); bh < end; bh++) {
+    const b = Math.floor(bh / NH);
+    const h = bh % NH;
+    const head = b * T * 3 * C + h * HS;
+    for (let s = 0; s < T; s++) {
+      const k = head + s * 3 * C + C;
+      const v = k + C;
+      for (let c = 0; c < HS; c++) dqkv[k + c] = dqkv[v + c] = 0;
+      for (let t = s; t < T; t++) {
+        const q = head + t * 3 * C;
+        const o = (b * T + t) * C + h * HS;
+        const row = (b * NH + h) * T + t;
+        const score = dot(qkv, q, qkv, k, HS) * scale;
+        const p = Math.exp(score - stats[2 * row]) * stats[2 * row + 1];
+        const dscore = p * (dot(dout, o, qkv, v, HS) - delta[row]) * scale;
+        for (let c = 0; c < HS; c++) {
+          dqkv[k + c] += dscore * qkv[q + c];
+          dqkv[v + c] += p * dout[o + c];
         }
       }
     }

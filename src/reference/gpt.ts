@@ -1,10 +1,12 @@
-// The model in float64: forward as a list of operations, backward as the same list upside down.
+// The model in float64: forward as a list of operations, backward as the same list upside down. What takes long yields
+// between its parts; a small model's step is one piece, and no slower for it.
 
 import type { Config } from "../config.ts";
 import { type Dims, ParameterLayout } from "../model/parameters.ts";
 import type { Batch } from "../text/batches.ts";
 import { attentionBackwardKv, attentionBackwardQ, attentionForward } from "./attention.ts";
 import * as ops from "./ops.ts";
+import { finish, partsOf } from "./parts.ts";
 
 /** What a layer keeps of its forward pass for the backward pass. */
 function layerActivations(N: number, B: number, T: number, { C, NH }: Dims) {
@@ -104,7 +106,16 @@ export class ReferenceGpt {
   }
 
   /** Logits (B, T, V) of a batch; valid until the next call. */
-  forward({ B, T, inputs }: Pick<Batch, "B" | "T" | "inputs">): Float64Array {
+  forward(batch: Pick<Batch, "B" | "T" | "inputs">): Float64Array {
+    return finish(this.forwardInParts(batch));
+  }
+
+  /** forward(), a moment's work at a time. */
+  *forwardInParts({
+    B,
+    T,
+    inputs,
+  }: Pick<Batch, "B" | "T" | "inputs">): Generator<void, Float64Array> {
     this.allocate(B, T);
     const { C, V, NH, L } = this.dims;
     const { w, eps, activation } = this;
@@ -117,17 +128,35 @@ export class ReferenceGpt {
       const a = this.layers[l];
       const wl = w.layers[l];
       ops.rmsnormForward(a.ln1, a.rstd1, x, { N, C, eps });
-      ops.matmulForward(a.qkv, a.ln1, wl.attn_wqkv, { N, C, OC: 3 * C });
-      attentionForward(a.att, a.stats, a.qkv, { B, T, C, NH });
-      ops.matmulResidualForward(a.mid, x, a.att, wl.attn_wo, { N, C, OC: C });
+      for (const part of partsOf(6 * N * C * C)) {
+        ops.matmulForward(a.qkv, a.ln1, wl.attn_wqkv, { N, C, OC: 3 * C }, part);
+        if (part.count > 1) yield;
+      }
+      for (const part of partsOf(2 * N * T * C)) {
+        attentionForward(a.att, a.stats, a.qkv, { B, T, C, NH }, part);
+        if (part.count > 1) yield;
+      }
+      for (const part of partsOf(2 * N * C * C)) {
+        ops.matmulResidualForward(a.mid, x, a.att, wl.attn_wo, { N, C, OC: C }, part);
+        if (part.count > 1) yield;
+      }
       ops.rmsnormForward(a.ln2, a.rstd2, a.mid, { N, C, eps });
       const fc1 = { N, C, OC: 4 * C, activation };
-      ops.matmulActivationForward(a.act, a.ln2, wl.mlp_fc1, fc1);
+      for (const part of partsOf(8 * N * C * C)) {
+        ops.matmulActivationForward(a.act, a.ln2, wl.mlp_fc1, fc1, part);
+        if (part.count > 1) yield;
+      }
       const fc2 = { N, C: 4 * C, OC: C };
-      ops.matmulResidualForward(a.x, a.mid, a.act, wl.mlp_fc2, fc2);
+      for (const part of partsOf(8 * N * C * C)) {
+        ops.matmulResidualForward(a.x, a.mid, a.act, wl.mlp_fc2, fc2, part);
+        if (part.count > 1) yield;
+      }
       x = a.x;
     }
-    ops.matmulForward(this.logits, x, w.lm_head, { N, C, OC: V });
+    for (const part of partsOf(2 * N * C * V)) {
+      ops.matmulForward(this.logits, x, w.lm_head, { N, C, OC: V }, part);
+      if (part.count > 1) yield;
+    }
     return this.logits.subarray(0, N * V);
   }
 
@@ -135,16 +164,27 @@ export class ReferenceGpt {
    * Mean loss over the batch's positions that count, and the logits become its gradient; forward()
    * of the batch must have run just before.
    */
-  loss({ B, T, targets, num_targets }: Batch): number {
+  loss(batch: Batch): number {
+    return finish(this.lossInParts(batch));
+  }
+
+  *lossInParts({ B, T, targets, num_targets }: Batch): Generator<void, number> {
     const { V } = this.dims;
     const N = B * T;
     const scale = 1 / Math.max(num_targets, 1);
-    ops.crossEntropy(this.losses, this.logits, targets, { N, V, scale });
+    for (const part of partsOf(10 * N * V)) {
+      ops.crossEntropy(this.losses, this.logits, targets, { N, V, scale }, part);
+      if (part.count > 1) yield;
+    }
     return ops.meanLoss(this.losses, { N, scale });
   }
 
   /** All of `grads`; forward() and loss() of the batch must have run just before. */
-  backward({ B, T, inputs }: Batch): void {
+  backward(batch: Batch): void {
+    finish(this.backwardInParts(batch));
+  }
+
+  *backwardInParts({ B, T, inputs }: Batch): Generator<void, void> {
     const { C, V, NH, L } = this.dims;
     const { w, dw, dx, dln, dact, datt, delta, dqkv, activation } = this;
     const N = B * T;
@@ -152,21 +192,43 @@ export class ReferenceGpt {
     const dlogits = this.logits;
     const last = this.layers[L - 1].x;
     const head = { N, C, OC: V };
-    ops.matmulBackward(dx, dw.lm_head, dlogits, last, w.lm_head, head);
+    for (const part of partsOf(4 * N * C * V)) {
+      ops.matmulBackward(dx, dw.lm_head, dlogits, last, w.lm_head, head, part);
+      if (part.count > 1) yield;
+    }
     for (let l = L - 1; l >= 0; l--) {
       const a = this.layers[l];
       const wl = w.layers[l];
       const dwl = dw.layers[l];
       const fc2 = { N, C: 4 * C, OC: C, activation };
-      ops.matmulActivationBackward(dact, dwl.mlp_fc2, dx, a.act, wl.mlp_fc2, fc2);
+      for (const part of partsOf(16 * N * C * C)) {
+        ops.matmulActivationBackward(dact, dwl.mlp_fc2, dx, a.act, wl.mlp_fc2, fc2, part);
+        if (part.count > 1) yield;
+      }
       const fc1 = { N, C, OC: 4 * C };
-      ops.matmulBackward(dln, dwl.mlp_fc1, dact, a.ln2, wl.mlp_fc1, fc1);
+      for (const part of partsOf(16 * N * C * C)) {
+        ops.matmulBackward(dln, dwl.mlp_fc1, dact, a.ln2, wl.mlp_fc1, fc1, part);
+        if (part.count > 1) yield;
+      }
       ops.rmsnormBackward(dx, dln, a.ln2, a.rstd2, { N, C, accumulate: true });
-      ops.matmulBackward(datt, dwl.attn_wo, dx, a.att, wl.attn_wo, { N, C, OC: C });
-      attentionBackwardQ(dqkv, delta, datt, a.att, a.qkv, a.stats, { B, T, C, NH });
-      attentionBackwardKv(dqkv, delta, datt, a.qkv, a.stats, { B, T, C, NH });
+      for (const part of partsOf(4 * N * C * C)) {
+        ops.matmulBackward(datt, dwl.attn_wo, dx, a.att, wl.attn_wo, { N, C, OC: C }, part);
+        if (part.count > 1) yield;
+      }
+      const heads = { B, T, C, NH };
+      for (const part of partsOf(3 * N * T * C)) {
+        attentionBackwardQ(dqkv, delta, datt, a.att, a.qkv, a.stats, heads, part);
+        if (part.count > 1) yield;
+      }
+      for (const part of partsOf(4 * N * T * C)) {
+        attentionBackwardKv(dqkv, delta, datt, a.qkv, a.stats, heads, part);
+        if (part.count > 1) yield;
+      }
       const qkv = { N, C, OC: 3 * C };
-      ops.matmulBackward(dln, dwl.attn_wqkv, dqkv, a.ln1, wl.attn_wqkv, qkv);
+      for (const part of partsOf(12 * N * C * C)) {
+        ops.matmulBackward(dln, dwl.attn_wqkv, dqkv, a.ln1, wl.attn_wqkv, qkv, part);
+        if (part.count > 1) yield;
+      }
       ops.rmsnormBackward(dx, dln, a.ln1, a.rstd1, { N, C, accumulate: true });
     }
     const dencoded = dln;

@@ -1,8 +1,10 @@
 // Every kernel's twin: the same operation as plain loops in float64, under the same name.
 // Arguments come in the order outputs, inputs, sizes; a gradient is `d` + name. What a function
-// writes it overwrites; where it accumulates, its comment says so. Letters: model/parameters.ts.
+// writes it overwrites; where it accumulates, its comment says so. Those that may take long can be asked for a part of
+// it alone. Letters: model/parameters.ts.
 
 import type { Config } from "../config.ts";
+import { endOf, firstOf, WHOLE } from "./parts.ts";
 import { dot, product } from "./product.ts";
 import type { Ids, Values } from "./values.ts";
 
@@ -97,8 +99,10 @@ export function matmulForward(
   inp: Values,
   weight: Values,
   { N, C, OC }: { N: number; C: number; OC: number },
+  part = WHOLE,
 ): void {
-  product(out, inp, weight, { M: N, N: OC, K: C, aRow: C, aColumn: 1, bRow: 1, bColumn: C });
+  const strides = { aRow: C, aColumn: 1, bRow: 1, bColumn: C };
+  product(out, inp, weight, { M: N, N: OC, K: C, ...strides }, part);
 }
 
 /** dinp (N, C) = dout (N, OC) · weight (OC, C). */
@@ -107,8 +111,10 @@ export function matmulBackwardInput(
   dout: Values,
   weight: Values,
   { N, C, OC }: { N: number; C: number; OC: number },
+  part = WHOLE,
 ): void {
-  product(dinp, dout, weight, { M: N, N: C, K: OC, aRow: OC, aColumn: 1, bRow: C, bColumn: 1 });
+  const strides = { aRow: OC, aColumn: 1, bRow: C, bColumn: 1 };
+  product(dinp, dout, weight, { M: N, N: C, K: OC, ...strides }, part);
 }
 
 /** dweight (OC, C) = doutᵀ · inp over the rows first .. end - 1 of dout (N, OC) and inp (N, C). */
@@ -117,11 +123,13 @@ export function matmulBackwardWeight(
   dout: Values,
   inp: Values,
   { first, end, C, OC }: { first: number; end: number; C: number; OC: number },
+  part = WHOLE,
 ): void {
   const K = end - first;
   const douts = first === 0 ? dout : dout.subarray(first * OC);
   const inps = first === 0 ? inp : inp.subarray(first * C);
-  product(dweight, douts, inps, { M: OC, N: C, K, aRow: 1, aColumn: OC, bRow: C, bColumn: 1 });
+  const strides = { aRow: 1, aColumn: OC, bRow: C, bColumn: 1 };
+  product(dweight, douts, inps, { M: OC, N: C, K, ...strides }, part);
 }
 
 /** Of a linear layer: rows, input and output channels; and the planes of its weight's gradient. */
@@ -144,13 +152,14 @@ export function matmulBackward(
   inp: Values,
   weight: Values,
   { N, C, OC, splits = 1 }: BackwardSizes,
+  part = WHOLE,
 ): void {
-  matmulBackwardInput(dinp, dout, weight, { N, C, OC });
+  matmulBackwardInput(dinp, dout, weight, { N, C, OC }, part);
   const rows = Math.ceil(N / splits);
   for (let split = 0; split < splits; split++) {
     const plane = splits === 1 ? dweight : dweight.subarray(split * OC * C, (split + 1) * OC * C);
     const end = Math.min((split + 1) * rows, N);
-    matmulBackwardWeight(plane, dout, inp, { first: split * rows, end, C, OC });
+    matmulBackwardWeight(plane, dout, inp, { first: split * rows, end, C, OC }, part);
   }
 }
 
@@ -161,9 +170,11 @@ export function matmulResidualForward(
   inp: Values,
   weight: Values,
   sizes: { N: number; C: number; OC: number },
+  part = WHOLE,
 ): void {
-  matmulForward(out, inp, weight, sizes);
-  for (let i = 0; i < sizes.N * sizes.OC; i++) out[i] += x[i];
+  matmulForward(out, inp, weight, sizes, part);
+  const end = endOf(sizes.N, part) * sizes.OC;
+  for (let i = firstOf(sizes.N, part) * sizes.OC; i < end; i++) out[i] += x[i];
 }
 
 export type Activation = Config["activation"];
@@ -180,10 +191,12 @@ export function matmulActivationForward(
   inp: Values,
   weight: Values,
   sizes: { N: number; C: number; OC: number; activation: Activation },
+  part = WHOLE,
 ): void {
-  matmulForward(act, inp, weight, sizes);
+  matmulForward(act, inp, weight, sizes, part);
   const { of } = activations[sizes.activation];
-  for (let i = 0; i < sizes.N * sizes.OC; i++) {
+  const end = endOf(sizes.N, part) * sizes.OC;
+  for (let i = firstOf(sizes.N, part) * sizes.OC; i < end; i++) {
     // max(x, 0) without a branch, which processors would guess wrong for every other number
     act[i] = of(act[i] * Number(act[i] > 0));
   }
@@ -201,10 +214,12 @@ export function matmulActivationBackward(
   act: Values,
   weight: Values,
   sizes: BackwardSizes & { activation: Activation },
+  part = WHOLE,
 ): void {
-  matmulBackward(dx, dweight, dout, act, weight, sizes);
+  matmulBackward(dx, dweight, dout, act, weight, sizes, part);
   const { slope } = activations[sizes.activation];
-  for (let i = 0; i < sizes.N * sizes.C; i++) dx[i] *= slope(act[i]);
+  const end = endOf(sizes.N, part) * sizes.C;
+  for (let i = firstOf(sizes.N, part) * sizes.C; i < end; i++) dx[i] *= slope(act[i]);
 }
 
 /**
@@ -216,8 +231,10 @@ export function crossEntropy(
   logits: Values,
   targets: Ids,
   { N, V, scale }: { N: number; V: number; scale: number },
+  part = WHOLE,
 ): void {
-  for (let n = 0; n < N; n++) {
+  const end = endOf(N, part);
+  for (let n = firstOf(N, part); n < end; n++) {
     const row = n * V;
     const target = targets[n];
     if (!(target >= 0 && target < V)) {

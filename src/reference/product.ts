@@ -1,6 +1,7 @@
 // Sums of products in float64, where the reference spends its time: as plain loops they wait for memory and
 // for one another. Here a number, once read, serves several sums, and no sum waits for the one before.
 
+import { endOf, firstOf, type Part } from "./parts.ts";
 import type { Values } from "./values.ts";
 
 /** Of a product: rows, columns, length of the sums; and how far the rows and columns of a and b lie apart. */
@@ -15,10 +16,10 @@ interface Sizes {
 }
 
 /**
- * out (M, N) = a (M, K) · b (K, N), in tiles of 2 rows and 4 columns: each turn reads 6 numbers for 8 sums.
- * The last tiles end at the edge, and make again what they share with the ones before.
+ * The rows of a part of out (M, N) = a (M, K) · b (K, N), in tiles of 2 rows and 4 columns: each turn reads 6 numbers
+ * for 8 sums. The last tiles end at the edge, and make again what they share with the ones before.
  */
-export function product(out: Values, a: Values, b: Values, sizes: Sizes): void {
+export function product(out: Values, a: Values, b: Values, sizes: Sizes, part: Part): void {
   const { M, N, K, aRow, aColumn, bRow, bColumn } = sizes;
   // From a tile's first row and column to its others; in a product smaller than a tile some are the same.
   const m1 = Math.min(1, M - 1);
@@ -29,7 +30,8 @@ export function product(out: Values, a: Values, b: Values, sizes: Sizes): void {
   const bNext1 = n1 * bColumn;
   const bNext2 = n2 * bColumn;
   const bNext3 = n3 * bColumn;
-  for (let top = 0; top < M; top += 2) {
+  const end = endOf(M, part);
+  for (let top = firstOf(M, part); top < end; top += 2) {
     const m = Math.max(Math.min(top, M - 2), 0);
     for (let left = 0; left < N; left += 4) {
       const n = Math.max(Math.min(left, N - 4), 0);

@@ -4,6 +4,7 @@
 import { isHalf } from "../choices.ts";
 import type { Config, ConfigChoice } from "../config.ts";
 import type { Device } from "../device/device.ts";
+import { type Preparation, teller } from "../device/prepare.ts";
 import { ConfigError } from "../errors.ts";
 import { type Dims, parameterCount } from "../model/parameters.ts";
 import { MAX_FLOAT_INTEGER, packedTokens } from "../model/small_data.ts";
@@ -32,10 +33,14 @@ const HARDWARE_WORK = 200_000;
 const SOFTWARE_CORES = 2;
 const HARDWARE_CORES = 16;
 
+export interface TrainerOptions extends Preparation {
+  /** Of the general trainer's products. */
+  tuning?: TuneOptions;
+}
+
 /**
  * @param device undefined for the CPU
  * @param params flat, in the table's order without gaps; the CPU's trainer updates them in place
- * @param tuning of the general trainer's products
  * @throws TensorTooLargeError before anything is allocated
  * @throws ConfigError if the device cannot train with the dtype
  */
@@ -45,16 +50,19 @@ export async function createTrainer(
   dims: Dims,
   params: Float64Array,
   examples: Examples,
-  tuning: TuneOptions = {},
+  { tuning = {}, ...preparation }: TrainerOptions = {},
 ): Promise<Trainer> {
   if (isHalf(config.dtype)) checkHalf(device);
   if (!device) return new CpuTrainer(config, dims, params, examples);
   if (!(examples instanceof TokenStream)) {
     const small = chooseSmall(device, config, dims, examples);
-    if (small) return SmallTrainer.create(device, config, dims, params, examples, small);
+    if (small) {
+      return SmallTrainer.create(device, config, dims, params, examples, small, preparation);
+    }
   }
-  const tuned = await tune(device, config, dims, tuning);
-  return GpuTrainer.create(device, config, dims, params, examples, tuned);
+  const progress = teller("measure", preparation.progress);
+  const tuned = await tune(device, config, dims, { ...tuning, progress });
+  return GpuTrainer.create(device, config, dims, params, examples, tuned, preparation);
 }
 
 /** @throws ConfigError if nothing can be kept in f16 there, with advice */
@@ -95,7 +103,7 @@ export function chooseSmall(
   let tiles = 0;
   for (let d = 0; d < sequences.length; d++) tiles += Math.ceil(positionsAt(sequences, d) / 4);
   const perDocument = (parameterCount(dims) * tiles) / sequences.length;
-  const software = device.lanes < 16;
+  const { software } = device;
   const spread = batch_size >= SPREAD_FROM && !software && models === 1;
   const documents = spread ? Math.ceil(batch_size / tuning.parts) : batch_size;
   const limit = (software ? softwareWork(tuning, dims) : HARDWARE_WORK) * (dims.L + 1);

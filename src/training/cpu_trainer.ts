@@ -36,17 +36,25 @@ export class CpuTrainer implements Trainer {
 
   async *run(until: number, signal?: AbortSignal): AsyncGenerator<StepRecord> {
     while (this.step < until && !signal?.aborted) {
-      yield this.trainStep();
+      const work = this.trainStep();
+      let part = work.next();
+      while (!part.done) {
+        if (this.breather.tired) await this.breather.rest();
+        if (signal?.aborted) return; // the step is given up, and the state is that of the last one
+        part = work.next();
+      }
+      yield part.value;
       if (this.breather.tired) await this.breather.rest();
     }
   }
 
-  private trainStep(): StepRecord {
+  /** Nothing is changed but gradients before the last part, which is in one piece. */
+  private *trainStep(): Generator<void, StepRecord> {
     const { config, gpt, step } = this;
     const batch = batchAt(this.examples, step, config.batch_size);
-    gpt.forward(batch);
-    const loss = gpt.loss(batch);
-    gpt.backward(batch);
+    yield* gpt.forwardInParts(batch);
+    const loss = yield* gpt.lossInParts(batch);
+    yield* gpt.backwardInParts(batch);
     const size = gpt.grads.length;
     gradientSum(gpt.grads, this.partials, { size, planes: 1, chunk: size });
     const grad_norm = gradNorm(this.partials);
@@ -70,11 +78,9 @@ export class CpuTrainer implements Trainer {
     let sum = 0;
     let count = 0;
     for (const batch of batchesOf(sequences, this.config.batch_size)) {
-      signal?.throwIfAborted();
-      this.gpt.forward(batch);
-      sum += this.gpt.loss(batch) * batch.num_targets;
+      await this.breather.through(this.gpt.forwardInParts(batch), signal);
+      sum += (await this.breather.through(this.gpt.lossInParts(batch), signal)) * batch.num_targets;
       count += batch.num_targets;
-      if (this.breather.tired) await this.breather.rest();
     }
     return sum / count;
   }
@@ -99,8 +105,8 @@ export class CpuTrainer implements Trainer {
     this.v.set(v);
   }
 
-  nextLogits(tokens: readonly number[]): Promise<ArrayLike<number>> {
-    return this.predictor.nextLogits(tokens);
+  nextLogits(tokens: readonly number[], signal?: AbortSignal): Promise<ArrayLike<number>> {
+    return this.predictor.nextLogits(tokens, signal);
   }
 
   destroy(): void {}

@@ -3,12 +3,14 @@
 import { isHalf } from "../choices.ts";
 import type { Config } from "../config.ts";
 import type { Device } from "../device/device.ts";
+import { compile, type Preparation } from "../device/prepare.ts";
 import { Schedule } from "../device/schedule.ts";
 import {
   type Tensor,
   allocateTensors,
   checkTensors,
   destroyTensors,
+  placeholders,
   readTensor,
   sliceTensor,
   writeTensor,
@@ -20,6 +22,7 @@ import { type Dims, ParameterLayout } from "../model/parameters.ts";
 import { LARGEST_SCALE, SLOTS, StepData } from "../model/step_data.ts";
 import { batchAt, type Examples } from "../text/batches.ts";
 import type { Tuning } from "../tuning/tune.ts";
+import { planForward } from "../model/forward_plan.ts";
 import { planStep, type StepPlan } from "../model/step_plan.ts";
 import { GpuEvaluator } from "./gpu_evaluator.ts";
 import type { StepRecord, Trainer } from "./trainer.ts";
@@ -86,6 +89,7 @@ export class GpuTrainer implements Trainer {
   /**
    * @param params flat, in the table's order without gaps
    * @param tuning chooses the kernels of products; a rule does where it is null
+   * @param preparation what else the run will do
    * @throws TensorTooLargeError before anything is allocated
    */
   static async create(
@@ -95,10 +99,17 @@ export class GpuTrainer implements Trainer {
     params: Float64Array | Float32Array,
     examples: Examples,
     tuning: Tuning | null = null,
+    preparation: Preparation = {},
   ): Promise<GpuTrainer> {
     const plan = planStep(device, config, dims, tuning?.product);
     const { layout, table, groups, list, evaluation } = plan;
-    checkTensors(device, [...layout.slices]);
+    checkTensors(device, [...layout.slices, ...table]);
+    const planned = placeholders(table);
+    const { validates, writes } = preparation;
+    await compile(device, list(planned), preparation, [
+      ...(validates ? evaluation(planned) : []),
+      ...(writes ? planForward(device, config, layout).dispatches : []),
+    ]);
     const tensors: Record<string, Tensor> = await allocateTensors(device, table, groups);
     const stepData = new StepData(config.batch_size * dims.T, dims.V);
     const schedule = await Schedule.create(device, list(tensors));

@@ -16,6 +16,7 @@ import {
   parameterCount,
 } from "../model/parameters.ts";
 import { packedTokens } from "../model/small_data.ts";
+import { flopsPerToken } from "../model/work.ts";
 import { SmallLayout } from "../model/small_layout.ts";
 import type { SmallTuning } from "../model/small_ops.ts";
 import { chooseSmall } from "./choose_trainer.ts";
@@ -72,7 +73,15 @@ function usualGpu(dims: Dims): Device {
   } as unknown as GPUDevice;
   const kernels = new Kernels(gpu, platform.shaders());
   const { nothing } = placeholders([{ name: "nothing", shape: [4] }]);
-  return { info: {}, lanes: 32, features: [], gpu, kernels, nothing } as unknown as Device;
+  return {
+    info: {},
+    software: false,
+    lanes: 32,
+    features: [],
+    gpu,
+    kernels,
+    nothing,
+  } as unknown as Device;
 }
 
 /**
@@ -114,13 +123,6 @@ export function needsOf(
   };
 }
 
-/** Floating-point operations of training on one token: 6 a weight, and attention's products. */
-export function flopsPerToken(dims: Dims): number {
-  const { V, T, C, L } = dims;
-  const looked_up = (V + T) * C; // the embeddings' rows are copied, not multiplied
-  return 6 * (parameterCount(dims) - looked_up) + 6 * L * C * T;
-}
-
 /** Layers whose tables are written out; beyond, each further layer costs what the last one did. */
 const MOST_LAYERS = 128;
 
@@ -150,10 +152,9 @@ function trainingBytes(config: Config, dims: Dims, device: Device): number {
 /** Of all buffers that GpuEvaluator holds with parameters of its own, and of a readback, theirs or the losses'. */
 function evaluationBytes(config: Config, dims: Dims, device: Device): number {
   const layout = new ParameterLayout(dims, PARAMETER_ALIGNMENT);
-  const { table, groups, list } = planEvaluation(device, config, layout);
-  const { length } = list(placeholders(table));
+  const { table, groups, dispatches } = planEvaluation(device, config, layout);
   const readback = Math.max(new SmallLayout(dims).size * 4, READ_BYTES);
-  return tableBytes(table, groups) + length * ALIGNMENT + readback;
+  return tableBytes(table, groups) + dispatches.length * ALIGNMENT + readback;
 }
 
 /** Of all buffers that SmallTrainer holds. */
@@ -182,11 +183,10 @@ function smallBytes(
 /** Of all buffers that GpuPredictor holds with weights of its own, and of one readback. */
 function generationBytes(config: Config, dims: Dims, device: Device): number {
   const layout = new ParameterLayout(dims, PARAMETER_ALIGNMENT);
-  const { table, groups, list } = planForward(device, config, layout);
+  const { table, groups, dispatches } = planForward(device, config, layout);
   const params = { name: "params", shape: [layout.size] };
-  const { length } = list(placeholders([...table, params]));
   const tensors = tableBytes(table, groups) + tableBytes([params]);
-  return tensors + length * ALIGNMENT + dims.V * 4;
+  return tensors + dispatches.length * ALIGNMENT + dims.V * 4;
 }
 
 function elements(table: readonly TensorSpec[]): number {

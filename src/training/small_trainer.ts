@@ -2,15 +2,21 @@
 
 import type { Config } from "../config.ts";
 import type { Device } from "../device/device.ts";
+import { compile, type Preparation } from "../device/prepare.ts";
+import type { Dispatch } from "../device/schedule.ts";
+import { placeholders } from "../device/tensors.ts";
 import type { TrainerState } from "../files/checkpoint.ts";
 import { GpuPredictor } from "../generation/gpu_predictor.ts";
-import type { Dims } from "../model/parameters.ts";
+import { planEvaluation } from "../model/evaluation_plan.ts";
+import { planForward } from "../model/forward_plan.ts";
+import { type Dims, PARAMETER_ALIGNMENT, ParameterLayout } from "../model/parameters.ts";
+import { SmallLayout } from "../model/small_layout.ts";
 import { GpuEvaluator } from "./gpu_evaluator.ts";
-import type { SmallTuning } from "../model/small_ops.ts";
+import { smallTrain, type SmallTuning } from "../model/small_ops.ts";
 import { learningRate } from "../model/optimizer.ts";
 import { positionsAt, type Sequences } from "../text/documents.ts";
-import { SmallBatch } from "./small_batch.ts";
-import { SmallRuns } from "./small_runs.ts";
+import { type BatchTensors, SmallBatch, smallBatchList, smallBatchTable } from "./small_batch.ts";
+import { SmallRuns, smallRunsTable } from "./small_runs.ts";
 import type { StepRecord, Trainer } from "./trainer.ts";
 import type { StepWindow } from "./windows.ts";
 
@@ -45,7 +51,10 @@ export class SmallTrainer implements Trainer {
     this.engine = engine;
   }
 
-  /** @param params flat, in the table's order without gaps */
+  /**
+   * @param params flat, in the table's order without gaps
+   * @param preparation what else the run will do
+   */
   static async create(
     device: Device,
     config: Config,
@@ -53,7 +62,10 @@ export class SmallTrainer implements Trainer {
     params: Float64Array | Float32Array,
     sequences: Sequences,
     tuning: SmallTuning,
+    preparation: Preparation = {},
   ): Promise<SmallTrainer> {
+    const { steps, later } = smallDispatches(device, config, dims, tuning, preparation);
+    await compile(device, steps, preparation, later);
     const engine =
       config.batch_size >= SPREAD_FROM
         ? await SmallBatch.create(device, config, dims, params, sequences, tuning)
@@ -132,4 +144,41 @@ export class SmallTrainer implements Trainer {
     this.evaluator?.destroy();
     this.engine.destroy();
   }
+}
+
+/**
+ * What training such a model takes, with the sizes of no text in particular.
+ * @param spreads whether the documents of a step may go to workgroups of their own
+ */
+export function smallDispatches(
+  device: Device,
+  config: Config,
+  dims: Dims,
+  tuning: SmallTuning,
+  { validates, writes }: Preparation,
+  spreads = config.batch_size >= SPREAD_FROM,
+): { steps: Dispatch[]; later: Dispatch[] } {
+  const layout = new ParameterLayout(dims, PARAMETER_ALIGNMENT);
+  return {
+    steps: spreads ? spreadStep(device, config, dims, tuning) : [wholeStep(dims, tuning)],
+    later: [
+      ...(validates ? planEvaluation(device, config, layout).dispatches : []),
+      ...(writes ? planForward(device, config, layout).dispatches : []),
+    ],
+  };
+}
+
+function wholeStep(dims: Dims, tuning: SmallTuning): Dispatch {
+  const one = { groups: 1, docs: 1, tokens: 1, orders: 1, schedules: 1 };
+  const tensors = placeholders(smallRunsTable(dims, one)) as Parameters<typeof smallTrain>[0];
+  return smallTrain(tensors, dims, { docs: 1, capacity: 1, groups: 1 }, tuning);
+}
+
+function spreadStep(device: Device, config: Config, dims: Dims, tuning: SmallTuning): Dispatch[] {
+  const parts = Math.min(config.batch_size, tuning.parts);
+  const tensors = placeholders(
+    smallBatchTable(dims, { parts, docs: 1, tokens: 1 }),
+  ) as BatchTensors;
+  const sizes = { docs: 1, parts, size: new SmallLayout(dims).size };
+  return smallBatchList(device, config, dims, tensors, sizes, tuning);
 }

@@ -4,8 +4,9 @@
 import { platform } from "#platform";
 import { isHalf, isStream } from "../choices.ts";
 import type { Config, ConfigChoice, ReadConfig } from "../config.ts";
-import { type DeviceChoice, makeOn } from "../device/choose.ts";
+import { type ChosenDevice, chooseDevice, type DeviceChoice } from "../device/choose.ts";
 import type { Device } from "../device/device.ts";
+import type { PrepareEvent } from "../device/prepare.ts";
 import { ConfigError } from "../errors.ts";
 import { checkSavable } from "../files/checkpoint.ts";
 import type { Model } from "../files/model_files.ts";
@@ -25,7 +26,7 @@ import { chooseDtype } from "./choose_dtype.ts";
 import { checkHalf, createTrainer } from "./choose_trainer.ts";
 import { evaluateParameters } from "./gpu_evaluator.ts";
 import { SmallRuns } from "./small_runs.ts";
-import { checkComparable, planSweep } from "./sweep_plan.ts";
+import { checkComparable, compileSweep, estimateSweep, planSweep } from "./sweep_plan.ts";
 import { isFloat, Tally } from "./tally.ts";
 
 export interface SweepStart extends Coverage {
@@ -37,6 +38,8 @@ export interface SweepStart extends Coverage {
   fallback: string | null;
   /** Which format `auto` is here, and why: "text: …"; null where the format was asked for. */
   format_reason: string | null;
+  /** What `auto` weighed where there was the CPU or a GPU in software to take; null where there was no choice. */
+  device_reason: string | null;
   /** 1 where the text is one stream. */
   num_docs: number;
   /** Of the stream; null where the text is documents. */
@@ -80,6 +83,8 @@ export interface SweepOptions {
   device: DeviceChoice;
   /** How the kernels of larger models' products are chosen. */
   tuning?: TuneOptions;
+  /** Told how far the sweep is with what comes before the first step of its models. */
+  progress?: (event: PrepareEvent) => void;
 }
 
 /** Longest time between two signs of progress, in ms. */
@@ -103,8 +108,7 @@ export class Sweep {
 
   private constructor(
     options: SweepOptions,
-    device: Device | undefined,
-    fallback: string | null,
+    { device, fallback, device_reason }: ChosenDevice,
     corpus: Corpus,
     plan: ReturnType<typeof planSweep>,
     { configs, dtype_reasons }: { configs: Config[]; dtype_reasons: string[] },
@@ -124,6 +128,7 @@ export class Sweep {
       device: device ? "webgpu" : "cpu",
       adapter: device ? device.name : null,
       fallback,
+      device_reason,
       format_reason,
       ...coverage(corpus, Math.max(...configs.map(({ block_size }) => block_size))),
       num_docs,
@@ -153,18 +158,19 @@ export class Sweep {
     const corpus = corpusOf(documents, sweepFormat(options.configs));
     const { format, tokenizer } = corpus;
     const configs = options.configs.map((config) => ({ ...config, format }));
-    return makeOn(choice, async (device, fallback) => {
-      for (const config of configs) {
-        const dims = dimsOf(config, tokenizer.vocab_size);
-        checkHostMemory(dims, config.batch_size, device ? "webgpu" : "cpu", platform.memory());
-      }
-      for (const config of new Map(configs.map((config) => [config.n_layer, config])).values()) {
-        checkSavable(config, tokenizer);
-      }
-      const plan = planSweep(device, configs, corpus);
-      const chosen = await chooseDtypes(device, configs, plan);
-      return new Sweep(options, device, fallback, corpus, plan, chosen);
-    });
+    const place = await chooseDevice(choice, estimateSweep(configs, corpus));
+    const { device } = place;
+    for (const config of configs) {
+      const dims = dimsOf(config, tokenizer.vocab_size);
+      checkHostMemory(dims, config.batch_size, device ? "webgpu" : "cpu", platform.memory());
+    }
+    for (const config of new Map(configs.map((config) => [config.n_layer, config])).values()) {
+      checkSavable(config, tokenizer);
+    }
+    const plan = planSweep(device, configs, corpus);
+    const chosen = await chooseDtypes(device, configs, plan);
+    if (device) await compileSweep(device, chosen.configs, plan, options);
+    return new Sweep(options, place, corpus, plan, chosen);
   }
 
   /**
@@ -230,14 +236,13 @@ export class Sweep {
     const [{ params, order }] = this.startingPoints([config], dims, tokens.length);
     const ordered = isOneStream(tokens) ? tokens : tokens.inOrder(order);
     const { train, validation } = splitTokens(config, ordered);
-    const trainer = await createTrainer(
-      this.device,
-      config,
-      dims,
-      params,
-      train,
-      this.options.tuning,
-    );
+    const { tuning, progress } = this.options;
+    const trainer = await createTrainer(this.device, config, dims, params, train, {
+      tuning,
+      validates: validation.length > 0,
+      progress,
+      signal,
+    });
     try {
       let shown = performance.now();
       for await (const { loss, grad_norm, skipped } of trainer.run(config.num_steps, signal)) {
@@ -321,11 +326,6 @@ export class Sweep {
       this.winner = { outcome, model };
     }
     return outcome;
-  }
-
-  /** Gives the device back. */
-  close(): void {
-    this.device?.destroy();
   }
 
   /** The model with the lowest rank so far; undefined if none was trained without diverging. */

@@ -3,13 +3,17 @@
 import type { Config, ConfigChoice, ReadConfig } from "../config.ts";
 import { ConfigError } from "../errors.ts";
 import type { Device } from "../device/device.ts";
+import { compile, type Preparation } from "../device/prepare.ts";
 import { type Dims, dimsOf } from "../model/parameters.ts";
 import { SmallLayout } from "../model/small_layout.ts";
 import type { SmallTuning } from "../model/small_ops.ts";
 import type { Corpus } from "../text/corpus.ts";
 import { isOneStream, splitTokens } from "../text/split.ts";
 import { groupBy } from "../group_by.ts";
+import { estimate, trainingWork } from "../model/work.ts";
+import type { TuneOptions } from "../tuning/tune.ts";
 import { chooseSmall } from "./choose_trainer.ts";
+import { smallDispatches } from "./small_trainer.ts";
 
 /** Models of a group at most: enough to fill a large GPU several times, few enough to see progress. */
 const MOST_MODELS = 4096;
@@ -81,11 +85,48 @@ function shapeKey(config: ReadConfig): string {
   return [n_layer, n_embd, n_head, block_size, batch_size, format, val_fraction, dtype].join();
 }
 
-function groupSize({ lanes, gpu }: Device, dims: Dims, docs: number): number {
+function groupSize({ software, gpu }: Device, dims: Dims, docs: number): number {
   const { maxStorageBufferBindingSize, maxBufferSize, maxComputeWorkgroupsPerDimension } =
     gpu.limits;
   const bytes = 8 * Math.max(new SmallLayout(dims).size, docs); // Adam's moments; an order of documents
   const room = Math.min(maxStorageBufferBindingSize, maxBufferSize, MOST_BYTES);
-  const most = lanes < 16 ? MOST_MODELS_SOFTWARE : MOST_MODELS;
+  const most = software ? MOST_MODELS_SOFTWARE : MOST_MODELS;
   return Math.max(1, Math.min(most, maxComputeWorkgroupsPerDimension, Math.floor(room / bytes)));
+}
+
+/** Of all models; undefined where one of them is for a GPU only. */
+export function estimateSweep(
+  configs: readonly ReadConfig[],
+  { format, ids, num_docs, tokenizer }: Corpus,
+) {
+  if (configs.some(({ dtype }) => dtype === "f16")) return undefined;
+  const length = format === "text" ? Infinity : ids.length / num_docs + 1;
+  const works = configs.map((config) =>
+    trainingWork({ ...config, num_samples: 0 }, dimsOf(config, tokenizer.vocab_size), {
+      steps: config.num_steps,
+      length: Math.min(length, config.block_size),
+      validated: 0,
+    }),
+  );
+  return estimate(works);
+}
+
+/** What the models of the plan take that are trained together, before the first of them. */
+export async function compileSweep(
+  device: Device,
+  configs: readonly Config[],
+  plan: ReturnType<typeof planSweep>,
+  {
+    tuning: { signal } = {},
+    progress,
+  }: { tuning?: TuneOptions; progress?: Preparation["progress"] },
+): Promise<void> {
+  const lists = plan.flatMap(({ dims, tuning, indices }) => {
+    const config = configs[indices[0]];
+    const validates = config.val_fraction > 0;
+    return tuning ? [smallDispatches(device, config, dims, tuning, { validates }, false)] : [];
+  });
+  const steps = lists.flatMap((list) => list.steps);
+  const later = lists.flatMap((list) => list.later);
+  await compile(device, steps, { progress, signal }, later);
 }

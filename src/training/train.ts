@@ -4,8 +4,8 @@
 import { platform } from "#platform";
 import { isHalf, isStream } from "../choices.ts";
 import type { Config, ConfigChoice } from "../config.ts";
-import { type DeviceChoice, makeOn } from "../device/choose.ts";
-import type { Device } from "../device/device.ts";
+import { chooseDevice, type DeviceChoice } from "../device/choose.ts";
+import type { PrepareEvent } from "../device/prepare.ts";
 import { DataError, DivergedError } from "../errors.ts";
 import { type Checkpoint, checkSavable } from "../files/checkpoint.ts";
 import {
@@ -18,6 +18,7 @@ import {
 } from "../generation/generate.ts";
 import { checkHostMemory } from "../model/memory.ts";
 import { dimsOf, initialParameters, parameterCount } from "../model/parameters.ts";
+import { estimate, trainingWork } from "../model/work.ts";
 import { PythonRandom } from "../random.ts";
 import { fingerprint } from "../text/fingerprint.ts";
 import { coverage, type Coverage } from "../text/coverage.ts";
@@ -34,6 +35,8 @@ import { differences, resumedConfig, withoutDevice } from "./resume.ts";
 import { isFloat } from "./tally.ts";
 import type { StepRecord, Trainer } from "./trainer.ts";
 
+export type { PrepareEvent };
+
 /** What a run is about to do, and where. */
 export interface StartEvent extends Coverage {
   type: "start";
@@ -42,6 +45,8 @@ export interface StartEvent extends Coverage {
   adapter: string | null;
   /** Why `auto` took the CPU; null where it did not. */
   fallback: string | null;
+  /** What `auto` weighed where there was the CPU or a GPU in software to take; null where there was no choice. */
+  device_reason: string | null;
   /** Documents, those that are held out included; 1 where the text is one stream. */
   num_docs: number;
   num_val_docs: number;
@@ -98,6 +103,8 @@ export interface TrainingOptions {
   device: DeviceChoice;
   /** How the kernels of a larger model's products are chosen. */
   tuning?: TuneOptions;
+  /** Told how far the run is with what comes before its first step, while open() is at it. */
+  progress?: (event: PrepareEvent) => void;
   /** Where the text came from, for whoever resumes the run. */
   input?: string | null;
   /** The run to go on with; `config` differs from its only as resumedConfig() has it, the documents not at all. */
@@ -118,7 +125,6 @@ export class Training {
   readonly start: StartEvent;
   readonly tokenizer: Tokenizer;
   private readonly validation: Split["validation"];
-  private readonly device: Device | undefined;
   private readonly trainer: Trainer;
   private readonly random: PythonRandom;
   private readonly tokens: Tokens;
@@ -134,7 +140,6 @@ export class Training {
     input: string | null,
     tokenizer: Tokenizer,
     validation: Split["validation"],
-    device: Device | undefined,
     trainer: Trainer,
     random: PythonRandom,
   ) {
@@ -144,7 +149,6 @@ export class Training {
     this.input = input;
     this.tokenizer = tokenizer;
     this.validation = validation;
-    this.device = device;
     this.trainer = trainer;
     this.random = random;
   }
@@ -172,57 +176,65 @@ export class Training {
     if (resume) await checkText(resume, tokens, tokenizer);
     const { train, validation, ...counts } = splitTokens(wanted, tokens);
     const dims = dimsOf(wanted, tokenizer.vocab_size);
-    return makeOn(choice, async (device, fallback) => {
-      if (resume && isHalf(resume.config.dtype)) {
-        checkHalf(device, "Resume it where there is f16, or begin a new run.");
-      }
-      const small = chooseSmall(device, wanted, dims, train);
-      const { config, dtype_reason } = await chooseDtype(device, wanted, small);
-      checkHostMemory(dims, config.batch_size, device ? "webgpu" : "cpu", platform.memory());
-      checkSavable(config, tokenizer);
-      const params = initialParameters(config, dims, random);
-      const trainer = await createTrainer(device, config, dims, params, train, options.tuning);
-      if (resume) trainer.restore(resume);
-      const { tuning } = trainer;
-      const place = {
-        device: device ? "webgpu" : "cpu",
-        adapter: device ? device.name : null,
-        kernels: tuning && tuning.id,
-      } as const;
-      const start: StartEvent = {
-        type: "start",
-        device: place.device,
-        adapter: place.adapter,
-        fallback,
-        format_reason: corpus.format_reason,
-        num_docs,
-        ...counts,
-        ...coverage(corpus, config.block_size),
-        vocab_size: tokenizer.vocab_size,
-        num_params: parameterCount(dims),
-        kernels: tuning && summaryOf(tuning),
-        dtype_reason,
-        resumed_from: resume ? resume.step : null,
-        notes: startNotes(config, counts.num_tokens - counts.num_val_tokens, parameterCount(dims)),
-        differences: resume ? differences(resume, { ...place, config }) : [],
-        config,
-      };
-      const { input = resume?.input ?? null } = options;
-      const training = new Training(
-        start,
-        tokens,
-        input,
-        tokenizer,
-        validation,
-        device,
-        trainer,
-        random,
-      );
-      if (resume && !resume.validated) training.done--;
-      return training;
-    }).catch((error: unknown) => {
-      throw resume ? withoutDevice(resume, error) : error;
+    const work = trainingWork(wanted, dims, {
+      steps: wanted.num_steps - (resume?.step ?? 0),
+      length: isStream(format)
+        ? wanted.block_size
+        : (counts.num_tokens - counts.num_val_tokens) / (num_docs - counts.num_val_docs),
+      validated: validation.reduce((sum, { length }) => sum + length - 1, 0),
     });
+    // What the CPU cannot do is not weighed.
+    const weighed = wanted.dtype !== "auto" && isHalf(wanted.dtype) ? undefined : estimate([work]);
+    const { device, fallback, device_reason } = await chooseDevice(choice, weighed).catch(
+      (error: unknown) => {
+        throw resume ? withoutDevice(resume, error) : error;
+      },
+    );
+    if (resume && isHalf(resume.config.dtype)) {
+      checkHalf(device, "Resume it where there is f16, or begin a new run.");
+    }
+    const small = chooseSmall(device, wanted, dims, train);
+    const { config, dtype_reason } = await chooseDtype(device, wanted, small);
+    checkHostMemory(dims, config.batch_size, device ? "webgpu" : "cpu", platform.memory());
+    checkSavable(config, tokenizer);
+    const params = initialParameters(config, dims, random);
+    const trainer = await createTrainer(device, config, dims, params, train, {
+      tuning: options.tuning,
+      validates: validation.length > 0,
+      writes: config.num_samples > 0,
+      progress: options.progress,
+      signal: options.tuning?.signal,
+    });
+    if (resume) trainer.restore(resume);
+    const { tuning } = trainer;
+    const place = {
+      device: device ? "webgpu" : "cpu",
+      adapter: device ? device.name : null,
+      kernels: tuning && tuning.id,
+    } as const;
+    const start: StartEvent = {
+      type: "start",
+      device: place.device,
+      adapter: place.adapter,
+      fallback,
+      device_reason,
+      format_reason: corpus.format_reason,
+      num_docs,
+      ...counts,
+      ...coverage(corpus, config.block_size),
+      vocab_size: tokenizer.vocab_size,
+      num_params: parameterCount(dims),
+      kernels: tuning && summaryOf(tuning),
+      dtype_reason,
+      resumed_from: resume ? resume.step : null,
+      notes: startNotes(config, counts.num_tokens - counts.num_val_tokens, parameterCount(dims)),
+      differences: resume ? differences(resume, { ...place, config }) : [],
+      config,
+    };
+    const { input = resume?.input ?? null } = options;
+    const training = new Training(start, tokens, input, tokenizer, validation, trainer, random);
+    if (resume && !resume.validated) training.done--;
+    return training;
   }
 
   /** Steps done so far. */
@@ -329,7 +341,7 @@ export class Training {
       ...options,
       tokenizer,
       random: seed === undefined ? random : new PythonRandom(seed),
-      nextLogits: (tokens) => trainer.nextLogits(tokens),
+      nextLogits: (tokens, stop) => trainer.nextLogits(tokens, stop),
     };
   }
 
@@ -353,10 +365,9 @@ export class Training {
     return { config, tokenizer, ...state, text, input, device, adapter, kernels, validated };
   }
 
-  /** Gives the device back; nothing can be asked of the run after that. */
+  /** Gives back all that the run holds; nothing can be asked of it after that. */
   close(): void {
     this.trainer.destroy();
-    this.device?.destroy();
   }
 }
 

@@ -30,7 +30,8 @@ export interface Trainer extends Predictor {
   readonly step: number;
   /**
    * Trains until `until` steps are done and yields every one of them, in order. Not pulling pauses.
-   * Once `signal` is aborted no further step is begun, and those in flight are still yielded.
+   * Once `signal` is aborted no further step is begun, and those in flight are still yielded; the CPU gives up the one
+   * that it is at.
    * @throws GpuError if the device fails; no step after the failure is counted
    */
   run(until: number, signal?: AbortSignal): AsyncGenerator<StepRecord>;

@@ -18,7 +18,7 @@ import { fastest, prepareProducts, timeProducts } from "./time_products.ts";
 export type TuningMode = "auto" | "off" | "measure";
 /** Whether what is remembered counts, and where it is measured. */
 const modes: Record<TuningMode, { recalls: boolean; measuresOn(device: Device): boolean }> = {
-  auto: { recalls: true, measuresOn: (device) => device.lanes >= 16 },
+  auto: { recalls: true, measuresOn: (device) => !device.software },
   off: { recalls: false, measuresOn: () => false },
   measure: { recalls: false, measuresOn: () => true },
 };

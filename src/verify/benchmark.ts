@@ -3,13 +3,15 @@
 import { isHalf } from "../choices.ts";
 import type { Config } from "../config.ts";
 import type { Device } from "../device/device.ts";
+import { type Preparation, teller } from "../device/prepare.ts";
 import { Meter } from "../device/meter.ts";
 import { hasTimestamps, median, timeSchedules } from "../device/timing.ts";
 import { parameterCount } from "../model/parameters.ts";
+import { flopsPerToken } from "../model/work.ts";
 import { chooseDtype } from "../training/choose_dtype.ts";
 import { checkHalf, chooseSmall, createTrainer } from "../training/choose_trainer.ts";
 import { GpuTrainer } from "../training/gpu_trainer.ts";
-import { flopsPerToken, type Needs, needsOf } from "../training/needs.ts";
+import { type Needs, needsOf } from "../training/needs.ts";
 import type { Trainer } from "../training/trainer.ts";
 import { tune, type TuneOptions, type Tuning } from "../tuning/tune.ts";
 import {
@@ -30,6 +32,8 @@ export interface BenchmarkOptions {
   kernels: boolean;
   /** How the general trainer's products are chosen. */
   tuning?: TuneOptions;
+  /** Told how far the benchmark is with what it compiles and measures before. */
+  progress?: Preparation["progress"];
 }
 
 /** The names are those of the scripts that measure other libraries. */
@@ -110,12 +114,15 @@ export async function benchmark(
   const { config, dtype_reason } = await chooseDtype(device, work.config, small);
   if (isHalf(config.dtype)) checkHalf(device);
   // Measured before the clock starts: it is done once, and remembered.
-  const tuning = general ? await tune(device, config, dims, options.tuning) : null;
+  const { progress } = options;
+  const tuning = general
+    ? await tune(device, config, dims, { ...options.tuning, progress: teller("measure", progress) })
+    : null;
   const meter = device && new Meter(device);
   const start = performance.now();
   const trainer = general
-    ? await GpuTrainer.create(device, config, dims, weights, sequences, tuning)
-    : await createTrainer(device, config, dims, weights, sequences);
+    ? await GpuTrainer.create(device, config, dims, weights, sequences, tuning, { progress })
+    : await createTrainer(device, config, dims, weights, sequences, { progress });
   try {
     const run = await timeSteps(trainer, options, start);
     const gpu = device && {

@@ -153,7 +153,7 @@ export async function bestProduct(device: Device, operands: Operands): Promise<n
 /** GB/s of a copy from buffer to buffer, reads and writes together. */
 export async function copyBandwidth(device: Device): Promise<number> {
   // Far more than a cache holds; that of a GPU in software is the CPU's.
-  const bytes = Math.min(device.lanes < 16 ? 2 ** 26 : 2 ** 28, device.gpu.limits.maxBufferSize);
+  const bytes = Math.min(device.software ? 2 ** 26 : 2 ** 28, device.gpu.limits.maxBufferSize);
   const shape = [bytes / 4];
   const t = await allocateTensors(device, [
     { name: "from", shape, sliced: true },

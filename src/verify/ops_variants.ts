@@ -9,7 +9,7 @@ import type { Variant } from "./kernel_case.ts";
 /** Choices that together take every kernel this device can run; the first is the one it is given. */
 export function opsVariants(device: Device): Variant[] {
   // Software GPUs compile for long: of the tiles, one a thread loads a block for, and one with two.
-  const tiles = device.lanes < 16 ? [WIDE_TILES[0], WIDE_TILES[2]] : WIDE_TILES;
+  const tiles = device.software ? [WIDE_TILES[0], WIDE_TILES[2]] : WIDE_TILES;
   const products = ["matmul 64x64", ...tiles.map((tile) => `matmul_wide ${tile.join("x")}`)];
   const families = attentionFamilies(device).filter(
     (family) => family === "tiles" || family === "rows",

@@ -145,7 +145,7 @@ function smallCase(
       records: { size: records, initial: normal(records), ...unchanged },
     },
     dispatch: (_, tensors) => {
-      const tuning = { ...threads, shared };
+      const tuning = { ...threads, shared, room: V };
       const dispatch = smallTrain(tensors as Record<SmallBinding, Tensor>, dims, sizes, tuning);
       const W = shared ? PARAMETERS : 1;
       return { ...dispatch, constants: { ...dispatch.constants, ...MEMORY, W } };

@@ -23,7 +23,8 @@ export async function firstLossSeconds(caches: "cold" | "warm", repeats = 3): Pr
 
 async function once(env: Record<string, string>): Promise<number> {
   const output = mkdtempSync(join(tmpdir(), "microgpt-start-"));
-  const [file, ...args] = own("train", "--json", "--log-every", "1", "--output", output);
+  const flags = ["--json", "--log-every", "1", "--device", "webgpu", "--output", output];
+  const [file, ...args] = own("train", ...flags);
   const start = performance.now();
   const child = spawn(file, args, {
     cwd: root,

@@ -85,7 +85,7 @@ test.each([
 
 test("--save-every saves on the way, and a GPU that fails after it leaves that to be resumed", async () => {
   const [whole, parts] = [temporaryFolder(), temporaryFolder()];
-  const argv = [...settings, ...told, "--n-embd", "48", "--save-every", "10"];
+  const argv = [...settings, ...told, "--n-embd", "48", "--save-every", "10", "--device", "webgpu"];
   const reference = await run([...argv, "--output", whole]);
   const saves = reference.events.filter(({ type }) => type === "save");
   expect(saves.map(({ step, due }) => [step, due])).toEqual([

@@ -3,8 +3,9 @@
 import { EventEmitter } from "node:events";
 import { describe, expect, test } from "vitest";
 import { UsageError } from "../../cli/flags.ts";
-import { count, duration, plural } from "../../cli/progress.ts";
+import { count, plural } from "../../cli/progress.ts";
 import { watchOutput } from "../../cli/run.ts";
+import { duration } from "../../src/duration.ts";
 import { ConfigError, GpuError, UserError } from "../../src/errors.ts";
 import { runCli } from "./fake_io.ts";
 

@@ -82,10 +82,11 @@ describe("a list", () => {
 });
 
 const quick = ["--steps", "10", "--lr", "0.003,0.03", "--seed", "1..2"];
+const together = ["--json", "--device", "webgpu"];
 
 test("--json prints start, a line for each model and end; the best model is saved and generates", async () => {
   const output = temporaryFolder();
-  const { code, stdout } = await runCli(sweep, [...quick, "--json", "--output", output]);
+  const { code, stdout } = await runCli(sweep, [...quick, ...together, "--output", output]);
   expect(code).toBe(0);
   const events = parseLines(stdout);
   expect(events.map(({ type }) => type).join(" ")).toBe("start model model model model end");
@@ -188,7 +189,7 @@ describe("Ctrl-C", () => {
     io.stdout.onWrite = (text) => {
       if (text.startsWith("\r") && text.includes("model-steps")) io.emit("SIGINT");
     };
-    const argv = ["--steps", "1000000", "--seed", "1..3", "--output", output];
+    const argv = ["--steps", "1000000", "--seed", "1..3", "--device", "webgpu", "--output", output];
     const { code, stdout, stderr } = await runCli(sweep, argv, {}, io);
     expect(code).toBe(130);
     expect(stderr).toContain("Stopping after the steps in flight");

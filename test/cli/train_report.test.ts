@@ -1,7 +1,6 @@
 // What `train` tells people of events that few runs have: measured kernels, skipped steps.
 
 import { expect, test } from "vitest";
-import { Progress, tuningProgress } from "../../cli/progress.ts";
 import { humanReport } from "../../cli/train_report.ts";
 import { resolveConfig } from "../../src/config.ts";
 import type { StartEvent } from "../../src/training/train.ts";
@@ -11,6 +10,7 @@ const start: StartEvent = {
   device: "webgpu",
   adapter: "a GPU",
   fallback: null,
+  device_reason: null,
   num_docs: 9,
   num_val_docs: 0,
   num_tokens: 50,
@@ -62,14 +62,6 @@ test("the header tells after how many steps a run goes on, and what is different
   );
 });
 
-test("speed and time left are those of the steps since a run was resumed", () => {
-  let text = "";
-  const out = { write: (part: string) => (text += part) };
-  const progress = new Progress(out, 1000, 100, { step: 900, tokens: 1e12 });
-  progress.step({ type: "step", step: 901, loss: 2, lr: 0, grad_norm: 0, tokens: 1e12 + 1 });
-  expect(text).toMatch(/^step {2}901\/1000 {2}loss 2\.0000 {2}avg 2\.0000 {2}[\d,]{1,7} tokens/);
-});
-
 test("skipped steps are counted at the end", () => {
   const end = (skipped?: number) => {
     let text = "";
@@ -80,19 +72,4 @@ test("skipped steps are counted at the end", () => {
   };
   expect(end(2)).toMatch(/^2 steps skipped: gradients too large for f16\.$/m);
   for (const none of [0, undefined]) expect(end(none)).not.toContain("skipped");
-});
-
-test("measuring is told: on a terminal each time, elsewhere once", () => {
-  const told = (isTTY: boolean) => {
-    let text = "";
-    const progress = tuningProgress({ isTTY, write: (part) => (text += part) });
-    for (const done of [0, 1, 2]) progress(done, 2);
-    return text;
-  };
-  expect(told(false)).toBe("measuring which kernels are fastest here, for 2 shapes\n");
-  expect(told(true).split("\r").slice(1)).toEqual([
-    "measuring which kernels are fastest here: 0/2\x1b[K",
-    "measuring which kernels are fastest here: 1/2\x1b[K",
-    "\x1b[K",
-  ]);
 });

@@ -4,7 +4,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Reporter, TestModule, TestSpecification } from "vitest/node";
-import { duration } from "../../cli/progress.ts";
+import { duration } from "../../src/duration.ts";
 import type { Outcome } from "./outcome.ts";
 import { cache, root } from "./unpack.ts";
 

@@ -145,7 +145,6 @@ test("models that are trained at once are, bit for bit, what each is by itself",
   for await (const event of sweep.run()) {
     if (event.type === "model") together.push([event.steps, event.final_loss, event.mean_loss]);
   }
-  sweep.close();
   const alone: number[][] = [];
   const models: Float32Array[] = [];
   for (const overrides of differences) {

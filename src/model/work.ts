@@ -1,0 +1,66 @@
+// How much a run computes, and roughly how long that takes where no hardware does it.
+
+import type { Config } from "../config.ts";
+import type { Estimate } from "../device/choose.ts";
+import { type Dims, parameterCount } from "./parameters.ts";
+
+/** Floating-point operations a second of the reference… */
+const CPU_FLOPS = 1.5e9;
+/** …and of each core that a GPU in software has. */
+const SOFTWARE_FLOPS = 8e9;
+/** …and of one core in a model that fits a workgroup, whose steps are one dispatch. */
+const SMALL_FLOPS = 0.7e9;
+/** Seconds that it compiles for where no cache has its kernels… */
+const COMPILE_S = 6;
+/** …and that a step or a forward pass takes beside its operations. */
+const TURN_S = 0.001;
+
+export interface Work {
+  /** Floating-point operations. */
+  flops: number;
+  /** Steps and forward passes. */
+  turns: number;
+}
+
+/** Floating-point operations of training on one token: 6 a weight, and attention's products. */
+export function flopsPerToken(dims: Dims): number {
+  const { V, T, C, L } = dims;
+  const looked_up = (V + T) * C; // the embeddings' rows are copied, not multiplied
+  return 6 * (parameterCount(dims) - looked_up) + 6 * L * C * T;
+}
+
+/**
+ * Of steps with their validations and samples.
+ * @param length tokens of a document or window, on the average
+ * @param validated tokens of a validation
+ */
+export function trainingWork(
+  config: Pick<Config, "batch_size" | "eval_every" | "num_samples">,
+  dims: Dims,
+  { steps, length, validated }: { steps: number; length: number; validated: number },
+): Work {
+  const { batch_size, eval_every, num_samples } = config;
+  const tokens = batch_size * length;
+  const validations = validated > 0 ? 1 + (eval_every > 0 ? steps / eval_every : 0) : 0;
+  const texts = writingWork(dims, num_samples, length);
+  const read = validations * validated; // a forward pass is a third of a step
+  return {
+    flops: flopsPerToken(dims) * (steps * tokens + read / 3) + texts.flops,
+    turns: steps + read / tokens + texts.turns,
+  };
+}
+
+/** Of so many texts; every token of a text takes those before it anew. */
+export function writingWork(dims: Dims, num_samples: number, length: number): Work {
+  const read = (num_samples * length ** 2) / 2;
+  return { flops: (flopsPerToken(dims) / 3) * read, turns: num_samples * length };
+}
+
+/** @param works of models that may be trained at the same time where they are small */
+export function estimate(works: readonly Work[]): Estimate {
+  const sum = (name: keyof Work) => works.reduce((total, work) => total + work[name], 0);
+  const [flops, cores] = [sum("flops"), navigator.hardwareConcurrency || 1];
+  const general = TURN_S * sum("turns") + flops / (SOFTWARE_FLOPS * cores);
+  const small = flops / (SMALL_FLOPS * Math.min(cores, works.length));
+  return { cpu: flops / CPU_FLOPS, software: COMPILE_S + Math.min(general, small) };
+}
