@@ -1,7 +1,10 @@
 // Progress for people: one line that is written over on a terminal, a line now and then elsewhere.
 
+import { count } from "../src/count.ts";
 import type { StepEvent } from "../src/training/train.ts";
 import type { Output } from "./run.ts";
+
+export { count, plural } from "../src/count.ts";
 
 const UPDATE_MS = 100;
 /** Steps over which the average of the loss looks back: single documents make the loss jump. */
@@ -90,16 +93,6 @@ export function tuningProgress(out: Output): (done: number, total: number) => vo
     else if (done === 0)
       out.write(`measuring which kernels are fastest here, for ${total} shapes\n`);
   };
-}
-
-/** 1234567 as 1,234,567. */
-export function count(n: number): string {
-  return n.toLocaleString("en-US");
-}
-
-/** `1 layer`, `2 layers`. */
-export function plural(n: number, noun: string): string {
-  return `${count(n)} ${noun}${n === 1 ? "" : "s"}`;
 }
 
 /** Seconds as 0.7 s, 37 s, 3:07 min or 2:03:07 h. */

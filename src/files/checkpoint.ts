@@ -5,6 +5,7 @@
 // and settings, tokenizer and all counts in its metadata. It is written before the model's files, each in one
 // piece, so that a process that is killed in between leaves a run to resume, beside the model as it was before.
 
+import { plural } from "../count.ts";
 import { ModelFileError } from "../errors.ts";
 import { dimsOf } from "../model/parameters.ts";
 import {
@@ -95,7 +96,7 @@ export function decodeCheckpoint(bytes: Uint8Array | undefined, where: string): 
   if (tokenizer.vocab_size !== vocab_size) {
     fail(
       path,
-      `has a vocabulary of ${vocab_size} tokens and a tokenizer of ${tokenizer.vocab_size}`,
+      `has a vocabulary of ${plural(vocab_size, "token")} and a tokenizer of ${tokenizer.vocab_size}`,
     );
   }
   const training = readTraining(...part("training"));

@@ -6,6 +6,7 @@
 // The other two are for people and tools, and for weights that come from elsewhere without metadata.
 
 import { type Config, resolveConfig, settings } from "../config.ts";
+import { plural } from "../count.ts";
 import { ConfigError, ModelFileError } from "../errors.ts";
 import { type Dims, dimsOf, ParameterLayout } from "../model/parameters.ts";
 import { type Tokenizer, tokenizerFromJSON } from "../text/tokenizer.ts";
@@ -111,7 +112,7 @@ export function decodeModel(read: (name: string) => Uint8Array | undefined, wher
   const tokenizer = readTokenizer(...readPart("tokenizer", TOKENIZER_FILE));
   if (tokenizer.vocab_size !== vocab_size) {
     throw new ModelFileError(
-      `The files in ${where} do not belong together: the settings name a vocabulary of ${vocab_size} tokens, ` +
+      `The files in ${where} do not belong together: the settings name a vocabulary of ${plural(vocab_size, "token")}, ` +
         `and the tokenizer has ${tokenizer.vocab_size}. Restore the files of one run, or train again.`,
     );
   }
@@ -192,7 +193,10 @@ export function readTensors(
   // With the smaller L a damaged n_layer makes no table longer than memory, and the counts differ still.
   const layout = new ParameterLayout({ ...dims, L: Math.min(dims.L, tensors.length) });
   if (layout.slices.length * prefixes.length !== tensors.length) {
-    fail(source, `has ${tensors.length} tensors, which no model of n_layer ${dims.L} has`);
+    fail(
+      source,
+      `has ${plural(tensors.length, "tensor")}, which no model of n_layer ${dims.L} has`,
+    );
   }
   const [{ dtype }] = tensors;
   for (const prefix of prefixes) {
