@@ -5,6 +5,7 @@ import { platform } from "#platform";
 import type { Config, ConfigChoice } from "../config.ts";
 import { type DeviceChoice, makeOn } from "../device/choose.ts";
 import type { Device } from "../device/device.ts";
+import type { PrepareEvent } from "../device/prepare.ts";
 import { DataError, DivergedError } from "../errors.ts";
 import type { Checkpoint } from "../files/checkpoint.ts";
 import {
@@ -31,6 +32,8 @@ import type { Model } from "../files/model_files.ts";
 import { startNotes } from "./notes.ts";
 import { differences, resumedConfig, withoutDevice } from "./resume.ts";
 import type { StepRecord, Trainer } from "./trainer.ts";
+
+export type { PrepareEvent };
 
 export interface StartEvent extends Coverage {
   type: "start";
@@ -93,6 +96,8 @@ export interface TrainingOptions {
   device: DeviceChoice;
   /** How the kernels of a larger model's products are chosen. */
   tuning?: TuneOptions;
+  /** Told how far the run is with what comes before its first step, while open() is at it. */
+  progress?: (event: PrepareEvent) => void;
   /** Where the text came from, for whoever resumes the run. */
   input?: string | null;
   /** The run to go on with; `config` differs from its only as resumedConfig() has it, the documents not at all. */
