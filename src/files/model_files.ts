@@ -83,10 +83,14 @@ export function toText(value: unknown): string {
  * The model that a folder's files hold.
  * @param read the bytes of a file of the folder, undefined if there is none of that name
  * @param where the folder, for the messages
+ * @param path of a file in it, for the messages
  * @throws ModelFileError if a file is missing, damaged, of a newer version, or does not fit the others
  */
-export function decodeModel(read: (name: string) => Uint8Array | undefined, where: string): Model {
-  const path = (name: string) => `${where}/${name}`;
+export function decodeModel(
+  read: (name: string) => Uint8Array | undefined,
+  where: string,
+  path = (name: string) => `${where}/${name}`,
+): Model {
   const bytes = read(WEIGHTS_FILE);
   if (bytes === undefined) {
     throw new ModelFileError(
@@ -119,6 +123,26 @@ export function decodeModel(read: (name: string) => Uint8Array | undefined, wher
   const dims = dimsOf(config, vocab_size);
   const { layout, flat } = readTensors(tensors, dims, path(WEIGHTS_FILE), [""]);
   return { config, tokenizer, step, layout, values: flat[0] };
+}
+
+/**
+ * The model that one file holds by itself, whatever its name.
+ * @param file its name, for the messages
+ * @throws ModelFileError as decodeModel(), and if it is a run to resume
+ */
+export function decodeModelFile(bytes: Uint8Array, file: string): Model {
+  const { metadata } = decodeSafetensors(bytes, file, ["F32", "F64"]);
+  if (Object.hasOwn(metadata, "training")) {
+    throw new ModelFileError(
+      `${file} holds a run to resume, not a model; open the ${WEIGHTS_FILE} that lies beside it.`,
+    );
+  }
+  const isFile = (name: string) => name === WEIGHTS_FILE;
+  return decodeModel(
+    (name) => (isFile(name) ? bytes : undefined),
+    file,
+    (name) => (isFile(name) ? file : name),
+  );
 }
 
 export function parseJson(text: string, source: string): unknown {
