@@ -1,5 +1,6 @@
 // What survives a reload: the form, its text, the shelf; and a sentence wherever the browser does not play along.
 
+import { count } from "../src/count.ts";
 import type { ModelInfo, Run } from "./run.ts";
 import { held, hold, type Kept, Shelf } from "./shelf.ts";
 import { Store, type StoreError } from "./store.ts";
@@ -16,11 +17,14 @@ export interface FormState {
 
 /** Changes of the form are kept together, this long after the last one. */
 const FORM_MS = 250;
-const LOSS = "a reload would lose it";
+
+type Part = "settings" | "text" | "run" | "model" | "list";
 
 export class Keeper {
-  /** What is not kept, and why, by what it is; empty where all is. */
-  private readonly notes = new Map<string, string>();
+  /** What is not kept, and why. */
+  private readonly refused = new Map<Part, { label: string; reason: string }>();
+  /** What else is to be said. */
+  private readonly sentences = new Map<string, string>();
   /** Runs that another tab goes on with. */
   elsewhere: ReadonlySet<string> = new Set();
   private shelf: Shelf | null = null;
@@ -28,6 +32,8 @@ export class Keeper {
   /** Of the run that is shown, what of it would come back. */
   private kept = { id: "", step: 0, text: false, model: false };
   private release: (() => void) | null = null;
+  /** A model that is not kept. */
+  private waiting: { info: ModelInfo; file: Blob } | null = null;
   private pending: FormState | null = null;
   private timer = 0;
   private readonly changed: () => void;
@@ -72,19 +78,32 @@ export class Keeper {
       );
     }
     if (!isSecureContext && this.store) {
-      this.tell("run", `Over plain http no unfinished run is kept: ${LOSS}.`);
+      const reason = "over plain http the browser does not do what it takes to keep one";
+      this.refuse("run", "an unfinished run", reason);
     }
     return { form, text };
   }
 
-  /** All that is to be said about what is not kept. */
+  /** All that is to be said about what is not kept; empty where all is. */
   get note(): string {
-    return [...this.notes.values()].join(" ");
+    const refused = Map.groupBy(this.refused.values(), ({ reason }) => reason);
+    const list = new Intl.ListFormat("en");
+    const losses = [...refused].map(([reason, parts]) => {
+      const labels = list.format(parts.map(({ label }) => label));
+      return `A reload would lose ${labels}: ${reason}.`;
+    });
+    return [...this.sentences.values(), ...losses].join(" ");
   }
 
-  tell(what: string, sentence: string): void {
-    if (sentence) this.notes.set(what, sentence);
-    else this.notes.delete(what);
+  /** @param topic of the sentence, which takes the place of the one before */
+  tell(topic: string, sentence: string): void {
+    this.sentences.set(topic, sentence);
+    this.changed();
+  }
+
+  /** Says why a part is not kept. */
+  refuse(part: Part, label: string, reason: string): void {
+    this.refused.set(part, { label, reason });
     this.changed();
   }
 
@@ -101,7 +120,7 @@ export class Keeper {
   /** Sees what other tabs have changed. */
   async look(): Promise<void> {
     this.elsewhere = await held();
-    await this.attempt("list", "The list of models could not be read", () => this.shelf?.refresh());
+    await this.attempt("list", "what other tabs keep", () => this.shelf?.refresh());
     this.changed();
   }
 
@@ -116,7 +135,7 @@ export class Keeper {
     const { pending: value } = this;
     this.pending = null;
     if (value === null) return;
-    void this.attempt("settings", "The settings are not kept", () =>
+    void this.attempt("settings", "the settings", () =>
       this.store?.write([{ table: "form", key: "settings", value }]),
     );
   }
@@ -127,9 +146,7 @@ export class Keeper {
       key,
       value: value ?? undefined,
     }));
-    void this.attempt("text", `The text is not kept, and ${LOSS}`, () =>
-      this.store?.write(changes),
-    );
+    void this.attempt("text", "the text", () => this.store?.write(changes));
   }
 
   /** Takes a run for this tab. @returns false where another has it */
@@ -146,14 +163,17 @@ export class Keeper {
   end(): void {
     this.release?.();
     this.release = null;
+    this.waiting = null;
+    this.refused.delete("model");
+    if (isSecureContext) this.refused.delete("run");
     this.kept = { id: "", step: 0, text: false, model: false };
   }
 
   async keepRun(info: ModelInfo, state: Blob, documents: readonly string[]): Promise<void> {
     const { kept } = this;
     const text = kept.text ? null : new Blob([documents.join("\n")]);
-    const refusal = `The run is not kept since step ${kept.step}, and ${LOSS}`;
-    if (await this.attempt("run", refusal, () => this.shelf?.keepRun(info, state, text))) {
+    const label = `the run since step ${count(kept.step)}`;
+    if (await this.attempt("run", label, () => this.shelf?.keepRun(info, state, text))) {
       Object.assign(kept, { step: info.step, text: true });
     }
     this.changed();
@@ -161,9 +181,10 @@ export class Keeper {
 
   async keepModel(info: ModelInfo, file: Blob): Promise<void> {
     const { kept } = this;
-    const refusal = `The model is not kept, and ${LOSS}: download it`;
-    if (await this.attempt("model", refusal, () => this.shelf?.keepModel(info, file))) {
+    this.waiting = { info, file };
+    if (await this.attempt("model", "the model", () => this.shelf?.keepModel(info, file))) {
       kept.model = true;
+      this.waiting = null;
     }
     this.changed();
   }
@@ -194,19 +215,22 @@ export class Keeper {
   }
 
   async remove({ id }: Pick<Kept, "id">): Promise<void> {
-    await this.attempt("list", "It could not be removed", () => this.shelf?.remove(id));
+    await this.attempt("list", "that it was removed", () => this.shelf?.remove(id));
+    // There may be room now for a model that was refused.
+    if (this.waiting) await this.keepModel(this.waiting.info, this.waiting.file);
     this.changed();
   }
 
   /** @returns whether it was done; if not, the note says so */
-  private async attempt(what: string, refusal: string, action: () => Promise<unknown> | undefined) {
+  private async attempt(part: Part, label: string, action: () => Promise<unknown> | undefined) {
     if (this.store === null) return false;
     try {
       await action();
-      this.tell(what, "");
+      this.refused.delete(part);
+      this.changed();
       return true;
     } catch (error) {
-      this.tell(what, `${refusal}: ${(error as Error).message}.`);
+      this.refuse(part, label, (error as Error).message);
       return false;
     }
   }

@@ -170,7 +170,7 @@ function runChanged(): void {
   } else if (run.phase === "failed" && error?.setting) {
     form.showError(error.setting, error.message);
   }
-  if (run.unsaved) keeper.tell("run", `The run could not be saved: ${run.unsaved}`);
+  if (run.unsaved) keeper.refuse("run", "the run", run.unsaved.replace(/\.$/, ""));
   schedule();
 }
 

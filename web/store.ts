@@ -90,7 +90,7 @@ function refuse(error: unknown): never {
   const { name, message } = error as DOMException;
   throw new StoreError(
     name === "QuotaExceededError"
-      ? "the browser's storage for this page is full (removing models makes room)"
+      ? "the browser's storage for this page is full; removing models makes room, and a model can be downloaded"
       : `the browser's storage for this page failed (${message || name})`,
   );
 }
