@@ -2,7 +2,7 @@
 
 import { count } from "../src/count.ts";
 import type { ModelInfo, Run } from "./run.ts";
-import { held, hold, type Kept, Shelf } from "./shelf.ts";
+import { held, hold, type Kept, type Release, Shelf } from "./shelf.ts";
 import { Store, type StoreError } from "./store.ts";
 import type { TextParts } from "./text.ts";
 
@@ -31,7 +31,7 @@ export class Keeper {
   private store: Store | null = null;
   /** Of the run that is shown, what of it would come back. */
   private kept = { id: "", step: 0, text: false, model: false };
-  private release: (() => void) | null = null;
+  private release: Release | null = null;
   /** A model that is not kept. */
   private waiting: { info: ModelInfo; file: Blob } | null = null;
   private pending: FormState | null = null;
@@ -153,20 +153,22 @@ export class Keeper {
   async begin(id: string, before: Kept | null = null): Promise<boolean> {
     const release = await hold(id);
     if (release === null) return false;
-    this.end();
+    await this.end();
     this.release = release;
     this.kept = { id, step: before?.step ?? 0, text: before !== null, model: false };
     return true;
   }
 
   /** Gives the run back to all tabs. */
-  end(): void {
-    this.release?.();
+  async end(): Promise<void> {
+    const { release } = this;
     this.release = null;
     this.waiting = null;
     this.refused.delete("model");
     if (isSecureContext) this.refused.delete("run");
     this.kept = { id: "", step: 0, text: false, model: false };
+    await release?.();
+    await this.look();
   }
 
   async keepRun(info: ModelInfo, state: Blob, documents: readonly string[]): Promise<void> {

@@ -1,26 +1,24 @@
 // The page: reads the form, starts runs, keeps what they make, and shows their state once a frame.
 
-import { UserError } from "../src/errors.ts";
-import { decodeModelFile } from "../src/files/model_files.ts";
 import type { DeviceChoice } from "../src/device/choose.ts";
 import { dimsOf, parameterCount } from "../src/model/parameters.ts";
-import { documentsOf } from "../src/text/documents.ts";
 import { plural } from "../src/count.ts";
 import { byId } from "./dom.ts";
 import { listenForDrops } from "./drop.ts";
 import { SettingsForm } from "./form.ts";
-import { LossHistory } from "./history.ts";
 import { Keeper } from "./keep.ts";
+import { downloadModel, Library, newId } from "./library.ts";
 import { ModelList } from "./models.ts";
 import { reviseProblems, showProblems } from "./problems.ts";
-import { Run, type RunText } from "./run.ts";
-import type { Kept } from "./shelf.ts";
+import { Run } from "./run.ts";
 import { whyNoWebGpu } from "./support.ts";
 import { TextInput } from "./text.ts";
 import { type Preparation, View } from "./view.ts";
 
 /** A run is kept this often, and whenever it pauses or the page is left for another. */
 const SAVE_MS = 60_000;
+/** A reset waits no longer for a run to be kept. */
+const RESET_MS = 1000;
 
 const text = new TextInput(
   {
@@ -43,24 +41,22 @@ const form = new SettingsForm(
   settingsChanged,
 );
 const keeper = new Keeper(schedule);
+/** Called whenever a run was kept, or could not be. */
+let saved = () => {};
 const run = new Run({
   changed: runChanged,
-  saved: (info, file) => void keeper.keepRun(info, file, run.text.documents),
+  saved: (info, file) => void keeper.keepRun(info, file, run.text.documents).then(() => saved()),
   trained: (info, file) => void keeper.keepModel(info, file),
 });
 const view = new View();
+const library = new Library(keeper, run);
 const models = new ModelList(byId("models-list"), {
-  open: (item) => void open(item),
-  goOn: (item) => void goOn(item),
-  download: (item) =>
-    void keeper.weights(item).then(
-      (file) => download(file),
-      (e) => drop(item, e),
-    ),
+  open: (item) => void library.open(item),
+  goOn: (item) => void library.goOn(item),
+  download: (item) => void library.download(item),
   remove: (item) => {
     byId("models-title").focus(); // the button goes
-    void keeper.remove(item);
-    if (run.phase === "open" && run.id === item.id) run.reset();
+    void library.remove(item);
   },
 });
 /** What a run would be with the form as it is. */
@@ -104,70 +100,9 @@ async function start(): Promise<void> {
   run.begin(id, { ...config, format: training.format }, training, deviceChoice());
 }
 
-/** Goes on with a kept run. */
-async function goOn(item: Kept): Promise<void> {
-  try {
-    const state = await keeper.weights(item);
-    const { name, config } = item;
-    const documents = documentsOf(await keeper.text(item), name, config.format);
-    if (!(await keeper.begin(item.id, item))) return void keeper.look();
-    const text: RunText = { name, documents };
-    run.begin(item.id, config, text, "auto", { info: item, state });
-  } catch (error) {
-    drop(item, error);
-  }
-}
-
-/** Opens a kept model. */
-async function open(item: Kept): Promise<void> {
-  try {
-    const file = await keeper.weights(item);
-    keeper.end();
-    run.open(item, file);
-  } catch (error) {
-    drop(item, error);
-  }
-}
-
-/** Opens a model of the command line, or of another page. */
-async function openFile(file: File): Promise<void> {
-  const error = byId("models-error");
-  error.textContent = "";
-  try {
-    const bytes = await file.arrayBuffer().catch(() => {
-      throw new UserError(`${file.name} could not be read; choose a file like model.safetensors.`);
-    });
-    const { config, step, layout } = decodeModelFile(new Uint8Array(bytes), file.name);
-    const { dims } = layout;
-    const counts = { vocab_size: dims.V, num_params: parameterCount(dims) };
-    const history = new LossHistory(1).state();
-    const info = { id: newId(), name: file.name, config, step, ...counts, history };
-    const model = new Blob([bytes]);
-    keeper.end();
-    run.open(info, model);
-    await keeper.keepModel(info, model);
-  } catch (problem) {
-    if (!(problem instanceof UserError)) throw problem;
-    error.textContent = problem.message;
-  }
-}
-
-/** Something that was kept turns out to be damaged. */
-function drop(item: Kept, error: unknown): void {
-  if (!(error instanceof UserError)) throw error;
-  const what = item.kind === "run" ? "run" : "model";
-  const sentence = `A kept ${what} on ${item.name} was damaged, and is dropped: ${error.message}`;
-  keeper.tell("damage", sentence);
-  void keeper.remove(item);
-}
-
 function runChanged(): void {
-  const { error, id } = run;
-  const item = keeper.items.find((kept) => kept.id === id);
-  if (run.phase === "failed" && error && item && run.start === null && error.damaged) {
-    run.reset();
-    drop(item, new UserError(error.message));
-  } else if (run.phase === "failed" && error?.setting) {
+  const { phase, error } = run;
+  if (phase === "failed" && !library.dropped() && error?.setting) {
     form.showError(error.setting, error.message);
   }
   if (run.unsaved) keeper.refuse("run", "the run", run.unsaved.replace(/\.$/, ""));
@@ -179,16 +114,6 @@ function write(again: boolean): void {
   const prompt = byId<HTMLInputElement>("prompt").value;
   run.write({ prompt, temperature: Number(temperature.value) }, deviceChoice(), again);
 }
-
-function download(file: Blob): void {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(file);
-  link.download = "model.safetensors";
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
-}
-
-const newId = () => `${Date.now().toString(36)}-${Math.random().toString(36).slice(2, 8)}`;
 
 /** The newest run that could go on. */
 const offered = () => {
@@ -233,21 +158,25 @@ byId("setup").addEventListener("submit", (event) => {
     void start();
   }
 });
-byId("reset").addEventListener("click", () => {
+byId("reset").addEventListener("click", async () => {
   // The button is about to be disabled: the keyboard goes on at Start.
   byId("go").focus();
+  if (run.active && keeper.keepsRuns && keeper.loses(run)) {
+    const kept = new Promise<void>((resolve) => (saved = resolve));
+    run.save();
+    await Promise.race([kept, new Promise((resolve) => setTimeout(resolve, RESET_MS))]);
+  }
   run.reset();
-  keeper.end();
-  void keeper.look();
+  void keeper.end();
 });
 byId("go-on").addEventListener("click", () => {
   const item = offered();
   byId("go").focus(); // the button goes
-  if (item) void goOn(item);
+  if (item) void library.goOn(item);
 });
 byId("download").addEventListener("click", () => {
   if (run.model === null) return;
-  download(run.model);
+  downloadModel(run.model);
   keeper.downloaded(run.id);
   schedule();
 });
@@ -263,13 +192,13 @@ temperature.addEventListener("input", () => {
 byId<HTMLInputElement>("model-file").addEventListener("change", ({ target }) => {
   const input = target as HTMLInputElement;
   const [file] = input.files ?? [];
-  if (file) void openFile(file);
+  if (file) void library.openFile(file);
   input.value = ""; // the same file may be chosen again
 });
 byId("device-choice").addEventListener("change", settingsChanged);
 listenForDrops(
   () => !run.active,
-  (file) => void (/\.safetensors$/i.test(file.name) ? openFile(file) : text.open(file)),
+  (file) => void (/\.safetensors$/i.test(file.name) ? library.openFile(file) : text.open(file)),
 );
 setInterval(save, SAVE_MS);
 document.addEventListener("visibilitychange", () => {
@@ -288,6 +217,6 @@ if (kept.form) {
 scheduled = false;
 textChanged();
 const [newest] = keeper.items;
-if (newest?.kind === "model") await open(newest);
+if (newest?.kind === "model") await library.open(newest);
 next.noWebGpu = await whyNoWebGpu();
 schedule();

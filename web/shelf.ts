@@ -125,15 +125,23 @@ function isKept(id: string, value: unknown): value is Kept {
   }
 }
 
+/** Gives a run back to all tabs; it is done when others can have it. */
+export type Release = () => Promise<void>;
+
 /** Holds a run for this tab for as long as it lives or until it is released; null where another tab has it. */
-export function hold(id: string): Promise<(() => void) | null> {
+export function hold(id: string): Promise<Release | null> {
   const { locks } = navigator as { locks?: LockManager };
   // Over plain http there are none, but there no run is kept either.
-  if (!locks) return Promise.resolve(() => {});
+  if (!locks) return Promise.resolve(async () => {});
   return new Promise((resolve) => {
-    void locks.request(lock(id), { ifAvailable: true }, (held) => {
+    const done = locks.request(lock(id), { ifAvailable: true }, (held) => {
       if (held === null) return resolve(null);
-      return new Promise<void>((release) => resolve(release));
+      return new Promise<void>((free) => {
+        resolve(() => {
+          free();
+          return done;
+        });
+      });
     });
   });
 }

@@ -75,7 +75,11 @@ async function train({ config, documents, device, temperature, resume }: StartRe
   let lastStep = NaN; // the first step may have to compile, and is not counted
 
   for await (const event of training.run()) {
-    if (event.type === "save") continue; // the page itself says when
+    if (event.type === "save") {
+      if (isSecureContext) await save(); // where not, there is nothing to tell its text by
+      lastStep = performance.now();
+      continue;
+    }
     if (event.type === "eval") {
       report();
       post(event);
