@@ -1,15 +1,16 @@
 // Sentences that count: one of a thing in the singular, in whatever sentence it stands.
 
 import { expect, test } from "vitest";
-import { conflicts, resolveConfig } from "../src/config.ts";
-import { splitTokens, tokenize } from "../src/text/split.ts";
+import { type Config, conflicts, resolveConfig } from "../src/config.ts";
+import { corpusOf } from "../src/text/read_corpus.ts";
+import { splitTokens } from "../src/text/split.ts";
 import { CharTokenizer } from "../src/text/tokenizer.ts";
 import { resumedConfig } from "../src/training/resume.ts";
 
-function split(documents: string[], overrides: Parameters<typeof resolveConfig>[1]) {
+function split(documents: string[], overrides: Partial<Config>) {
   const config = resolveConfig("microgpt", overrides);
-  const tokenizer = CharTokenizer.fromDocuments(documents);
-  return () => splitTokens(config, tokenize(config, documents, tokenizer));
+  const corpus = corpusOf(documents, config.format);
+  return () => splitTokens(config, corpus.tokens(config.block_size));
 }
 
 test("one document, one token, one character, one step", () => {

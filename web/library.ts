@@ -3,7 +3,6 @@
 import { UserError } from "../src/errors.ts";
 import { decodeModelFile } from "../src/files/model_files.ts";
 import { parameterCount } from "../src/model/parameters.ts";
-import { documentsOf } from "../src/text/documents.ts";
 import { byId } from "./dom.ts";
 import { LossHistory } from "./history.ts";
 import type { Keeper } from "./keep.ts";
@@ -25,7 +24,8 @@ export class Library {
     return this.attempt(item, async () => {
       const state = await keeper.weights(item);
       const { id, name, config } = item;
-      const documents = documentsOf(await keeper.text(item), name, config.format);
+      const text = await keeper.text(item);
+      const documents = config.format === "lines" ? text.split("\n") : [text];
       if (!(await keeper.begin(id, item))) return keeper.look();
       run.begin(id, config, { name, documents }, "auto", { info: item, state });
     });

@@ -2,6 +2,7 @@
 
 import type { DeviceChoice } from "../src/device/choose.ts";
 import { dimsOf, parameterCount } from "../src/model/parameters.ts";
+import { coverage } from "../src/text/coverage.ts";
 import { plural } from "../src/count.ts";
 import { byId } from "./dom.ts";
 import { listenForDrops } from "./drop.ts";
@@ -12,7 +13,7 @@ import { ModelList } from "./models.ts";
 import { reviseProblems, showProblems } from "./problems.ts";
 import { Run } from "./run.ts";
 import { whyNoWebGpu } from "./support.ts";
-import { TextInput } from "./text.ts";
+import { TextInput, type TrainingText, unreadLine } from "./text.ts";
 import { type Preparation, View } from "./view.ts";
 
 /** A run is kept this often, and whenever it pauses or the page is left for another. */
@@ -62,8 +63,11 @@ const models = new ModelList(byId("models-list"), {
 /** What a run would be with the form as it is. */
 const next: Preparation = { num_steps: 1, vocab_size: null, noWebGpu: null, device: "auto" };
 
+/** Null where there is none, or it cannot be used. */
+let training: TrainingText | null = null;
+
 function textChanged(): void {
-  const training = text.read(false);
+  training = text.read(false);
   next.vocab_size = training ? training.num_chars + 1 : null;
   view.showDocuments(training?.documents ?? []);
   settingsChanged();
@@ -80,6 +84,8 @@ function settingsChanged(): void {
   const { vocab_size } = next;
   const parameters = config && vocab_size && parameterCount(dimsOf(config, vocab_size));
   byId("size").textContent = parameters ? `A model of ${plural(parameters, "parameter")}.` : "";
+  byId("unread").textContent =
+    config && training ? unreadLine(coverage(training.corpus, config.block_size)) : "";
   next.device = deviceChoice();
   reviseProblems(byId("problems"));
   keeper.keepForm({ ...form.values(), device: next.device, source: text.source });
@@ -91,7 +97,7 @@ function deviceChoice(): DeviceChoice {
 }
 
 async function start(): Promise<void> {
-  const training = text.read(true);
+  training = text.read(true);
   const config = form.read();
   showProblems(byId("problems"), (field) => form.reveal(field));
   if (training === null || config === null) return;

@@ -3,6 +3,8 @@
 import type { Config, ConfigChoice } from "../src/config.ts";
 import { count, plural } from "../src/count.ts";
 import { DataError, UserError } from "../src/errors.ts";
+import type { Corpus } from "../src/text/corpus.ts";
+import type { Coverage } from "../src/text/coverage.ts";
 import { decodeText } from "../src/text/decode.ts";
 import { fromText } from "../src/text/read_corpus.ts";
 import names from "../src/text/names.txt?raw";
@@ -21,6 +23,7 @@ export interface TextParts {
 
 export interface TrainingText {
   format: Config["format"];
+  corpus: Corpus;
   /** Which format was found, and why: "text: …"; null where the user says it. */
   format_reason: string | null;
   /** One, where the text is one stream. */
@@ -176,16 +179,21 @@ function trainingText(text: string, name: string, asked: ConfigChoice["format"])
   const { format, format_reason, num_docs, ids, tokenizer } = corpus;
   const documents = Array.from({ length: num_docs }, (_, d) => corpus.document(d));
   const num_chars = tokenizer.chars.length;
-  return { format, format_reason, documents, length: ids.length, num_chars, name };
+  return { corpus, format, format_reason, documents, length: ids.length, num_chars, name };
 }
 
-function describe({
-  format,
-  format_reason,
-  documents,
-  length,
-  num_chars,
-}: TrainingText): string {
+/** What of a text the context leaves unread, and what helps. */
+export function unreadLine({ num_chars, num_unread, fitting_block_size }: Coverage): string {
+  if (num_unread === 0) return "";
+  const share = Math.max(1, Math.round((100 * num_unread) / num_chars));
+  const longer =
+    fitting_block_size === null
+      ? "Format text reads them all."
+      : `A block_size of ${count(fitting_block_size)} reads nearly all of them, format text all.`;
+  return `${share} % of the characters lie beyond the context, and are not read. ${longer}`;
+}
+
+function describe({ format, format_reason, documents, length, num_chars }: TrainingText): string {
   const found = format_reason === null ? "" : ` Read as ${format_reason}.`;
   return format === "text"
     ? `One text of ${plural(length, "character")}, ${count(num_chars)} of them different.${found}`

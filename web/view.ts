@@ -157,9 +157,7 @@ function samplesHint({ phase, config, looks, start, step, text }: Run): string {
       ? "Noise at first; after some hundred steps it begins to sound right."
       : "";
   }
-  const cut = start?.num_truncated
-    ? ` ${plural(start.num_truncated, "document")} longer than ${config!.block_size} tokens: only the beginning is used.`
-    : "";
+  const notes = start?.notes.map((note) => ` ${note}`).join("") ?? "";
   const dotted = config!.format === "lines" ? ` Dotted: stands in the training text.` : "";
-  return `Five new ones now and then.${dotted}${cut}`;
+  return `Five new ones now and then.${dotted}${notes}`;
 }

@@ -209,7 +209,7 @@ test("a wrong or huge file is told, and the page goes on", async () => {
     mimeType: "",
     buffer: Buffer.from([0, 1, 2]),
   });
-  await expect.poll(() => page.textContent("#text-error")).toContain("a.bin holds a NUL character");
+  await expect.poll(() => page.textContent("#text-error")).toContain("a.bin holds a NUL");
   await page.evaluate(() => {
     const file = new File(["x"], "huge.txt");
     Object.defineProperty(file, "size", { value: 600 * 2 ** 20 });
