@@ -132,9 +132,9 @@ export class Run {
     this.listener.changed();
   }
 
-  /** Asks for the run as it is, to be kept. */
+  /** Asks for the run as it is, to be kept; a model is kept by itself. */
   save(): void {
-    if (this.active) this.send({ type: "save" });
+    if (this.active && this.model === null) this.send({ type: "save" });
   }
 
   /** Whether there is a model to write with. */

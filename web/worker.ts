@@ -4,7 +4,7 @@
 import { ConfigError, DataError, ModelFileError, UserError } from "../src/errors.ts";
 import { decodeCheckpoint, encodeCheckpoint } from "../src/files/checkpoint.ts";
 import { decodeModelFile, encodeModel, type ModelFile } from "../src/files/model_files.ts";
-import { Generator } from "../src/generation/from_model.ts";
+import { Generator, type SamplingOptions } from "../src/generation/from_model.ts";
 import { type StepEvent, Training } from "../src/training/train.ts";
 import { Desk } from "./desk.ts";
 import type { OpenRequest, Report, Request, StartRequest } from "./protocol.ts";
@@ -29,6 +29,7 @@ addEventListener("message", ({ data }: MessageEvent<Request>) => {
 });
 
 async function train({ config, documents, device, temperature, resume }: StartRequest) {
+  desk.temperature = temperature;
   const before = resume ? decodeCheckpoint(await bytesOf(resume), "The kept run") : undefined;
   const training = await Training.open({
     config: before?.config ?? config,
@@ -38,7 +39,6 @@ async function train({ config, documents, device, temperature, resume }: StartRe
     ...(before ? { resume: before } : {}),
   });
   post(training.start);
-  desk.temperature = temperature;
   const { num_steps } = training.start.config;
 
   let steps: StepEvent[] = [];
@@ -59,14 +59,12 @@ async function train({ config, documents, device, temperature, resume }: StartRe
       post({ type: "unsaved", message: sentence(error) });
     }
   };
-  const author = { model: { config: training.start.config, tokenizer: training.tokenizer } };
-  const clerk = {
-    save,
-    write: write({ ...author, write: (options) => training.write(options) }, post, () => ({
-      step: training.step,
-      fallback: null,
-    })),
+  const author = {
+    model: { config: training.start.config, tokenizer: training.tokenizer },
+    write: (options: SamplingOptions) => training.write(options),
   };
+  const writer = { write: write(author, post, () => ({ step: training.step, fallback: null })) };
+  const clerk = { ...writer, save };
 
   await look(training);
   let lookCost = 0; // the first look also compiled the shaders
@@ -116,10 +114,10 @@ async function train({ config, documents, device, temperature, resume }: StartRe
     if (event.type !== "sample") continue;
     post({ type: "sample", step: training.step, text: event.text, final: true });
     await nextTask();
-    await desk.attend(clerk);
+    await desk.attend(writer); // a run that was saved now would take the model's place
   }
   post({ type: "done" });
-  await desk.attend(clerk, true);
+  await desk.attend(writer, true);
 }
 
 /** Writes with a model that is trained; the device is readied for the first text. */
@@ -128,7 +126,7 @@ async function open({ model: file, name, device }: OpenRequest): Promise<void> {
   let generator: Generator | undefined;
   const author = {
     model,
-    async *write(options: Parameters<Generator["write"]>[0]) {
+    async *write(options: SamplingOptions) {
       generator ??= await Generator.open(model, device);
       yield* generator.write(options);
     },
