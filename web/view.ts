@@ -125,11 +125,11 @@ function fallbackLine({ start, fallback }: Run): string {
 }
 
 function deviceLine({ start, phase, prepare }: Run): string {
-  if (phase === "opening") {
-    if (prepare === null || prepare.done === prepare.total) return "Readying the device…";
+  if (prepare !== null && prepare.done < prepare.total) {
     const doing = { compile: "Compiling", measure: "Measuring kernels," }[prepare.what];
     return `${doing} ${count(prepare.done)} of ${count(prepare.total)}…`;
   }
+  if (phase === "opening") return "Readying the device…";
   if (!start) return "";
   const device = start.device === "cpu" ? "CPU, 64-bit reference" : `WebGPU, ${start.adapter}`;
   const dtype = start.dtype_reason === null ? "" : ` · dtype ${start.dtype_reason}`;
