@@ -18,7 +18,9 @@ export interface FormState {
 /** Changes of the form are kept together, this long after the last one. */
 const FORM_MS = 250;
 
-type Part = "settings" | "text" | "run" | "model" | "list";
+/** In the order in which they are told of. */
+const PARTS = ["settings", "text", "run", "model", "list"] as const;
+type Part = (typeof PARTS)[number];
 
 export class Keeper {
   /** What is not kept, and why. */
@@ -86,7 +88,8 @@ export class Keeper {
 
   /** All that is to be said about what is not kept; empty where all is. */
   get note(): string {
-    const refused = Map.groupBy(this.refused.values(), ({ reason }) => reason);
+    const inOrder = PARTS.flatMap((part) => this.refused.get(part) ?? []);
+    const refused = Map.groupBy(inOrder, ({ reason }) => reason);
     const list = new Intl.ListFormat("en");
     const losses = [...refused].map(([reason, parts]) => {
       const labels = list.format(parts.map(({ label }) => label));
