@@ -134,7 +134,7 @@ test("two tabs keep a run each, and neither takes the other's", async () => {
     await set(page, { device: "cpu", num_steps: "1000000", seed });
     await page.click("#go");
     await reach(page, 10);
-    await page.click("text=Pause");
+    await page.click("#go");
     await expect.poll(() => asks(page)).toBe(false);
   }
   const kept = await keptItems(one);
@@ -179,12 +179,12 @@ test("a full storage is said, until there is room again", async () => {
   await set(page, { num_steps: "1000000" });
   await page.click("#go");
   await reach(page, 5);
-  await page.click("text=Pause");
+  await page.click("#go");
   await expect.poll(() => page.textContent("#note")).toContain("the run since step 0");
   expect(await asks(page)).toBe(true);
   await cdp.send("Storage.overrideQuotaForOrigin", { origin });
-  await page.click("text=Resume");
-  await page.click("text=Pause");
+  await page.click("#go");
+  await page.click("#go");
   await expect.poll(() => asks(page)).toBe(false);
   expect(await page.textContent("#note")).not.toContain("the run");
 });
@@ -271,7 +271,7 @@ async function paused(page: Page): Promise<void> {
   await set(page, { device: "cpu", num_steps: "1000000" });
   await page.click("#go");
   await reach(page, 5);
-  await page.click("text=Pause");
+  await page.click("#go");
 }
 
 /** Pauses once more than `step` steps are shown; says whether the page would then have asked before it was left. */

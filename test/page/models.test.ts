@@ -136,12 +136,12 @@ test("writes while it trains and while it is paused", async () => {
   await page.keyboard.press("Enter");
   const asked = page.locator(".look", { has: page.locator(".look-step", { hasText: "at " }) });
   await expect.poll(() => asked.locator("li").count()).toBe(5);
-  await page.click("text=Pause");
+  await page.click("#go");
   await page.locator("body[data-phase=paused]").waitFor();
   await page.click("#write");
   await expect.poll(() => asked.locator("li").count()).toBe(10);
   const step = await numberOf(page, "#step");
-  await page.click("text=Resume");
+  await page.click("#go");
   await reach(page, step);
 });
 
