@@ -1,8 +1,11 @@
 // Progress for people: one line that is written over on a terminal, a line now and then elsewhere.
 
+import { count, plural } from "../src/count.ts";
 import { duration } from "../src/duration.ts";
 import type { PrepareEvent, StepEvent } from "../src/training/train.ts";
 import type { Output } from "./run.ts";
+
+export { count, plural };
 
 const UPDATE_MS = 100;
 /** Steps over which the average of the loss looks back: single documents make the loss jump. */
@@ -119,14 +122,4 @@ export function prepareProgress(out: Output): (event: PrepareEvent) => void {
       else told = setTimeout(tell, LONG_MS).unref();
     }
   };
-}
-
-/** 1234567 as 1,234,567. */
-export function count(n: number): string {
-  return n.toLocaleString("en-US");
-}
-
-/** `1 layer`, `2 layers`. */
-export function plural(n: number, noun: string): string {
-  return `${count(n)} ${noun}${n === 1 ? "" : "s"}`;
 }

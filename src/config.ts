@@ -342,20 +342,33 @@ export function resolveConfig(
   const config = { ...presets[preset], ...overrides };
   const label = (name: keyof Config) => labels[name] ?? name;
   for (const setting of settings) checkSetting(setting, config[setting.name], label(setting.name));
-  if (config.n_embd % config.n_head !== 0) {
-    throw new ConfigError(
+  for (const conflict of conflicts(config, label)) throw conflict;
+  return config;
+}
+
+/** What is wrong between settings that are each in their range; those that are left out are in no conflict. */
+export function conflicts(
+  config: Partial<ConfigChoice>,
+  label: (name: keyof Config) => string = (name) => name,
+): ConfigError[] {
+  const errors: ConfigError[] = [];
+  const { n_embd = 0, n_head = 1, eval_every = 0, val_fraction } = config;
+  if (n_embd % n_head !== 0) {
+    const error = new ConfigError(
       "n_embd",
-      `${label("n_embd")} ${config.n_embd} cannot be split into ${label("n_head")} ${config.n_head} ` +
+      `${label("n_embd")} ${n_embd} cannot be split into ${label("n_head")} ${n_head} ` +
         `equal heads; choose an n_embd that is a multiple of n_head, such as ` +
-        `${Math.ceil(config.n_embd / config.n_head) * config.n_head}.`,
+        `${Math.ceil(n_embd / n_head) * n_head}.`,
     );
+    errors.push(error);
   }
-  if (config.eval_every > 0 && config.val_fraction === 0) {
-    throw new ConfigError(
+  if (eval_every > 0 && val_fraction === 0) {
+    const error = new ConfigError(
       "eval_every",
-      `${label("eval_every")} is ${config.eval_every}, but nothing is held out to validate with; set ` +
+      `${label("eval_every")} is ${eval_every}, but nothing is held out to validate with; set ` +
         `${label("val_fraction")} to a part of the text, such as 0.1, or leave ${label("eval_every")} at 0.`,
     );
+    errors.push(error);
   }
-  return config;
+  return errors;
 }

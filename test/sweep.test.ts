@@ -180,7 +180,6 @@ test.each(["cpu", "webgpu"] as const)(
     ];
     const sweep = await Sweep.open({ configs, documents, device: choice });
     const models = (await outcomes(sweep)).sort((a, b) => a.index - b.index);
-    sweep.close();
 
     const shuffled = (random: PythonRandom) => {
       const list = [...documents];

@@ -66,6 +66,7 @@ export default defineConfig({
         test: {
           ...patience,
           name: "page",
+          expect: { poll: { timeout: 30_000 } },
           include: ["test/page/**/*.test.ts"],
           environment: "node",
           fileParallelism: false,

@@ -13,7 +13,8 @@ export class LossChart {
   private readonly readout: HTMLElement;
   private history: LossHistory | null = null;
   private num_steps = 1;
-  private guess = 1;
+  /** Null where there is no text. */
+  private guess: number | null = 1;
   private validations: (number | null)[] = [];
   private colors = { mean: "", step: "", validation: "", text: "", grid: "", guess: "" };
   private font = "";
@@ -25,24 +26,26 @@ export class LossChart {
     this.readStyle();
     this.plot = new uPlot(this.options(), [[], [], [], []], parent);
     new ResizeObserver(() => this.plot.setSize(this.size())).observe(parent);
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-      this.readStyle();
-      this.plot.redraw();
-    });
+    for (const query of ["(prefers-color-scheme: dark)", "(forced-colors: active)"]) {
+      matchMedia(query).addEventListener("change", () => {
+        this.readStyle();
+        this.plot.redraw();
+      });
+    }
   }
 
-  show(history: LossHistory, num_steps: number, vocab_size: number): void {
+  show(history: LossHistory, num_steps: number, vocab_size: number | null): void {
     this.history = history;
     this.num_steps = num_steps;
-    this.guess = Math.log(vocab_size);
+    this.guess = vocab_size === null ? null : Math.log(vocab_size);
     this.validations = history.validations();
     this.plot.setData([history.steps, history.losses, history.means, this.validations]);
     const now = Number.isNaN(history.mean) ? "not begun" : `now ${formatLoss(history.mean)}`;
     const validated = Number.isNaN(history.validation)
       ? ""
       : `, validation ${formatLoss(history.validation)}`;
-    const guess = `the loss of guessing is ${this.guess.toFixed(2)}`;
-    this.parent.setAttribute("aria-label", `Loss by step: ${now}${validated}; ${guess}.`);
+    const guess = this.guess === null ? "" : `; the loss of guessing is ${this.guess.toFixed(2)}`;
+    this.parent.setAttribute("aria-label", `Loss by step: ${now}${validated}${guess}.`);
   }
 
   private options(): uPlot.Options {
@@ -59,7 +62,7 @@ export class LossChart {
       legend: { show: false },
       cursor: { y: false, drag: { x: false, y: false } },
       scales: {
-        x: { time: false, range: () => [0, this.lastStepShown()] },
+        x: { time: false, range: () => [0, this.num_steps] },
         y: { range: () => this.lossesShown() },
       },
       axes: [
@@ -72,7 +75,7 @@ export class LossChart {
         },
         {
           ...axis,
-          size: 40,
+          size: (plot, labels) => this.widthOf(plot.ctx, labels ?? []),
           space: 44,
           values: (_, splits) => splits.map((y) => (y < 100 ? y.toFixed(1) : formatLoss(y))),
         },
@@ -96,31 +99,36 @@ export class LossChart {
     return { width: this.parent.clientWidth, height: this.parent.clientHeight };
   }
 
-  /** The whole run, or its beginning, doubled as the run comes along. */
-  private lastStepShown(): number {
-    const step = this.history?.steps.at(-1) ?? 0;
-    let last = this.num_steps;
-    while (step > 0 && last > 8 * step && last > 200) last /= 2;
-    return last;
+  /** Of the widest label, so that none is clipped. */
+  private widthOf(ctx: CanvasRenderingContext2D, labels: readonly string[]): number {
+    ctx.save();
+    ctx.font = this.font;
+    const widest = Math.max(0, ...labels.map((label) => ctx.measureText(label).width));
+    ctx.restore();
+    return Math.max(40, Math.ceil(widest) + 14);
   }
 
   /** Holds the running mean, the validations and the loss of guessing; single steps may lie outside. */
   private lossesShown(): [number, number] {
     const means = this.history?.means ?? [];
-    let low = 0.7 * this.guess;
-    let high = this.guess;
+    const { guess } = this;
+    let low = guess === null ? Infinity : 0.7 * guess;
+    let high = guess ?? -Infinity;
     for (const loss of [...means, ...this.validations]) {
       if (loss === null) continue;
       if (loss < low) low = loss;
       if (loss > high) high = loss;
     }
+    if (low > high) [low, high] = [0, 1];
     // In quarters, so that the axis does not tremble.
     return [Math.max(0, Math.floor(4 * low - 1.4) / 4), Math.ceil(4 * high + 0.8) / 4];
   }
 
   private drawGuess(): void {
+    const { guess } = this;
+    if (guess === null) return;
     const { ctx, bbox } = this.plot;
-    const y = Math.round(this.plot.valToPos(this.guess, "y", true)) + 0.5;
+    const y = Math.round(this.plot.valToPos(guess, "y", true)) + 0.5;
     const scale = devicePixelRatio;
     ctx.save();
     ctx.strokeStyle = ctx.fillStyle = this.colors.guess;
@@ -133,7 +141,7 @@ export class LossChart {
     ctx.font = this.font.replace("12px", `${12 * scale}px`);
     ctx.textAlign = "right";
     ctx.textBaseline = "bottom";
-    const label = `guessing: ln ${Math.round(Math.exp(this.guess))} = ${this.guess.toFixed(2)}`;
+    const label = `guessing: ln ${Math.round(Math.exp(guess))} = ${guess.toFixed(2)}`;
     ctx.fillText(label, bbox.left + bbox.width, y - 4 * scale);
     ctx.restore();
   }

@@ -3,6 +3,7 @@
 import {
   type Config,
   type ConfigChoice,
+  conflicts,
   describeRange,
   parseSetting,
   resolveConfig,
@@ -11,7 +12,7 @@ import {
   unsaid,
 } from "../src/config.ts";
 import { ConfigError } from "../src/errors.ts";
-import { type PresetName, presets } from "../src/presets.ts";
+import { isPreset, presets } from "../src/presets.ts";
 
 /** Settings that everyone sees; the others are under "More settings". */
 const essential = new Set<keyof Config>([
@@ -23,7 +24,6 @@ const essential = new Set<keyof Config>([
   "batch_size",
   "num_steps",
   "learning_rate",
-  "temperature",
   "seed",
 ]);
 /** The page shows every step, and saves none. */
@@ -40,11 +40,15 @@ export class SettingsForm {
   private readonly fields = new Map<string, Field>();
   private readonly more: HTMLDetailsElement;
 
-  /** @param changed called when a value was changed by the user */
+  /**
+   * @param placed fields of settings that have a place of their own on the page
+   * @param changed called when a value was changed by the user
+   */
   constructor(
     preset: HTMLSelectElement,
     list: HTMLElement,
     more: HTMLDetailsElement,
+    placed: Partial<Record<keyof Config, Pick<Field, "input" | "error">>>,
     changed: () => void,
   ) {
     this.preset = preset;
@@ -52,78 +56,97 @@ export class SettingsForm {
     preset.append(...Object.keys(presets).map((name) => new Option(name)));
     for (const setting of settings) {
       if (hidden.has(setting.name)) continue;
-      const field = createField(setting);
+      const own = placed[setting.name];
+      const field = own ? { setting, ...own } : createField(setting);
       this.fields.set(setting.name, field);
-      (essential.has(setting.name) ? list : more).append(field.input.closest(".field")!);
-      field.input.addEventListener("change", () => {
+      const { input } = field;
+      if (!own) (essential.has(setting.name) ? list : more).append(input.closest(".field")!);
+      input.addEventListener("change", () => {
         this.read();
         changed();
       });
     }
     preset.addEventListener("change", () => {
-      this.fill(presets[preset.value as PresetName]);
+      this.fill(preset.value);
       changed();
     });
-    this.fill(presets[preset.value as PresetName]);
+    this.fill(preset.value);
   }
 
   /** The settings as they stand; null where some are wrong, and then each says so beside its field. */
   read(): ConfigChoice | null {
     const values: Partial<ConfigChoice> = {};
-    let good = true;
+    const errors: ConfigError[] = [];
     for (const { setting, input } of this.fields.values()) {
       this.showError(setting.name, "");
       try {
-        const text =
-          input.type === "checkbox" ? String((input as HTMLInputElement).checked) : input.value;
-        Object.assign(values, { [setting.name]: parseSetting(setting, text, setting.name) });
+        Object.assign(values, { [setting.name]: parseSetting(setting, read(input), setting.name) });
       } catch (error) {
-        good = false;
-        this.takeError(error);
+        if (!(error instanceof ConfigError)) throw error;
+        errors.push(error);
       }
     }
-    if (!good) return null;
-    try {
-      return resolveConfig(this.preset.value, values);
-    } catch (error) {
-      this.takeError(error);
-      return null;
-    }
+    errors.push(...conflicts(values));
+    for (const { setting, message } of errors) this.showError(setting, message);
+    return errors.length > 0 ? null : resolveConfig(this.preset.value, values);
   }
 
-  /** Shows `message` beside a setting's field; false if it has none. */
-  showError(name: string, message: string): boolean {
+  /** Shows `message` beside a setting's field, if it has one. */
+  showError(name: string, message: string): void {
     const field = this.fields.get(name);
-    if (!field) return false;
+    if (!field) return;
     field.error.textContent = message;
     if (message) field.input.setAttribute("aria-invalid", "true");
     else field.input.removeAttribute("aria-invalid");
-    return true;
   }
 
-  focusFirstError(): void {
-    for (const { input } of this.fields.values()) {
-      if (!input.hasAttribute("aria-invalid")) continue;
-      if (this.more.contains(input)) this.more.open = true;
-      input.focus();
-      return;
+  /** Makes a field visible that may be under "More settings". */
+  reveal(field: HTMLElement): void {
+    if (this.more.contains(field)) this.more.open = true;
+  }
+
+  /** What is written in the fields, right or wrong. */
+  values(): { preset: string; values: Record<string, string> } {
+    const entries = [...this.fields.values()].map(({ setting, input }) => [
+      setting.name,
+      read(input),
+    ]);
+    return { preset: this.preset.value, values: Object.fromEntries(entries) };
+  }
+
+  /** Writes kept values into the fields; those of a preset or setting that is no more, are left out. */
+  restore(preset: string, values: Record<string, string>): void {
+    if (!isPreset(preset)) return;
+    this.preset.value = preset;
+    this.fill(preset);
+    for (const { setting, input } of this.fields.values()) {
+      const value = values[setting.name];
+      if (value === undefined || !isOption(input, value)) continue;
+      write(input, value);
     }
   }
 
-  private takeError(error: unknown): void {
-    if (!(error instanceof ConfigError) || !this.showError(error.setting, error.message))
-      throw error;
-  }
-
-  private fill(preset: Config): void {
-    const config = { ...preset, ...unsaid };
+  private fill(preset: string): void {
+    if (!isPreset(preset)) return;
+    const config = { ...presets[preset], ...unsaid };
     for (const { setting, input } of this.fields.values()) {
-      const value = config[setting.name];
-      if (input.type === "checkbox") (input as HTMLInputElement).checked = value === true;
-      else input.value = String(value);
+      write(input, String(config[setting.name]));
       this.showError(setting.name, "");
     }
   }
+}
+
+function read(input: Field["input"]): string {
+  return input.type === "checkbox" ? String((input as HTMLInputElement).checked) : input.value;
+}
+
+function write(input: Field["input"], value: string): void {
+  if (input.type === "checkbox") (input as HTMLInputElement).checked = value === "true";
+  else input.value = value;
+}
+
+function isOption(input: Field["input"], value: string): boolean {
+  return input instanceof HTMLInputElement || [...input.options].some((o) => o.value === value);
 }
 
 /** A row: name and help, the control, and room for an error. */

@@ -21,8 +21,3 @@ export function formatSeconds(seconds: number): string {
   if (s < 3600) return `${Math.floor(s / 60)} min ${s % 60} s`;
   return `${formatNumber(Math.floor(s / 3600))} h ${Math.floor((s % 3600) / 60)} min`;
 }
-
-/** "1 document", "1,936 documents". */
-export function count(value: number, noun: string): string {
-  return `${formatNumber(value)} ${noun}${value === 1 ? "" : "s"}`;
-}

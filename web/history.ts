@@ -4,6 +4,34 @@
 /** More points than this no screen can show apart. */
 const MAX_POINTS = 1000;
 
+/** A history as a plain object. */
+export interface HistoryState {
+  window: number;
+  steps: number[];
+  losses: number[];
+  means: number[];
+  evaluations: { step: number; loss: number }[];
+  stepsPerPoint: number;
+  stepsInLast: number;
+  count: number;
+  decayed: number;
+}
+
+/** Whether `value` can be given to LossHistory.from(). */
+export function isHistory(value: unknown): value is HistoryState {
+  const { steps, losses, means, evaluations, ...numbers } = (value ?? {}) as Partial<HistoryState>;
+  const isNumber = (x: unknown) => typeof x === "number";
+  const { window, stepsPerPoint, stepsInLast, count, decayed } = numbers;
+  return (
+    [steps, losses, means].every(
+      (list) => Array.isArray(list) && list.length === steps?.length && list.every(isNumber),
+    ) &&
+    Array.isArray(evaluations) &&
+    evaluations.every((evaluation) => isNumber(evaluation?.step) && isNumber(evaluation.loss)) &&
+    [window, stepsPerPoint, stepsInLast, count, decayed].every(isNumber)
+  );
+}
+
 export class LossHistory {
   /** Last step of each point. */
   readonly steps: number[] = [];
@@ -19,11 +47,33 @@ export class LossHistory {
   private stepsInLast = Infinity;
   private count = 0;
   private decayed = 0;
+  private readonly window: number;
   private readonly decay: number;
 
   /** @param window steps over which the running mean looks back */
   constructor(window: number) {
+    this.window = window;
     this.decay = 1 - 1 / Math.max(1, window);
+  }
+
+  /** The history that state() was asked of. */
+  static from(state: HistoryState): LossHistory {
+    const history = new LossHistory(state.window);
+    history.steps.push(...state.steps);
+    history.losses.push(...state.losses);
+    history.means.push(...state.means);
+    history.mean = state.means.at(-1) ?? NaN;
+    history.evaluations.push(...state.evaluations);
+    const { stepsPerPoint, stepsInLast, count, decayed } = state;
+    return Object.assign(history, { stepsPerPoint, stepsInLast, count, decayed });
+  }
+
+  state(): HistoryState {
+    const { window, steps, losses, means, evaluations } = this;
+    const { stepsPerPoint, stepsInLast, count, decayed } = this;
+    const lists = { steps: [...steps], losses: [...losses], means: [...means] };
+    const counts = { stepsPerPoint, stepsInLast, count, decayed };
+    return { window, ...lists, evaluations: [...evaluations], ...counts };
   }
 
   push(step: number, loss: number): void {

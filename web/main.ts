@@ -1,13 +1,25 @@
-// The page: reads the form, starts runs, and shows their state once a frame.
+// The page: reads the form, starts runs, keeps what they make, and shows their state once a frame.
 
-import { dimsOf, parameterCount } from "../src/model/parameters.ts";
 import type { DeviceChoice } from "../src/device/choose.ts";
+import { dimsOf, parameterCount } from "../src/model/parameters.ts";
+import { coverage } from "../src/text/coverage.ts";
+import { plural } from "../src/count.ts";
+import { byId } from "./dom.ts";
+import { listenForDrops } from "./drop.ts";
 import { SettingsForm } from "./form.ts";
-import { count } from "./format.ts";
+import { Keeper } from "./keep.ts";
+import { downloadModel, Library, newId } from "./library.ts";
+import { ModelList } from "./models.ts";
+import { reviseProblems, showProblems } from "./problems.ts";
 import { Run } from "./run.ts";
 import { whyNoWebGpu } from "./support.ts";
-import { TextInput } from "./text.ts";
-import { byId, type Preparation, View } from "./view.ts";
+import { TextInput, type TrainingText, unreadLine } from "./text.ts";
+import { type Preparation, View } from "./view.ts";
+
+/** A run is kept this often, and whenever it pauses or the page is left for another. */
+const SAVE_MS = 60_000;
+/** A reset waits no longer for a run to be kept. */
+const RESET_MS = 1000;
 
 const text = new TextInput(
   {
@@ -19,22 +31,44 @@ const text = new TextInput(
     summary: byId("text-summary"),
     error: byId("text-error"),
   },
-  textChanged,
+  { changed: textChanged, given: (part) => keeper.keepText(part) },
 );
+const temperature = byId<HTMLInputElement>("setting-temperature");
 const form = new SettingsForm(
   byId<HTMLSelectElement>("preset"),
   byId("fields"),
   byId<HTMLDetailsElement>("more"),
+  { temperature: { input: temperature, error: byId("setting-temperature-error") } },
   settingsChanged,
 );
-const run = new Run(schedule);
+const keeper = new Keeper(schedule);
+/** Called whenever a run was kept, or could not be. */
+let saved = () => {};
+const run = new Run({
+  changed: runChanged,
+  saved: (info, file) => void keeper.keepRun(info, file, run.text.documents).then(() => saved()),
+  trained: (info, file) => void keeper.keepModel(info, file),
+});
 const view = new View();
+const library = new Library(keeper, run);
+const models = new ModelList(byId("models-list"), {
+  open: (item) => void library.open(item),
+  goOn: (item) => void library.goOn(item),
+  download: (item) => void library.download(item),
+  remove: (item) => {
+    byId("models-title").focus(); // the button goes
+    void library.remove(item);
+  },
+});
 /** What a run would be with the form as it is. */
-const next: Preparation = { num_steps: 1, vocab_size: 2, noWebGpu: null };
+const next: Preparation = { num_steps: 1, vocab_size: null, noWebGpu: null, device: "auto" };
+
+/** Null where there is none, or it cannot be used. */
+let training: TrainingText | null = null;
 
 function textChanged(): void {
-  const training = text.read(false);
-  if (training) next.vocab_size = training.num_chars + 1;
+  training = text.read(false);
+  next.vocab_size = training ? training.num_chars + 1 : null;
   view.showDocuments(training?.documents ?? []);
   settingsChanged();
 }
@@ -47,25 +81,54 @@ function settingsChanged(): void {
     return;
   }
   if (config) next.num_steps = config.num_steps;
-  const parameters = config && parameterCount(dimsOf(config, next.vocab_size));
-  byId("size").textContent = parameters ? `A model of ${count(parameters, "parameter")}.` : "";
+  const { vocab_size } = next;
+  const parameters = config && vocab_size && parameterCount(dimsOf(config, vocab_size));
+  byId("size").textContent = parameters ? `A model of ${plural(parameters, "parameter")}.` : "";
+  byId("unread").textContent =
+    config && training ? unreadLine(coverage(training.corpus, config.block_size)) : "";
+  next.device = deviceChoice();
+  reviseProblems(byId("problems"));
+  keeper.keepForm({ ...form.values(), device: next.device, source: text.source });
   schedule();
 }
 
-function start(): void {
-  const training = text.read(true);
-  const config = form.read();
-  if (training === null) {
-    text.focus();
-  } else if (config === null) {
-    form.focusFirstError();
-  } else {
-    const device = new FormData(byId<HTMLFormElement>("setup")).get("device") as DeviceChoice;
-    run.begin({ ...config, format: training.format }, training.documents, device);
-  }
+function deviceChoice(): DeviceChoice {
+  return new FormData(byId<HTMLFormElement>("setup")).get("device") as DeviceChoice;
 }
 
-let scheduled = false;
+async function start(): Promise<void> {
+  training = text.read(true);
+  const config = form.read();
+  showProblems(byId("problems"), (field) => form.reveal(field));
+  if (training === null || config === null) return;
+  const id = newId();
+  await keeper.begin(id);
+  run.begin(id, { ...config, format: training.format }, training, deviceChoice());
+}
+
+function runChanged(): void {
+  const { phase, error } = run;
+  if (phase === "failed" && !library.dropped() && error?.setting) {
+    form.showError(error.setting, error.message);
+  }
+  if (run.unsaved) keeper.refuse("run", "the run", run.unsaved.replace(/\.$/, ""));
+  schedule();
+}
+
+function write(again: boolean): void {
+  if (!run.writes) return;
+  const prompt = byId<HTMLInputElement>("prompt").value;
+  run.write({ prompt, temperature: Number(temperature.value) }, deviceChoice(), again);
+}
+
+/** The newest run that could go on. */
+const offered = () => {
+  const [newest] = keeper.items.filter(({ id }) => !keeper.elsewhere.has(id));
+  return run.phase === "idle" && newest?.kind === "run" ? newest : null;
+};
+
+/** Nothing is shown before what was kept is there. */
+let scheduled = true;
 
 /** Shows the state at the next frame, however often it changes until then. */
 function schedule(): void {
@@ -73,22 +136,93 @@ function schedule(): void {
   scheduled = true;
   requestAnimationFrame(() => {
     scheduled = false;
-    view.show(run, next);
+    view.show(run, next, offered(), keeper.note);
+    models.show(keeper.items, keeper.elsewhere, run.id, run.active);
+    removeEventListener("beforeunload", ask);
+    // Only then: a page that may ask is not kept ready for a way back to it.
+    if (keeper.loses(run)) addEventListener("beforeunload", ask);
   });
+}
+
+function ask(event: BeforeUnloadEvent): void {
+  event.preventDefault();
+  event.returnValue = true;
+}
+
+function save(): void {
+  if (keeper.keepsRuns && run.phase === "running") run.save();
 }
 
 byId("setup").addEventListener("submit", (event) => {
   event.preventDefault();
-  if (run.phase === "running") run.pause();
-  else if (run.phase === "paused") run.resume();
-  else if (run.phase !== "opening") start();
+  if (run.phase === "running") {
+    save();
+    run.pause();
+  } else if (run.phase === "paused") {
+    run.resume();
+  } else if (run.phase !== "opening") {
+    void start();
+  }
 });
-byId("reset").addEventListener("click", () => {
+byId("reset").addEventListener("click", async () => {
   // The button is about to be disabled: the keyboard goes on at Start.
   byId("go").focus();
+  if (run.active && keeper.keepsRuns && keeper.loses(run)) {
+    const kept = new Promise<void>((resolve) => (saved = resolve));
+    run.save();
+    await Promise.race([kept, new Promise((resolve) => setTimeout(resolve, RESET_MS))]);
+  }
   run.reset();
+  void keeper.end();
+});
+byId("go-on").addEventListener("click", () => {
+  const item = offered();
+  byId("go").focus(); // the button goes
+  if (item) void library.goOn(item);
+});
+byId("download").addEventListener("click", () => {
+  if (run.model === null) return;
+  downloadModel(run.model);
+  keeper.downloaded(run.id);
+  schedule();
+});
+byId("writing").addEventListener("submit", (event) => {
+  event.preventDefault();
+  write(false);
+});
+temperature.addEventListener("input", () => {
+  schedule();
+  run.setTemperature(Number(temperature.value));
+  if (run.writes && run.phase !== "running") write(true);
+});
+byId<HTMLInputElement>("model-file").addEventListener("change", ({ target }) => {
+  const input = target as HTMLInputElement;
+  const [file] = input.files ?? [];
+  if (file) void library.openFile(file);
+  input.value = ""; // the same file may be chosen again
+});
+byId("device-choice").addEventListener("change", settingsChanged);
+listenForDrops(
+  () => !run.active,
+  (file) => void (/\.safetensors$/i.test(file.name) ? library.openFile(file) : text.open(file)),
+);
+setInterval(save, SAVE_MS);
+document.addEventListener("visibilitychange", () => {
+  if (document.visibilityState === "visible") return void keeper.look();
+  keeper.flush();
+  save();
 });
 
+const kept = await keeper.open();
+text.restore(kept.text, kept.form?.source ?? "names");
+if (kept.form) {
+  form.restore(kept.form.preset, kept.form.values);
+  const devices = document.querySelectorAll<HTMLInputElement>("[name=device]");
+  for (const radio of devices) radio.checked = radio.value === kept.form.device;
+}
+scheduled = false;
 textChanged();
+const [newest] = keeper.items;
+if (newest?.kind === "model") await library.open(newest);
 next.noWebGpu = await whyNoWebGpu();
 schedule();

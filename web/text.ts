@@ -2,21 +2,38 @@
 
 import { isStream } from "../src/choices.ts";
 import type { Config, ConfigChoice } from "../src/config.ts";
+import { count, plural } from "../src/count.ts";
 import { DataError, UserError } from "../src/errors.ts";
+import type { Corpus } from "../src/text/corpus.ts";
+import type { Coverage } from "../src/text/coverage.ts";
 import { decodeText } from "../src/text/decode.ts";
 import { fromText } from "../src/text/read_corpus.ts";
 import names from "../src/text/names.txt?raw";
-import { count, formatNumber } from "./format.ts";
 
-type Source = "names" | "paste" | "file";
+export type Source = "names" | "paste" | "file";
+
+/** A text is read on the page's own thread, and a larger one would hold it up for seconds. */
+const MAX_MB = 64;
+
+/** What the user gave. */
+export interface TextParts {
+  paste: string;
+  /** bytes is null where the file is too large, or the browser could not read it. */
+  file: { name: string; size: number; bytes: Uint8Array | null } | null;
+}
 
 export interface TrainingText {
   format: Config["format"];
+  corpus: Corpus;
+  /** Which format was found, and why: "text: …"; null where the user says it. */
+  format_reason: string | null;
   /** One, where the text is one stream. */
   documents: string[];
   length: number;
   /** Distinct characters. */
   num_chars: number;
+  /** Where it came from. */
+  name: string;
 }
 
 /** Parts of index.html. */
@@ -30,31 +47,47 @@ export interface TextElements {
   error: HTMLElement;
 }
 
+export interface TextListener {
+  /** There is another text, or it is to be read otherwise. */
+  changed(): void;
+  /** The user gave something that is worth keeping. */
+  given(part: Partial<TextParts>): void;
+}
+
 export class TextInput {
   /** How the text is read. */
   format: ConfigChoice["format"] = "auto";
+  source: Source = "names";
   private readonly elements: TextElements;
-  private readonly changed: () => void;
-  private source: Source = "names";
-  /** bytes is null where the browser could not read the file. */
-  private file: { name: string; bytes: Uint8Array | null } | null = null;
+  private readonly listener: TextListener;
+  private file: TextParts["file"] = null;
   private timer = 0;
 
-  /** @param changed called when there is another text */
-  constructor(elements: TextElements, changed: () => void) {
+  constructor(elements: TextElements, listener: TextListener) {
     this.elements = elements;
-    this.changed = changed;
+    this.listener = listener;
     const { fieldset, textarea, file } = elements;
     for (const radio of fieldset.querySelectorAll<HTMLInputElement>("input[type=radio]"))
       radio.addEventListener("change", () => this.choose(radio.value as Source));
     textarea.addEventListener("input", () => {
       clearTimeout(this.timer);
-      this.timer = window.setTimeout(changed, 200);
+      this.timer = window.setTimeout(() => {
+        listener.given({ paste: textarea.value });
+        listener.changed();
+      }, 200);
     });
     file.addEventListener("change", () => {
-      if (file.files?.length) void this.open(file.files);
+      if (file.files?.length) void this.open(file.files[0]);
     });
-    this.listenForDrops();
+  }
+
+  /** Takes what was kept. */
+  restore({ paste, file }: TextParts, source: string): void {
+    const { textarea, fileName, panels } = this.elements;
+    textarea.value = paste;
+    this.file = file;
+    if (file) fileName.textContent = file.name;
+    if (Object.hasOwn(panels, source)) this.show(source as Source);
   }
 
   /**
@@ -62,7 +95,6 @@ export class TextInput {
    * @param demanded false before Start is pressed: no complaint that nothing was given yet
    */
   read(demanded: boolean): TrainingText | null {
-    clearTimeout(this.timer);
     const { summary, error, textarea, file } = this.elements;
     summary.textContent = error.textContent = "";
     textarea.removeAttribute("aria-invalid");
@@ -83,12 +115,26 @@ export class TextInput {
     }
   }
 
-  focus(): void {
-    this.control.focus();
+  /** Reads a file, and takes it for the text. */
+  async open(file: File): Promise<void> {
+    const { name, size } = file;
+    const bytes =
+      size > MAX_MB * 2 ** 20
+        ? null
+        : await file.arrayBuffer().then(
+            (buffer) => new Uint8Array(buffer),
+            () => null,
+          );
+    this.file = { name, size, bytes };
+    this.elements.fileName.textContent = name;
+    this.listener.given({ file: bytes && this.file });
+    this.choose("file");
   }
 
-  private get control(): HTMLElement {
-    return this.source === "file" ? this.elements.file : this.elements.textarea;
+  /** Where the text is given. */
+  get control(): HTMLElement {
+    const { file, textarea } = this.elements;
+    return this.source === "file" ? file : textarea;
   }
 
   /** @throws DataError */
@@ -103,65 +149,54 @@ export class TextInput {
     if (file === null) {
       throw new DataError("No file is chosen yet; choose a text file, or drop one on the page.");
     }
-    if (file.bytes === null) {
-      throw new DataError(`${file.name} could not be read; choose a text file, not a folder.`);
+    const { name, size, bytes } = file;
+    if (size > MAX_MB * 2 ** 20) {
+      throw new DataError(
+        `${name} has ${count(Math.ceil(size / 2 ** 20))} MB, and the page reads texts of up to ${MAX_MB} MB; ` +
+          `take a part of it, or train on it from the command line.`,
+      );
     }
-    return trainingText(decodeText(file.bytes, file.name), file.name, format);
+    if (bytes === null) {
+      throw new DataError(`${name} could not be read; choose a text file, not a folder.`);
+    }
+    return trainingText(decodeText(bytes, name), name, format);
   }
 
   private choose(source: Source): void {
+    this.show(source);
+    this.listener.changed();
+  }
+
+  private show(source: Source): void {
     const { fieldset, panels } = this.elements;
     this.source = source;
     fieldset.querySelector<HTMLInputElement>(`[value=${source}]`)!.checked = true;
     for (const [name, panel] of Object.entries(panels)) panel.hidden = name !== source;
-    this.changed();
-  }
-
-  private async open(files: FileList): Promise<void> {
-    const [file] = files;
-    const bytes = await file.arrayBuffer().then(
-      (buffer) => new Uint8Array(buffer),
-      () => null,
-    );
-    this.file = { name: file.name, bytes };
-    this.elements.fileName.textContent = file.name;
-    this.choose("file");
-  }
-
-  /** A file may be dropped anywhere: a miss would make the browser leave the page for it. */
-  private listenForDrops(): void {
-    const { fieldset } = this.elements;
-    const takes = (event: DragEvent) =>
-      event.dataTransfer?.types.includes("Files") && !fieldset.matches(":disabled");
-    document.addEventListener("dragover", (event) => {
-      if (!event.dataTransfer?.types.includes("Files")) return;
-      event.preventDefault();
-      event.dataTransfer.dropEffect = takes(event) ? "copy" : "none";
-      document.body.classList.toggle("dropping", takes(event));
-    });
-    document.addEventListener("dragleave", (event) => {
-      if (event.relatedTarget === null) document.body.classList.remove("dropping");
-    });
-    document.addEventListener("drop", (event) => {
-      document.body.classList.remove("dropping");
-      if (!event.dataTransfer?.types.includes("Files")) return;
-      event.preventDefault();
-      if (takes(event) && event.dataTransfer.files.length > 0)
-        void this.open(event.dataTransfer.files);
-    });
   }
 }
 
-function trainingText(text: string, source: string, asked: ConfigChoice["format"]): TrainingText {
-  const corpus = fromText(text, asked, source);
-  const { format, num_docs, ids, tokenizer } = corpus;
+function trainingText(text: string, name: string, asked: ConfigChoice["format"]): TrainingText {
+  const corpus = fromText(text, asked, name);
+  const { format, format_reason, num_docs, ids, tokenizer } = corpus;
   const documents = Array.from({ length: num_docs }, (_, d) => corpus.document(d));
-  return { format, documents, length: ids.length, num_chars: tokenizer.chars.length };
+  const num_chars = tokenizer.chars.length;
+  return { corpus, format, format_reason, documents, length: ids.length, num_chars, name };
 }
 
-function describe({ format, documents, length, num_chars }: TrainingText): string {
-  if (isStream(format)) {
-    return `One text of ${count(length, "character")}, ${formatNumber(num_chars)} of them different.`;
-  }
-  return `${count(documents.length, "document")}, ${count(num_chars, "different character")}.`;
+/** What of a text the context leaves unread, and what helps. */
+export function unreadLine({ num_chars, num_unread, fitting_block_size }: Coverage): string {
+  if (num_unread === 0) return "";
+  const share = Math.max(1, Math.round((100 * num_unread) / num_chars));
+  const longer =
+    fitting_block_size === null
+      ? "Format text reads them all."
+      : `A block_size of ${count(fitting_block_size)} reads nearly all of them, format text all.`;
+  return `${share} % of the characters lie beyond the context, and are not read. ${longer}`;
+}
+
+function describe({ format, format_reason, documents, length, num_chars }: TrainingText): string {
+  const found = format_reason === null ? "" : ` Read as ${format_reason}.`;
+  return isStream(format)
+    ? `One text of ${plural(length, "character")}, ${count(num_chars)} of them different.${found}`
+    : `${plural(documents.length, "document")}, ${plural(num_chars, "different character")}.${found}`;
 }

@@ -2,13 +2,21 @@
 
 import { isStream } from "../src/choices.ts";
 import { LossChart } from "./chart.ts";
-import { count, formatLoss, formatNumber, formatSeconds } from "./format.ts";
-import type { Look, Phase, Run } from "./run.ts";
+import { count, plural } from "../src/count.ts";
+import type { DeviceChoice } from "../src/device/choose.ts";
+import { byId, write } from "./dom.ts";
+import { formatLoss, formatNumber, formatSeconds } from "./format.ts";
+import { createRow, createText, LookList } from "./looks.ts";
+import { describe } from "./models.ts";
+import type { Phase, Run } from "./run.ts";
+import type { Kept } from "./shelf.ts";
 
 /** What the page shows of a run that has not begun. */
 export interface Preparation {
   num_steps: number;
-  vocab_size: number;
+  /** Null where there is no text. */
+  vocab_size: number | null;
+  device: DeviceChoice;
   /** Why there is no WebGPU; null where there is. */
   noWebGpu: string | null;
 }
@@ -23,21 +31,12 @@ const goLabels: Record<Phase, string> = {
   paused: "Resume",
   done: "Train again",
   failed: "Start again",
+  open: "Start",
 };
-
-export function byId<T extends HTMLElement = HTMLElement>(id: string): T {
-  return document.getElementById(id) as T;
-}
-
-/** Writes only what changed: selections survive and screen readers stay calm. */
-function write(id: string, text: string): void {
-  const node = byId(id);
-  if (node.textContent !== text) node.textContent = text;
-}
 
 export class View {
   private readonly chart = new LossChart(byId("chart"), byId("readout"));
-  private readonly looks = new Map<Look, HTMLElement>();
+  private readonly looks = new LookList(byId("looks"));
   private readonly reads = createRow("look reads", "the text");
 
   constructor() {
@@ -48,15 +47,18 @@ export class View {
   showDocuments(documents: readonly string[]): void {
     const length = Math.min(documents.length, MAX_READS);
     const texts = Array.from({ length }, (_, i) =>
-      createText(documents[Math.floor((i * documents.length) / length)].slice(0, 300), false),
+      createText(documents[Math.floor((i * documents.length) / length)].slice(0, 300)),
     );
     this.reads.lastElementChild!.replaceChildren(...texts);
     this.reads.hidden = length === 0;
   }
 
-  show(run: Run, next: Preparation): void {
-    const { phase, start, step, history, config } = run;
-    const active = phase === "opening" || phase === "running" || phase === "paused";
+  /**
+   * @param offered a kept run to go on with
+   * @param note what is not kept, and why
+   */
+  show(run: Run, next: Preparation, offered: Kept | null, note: string): void {
+    const { phase, start, step, history, config, active } = run;
     const num_steps = config?.num_steps ?? next.num_steps;
     const started = !Number.isNaN(history.mean);
 
@@ -66,7 +68,8 @@ export class View {
     go.setAttribute("aria-disabled", String(phase === "opening"));
     byId<HTMLButtonElement>("reset").disabled = phase === "idle";
     byId<HTMLFieldSetElement>("setup-fields").disabled = active;
-    byId<HTMLProgressElement>("progress").value = step / num_steps;
+    byId("download").hidden = run.model === null;
+    byId<HTMLProgressElement>("progress").value = Math.min(1, step / num_steps);
     document.body.dataset.phase = phase;
     document.title = active
       ? `${Math.floor((100 * step) / num_steps)} % · microgpt-webgpu`
@@ -83,61 +86,33 @@ export class View {
     const speed = run.speed();
     write("speed", speed ? formatNumber(speed.tokensPerSecond) : "–");
     write("time-left", phase === "done" ? "none" : speed ? formatSeconds(speed.secondsLeft) : "–");
-    byId("no-webgpu").hidden = !next.noWebGpu && !start?.fallback;
+    const onCpu = start ? start.device === "cpu" : next.device === "cpu" || next.noWebGpu !== null;
+    byId("on-gpu").hidden = onCpu;
+    byId("on-cpu").hidden = !onCpu;
+    const fallback = fallbackLine(run);
+    byId("no-webgpu").hidden = !next.noWebGpu && !fallback;
     write("no-webgpu-why", next.noWebGpu ?? "");
-    write("fallback", start?.fallback ? `This run is on the CPU: ${start.fallback}` : "");
+    write("fallback", fallback);
+    byId("offer").hidden = offered === null;
+    write("offer-text", offered ? `A run on ${offered.name} is kept: ${describe(offered)}.` : "");
+    write("note", note);
     write("alert", run.error?.message ?? "");
     write("device", deviceLine(run));
     write("status", statusLine(run));
-    this.chart.show(history, num_steps, start?.vocab_size ?? next.vocab_size);
-    this.showLooks(run);
-  }
-
-  private showLooks(run: Run): void {
+    this.chart.show(history, num_steps, run.vocab_size ?? next.vocab_size);
     write("samples-hint", samplesHint(run));
-    for (const [look, item] of this.looks) {
-      if (run.looks.includes(look)) continue;
-      item.remove();
-      this.looks.delete(look);
-    }
-    for (const look of run.looks.toReversed()) {
-      let item = this.looks.get(look);
-      if (!item) {
-        item = createLook(look);
-        this.looks.set(look, item);
-        byId("looks").prepend(item);
-      }
-      const texts = item.lastElementChild!;
-      for (const text of look.texts.slice(texts.childElementCount))
-        texts.append(createText(text, run.documents.has(text)));
-    }
+    this.looks.show(run.looks, run.documents);
+    this.showWriting(run);
   }
-}
 
-function createLook({ step, final }: Look): HTMLElement {
-  return createRow("look", final ? "trained" : `step ${formatNumber(step)}`);
-}
-
-function createRow(className: string, text: string): HTMLElement {
-  const item = document.createElement("li");
-  item.className = className;
-  const label = document.createElement("span");
-  label.className = "look-step";
-  label.textContent = text;
-  item.append(label, document.createElement("ul"));
-  return item;
-}
-
-function createText(text: string, known: boolean): HTMLElement {
-  const item = document.createElement("li");
-  item.textContent = text || "(nothing)";
-  if (!text) item.className = "nothing";
-  if (text.includes("\n")) item.className = "passage";
-  if (known) {
-    item.className = "known";
-    item.title = "stands in the training text";
+  private showWriting({ writes, unwritten, notes }: Run): void {
+    const temperature = byId<HTMLInputElement>("setting-temperature").value;
+    write("temperature", formatNumber(Number(temperature), 2));
+    byId<HTMLButtonElement>("write").disabled = !writes;
+    byId("prompt").toggleAttribute("aria-invalid", unwritten !== "");
+    write("prompt-error", unwritten);
+    write("prompt-note", notes.join(" "));
   }
-  return item;
 }
 
 /** The number of characters among which guessing evenly has this loss. */
@@ -145,34 +120,47 @@ function choices(loss: number): string {
   return loss < 20 ? `≈ ${formatNumber(Math.exp(loss), 1)} choices` : "";
 }
 
-function deviceLine({ start, phase }: Run): string {
+function fallbackLine({ start, fallback }: Run): string {
+  if (start?.fallback) return `This run is on the CPU: ${start.fallback}`;
+  return fallback ? `The CPU writes the texts: ${fallback}` : "";
+}
+
+function deviceLine({ start, phase, prepare }: Run): string {
+  if (prepare !== null && prepare.done < prepare.total) {
+    const doing = { compile: "Compiling", measure: "Measuring kernels," }[prepare.what];
+    return `${doing} ${count(prepare.done)} of ${count(prepare.total)}…`;
+  }
   if (phase === "opening") return "Readying the device…";
   if (!start) return "";
   const device = start.device === "cpu" ? "CPU, 64-bit reference" : `WebGPU, ${start.adapter}`;
+  const reason = start.device_reason === null ? "" : ` (auto: ${start.device_reason})`;
   const dtype = start.dtype_reason === null ? "" : ` · dtype ${start.dtype_reason}`;
-  return `${device} · ${count(start.num_params, "parameter")}${dtype}`;
+  const differences = start.differences.map((sentence) => ` · ${sentence}`).join("");
+  return `${device}${reason} · ${plural(start.num_params, "parameter")}${dtype}${differences}`;
 }
 
 /** For screen readers: a sentence at each turn of the run and at each quarter of the steps. */
-function statusLine({ phase, step, config, history }: Run): string {
+function statusLine({ phase, step, config, history, text }: Run): string {
   const loss = `loss ${formatLoss(history.mean)}`;
   if (phase === "paused") return `Paused at step ${step}.`;
-  if (phase === "done") return `Trained: ${count(step, "step")}, ${loss}.`;
+  if (phase === "done") return `Trained: ${plural(step, "step")}, ${loss}.`;
+  if (phase === "open") return `${text.name} is open, a model of ${plural(step, "step")}.`;
   if (phase !== "running") return "";
   const quarter = Math.floor((4 * step) / config!.num_steps);
   return quarter === 0 ? "Training." : `Training: ${25 * quarter} percent of the steps are done.`;
 }
 
-function samplesHint({ phase, config, looks, start }: Run): string {
+function samplesHint({ phase, looks, start, step, text }: Run): string {
+  if (phase === "open") {
+    return `${text.name}, trained ${plural(step, "step")}, is open: set a temperature, and let it write.`;
+  }
   if (looks.length === 0) {
     return phase === "idle"
       ? "Noise at first; after some hundred steps it begins to sound right."
       : "";
   }
-  const cut = start?.num_truncated
-    ? ` ${count(start.num_truncated, "document")} longer than ${config!.block_size} tokens: only the beginning is used.`
-    : "";
+  const notes = start?.notes.map((note) => ` ${note}`).join("") ?? "";
   const dotted =
     start && isStream(start.config.format) ? "" : ` Dotted: stands in the training text.`;
-  return `Five new ones now and then, at temperature ${config!.temperature}.${dotted}${cut}`;
+  return `Five new ones now and then.${dotted}${notes}`;
 }

@@ -1,8 +1,14 @@
-// The worker: trains with the engine of src/, as Node does, and posts what happens.
+// The worker: trains with the engine of src/, as Node does, or writes with a model that is trained, and posts what
+// happens.
 
-import { ConfigError, UserError } from "../src/errors.ts";
-import { Training, type StepEvent } from "../src/training/train.ts";
-import type { Report, Request } from "./protocol.ts";
+import { ConfigError, DataError, ModelFileError, UserError } from "../src/errors.ts";
+import { decodeCheckpoint, encodeCheckpoint } from "../src/files/checkpoint.ts";
+import { decodeModelFile, encodeModel, type ModelFile } from "../src/files/model_files.ts";
+import { Generator, type SamplingOptions } from "../src/generation/from_model.ts";
+import { type StepEvent, Training } from "../src/training/train.ts";
+import { Desk } from "./desk.ts";
+import type { OpenRequest, Report, Request, StartRequest } from "./protocol.ts";
+import { write } from "./write.ts";
 
 /** Steps are posted together, this often: a small model makes thousands a second. */
 const REPORT_MS = 50;
@@ -13,26 +19,27 @@ const LOOK_SAMPLES = 5;
 const LOOK_SHARE = 0.2;
 const LOOK_LIMIT_MS = 2000;
 
-/** Pending while the run is paused: then no further step and no further sample is pulled. */
-let pause: Promise<void> | undefined;
-let endPause = () => {};
-
+const desk = new Desk();
 const channel = new MessageChannel();
 
 addEventListener("message", ({ data }: MessageEvent<Request>) => {
-  if (data.type === "start") {
-    run(data).catch(fail);
-  } else if (data.type === "pause") {
-    pause = new Promise((resolve) => (endPause = resolve));
-  } else {
-    pause = undefined;
-    endPause();
-  }
+  if (data.type === "start") train(data).catch(fail);
+  else if (data.type === "open") open(data).catch(fail);
+  else desk.take(data);
 });
 
-async function run({ config, documents, device }: Extract<Request, { type: "start" }>) {
-  const training = await Training.open({ config, documents, device });
+async function train({ config, documents, device, temperature, resume }: StartRequest) {
+  desk.temperature = temperature;
+  const before = resume ? decodeCheckpoint(await bytesOf(resume), "The kept run") : undefined;
+  const training = await Training.open({
+    config: before?.config ?? config,
+    documents,
+    device,
+    progress: post,
+    ...(before ? { resume: before } : {}),
+  });
   post(training.start);
+  const { num_steps } = training.start.config;
 
   let steps: StepEvent[] = [];
   let train_ms = 0;
@@ -42,58 +49,106 @@ async function run({ config, documents, device }: Extract<Request, { type: "star
     steps = [];
     lastReport = performance.now();
   };
+  const save = async () => {
+    report();
+    try {
+      const checkpoint = await training.checkpoint();
+      const file = blobOf(encodeCheckpoint(checkpoint));
+      post({ type: "saved", step: checkpoint.step, config: checkpoint.config, file });
+    } catch (error) {
+      post({ type: "unsaved", message: sentence(error) });
+    }
+  };
+  const author = {
+    model: { config: training.start.config, tokenizer: training.tokenizer },
+    write: (options: SamplingOptions) => training.write(options),
+  };
+  const writer = { write: write(author, post, () => ({ step: training.step, fallback: null })) };
+  const clerk = { ...writer, save };
 
   await look(training);
   let lookCost = 0; // the first look also compiled the shaders
   let lastLook = performance.now();
-  let nextTenth = config.num_steps / 10;
-  let lastStep = performance.now();
+  let nextTenth = training.step + num_steps / 10;
+  let lastStep = NaN; // the first step may have to compile, and is not counted
 
   for await (const event of training.run()) {
-    if (event.type === "save") continue; // the page saves nothing
+    if (event.type === "save") {
+      if (isSecureContext) await save(); // where not, there is nothing to tell its text by
+      lastStep = performance.now();
+      continue;
+    }
     if (event.type === "eval") {
       report();
       post(event);
       await nextTask();
-      await pause;
+      await desk.attend(clerk);
       lastStep = performance.now();
       continue;
     }
-    train_ms += performance.now() - lastStep;
+    if (!Number.isNaN(lastStep)) train_ms += performance.now() - lastStep;
     steps.push(event);
     if (performance.now() - lastReport > REPORT_MS) report();
 
     const sinceLook = performance.now() - lastLook;
     const due = sinceLook > LOOK_MS || event.step >= nextTenth;
-    if (due && sinceLook > lookCost / LOOK_SHARE && event.step < config.num_steps) {
+    const wanted = desk.tellChange() || (due && sinceLook > lookCost / LOOK_SHARE);
+    if (wanted && event.step < num_steps) {
       report();
       lookCost = await look(training);
       lastLook = performance.now();
-      nextTenth = event.step + config.num_steps / 10;
+      nextTenth = event.step + num_steps / 10;
     }
-    if (pause) {
+    if (desk.busy) {
       report();
-      await pause;
+      await desk.attend(clerk);
     }
     lastStep = performance.now();
   }
   report();
 
-  for await (const { text } of training.samples()) {
-    post({ type: "sample", step: training.step, text, final: true });
+  // Before the samples, which can be had again.
+  const [file] = encodeModel(await training.model());
+  post({ type: "trained", step: training.step, config: training.start.config, file: blobOf(file) });
+  for await (const event of training.write({ temperature: desk.temperature })) {
+    if (event.type !== "sample") continue;
+    post({ type: "sample", step: training.step, text: event.text, final: true });
     await nextTask();
-    await pause;
+    await desk.attend(writer); // a run that was saved now would take the model's place
   }
-  training.close();
   post({ type: "done" });
+  await desk.attend(writer, true);
+}
+
+/** Writes with a model that is trained; the device is readied for the first text. */
+async function open({ model: file, name, device }: OpenRequest): Promise<void> {
+  const model = decodeModelFile(await bytesOf(file), name);
+  let generator: Generator | undefined;
+  const author = {
+    model,
+    async *write(options: SamplingOptions) {
+      generator ??= await Generator.open(model, device, post);
+      yield* generator.write(options);
+    },
+  };
+  const place = () => ({ step: model.step, fallback: generator?.fallback ?? null });
+  await desk.attend({ write: write(author, post, place) }, true);
 }
 
 /** Posts a few texts from the model as it is; returns what that cost, in ms. */
 async function look(training: Training): Promise<number> {
   const start = performance.now();
   const { step } = training;
-  for await (const { text } of training.preview(LOOK_SAMPLES, AbortSignal.timeout(LOOK_LIMIT_MS))) {
-    post({ type: "sample", step, text, final: false });
+  desk.tellChange();
+  const texts = training.write({
+    num_samples: LOOK_SAMPLES,
+    temperature: desk.temperature,
+    seed: training.start.config.seed + step,
+    signal: AbortSignal.timeout(LOOK_LIMIT_MS),
+  });
+  for await (const event of texts) {
+    if (event.type !== "sample") continue;
+    post({ type: "sample", step, text: event.text, final: false });
     await nextTask();
   }
   return performance.now() - start;
@@ -107,13 +162,26 @@ function nextTask(): Promise<void> {
   });
 }
 
+async function bytesOf(file: Blob): Promise<Uint8Array> {
+  return new Uint8Array(
+    await file.arrayBuffer().catch(() => {
+      throw new ModelFileError("The kept file can no longer be read.");
+    }),
+  );
+}
+
+const blobOf = ({ pieces }: ModelFile) => new Blob([...pieces] as BlobPart[]);
+
+function sentence(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  if (error instanceof UserError) return message;
+  return `The training stopped at an error that nobody foresaw: ${message}`;
+}
+
 function fail(error: unknown): void {
-  let message = error instanceof Error ? error.message : String(error);
-  if (!(error instanceof UserError)) {
-    message = `The training stopped at an error that nobody foresaw: ${message}`;
-  }
   const setting = error instanceof ConfigError ? error.setting : null;
-  post({ type: "failed", message, setting });
+  const damaged = error instanceof ModelFileError || error instanceof DataError;
+  post({ type: "failed", message: sentence(error), setting, damaged });
 }
 
 function post(report: Report): void {

@@ -6,6 +6,7 @@
 // piece, so that a process that is killed in between leaves a run to resume, beside the model as it was before.
 
 import type { ConfigChoice } from "../config.ts";
+import { plural } from "../count.ts";
 import { ModelFileError } from "../errors.ts";
 import { dimsOf, ParameterLayout } from "../model/parameters.ts";
 import {
@@ -110,7 +111,7 @@ export function decodeCheckpoint(bytes: Uint8Array | undefined, where: string): 
   if (tokenizer.vocab_size !== vocab_size) {
     fail(
       path,
-      `has a vocabulary of ${vocab_size} tokens and a tokenizer of ${tokenizer.vocab_size}`,
+      `has a vocabulary of ${plural(vocab_size, "token")} and a tokenizer of ${tokenizer.vocab_size}`,
     );
   }
   const training = readTraining(...partOf(metadata, "training", path));

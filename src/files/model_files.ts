@@ -6,6 +6,7 @@
 // The other two are for people and tools, and for weights that come from elsewhere without metadata.
 
 import { type Config, resolveConfig, settings } from "../config.ts";
+import { plural } from "../count.ts";
 import { ConfigError, ModelFileError } from "../errors.ts";
 import { type Dims, dimsOf, ParameterLayout } from "../model/parameters.ts";
 import { type Tokenizer, tokenizerFromJSON } from "../text/tokenizer.ts";
@@ -100,10 +101,14 @@ export function toText(value: unknown): string {
  * The model that a folder's files hold.
  * @param read the bytes of a file of the folder, undefined if there is none of that name
  * @param where the folder, for the messages
+ * @param path of a file in it, for the messages
  * @throws ModelFileError if a file is missing, damaged, of a newer version, or does not fit the others
  */
-export function decodeModel(read: (name: string) => Uint8Array | undefined, where: string): Model {
-  const path = (name: string) => `${where}/${name}`;
+export function decodeModel(
+  read: (name: string) => Uint8Array | undefined,
+  where: string,
+  path = (name: string) => `${where}/${name}`,
+): Model {
   const bytes = read(WEIGHTS_FILE);
   if (bytes === undefined) {
     throw new ModelFileError(
@@ -129,13 +134,33 @@ export function decodeModel(read: (name: string) => Uint8Array | undefined, wher
   const tokenizer = readTokenizer(...readPart("tokenizer", TOKENIZER_FILE));
   if (tokenizer.vocab_size !== vocab_size) {
     throw new ModelFileError(
-      `The files in ${where} do not belong together: the settings name a vocabulary of ${vocab_size} tokens, ` +
+      `The files in ${where} do not belong together: the settings name a vocabulary of ${plural(vocab_size, "token")}, ` +
         `and the tokenizer has ${tokenizer.vocab_size}. Restore the files of one run, or train again.`,
     );
   }
   const dims = dimsOf(config, vocab_size);
   const { layout, flat } = readTensors(tensors, dims, path(WEIGHTS_FILE), [""]);
   return { config, tokenizer, step, layout, values: flat[0] };
+}
+
+/**
+ * The model that one file holds by itself, whatever its name.
+ * @param file its name, for the messages
+ * @throws ModelFileError as decodeModel(), and if it is a run to resume
+ */
+export function decodeModelFile(bytes: Uint8Array, file: string): Model {
+  const { metadata } = decodeSafetensors(bytes, file, ["F32", "F64"]);
+  if (Object.hasOwn(metadata, "training")) {
+    throw new ModelFileError(
+      `${file} holds a run to resume, not a model; open the ${WEIGHTS_FILE} that lies beside it.`,
+    );
+  }
+  const isFile = (name: string) => name === WEIGHTS_FILE;
+  return decodeModel(
+    (name) => (isFile(name) ? bytes : undefined),
+    file,
+    (name) => (isFile(name) ? file : name),
+  );
 }
 
 export function parseJson(text: string, source: string): unknown {
@@ -210,7 +235,10 @@ export function readTensors(
   // With the smaller L a damaged n_layer makes no table longer than memory, and the counts differ still.
   const layout = new ParameterLayout({ ...dims, L: Math.min(dims.L, tensors.length) });
   if (layout.slices.length * prefixes.length !== tensors.length) {
-    fail(source, `has ${tensors.length} tensors, which no model of n_layer ${dims.L} has`);
+    fail(
+      source,
+      `has ${plural(tensors.length, "tensor")}, which no model of n_layer ${dims.L} has`,
+    );
   }
   const [{ dtype }] = tensors;
   for (const prefix of prefixes) {

@@ -1,6 +1,7 @@
 // Tokens of a text, split into what is trained on and what is held out to validate with.
 
 import type { Config } from "../config.ts";
+import { plural } from "../count.ts";
 import { ConfigError, DataError } from "../errors.ts";
 import type { Examples } from "./batches.ts";
 import { positionsAt, type Sequences } from "./documents.ts";
@@ -55,7 +56,7 @@ function splitDocs(config: DataConfig, sequences: Sequences): Split {
     const what = held === 0 ? "holds out none of them" : "leaves none of them to train on";
     throw new ConfigError(
       "val_fraction",
-      `The text has ${docs} documents, and a val_fraction of ${val_fraction} ${what}; choose a ` +
+      `The text has ${plural(docs, "document")}, and a val_fraction of ${val_fraction} ${what}; choose a ` +
         `${held === 0 ? "larger" : "smaller"} one, or train on more documents.`,
     );
   }
@@ -79,7 +80,7 @@ function splitStream(config: DataConfig, tokens: Stream): Split {
   if (tokens.length < needed) {
     const longest = tokens.length - 1;
     throw new DataError(
-      `The text has ${tokens.length} ${longest === 0 ? "token" : "tokens"}, and a window of it takes ${needed}: ` +
+      `The text has ${plural(tokens.length, "token")}, and a window of it takes ${needed}: ` +
         `block_size ${block_size}, and the token after it. Choose ` +
         `${longest > 0 ? `a block_size of at most ${longest}, or ` : ""}a longer text.`,
     );
@@ -91,7 +92,7 @@ function splitStream(config: DataConfig, tokens: Stream): Split {
       rest < needed ? [`leaves ${rest} to train on`, "smaller"] : [`holds out ${held}`, "larger"];
     throw new ConfigError(
       "val_fraction",
-      `Of the text's ${tokens.length} tokens a val_fraction of ${val_fraction} ${what}, and a window takes ` +
+      `Of the text's ${plural(tokens.length, "token")} a val_fraction of ${val_fraction} ${what}, and a window takes ` +
         `${needed}: block_size ${block_size}, and the token after it. Choose a ${better} val_fraction, a smaller ` +
         `block_size or a longer text.`,
     );

@@ -1,5 +1,6 @@
 // Text to token ids and back.
 
+import { plural } from "../count.ts";
 import { ModelFileError, UnknownCharacterError } from "../errors.ts";
 
 /** Gives the ids of a text's tokens. */
@@ -75,7 +76,7 @@ export class CharTokenizer implements Tokenizer {
     const known = this.chars.slice(0, 100).join("") + (this.chars.length > 100 ? "…" : "");
     return new UnknownCharacterError(
       `The model has no token for ${JSON.stringify(char)} (U+${code}, character ${position + 1} of the text); ` +
-        `it knows the ${this.chars.length} characters ${JSON.stringify(known)} it was trained on. ` +
+        `it knows the ${plural(this.chars.length, "character")} ${JSON.stringify(known)} it was trained on. ` +
         `Leave the character out, or train on text that has it.`,
     );
   }

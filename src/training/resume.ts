@@ -2,6 +2,7 @@
 
 import { isFalling, isHalf } from "../choices.ts";
 import { aside, type Config, type ConfigChoice, resolveConfig, settings } from "../config.ts";
+import { plural } from "../count.ts";
 import { ConfigError, NoWebGpuError } from "../errors.ts";
 import type { Checkpoint, Circumstances } from "../files/checkpoint.ts";
 
@@ -47,8 +48,8 @@ export function resumedConfig(
     throw new ConfigError(
       "num_steps",
       config.num_steps === step
-        ? `The run to resume has done all its ${step} steps. To train it further, set ${steps} to more.`
-        : `${steps} is ${config.num_steps}, but the run to resume has done ${step} steps already; set it to more.`,
+        ? `The run to resume has done all its ${plural(step, "step")}. To train it further, set ${steps} to more.`
+        : `${steps} is ${config.num_steps}, but the run to resume has done ${plural(step, "step")} already; set it to more.`,
     );
   }
   return config;
@@ -90,7 +91,7 @@ export function differences(
   const [{ num_steps: was }, { num_steps, lr_schedule }] = [before.config, now.config];
   if (num_steps !== was && isFalling(lr_schedule)) {
     list.push(
-      `Its learning rates are from here on those of a run of ${num_steps} steps, before of ${was}.`,
+      `Its learning rates are from here on those of a run of ${plural(num_steps, "step")}, before of ${was}.`,
     );
   }
   return list;

@@ -1,34 +1,28 @@
 // The built page in a real browser, as its users meet it.
 
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import type { Browser, Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { launchBrowser } from "../harness/page.ts";
-import { buildPage, serve } from "./serve.ts";
+import {
+  browser,
+  curvePixels,
+  dist,
+  drivePage,
+  drop,
+  focused,
+  lossOf,
+  numberOf,
+  open,
+  phaseOf,
+  reach,
+  server,
+  set,
+  settle,
+  stepOf,
+  tabTo,
+  train,
+} from "./driver.ts";
 
-const dist = mkdtempSync(join(tmpdir(), "microgpt-page-"));
-let server: Awaited<ReturnType<typeof serve>>;
-let browser: Browser;
-const complaints: string[] = [];
-
-beforeAll(async () => {
-  await buildPage(dist);
-  server = await serve(dist);
-  browser = await launchBrowser();
-});
-
-afterAll(async () => {
-  await browser?.close();
-  server?.close();
-  rmSync(dist, { recursive: true, force: true });
-});
-
-afterEach(async () => {
-  for (const context of browser.contexts()) await context.close();
-  if (complaints.length > 0) throw new Error(`In the console: ${complaints.splice(0).join("\n")}`);
-});
+drivePage();
 
 test("trains on the CPU: the loss falls, the curve is drawn, samples appear", async () => {
   const page = await open();
@@ -157,26 +151,182 @@ test("says what is wrong with a text", async () => {
   expect(await focused(page)).toBe("paste");
 });
 
-test("says what is wrong with a setting, beside it", async () => {
+test("says what is wrong, all at once, beside Start and beside each field", async () => {
   const page = await open();
-  await set(page, { n_embd: "18", seed: "4.5" });
+  await page.getByLabel("Paste").check();
+  await set(page, { eval_every: "5", beta1: "1", n_embd: "18", num_steps: "4.5" });
   await page.click("#go");
-  expect(await page.textContent("#setting-seed-error")).toBe(
-    "seed is 4.5; it must be a whole number of at least 0.",
+  expect(await page.textContent("#setting-num_steps-error")).toBe(
+    "num_steps is 4.5; it must be a whole number of at least 1.",
   );
-  expect(await focused(page)).toBe("setting-seed");
-  await set(page, { seed: "4" });
-  await page.click("#go");
-  expect(await page.textContent("#setting-n_embd-error")).toContain(
-    "multiple of n_head, such as 20.",
-  );
-  expect(await focused(page)).toBe("setting-n_embd");
-  expect(await phaseOf(page)).toBe("idle");
+  const problems = page.locator("#problems li");
+  expect(await problems.allTextContents()).toEqual([
+    expect.stringContaining("The pasted text holds no documents"),
+    expect.stringContaining("n_embd 18 cannot be split into n_head 4"),
+    expect.stringContaining("num_steps is 4.5"),
+    expect.stringContaining("beta1 is 1"),
+    expect.stringContaining("eval_every is 5, but nothing is held out"),
+  ]);
+  expect(await page.locator("#problems").getAttribute("role")).toBe("alert");
+  expect(await focused(page)).toBe("paste");
+  expect(await page.isVisible("#setting-beta1")).toBe(true);
+
+  await problems.locator("a").nth(2).click();
+  expect(await focused(page)).toBe("setting-num_steps");
+  await set(page, { num_steps: "5" });
+  await page.keyboard.press("Tab");
+  expect(await problems.count()).toBe(4);
 
   await page.selectOption("#preset", "microgpt-cosine");
   expect(await page.inputValue("#setting-n_embd")).toBe("16");
   expect(await page.inputValue("#setting-num_steps")).toBe("500");
+  expect(await problems.count()).toBe(1);
+  await page.getByLabel("Training text").fill("anna");
+  await expect.poll(() => problems.count()).toBe(0);
   expect(await page.locator("[aria-invalid]").count()).toBe(0);
+  expect(await phaseOf(page)).toBe("idle");
+});
+
+test("an emptied text empties what was made of it", async () => {
+  const page = await open();
+  await page.getByLabel("Paste").check();
+  expect(await page.textContent("#size")).toBe("");
+  await page.getByLabel("Training text").fill("abc");
+  await expect.poll(() => page.textContent("#size")).toBe("A model of 3,456 parameters.");
+  expect(await page.getAttribute("#chart", "aria-label")).toContain("guessing is 1.39");
+  expect(await page.locator(".reads li").allTextContents()).toEqual(["abc"]);
+  await page.getByLabel("Training text").fill("");
+  await expect.poll(() => page.textContent("#size")).toBe("");
+  expect(await page.textContent("#text-summary")).toBe("");
+  expect(await page.getAttribute("#chart", "aria-label")).toBe("Loss by step: not begun.");
+  expect(await page.isVisible(".reads")).toBe(false);
+});
+
+test("a wrong or huge file is told, and the page goes on", async () => {
+  const page = await open();
+  await page.setInputFiles("#file", {
+    name: "a.bin",
+    mimeType: "",
+    buffer: Buffer.from([0, 1, 2]),
+  });
+  await expect.poll(() => page.textContent("#text-error")).toContain("a.bin holds a NUL");
+  await page.evaluate(() => {
+    const file = new File(["x"], "huge.txt");
+    Object.defineProperty(file, "size", { value: 600 * 2 ** 20 });
+    const dataTransfer = new DataTransfer();
+    const event = new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true });
+    Object.defineProperty(event, "dataTransfer", { value: { types: ["Files"], files: [file] } });
+    document.body.dispatchEvent(event);
+  });
+  await expect
+    .poll(() => page.textContent("#text-error"))
+    .toBe(
+      "huge.txt has 600 MB, and the page reads texts of up to 64 MB; take a part of it, or train on it from the " +
+        "command line.",
+    );
+});
+
+test("long texts of a stream are folded to a few lines, and unfold by the keyboard", async () => {
+  const page = await open();
+  await page.getByLabel("Paste").check();
+  await page.getByLabel("Training text").fill("tick\ntock\n".repeat(30));
+  await page.selectOption("#setting-format", "text");
+  await train(page, { device: "cpu", num_steps: "100", block_size: "64", num_samples: "1" });
+  const text = page.locator(".look").first().locator("li");
+  const height = async () => (await text.boundingBox())!.height;
+  const folded = await height();
+  expect(folded).toBeLessThan(4.5 * 26); // of lines
+  await text.locator("summary").focus();
+  await page.keyboard.press("Enter");
+  expect(await height()).toBeGreaterThan(2 * folded);
+  expect((await text.textContent())!.split("\n").length).toBeGreaterThan(8);
+});
+
+test("the axes hold the whole run and every label", async () => {
+  const page = await open();
+  await page.addInitScript(() => {
+    const written: { text: string; x: number; left: number; align: string }[] = [];
+    Object.assign(globalThis, { written });
+    const { fillText } = CanvasRenderingContext2D.prototype;
+    CanvasRenderingContext2D.prototype.fillText = function (text, x, y) {
+      const { a, e } = this.getTransform();
+      const width = this.measureText(text).width * (this.textAlign === "right" ? 1 : 0);
+      written.push({ text, x, left: a * (x - width) + e, align: this.textAlign });
+      return fillText.call(this, text, x, y);
+    };
+  });
+  await page.reload();
+  await page.locator("body[data-phase=idle]").waitFor();
+  const written = () =>
+    page.evaluate(
+      () => (globalThis as unknown as { written: { text: string; left: number }[] }).written,
+    );
+  await set(page, { device: "cpu", num_steps: "1000000" });
+  await page.click("#go");
+  await reach(page, 10);
+  await page.click("text=Pause");
+  await settle(page);
+  expect((await written()).slice(-30).map(({ text }) => text)).toContain("1,000,000");
+  await page.click("#reset");
+  await set(page, { learning_rate: "1e9", num_steps: "40", num_samples: "1" });
+  await page.click("#go");
+  await page.locator("body[data-phase=done], body[data-phase=failed]").waitFor();
+  await page.waitForTimeout(200);
+  const labels = (await written()).filter(({ text }) => /e\+\d/.test(text));
+  expect(labels.length).toBeGreaterThan(0);
+  expect(Math.min(...labels.map(({ left }) => left))).toBeGreaterThanOrEqual(0);
+});
+
+test("says where it computes", async () => {
+  const page = await open();
+  expect(await page.isVisible("#on-gpu")).toBe(true);
+  await page.check("[name=device][value=cpu]");
+  await expect.poll(() => page.isVisible("#on-cpu")).toBe(true);
+  expect(await page.isVisible("#on-gpu")).toBe(false);
+});
+
+test("opened as a file, it says how to serve it", async () => {
+  const page = await browser.newPage(); // whose complaints about the blocked parts are due
+  await page.goto(`file://${dist}/index.html`);
+  await page.getByText("This page was opened as a file.").waitFor();
+  await page.goto(server.url);
+  expect(await page.isVisible("#from-file")).toBe(false);
+});
+
+test("with forced colours the progress and the legend are seen", async () => {
+  const page = await open();
+  await page.emulateMedia({ forcedColors: "active" });
+  const styles = await page.evaluate(() => {
+    const border = (key: string) =>
+      getComputedStyle(document.querySelector(key)!, "::before").borderTopColor;
+    return {
+      keys: [border(".key-step"), border(".key-mean"), border(".key-validation")],
+      bar: getComputedStyle(document.querySelector("#progress")!).backgroundColor,
+      value: getComputedStyle(document.body).getPropertyValue("--accent"),
+    };
+  });
+  expect(new Set(styles.keys).size).toBe(3);
+  expect(styles.value).toBe("Highlight");
+});
+
+test("while the device is readied, how far it is", async () => {
+  const page = await open();
+  await page.evaluate(() => {
+    const Native = Worker;
+    globalThis.Worker = class extends Native {
+      constructor(url: string | URL, options?: WorkerOptions) {
+        super(url, options);
+        const tell = (data: object) => this.dispatchEvent(new MessageEvent("message", { data }));
+        this.postMessage = () => {
+          tell({ type: "prepare", what: "compile", done: 3, total: 7 });
+        };
+      }
+    };
+  });
+  await page.click("#go");
+  await expect.poll(() => page.textContent("#device")).toBe("Compiling 3 of 7…");
+  expect(await page.textContent("#speed")).toBe("–");
+  expect(await page.textContent("#time-left")).toBe("–");
 });
 
 test("a run that diverges ends with a sentence", async () => {
@@ -235,84 +385,3 @@ test("without WebGPU it says so and trains on the CPU", async () => {
     await plain.close();
   }
 });
-
-/** A fresh page, whose complaints fail the test. */
-async function open(inBrowser = browser): Promise<Page> {
-  const page = await inBrowser.newPage();
-  page.setDefaultTimeout(30_000);
-  page.on("pageerror", (error) => complaints.push(error.message));
-  page.on("console", (message) => {
-    if (message.type() === "error") complaints.push(message.text());
-  });
-  await page.goto(server.url);
-  await page.locator("body[data-phase=idle]").waitFor();
-  return page;
-}
-
-/** Fills in the form: `device`, and settings by their names. */
-async function set(page: Page, { device, ...settings }: Record<string, string>): Promise<void> {
-  if (device) await page.check(`[name=device][value=${device}]`);
-  for (const [name, value] of Object.entries(settings)) {
-    if (!(await page.isVisible(`#setting-${name}`))) await page.click("#more summary");
-    await page.fill(`#setting-${name}`, value);
-  }
-}
-
-async function train(page: Page, settings: Record<string, string>): Promise<void> {
-  if (await page.isEnabled("#reset")) await page.click("#reset");
-  await page.locator("body[data-phase=idle]").waitFor();
-  await set(page, settings);
-  await page.click("#go");
-  await page.locator("body[data-phase=done]").waitFor();
-}
-
-async function tabTo(page: Page, key: string, selector: string): Promise<void> {
-  for (let presses = 0; presses < 30; presses++) {
-    await page.keyboard.press(key);
-    if (await page.evaluate((to) => document.activeElement!.matches(to), selector)) return;
-  }
-  throw new Error(`${key} does not come to ${selector}`);
-}
-
-/** Drops a file on the page. */
-async function drop(page: Page, name: string, bytes: Buffer): Promise<void> {
-  await page.evaluate(
-    ({ name, bytes }) => {
-      const dataTransfer = new DataTransfer();
-      dataTransfer.items.add(new File([Uint8Array.from(bytes)], name));
-      for (const type of ["dragover", "drop"])
-        document.body.dispatchEvent(
-          new DragEvent(type, { dataTransfer, bubbles: true, cancelable: true }),
-        );
-    },
-    { name, bytes: [...bytes] },
-  );
-}
-
-/** Waits until the worker's last report is shown. */
-async function settle(page: Page): Promise<void> {
-  await page.locator("body[data-phase=paused]").waitFor();
-  await page.waitForTimeout(200);
-}
-
-const phaseOf = (page: Page) => page.evaluate(() => document.body.dataset.phase);
-const focused = (page: Page) => page.evaluate(() => document.activeElement?.id);
-const numberOf = async (page: Page, id: string) =>
-  Number((await page.textContent(id))!.replaceAll(",", ""));
-const stepOf = (page: Page) => numberOf(page, "#step");
-const lossOf = (page: Page) => numberOf(page, "#loss");
-
-/** Pixels of the chart in the colour of the running mean. */
-function curvePixels(page: Page): Promise<number> {
-  return page.evaluate(() => {
-    const canvas = document.querySelector<HTMLCanvasElement>("#chart canvas")!;
-    const context = canvas.getContext("2d")!;
-    const { data } = context.getImageData(0, 0, canvas.width, canvas.height);
-    const accent = getComputedStyle(document.body).getPropertyValue("--accent").trim();
-    const [r, g, b] = accent.match(/\w\w/g)!.map((hex) => Number.parseInt(hex, 16));
-    let pixels = 0;
-    for (let i = 0; i < data.length; i += 4)
-      if (data[i] === r && data[i + 1] === g && data[i + 2] === b && data[i + 3] === 255) pixels++;
-    return pixels;
-  });
-}
