@@ -17,7 +17,7 @@ override IDS: u32;   // a document's tokens: one more than the positions of all 
 override X: u32; override Y: u32; override Z: u32;   // threads of the workgroup, a power of two
 
 struct Sizes {
-  T: u32, V: u32, C: u32, NH: u32, HS: u32,    // as everywhere
+  T: u32, V: u32, C: u32, NH: u32, HS: u32,    // as everywhere; hardware is given C and HS
   P: u32, row: u32,                            // parameters of a model with their padding; length of a row of C
   tiles: u32, operations: u32,                 // of T positions; of the program
   docs: u32, capacity: u32, spread: u32,       // documents in an order; rows of a schedule; 1 or 0
@@ -87,9 +87,9 @@ fn put_gradient(k: u32, gradient: f32) {
 }
 
 // sum_c a[c] * b[c]
-fn dot_rows(a: u32, b: u32, count: u32, tile: u32) -> vec4f {
+fn dot_rows(a: u32, b: u32, tile: u32) -> vec4f {
   var sum = vec4f();
-  for (var c = 0u; c < count; c++) { sum += act[at(a + c, tile)] * act[at(b + c, tile)]; }
+  for (var c = 0u; c < sizes.C; c++) { sum += act[at(a + c, tile)] * act[at(b + c, tile)]; }
   return sum;
 }
 
@@ -135,7 +135,7 @@ fn embedding_backward(op: Operation) {
 fn rmsnorm_backward(op: Operation) {
   for (var tile = id.y; tile < tiles; tile += Y) {
     let rstd = act[at(op.rstd, tile)];
-    var pull = dot_rows(op.dout, op.inp, sizes.C, tile) / f32(sizes.C);
+    var pull = dot_rows(op.dout, op.inp, tile) / f32(sizes.C);
     if ((op.flags & OUTPUT) == 0u) { pull *= rstd * rstd; }
     for (var c = id.x + X * id.z; c < sizes.C; c += X * Z) {
       var sum = rstd * (act[at(op.dout + c, tile)] - act[at(op.inp + c, tile)] * pull);
@@ -150,13 +150,15 @@ fn matmul_forward(op: Operation) {
   for (var tile = id.y; tile < tiles; tile += Y) {
     var rstd = vec4f(1.0);
     if (op.rstd != NONE) {
-      rstd = 1.0 / sqrt(dot_rows(op.inp, op.inp, sizes.C, tile) / f32(sizes.C) + models[m].eps);
+      rstd = 1.0 / sqrt(dot_rows(op.inp, op.inp, tile) / f32(sizes.C) + models[m].eps);
       if (id.x + id.z == 0u) { act[at(op.rstd, tile)] = rstd; }
     }
     for (var o = id.x + X * id.z; o < op.OC; o += X * Z) {
       var sum = vec4f();
-      for (var c = 0u; c < op.IC; c++) {
-        sum += act[at(op.inp + c, tile)] * param(op.weight + o * op.stride + c);
+      for (var first = 0u; first < op.IC; first += sizes.C) {   // which is C or 4C
+        for (var c = 0u; c < sizes.C; c++) {
+          sum += act[at(op.inp + first + c, tile)] * param(op.weight + o * op.stride + first + c);
+        }
       }
       sum *= rstd;
       if (op.residual != NONE) { sum += act[at(op.residual + o, tile)]; }
@@ -175,9 +177,13 @@ fn matmul_backward_input(op: Operation) {
   for (var tile = id.y; tile < tiles; tile += Y) {
     for (var c = id.x + X * id.z; c < op.IC; c += X * Z) {
       var sum = vec4f();
-      for (var o = 0u; o < op.OC; o++) {
-        sum += act[at(op.dout + o, tile)] * param(op.weight + o * op.stride + c);
+      var o = 0u;
+      for (; o + sizes.C <= op.OC; o += sizes.C) {
+        for (var k = 0u; k < sizes.C; k++) {
+          sum += act[at(op.dout + o + k, tile)] * param(op.weight + (o + k) * op.stride + c);
+        }
       }
+      for (; o < op.OC; o++) { sum += act[at(op.dout + o, tile)] * param(op.weight + o * op.stride + c); }
       if ((op.flags & ACTIVATED) != 0u) {
         let y = act[at(op.out + c, tile)];
         if (models[m].squared != 0.0) { sum *= 2.0 * sqrt(y); }
@@ -253,7 +259,8 @@ fn attention_backward_q(op: Operation, h: u32, tile: u32) {
   let q = op.inp + h * sizes.HS;
   let k = q + sizes.C;
   let dout = op.dout + h * sizes.HS;
-  let delta = dot_rows(dout, op.residual + h * sizes.HS, sizes.HS, tile);
+  var delta = vec4f();
+  for (var c = 0u; c < sizes.HS; c++) { delta += act[at(dout + c, tile)] * act[at(op.residual + h * sizes.HS + c, tile)]; }
   act[at(op.stats + 2u * sizes.NH + h, tile)] = delta;
   for (var s = 0u; s < 4u * tile + 4u; s++) {
     let masked = score(q, tile, k, s, positions(tile) >= vec4u(s));
@@ -316,16 +323,30 @@ fn reduce_sum(value: vec2f) -> vec2f {
 fn adamw(row: Row, grad_norm: f32) {
   let model = models[m];
   let clip = select(1.0, model.grad_clip / grad_norm, model.grad_clip > 0.0 && grad_norm > model.grad_clip);
-  for (var k = i; k < sizes.P; k += X * Y * Z) {
-    let g = grads[first_grad + k] * clip;
-    let before = moments[m * sizes.P + k];
-    let mean = model.beta1 * before.x + (1.0 - model.beta1) * g;
-    let square = model.beta2 * before.y + (1.0 - model.beta2) * g * g;
-    moments[m * sizes.P + k] = vec2f(mean, square);
-    let update = mean * row.correction1 / (sqrt(square * row.correction2) + model.epsilon);
-    let value = param(k) - model.lr * row.lr * (update + model.weight_decay * param(k));
-    if (W > 1u) { w[k] = value; } else { params[m * sizes.P + k] = value; }
+  for (var first = i; first < sizes.P; first += ROUND * X * Y * Z) {
+    var gradients: array<f32, ROUND>;   // all are asked for before the first is used
+    var befores: array<vec2f, ROUND>;
+    for (var j = 0u; j < ROUND; j++) {
+      let k = min(first + j * X * Y * Z, sizes.P - 1u);
+      gradients[j] = grads[first_grad + k];
+      befores[j] = moments[m * sizes.P + k];
+    }
+    for (var j = 0u; j < ROUND; j++) {
+      let k = first + j * X * Y * Z;
+      if (k < sizes.P) { update(row, model, k, gradients[j] * clip, befores[j]); }
+    }
   }
+}
+
+const ROUND = 4u;
+
+fn update(row: Row, model: Model, k: u32, g: f32, before: vec2f) {
+  let mean = model.beta1 * before.x + (1.0 - model.beta1) * g;
+  let square = model.beta2 * before.y + (1.0 - model.beta2) * g * g;
+  moments[m * sizes.P + k] = vec2f(mean, square);
+  let change = mean * row.correction1 / (sqrt(square * row.correction2) + model.epsilon);
+  let value = param(k) - model.lr * row.lr * (change + model.weight_decay * param(k));
+  if (W > 1u) { w[k] = value; } else { params[m * sizes.P + k] = value; }
 }
 
 @compute @workgroup_size(X, Y, Z)

@@ -127,13 +127,21 @@ export class Kernels {
   }
 }
 
-/** A source whose given consts have their values; the constants that are left are its overrides. */
+/**
+ * A source whose given consts have their values; the constants that are left are its overrides. One that is named
+ * `sizes.C` stands in place of that size: a loop whose bound is a number needs no guard, and can be written out.
+ */
 export function giveConstants(
   source: string,
   constants: Constants,
 ): { code: string; overrides: Constants } {
   const overrides = { ...constants };
-  const code = source.replace(
+  const sized = source.replace(/\bsizes\.\w+\b/g, (size) => {
+    if (!Object.hasOwn(constants, size)) return size;
+    delete overrides[size];
+    return `${constants[size]}u`;
+  });
+  const code = sized.replace(
     /^const (\w+) = \w+;(\s+\/\/ given)/gm,
     (line, name: string, comment: string) => {
       if (!Object.hasOwn(constants, name)) return line;

@@ -21,6 +21,8 @@ export interface SmallTuning extends Threads {
   shared: boolean;
   /** Vocabulary that its workgroup memory has room for: the pipeline serves every text that has no larger one. */
   room: number;
+  /** Whether the model's widths are numbers in the kernel's text: on hardware, as software GPUs compile that for long. */
+  fixed: boolean;
   /** Workgroups that share a batch at most. */
   parts: number;
 }
@@ -28,7 +30,7 @@ export interface SmallTuning extends Threads {
 /** The least room that is made for a vocabulary; beyond it doubles. */
 const LEAST_ROOM = 32;
 
-function constants(model: Dims, { X, Y, Z, shared, room }: Omit<SmallTuning, "parts">) {
+function constants(model: Dims, { X, Y, Z, shared, room, fixed }: Omit<SmallTuning, "parts">) {
   const dims = { ...model, V: room };
   const tiles = Math.ceil(dims.T / 4);
   return {
@@ -39,6 +41,7 @@ function constants(model: Dims, { X, Y, Z, shared, room }: Omit<SmallTuning, "pa
     X,
     Y,
     Z,
+    ...(fixed ? { "sizes.C": dims.C, "sizes.HS": dims.C / dims.NH } : {}),
   };
 }
 
@@ -53,8 +56,8 @@ export function smallTuning(
   if (dims.T * dims.C * 16 > maxComputeWorkgroupStorageSize) return undefined;
   // Software GPUs run a workgroup on one core: threads beyond its lanes cost barriers and bring nothing.
   const threads = device.software
-    ? { X: device.lanes, Y: 1, Z: 1, parts: 8 }
-    : { X: 16, Y: 4, Z: maxComputeInvocationsPerWorkgroup < 256 ? 2 : 4, parts: 1024 };
+    ? { X: device.lanes, Y: 1, Z: 1, fixed: false, parts: 8 }
+    : { X: 16, Y: 4, Z: maxComputeInvocationsPerWorkgroup < 256 ? 2 : 4, fixed: true, parts: 1024 };
   const fits = (tuning: Omit<SmallTuning, "parts">) => {
     const { ACT, W, IDS } = constants(dims, tuning);
     const padded = (elements: number) => Math.ceil(elements / 4) * 16;
