@@ -340,12 +340,10 @@ const VALIDATION_STEPS = 500;
 async function validation({ row, results, values, scratch }: Bench): Promise<void> {
   if (values.text === undefined) return row("validation losses", "no --text to train on");
   const data = ["--input", values.text, "--format", "text", "--val-fraction", "0.1"];
-  const { layers, embd, heads, block, batch } = sizesOf(values.preset);
-  const model = `--n-layer ${layers} --n-embd ${embd} --n-head ${heads} --block-size ${block} --batch-size ${batch}`;
-  const run = `--steps ${VALIDATION_STEPS} --lr 0.001 --init-std 0.02 --log-every ${VALIDATION_STEPS} --num-samples 0 --device webgpu`;
+  const run = `--preset ${values.preset} --steps ${VALIDATION_STEPS} --log-every ${VALIDATION_STEPS} --num-samples 0 --device webgpu`;
   const losses: number[] = [];
   for (const dtype of ["f32", "f16"]) {
-    const flags = [...data, ...`${model} ${run}`.split(" "), "--dtype", dtype];
+    const flags = [...data, ...run.split(" "), "--dtype", dtype];
     const end = (await ownJson("train", [...flags, "--output", join(scratch, dtype)])).at(-1);
     results[dtype] = end;
     losses.push(end.val_loss);
