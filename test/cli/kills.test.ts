@@ -28,7 +28,7 @@ const { MICROGPT_INPUT: _, ...env } = process.env;
 function begin(argv: string[]) {
   const child = spawn(
     process.execPath,
-    [`--import=${join(root, "cli/fast_start.js")}`, `--import=${stamped}`, ...argv],
+    [`--import=${stamped}`, join(root, "cli/start.js"), "train", ...argv],
     { env, stdio: ["ignore", "pipe", "pipe"] },
   );
   const outcome = { stdout: "", stderr: "" };
@@ -66,7 +66,7 @@ function expectSavesInTime(lines: Line[]): void {
 
 /** Kills the runs in one folder, one after the other; returns how often a state was newer than the one before. */
 async function killing(folder: string, kills: number, random: PythonRandom): Promise<number> {
-  const argv = [join(root, "cli/train.ts"), "--device", "cpu"];
+  const argv = ["--device", "cpu"];
   argv.push("--steps", "1000000000", "--save-seconds", String(INTERVAL_MS / 1000));
   argv.push("--json", "--log-every", "1", "--output", folder);
   let advanced = 0;
