@@ -232,7 +232,7 @@ test.each<[string, () => string]>([
 });
 
 /** Of the general trainer, and quickly trained. */
-const quick = ["--format", "text", "--steps", "2", "--num-samples", "1", "--n-embd", "8"];
+const quick = ["--device", "webgpu", "--format", "text", "--steps", "2", "--n-embd", "8"];
 
 test("train tells which dtype auto is, and saves the model with that", async () => {
   const output = join(folder, "model");

@@ -34,8 +34,6 @@ interface SmallCase {
   groups: number;
   shared?: boolean;
   spread?: boolean;
-  /** Whether the widths are numbers in the kernel's text, as on hardware. */
-  fixed?: boolean;
 }
 
 const one = { X: 8, Y: 1, Z: 1 };
@@ -80,14 +78,6 @@ const cases: SmallCase[] = [
     shared: false,
     spread: true,
   },
-  {
-    name: "widths given, C 4, NH 2, T 3, V 7",
-    config: { n_embd: 4, n_head: 2, block_size: 3 },
-    V: 7,
-    groups: 1,
-    shared: false,
-    fixed: true,
-  },
 ];
 
 export function smallCases(
@@ -102,7 +92,7 @@ export function smallCases(
 }
 
 function smallCase(
-  { name, config: overrides, V, groups, shared = true, spread = false, fixed = false }: SmallCase,
+  { name, config: overrides, V, groups, shared = true, spread = false }: SmallCase,
   threads: { X: number; Y: number; Z: number },
   normal: (size: number, std?: number) => Float32Array,
   ids: (size: number, V: number) => Int32Array,
@@ -155,7 +145,7 @@ function smallCase(
       records: { size: records, initial: normal(records), ...unchanged },
     },
     dispatch: (_, tensors) => {
-      const tuning = { ...threads, shared, room: V, fixed };
+      const tuning = { ...threads, shared, room: V, fixed: false };
       const dispatch = smallTrain(tensors as Record<SmallBinding, Tensor>, dims, sizes, tuning);
       const W = shared ? PARAMETERS : 1;
       return { ...dispatch, constants: { ...dispatch.constants, ...MEMORY, W } };

@@ -150,7 +150,7 @@ describe("a run that is not finished", () => {
 
   test("has trained nothing, and so is replaced; its model is not written with", async () => {
     const output = temporaryFolder();
-    const diverging = await run(output, "--lr", "1e300", "--steps", "50");
+    const diverging = await run(output, "--lr", "1e30", "--steps", "50");
     expect(diverging.stderr).toMatch(/^error: Training diverged/);
     expect(loadCheckpoint(output).step).toBe(0);
     const texts = await runCli(generate, ["--model-dir", output]);
@@ -222,7 +222,8 @@ describe("one run at a time", () => {
     io.stdout.onWrite = (text) => {
       if (text.startsWith("step ")) second ??= run(output);
     };
-    await runCli(train, [...quick, "--output", output], {}, io);
+    const long = quick.with(quick.indexOf("--steps") + 1, "3000"); // it still runs when the other begins
+    await runCli(train, [...long, "--output", output], {}, io);
     expect(await second).toMatchObject({
       code: 1,
       stderr: expect.stringMatching(

@@ -72,7 +72,10 @@ describe("a list", () => {
       ["--val-fraction", "0,0.1"],
       /--val-fraction is 0 for some models of the sweep and 0.1 for others, .*; choose one/,
     ],
-    [["--val-fraction", "0.00001"], /1936 documents, and a val_fraction of 0.00001 holds out none/],
+    [
+      ["--val-fraction", "0.00001"],
+      /1,936 documents, and a val_fraction of 0.00001 holds out none/,
+    ],
   ])("that is wrong gets a sentence and exit code 2: %j", async (argv, message) => {
     const { code, stdout, stderr } = await runCli(sweep, argv);
     expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
