@@ -120,5 +120,5 @@ export function settingOptions(...names: Setting["name"][]): Option[] {
 export const variables: ReadonlySet<string> = new Set(
   [input, output, modelDir, preset, device, tuning, prompt, ...settings]
     .flatMap(({ env }) => env)
-    .concat("MICROGPT_CACHE_DIR"),
+    .concat("MICROGPT_CACHE_DIR", "MICROGPT_SHADER_CHECKS"),
 );
