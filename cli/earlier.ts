@@ -8,7 +8,7 @@ import { describeRun, STATE_FILE } from "../src/files/checkpoint.ts";
 import { CONFIG_FILE, TOKENIZER_FILE, WEIGHTS_FILE } from "../src/files/model_files.ts";
 import { decodeMetadata, MAX_HEADER } from "../src/files/safetensors.ts";
 import { METRICS_FILE } from "./metrics.ts";
-import { flushFolder, modelFiles, readOptional } from "./model_dir.ts";
+import { flushFolder, modelFiles, readOptional } from "../src/files/model_dir.node.ts";
 import { count } from "./progress.ts";
 
 /** Every file that a run writes, in the order in which they are moved aside. */

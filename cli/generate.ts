@@ -4,7 +4,7 @@
 
 import { Generator } from "../src/generation/from_model.ts";
 import { command } from "./command.ts";
-import { loadModel } from "./model_dir.ts";
+import { loadModel } from "../src/files/model_dir.node.ts";
 import * as options from "./options.ts";
 import { prepareProgress } from "./progress.ts";
 import { run } from "./run.ts";

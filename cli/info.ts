@@ -22,7 +22,7 @@ import { command } from "./command.ts";
 import { readText } from "./files.ts";
 import { type Flags, UsageError } from "./flags.ts";
 import { bytes } from "./format.ts";
-import { loadModel } from "./model_dir.ts";
+import { loadModel } from "../src/files/model_dir.node.ts";
 import * as options from "./options.ts";
 import { count, plural } from "./progress.ts";
 import { type Io, run } from "./run.ts";

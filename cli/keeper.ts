@@ -5,7 +5,7 @@ import { GpuError } from "../src/errors.ts";
 import type { Checkpoint } from "../src/files/checkpoint.ts";
 import type { EvalEvent, StepEvent, Training } from "../src/training/train.ts";
 import { Metrics } from "./metrics.ts";
-import { refusal, saveCheckpoint } from "./model_dir.ts";
+import { refusal, saveCheckpoint } from "../src/files/model_dir.node.ts";
 import { count } from "./progress.ts";
 import type { Output } from "./run.ts";
 import { type RunFolder, saveAtLast } from "./run_folder.ts";

@@ -15,7 +15,7 @@ import {
 import { join } from "node:path";
 import type { Checkpoint } from "../src/files/checkpoint.ts";
 import type { EvalEvent, StepEvent } from "../src/training/train.ts";
-import { reason } from "./files.ts";
+import { reason } from "../src/files/reason.node.ts";
 
 export const METRICS_FILE = "metrics.jsonl";
 

@@ -1,7 +1,7 @@
 // Runs a command as a process: errors become sentences and exit codes.
 
 import { ConfigError, UserError } from "../src/errors.ts";
-import { reason } from "./files.ts";
+import { reason } from "../src/files/reason.node.ts";
 import { type Env, UsageError, unknownVariables } from "./flags.ts";
 
 export interface Output {

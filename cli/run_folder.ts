@@ -17,7 +17,7 @@ import {
   replaceFile,
   saveCheckpoint,
   saveModel,
-} from "./model_dir.ts";
+} from "../src/files/model_dir.node.ts";
 
 /** What becomes of what is in the folder: it is gone on with, replaced, or kept aside if it is finished. */
 export type Earlier = "resume" | "replace" | "keep";

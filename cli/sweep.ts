@@ -7,7 +7,7 @@ import { tuningModes } from "../src/tuning/tune.ts";
 import { command } from "./command.ts";
 import { readText } from "./files.ts";
 import { Interrupt } from "./interrupt.ts";
-import { saveModel } from "./model_dir.ts";
+import { saveModel } from "../src/files/model_dir.node.ts";
 import * as options from "./options.ts";
 import { prepareProgress } from "./progress.ts";
 import { EXIT_FAILED, type Output, run } from "./run.ts";

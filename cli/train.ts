@@ -14,7 +14,7 @@ import { readText } from "./files.ts";
 import { type Flags, UsageError } from "./flags.ts";
 import { Interrupt } from "./interrupt.ts";
 import { Keeper } from "./keeper.ts";
-import { loadCheckpoint } from "./model_dir.ts";
+import { loadCheckpoint } from "../src/files/model_dir.node.ts";
 import * as options from "./options.ts";
 import { type Output, run } from "./run.ts";
 import { RunFolder } from "./run_folder.ts";

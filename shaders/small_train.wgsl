@@ -93,6 +93,17 @@ fn dot_rows(a: u32, b: u32, tile: u32) -> vec4f {
   return sum;
 }
 
+// sum_k rows[k] * parameter[first + k * stride]; in pieces of C, whose loop hardware can write out
+fn products(rows: u32, tile: u32, count: u32, first: u32, stride: u32) -> vec4f {
+  var sum = vec4f();
+  var n = 0u;
+  for (; n + sizes.C <= count; n += sizes.C) {
+    for (var k = 0u; k < sizes.C; k++) { sum += act[at(rows + n + k, tile)] * param(first + (n + k) * stride); }
+  }
+  for (; n < count; n++) { sum += act[at(rows + n, tile)] * param(first + n * stride); }
+  return sum;
+}
+
 // wte[token] + wpe[t]
 fn embedding(t: u32, c: u32) -> f32 {
   return select(0.0, param(ids[t] * sizes.row + c) + param((sizes.V + t) * sizes.row + c), t < n);
@@ -154,12 +165,7 @@ fn matmul_forward(op: Operation) {
       if (id.x + id.z == 0u) { act[at(op.rstd, tile)] = rstd; }
     }
     for (var o = id.x + X * id.z; o < op.OC; o += X * Z) {
-      var sum = vec4f();
-      for (var first = 0u; first < op.IC; first += sizes.C) {   // which is C or 4C
-        for (var c = 0u; c < sizes.C; c++) {
-          sum += act[at(op.inp + first + c, tile)] * param(op.weight + o * op.stride + first + c);
-        }
-      }
+      var sum = products(op.inp, tile, op.IC, op.weight + o * op.stride, 1u);
       sum *= rstd;
       if (op.residual != NONE) { sum += act[at(op.residual + o, tile)]; }
       if ((op.flags & ACTIVATED) != 0u) {
@@ -176,14 +182,7 @@ fn matmul_forward(op: Operation) {
 fn matmul_backward_input(op: Operation) {
   for (var tile = id.y; tile < tiles; tile += Y) {
     for (var c = id.x + X * id.z; c < op.IC; c += X * Z) {
-      var sum = vec4f();
-      var o = 0u;
-      for (; o + sizes.C <= op.OC; o += sizes.C) {
-        for (var k = 0u; k < sizes.C; k++) {
-          sum += act[at(op.dout + o + k, tile)] * param(op.weight + (o + k) * op.stride + c);
-        }
-      }
-      for (; o < op.OC; o++) { sum += act[at(op.dout + o, tile)] * param(op.weight + o * op.stride + c); }
+      var sum = products(op.dout, tile, op.OC, op.weight + c, op.stride);
       if ((op.flags & ACTIVATED) != 0u) {
         let y = act[at(op.out + c, tile)];
         if (models[m].squared != 0.0) { sum *= 2.0 * sqrt(y); }
@@ -259,8 +258,9 @@ fn attention_backward_q(op: Operation, h: u32, tile: u32) {
   let q = op.inp + h * sizes.HS;
   let k = q + sizes.C;
   let dout = op.dout + h * sizes.HS;
+  let out = op.residual + h * sizes.HS;
   var delta = vec4f();
-  for (var c = 0u; c < sizes.HS; c++) { delta += act[at(dout + c, tile)] * act[at(op.residual + h * sizes.HS + c, tile)]; }
+  for (var c = 0u; c < sizes.HS; c++) { delta += act[at(dout + c, tile)] * act[at(out + c, tile)]; }
   act[at(op.stats + 2u * sizes.NH + h, tile)] = delta;
   for (var s = 0u; s < 4u * tile + 4u; s++) {
     let masked = score(q, tile, k, s, positions(tile) >= vec4u(s));
@@ -323,22 +323,17 @@ fn reduce_sum(value: vec2f) -> vec2f {
 fn adamw(row: Row, grad_norm: f32) {
   let model = models[m];
   let clip = select(1.0, model.grad_clip / grad_norm, model.grad_clip > 0.0 && grad_norm > model.grad_clip);
-  for (var first = i; first < sizes.P; first += ROUND * X * Y * Z) {
-    var gradients: array<f32, ROUND>;   // all are asked for before the first is used
-    var befores: array<vec2f, ROUND>;
-    for (var j = 0u; j < ROUND; j++) {
+  for (var first = i; first < sizes.P; first += 4u * X * Y * Z) {
+    var loaded: array<vec3f, 4>;   // all are asked for before the first is used
+    for (var j = 0u; j < 4u; j++) {
       let k = min(first + j * X * Y * Z, sizes.P - 1u);
-      gradients[j] = grads[first_grad + k];
-      befores[j] = moments[m * sizes.P + k];
+      loaded[j] = vec3f(moments[m * sizes.P + k], grads[first_grad + k] * clip);
     }
-    for (var j = 0u; j < ROUND; j++) {
-      let k = first + j * X * Y * Z;
-      if (k < sizes.P) { update(row, model, k, gradients[j] * clip, befores[j]); }
+    for (var j = 0u; j < 4u; j++) {
+      if (first + j * X * Y * Z < sizes.P) { update(row, model, first + j * X * Y * Z, loaded[j].z, loaded[j].xy); }
     }
   }
 }
-
-const ROUND = 4u;
 
 fn update(row: Row, model: Model, k: u32, g: f32, before: vec2f) {
   let mean = model.beta1 * before.x + (1.0 - model.beta1) * g;

@@ -14,7 +14,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { main as bench } from "../cli/bench.ts";
 import { main as info } from "../cli/info.ts";
-import { loadModel } from "../cli/model_dir.ts";
+import { loadModel } from "../src/files/model_dir.node.ts";
 import { main as sweep } from "../cli/sweep.ts";
 import { main as train } from "../cli/train.ts";
 import { type ReadConfig, resolveConfig } from "../src/config.ts";

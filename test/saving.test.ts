@@ -12,7 +12,7 @@ import { dimsOf, initialParameters, parameterCount } from "../src/model/paramete
 import { PythonRandom } from "../src/random.ts";
 import { CharTokenizer } from "../src/text/tokenizer.ts";
 import { createTrainer } from "../src/training/choose_trainer.ts";
-import { loadCheckpoint } from "../cli/model_dir.ts";
+import { loadCheckpoint } from "../src/files/model_dir.node.ts";
 import { temporaryFolder } from "./cli/fake_io.ts";
 import { device } from "./harness/device.ts";
 

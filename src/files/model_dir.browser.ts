@@ -1,4 +1,4 @@
-// Model folders in a browser, which has none: what stands there in place of cli/model_dir.ts.
+// Model folders in a browser, which has none: what stands there in place of model_dir.node.ts.
 
 import { ModelFileError } from "../errors.ts";
 import type { Checkpoint } from "./checkpoint.ts";

@@ -6,7 +6,7 @@ import { isHalf, isStream } from "../choices.ts";
 import type { Config, ConfigChoice } from "../config.ts";
 import { chooseDevice, type DeviceChoice } from "../device/choose.ts";
 import type { PrepareEvent } from "../device/prepare.ts";
-import { DataError, DivergedError } from "../errors.ts";
+import { DataError } from "../errors.ts";
 import { type Checkpoint, checkSavable } from "../files/checkpoint.ts";
 import {
   generate,
@@ -32,6 +32,7 @@ import { checkHalf, chooseSmall, createTrainer } from "./choose_trainer.ts";
 import type { Model } from "../files/model_files.ts";
 import { startNotes } from "./notes.ts";
 import { differences, resumedConfig, withoutDevice } from "./resume.ts";
+import { diverged, divergedAt } from "./diverged.ts";
 import { isFloat } from "./tally.ts";
 import type { StepRecord, Trainer } from "./trainer.ts";
 
@@ -384,26 +385,4 @@ async function checkText(resume: Checkpoint, tokens: Tokens, tokenizer: Tokenize
 /** Whether something that is done every so many steps is due after a step. */
 function isDue(step: number, every: number): boolean {
   return every > 0 && step % every === 0;
-}
-
-/** Names the number that is none, and what helps against it. */
-function divergedAt({ step, loss, lr, grad_norm }: StepRecord, { dtype }: Config): DivergedError {
-  const rate = `at a learning rate of ${lr}`;
-  if (!isFloat(loss)) return diverged(`at step ${step} the loss is ${loss}, ${rate}`);
-  const norm = `at step ${step} the gradient norm is ${grad_norm}, where the loss is ${loss}, ${rate}`;
-  return dtype === "f16"
-    ? diverged(
-        `${norm}; in f16 its gradients overflow at every scale`,
-        "Train with dtype f32, lower the learning rate or choose a smaller init_std.",
-      )
-    : diverged(norm);
-}
-
-function diverged(
-  where: string,
-  advice = "Lower the learning rate or set a grad_clip, such as 1.",
-): DivergedError {
-  return new DivergedError(
-    `Training diverged: ${where}. What was saved before is as it was. ${advice}`,
-  );
 }

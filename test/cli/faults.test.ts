@@ -5,7 +5,7 @@ import { syncBuiltinESMExports } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
-import { loadCheckpoint, loadModel } from "../../cli/model_dir.ts";
+import { loadCheckpoint, loadModel } from "../../src/files/model_dir.node.ts";
 import { main as sweep } from "../../cli/sweep.ts";
 import { main as train } from "../../cli/train.ts";
 import { makeFolder } from "../../src/platform/platform.node.ts";

@@ -4,7 +4,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { main as generate } from "../../cli/generate.ts";
-import { loadModel, saveModel } from "../../cli/model_dir.ts";
+import { loadModel, saveModel } from "../../src/files/model_dir.node.ts";
 import { resolveConfig } from "../../src/config.ts";
 import { Generator } from "../../src/generation/from_model.ts";
 import { ParameterLayout } from "../../src/model/parameters.ts";

@@ -4,7 +4,7 @@ import { rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { main as info } from "../../cli/info.ts";
-import { saveModel } from "../../cli/model_dir.ts";
+import { saveModel } from "../../src/files/model_dir.node.ts";
 import { type Config, resolveConfig } from "../../src/config.ts";
 import { dimsOf, initialParameters, ParameterLayout } from "../../src/model/parameters.ts";
 import { PythonRandom } from "../../src/random.ts";

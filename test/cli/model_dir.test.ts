@@ -5,7 +5,12 @@ import { once } from "node:events";
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { loadCheckpoint, loadModel, saveCheckpoint, saveModel } from "../../cli/model_dir.ts";
+import {
+  loadCheckpoint,
+  loadModel,
+  saveCheckpoint,
+  saveModel,
+} from "../../src/files/model_dir.node.ts";
 import { resolveConfig } from "../../src/config.ts";
 import { ModelFileError } from "../../src/errors.ts";
 import type { Checkpoint } from "../../src/files/checkpoint.ts";
@@ -111,7 +116,7 @@ test("kill -9 at any moment of saving leaves a whole run and a whole model, twen
   const url = (path: string) => JSON.stringify(new URL(`../../${path}`, import.meta.url).href);
   // Saves models of two different vocabularies in turn, so that a mixture would not load.
   const script = `
-    import { loadCheckpoint, saveCheckpoint } from ${url("cli/model_dir.ts")};
+    import { loadCheckpoint, saveCheckpoint } from ${url("src/files/model_dir.node.ts")};
     const models = ${JSON.stringify(sources)}.map(loadCheckpoint);
     for (let step = Number(process.argv[1]) + 1; ; step++) {
       saveCheckpoint(${JSON.stringify(folder)}, { ...models[step % 2], step });

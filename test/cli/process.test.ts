@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { loadCheckpoint, loadModel } from "../../cli/model_dir.ts";
+import { loadCheckpoint, loadModel } from "../../src/files/model_dir.node.ts";
 import { temporaryFolder } from "./fake_io.ts";
 
 const root = join(import.meta.dirname, "../..");

@@ -4,7 +4,7 @@
 import { readdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test, vi } from "vitest";
-import { loadCheckpoint, saveModel } from "../../cli/model_dir.ts";
+import { loadCheckpoint, saveModel } from "../../src/files/model_dir.node.ts";
 import { main as train } from "../../cli/train.ts";
 import { Device } from "../../src/device/device.ts";
 import { GpuError } from "../../src/errors.ts";

@@ -18,7 +18,7 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { FolderLock, LOCK_FILE } from "../../cli/lock.ts";
-import { loadCheckpoint, loadModel } from "../../cli/model_dir.ts";
+import { loadCheckpoint, loadModel } from "../../src/files/model_dir.node.ts";
 import { RunFolder } from "../../cli/run_folder.ts";
 import { main as generate } from "../../cli/generate.ts";
 import { main as sweep } from "../../cli/sweep.ts";

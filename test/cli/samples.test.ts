@@ -2,7 +2,7 @@
 
 import { expect, test } from "vitest";
 import { main as generate } from "../../cli/generate.ts";
-import { saveModel } from "../../cli/model_dir.ts";
+import { saveModel } from "../../src/files/model_dir.node.ts";
 import { printable, SamplePrinter } from "../../cli/samples.ts";
 import { main as train } from "../../cli/train.ts";
 import { resolveConfig } from "../../src/config.ts";

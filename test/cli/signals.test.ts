@@ -7,7 +7,7 @@ import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { LOCK_FILE } from "../../cli/lock.ts";
-import { loadCheckpoint, loadModel } from "../../cli/model_dir.ts";
+import { loadCheckpoint, loadModel } from "../../src/files/model_dir.node.ts";
 import { temporaryFolder } from "./fake_io.ts";
 
 const root = join(import.meta.dirname, "../..");

@@ -2,7 +2,7 @@
 
 import { readdirSync } from "node:fs";
 import { describe, expect, test, vi } from "vitest";
-import { loadModel } from "../../cli/model_dir.ts";
+import { loadModel } from "../../src/files/model_dir.node.ts";
 import { main as generate } from "../../cli/generate.ts";
 import { main as sweep } from "../../cli/sweep.ts";
 import { listValues } from "../../cli/sweep_lists.ts";

@@ -4,7 +4,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { main as info } from "../../cli/info.ts";
-import { loadModel } from "../../cli/model_dir.ts";
+import { loadModel } from "../../src/files/model_dir.node.ts";
 import { main as sweep } from "../../cli/sweep.ts";
 import { main as train } from "../../cli/train.ts";
 import { readCorpus } from "../../src/text/read_corpus.ts";

@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { main as generate } from "../../cli/generate.ts";
-import { loadModel } from "../../cli/model_dir.ts";
+import { loadModel } from "../../src/files/model_dir.node.ts";
 import { main as train } from "../../cli/train.ts";
 import { sharedDevice } from "../../src/device/choose.ts";
 import golden from "../golden/microgpt-names.json" with { type: "json" };

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { expect, test } from "vitest";
 import { main as generate } from "../../cli/generate.ts";
-import { saveCheckpoint, saveModel } from "../../cli/model_dir.ts";
+import { saveCheckpoint, saveModel } from "../../src/files/model_dir.node.ts";
 import { resolveConfig } from "../../src/config.ts";
 import { Training } from "../../src/training/train.ts";
 import { parseLines, runCli } from "../cli/fake_io.ts";

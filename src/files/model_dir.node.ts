@@ -13,13 +13,8 @@ import {
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
-import { ModelFileError } from "../src/errors.ts";
-import {
-  type Checkpoint,
-  decodeCheckpoint,
-  encodeCheckpoint,
-  STATE_FILE,
-} from "../src/files/checkpoint.ts";
+import { ModelFileError } from "../errors.ts";
+import { type Checkpoint, decodeCheckpoint, encodeCheckpoint, STATE_FILE } from "./checkpoint.ts";
 import {
   CONFIG_FILE,
   decodeModel,
@@ -27,9 +22,9 @@ import {
   type Model,
   TOKENIZER_FILE,
   WEIGHTS_FILE,
-} from "../src/files/model_files.ts";
-import { makeFolder } from "../src/platform/platform.node.ts";
-import { reason } from "./files.ts";
+} from "./model_files.ts";
+import { makeFolder } from "../platform/platform.node.ts";
+import { reason } from "./reason.node.ts";
 
 /** Of a model, and of the run that trains it. */
 export const modelFiles: readonly string[] = [
