@@ -23,7 +23,7 @@ function outcomeOf(files: Record<string, string>) {
   const vitest = join(root, "node_modules/vitest/vitest.mjs");
   const reporter = join(root, "test/harness/reporter.ts");
   const argv = [vitest, "run", "--root", folder, `--reporter=${reporter}`];
-  const env = { ...process.env, MICROGPT_TEST_OUTCOME: results, VITEST: undefined };
+  const env = { ...process.env, VITEST_OUTCOME_FILE: results, VITEST: undefined };
   const { status } = spawnSync(process.execPath, argv, { env, encoding: "utf8", cwd: folder });
   return { status, lines: closingLines(JSON.parse(readFileSync(results, "utf8"))) };
 }

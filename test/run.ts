@@ -67,7 +67,7 @@ async function runTests(env: NodeJS.ProcessEnv): Promise<number> {
   ];
   const child = spawn(process.execPath, [tool("vitest/vitest.mjs"), ...options, ...args], {
     cwd: root,
-    env: { ...env, MICROGPT_TEST_OUTCOME: results },
+    env: { ...env, VITEST_OUTCOME_FILE: results },
     stdio: ["ignore", "inherit", "inherit"],
   });
   const [code] = await once(child, "close");

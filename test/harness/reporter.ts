@@ -46,7 +46,7 @@ export default class implements Reporter {
     for (const module of modules)
       add(outcome, module, `${module.project.name} ${module.relativeModuleId}`);
     for (const error of errors) outcome.failures.push(failure("outside of the tests", [error]));
-    const file = process.env.MICROGPT_TEST_OUTCOME;
+    const file = process.env.VITEST_OUTCOME_FILE;
     if (file) writeFileSync(file, JSON.stringify(outcome));
   }
 }
