@@ -19,7 +19,7 @@ test("the learning rate starts at its peak, never rises and never falls below 0"
       expect(learningRate(config, 0)).toBe(peak);
       const [now, next] = [learningRate(config, step), learningRate(config, step + 1)];
       expect(next).toBeLessThanOrEqual(now);
-      expect(now).toBeGreaterThan(0);
+      expect(now).toBeGreaterThanOrEqual(0);
       expect(Math.abs(learningRate(config, num_steps))).toBe(lr_schedule === "constant" ? peak : 0);
     }),
   );
