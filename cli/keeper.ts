@@ -95,6 +95,7 @@ export class Keeper {
         else saveCheckpoint(elsewhere, checkpoint);
       });
       this.done(checkpoint.step);
+      this.metrics?.write(); // once more, where the folder had been removed
     } catch (error) {
       throw error instanceof RangeError ? refusal(this.folder.path, error) : error;
     }

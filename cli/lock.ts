@@ -4,7 +4,7 @@
 import { randomUUID } from "node:crypto";
 import { readFileSync, readlinkSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { ModelFileError } from "../src/errors.ts";
 import { isObject, parseStrictJson } from "../src/files/strict_json.ts";
@@ -60,12 +60,17 @@ export class FolderLock {
     }
   }
 
-  /** Takes it again where the folder was removed meanwhile. */
+  /**
+   * Takes it again where the folder was removed meanwhile.
+   * @throws ModelFileError if another run has it
+   */
   renew(): void {
     try {
       writeFileSync(this.path, JSON.stringify(this.holder), { flag: "wx" });
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+      const other = read(this.path);
+      if (other && other.id !== this.holder.id) throw busy(dirname(this.path), other);
       this.touch();
     }
   }
@@ -107,6 +112,7 @@ async function lives(path: string, holder: Holder | undefined): Promise<boolean>
   if (holder?.host === host()) {
     if (holder.pid === process.pid) return held.has(holder.id);
     if (!isAlive(holder.pid)) return false;
+    if (isStopped(holder.pid)) return true; // and will go on
   }
   // Of another machine or container; or its process id is another's by now.
   const touched = () => statSync(path, { throwIfNoEntry: false })?.mtimeMs;
@@ -125,6 +131,15 @@ function isAlive(pid: number): boolean {
     return true;
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+}
+
+/** Whether a process was suspended, as by Ctrl-Z; told on Linux only. */
+function isStopped(pid: number): boolean {
+  try {
+    return /^\d+ \(.*\) [Tt] /s.test(readFileSync(`/proc/${pid}/stat`, "latin1"));
+  } catch {
+    return false;
   }
 }
 

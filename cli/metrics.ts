@@ -47,6 +47,7 @@ export class Metrics {
     this.warn = warn;
     if (before) {
       this.attempt((file) => {
+        this.size = fstatSync(file).size; // all of it, if the end cannot be found
         this.size = endOf(file, before);
         ftruncateSync(file, this.size);
       });

@@ -1,6 +1,6 @@
 // The output folder of a run: nobody else's meanwhile, its own from before the first step, and saved to whatever comes.
 
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ModelFileError } from "../src/errors.ts";
@@ -9,6 +9,7 @@ import type { Model } from "../src/files/model_files.ts";
 import { makeFolder } from "../src/platform/platform.node.ts";
 import { examine, moveAside, ownFiles, refuseUnfinished } from "./earlier.ts";
 import { FolderLock } from "./lock.ts";
+import { METRICS_FILE } from "./metrics.ts";
 import {
   attempt,
   flushFolder,
@@ -26,11 +27,14 @@ export class RunFolder {
   readonly path: string;
   private earlier: Earlier;
   private readonly lock: FolderLock;
+  /** Whether it was not there before. */
+  private readonly made: boolean;
 
-  private constructor(path: string, earlier: Earlier, lock: FolderLock) {
+  private constructor(path: string, earlier: Earlier, lock: FolderLock, made: boolean) {
     this.path = path;
     this.earlier = earlier;
     this.lock = lock;
+    this.made = made;
   }
 
   /**
@@ -40,6 +44,7 @@ export class RunFolder {
    *   another program, or a run that is not finished and should be kept
    */
   static async open(path: string, earlier: Earlier): Promise<RunFolder> {
+    const made = !existsSync(path);
     attempt(path, () => makeFolder(path));
     const lock = await FolderLock.take(path).catch((error: unknown) => {
       throw refusal(path, error);
@@ -56,7 +61,7 @@ export class RunFolder {
       lock.release();
       throw error;
     }
-    return new RunFolder(path, earlier, lock);
+    return new RunFolder(path, earlier, lock, made);
   }
 
   /**
@@ -102,18 +107,26 @@ export class RunFolder {
    * @throws ModelFileError as saveModel()
    */
   saveModel(model: Model): string | null {
-    const aside = attempt(this.path, () => {
+    attempt(this.path, () => {
       makeFolder(this.path);
       this.lock.renew();
-      return this.makeWay();
     });
-    saveModel(this.path, model);
+    let aside: string | null = null;
+    saveModel(this.path, model, () => {
+      aside = this.makeWay();
+      rmSync(join(this.path, METRICS_FILE), { force: true }); // of a run that was here
+    });
     return aside;
   }
 
-  /** Leaves the folder to others. */
+  /** Leaves the folder to others; one that was made for nothing goes. */
   close(): void {
     this.lock.release();
+    try {
+      if (this.made) rmdirSync(this.path);
+    } catch {
+      // It is not empty.
+    }
   }
 }
 

@@ -114,7 +114,12 @@ async function train(
   }
   const seconds = (performance.now() - startedAt) / 1000;
   const { best, models, model_steps } = sweep;
-  saveBest();
+  let refused: unknown;
+  try {
+    saveBest();
+  } catch (error) {
+    refused = error; // told after the results
+  }
   report.end({
     type: "end",
     models,
@@ -122,9 +127,10 @@ async function train(
     seconds,
     model_steps_per_s: model_steps / seconds,
     best: best?.outcome.index ?? null,
-    model_dir: best ? folder.path : null,
+    model_dir: best && refused === undefined ? folder.path : null,
     ...(interrupt.code === 0 ? {} : { interrupted: true }),
   });
+  if (refused !== undefined) throw refused;
   return best !== undefined;
 }
 

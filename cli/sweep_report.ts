@@ -103,6 +103,7 @@ export function humanReport(out: Output, source: string, varied: readonly Settin
       const speed = `${duration(seconds)}, ${count(Math.round(model_steps_per_s))} model-steps/s`;
       const done = `${plural(models.length, "model")}, ${plural(model_steps, "step")} in ${speed}`;
       out.write(`${interrupted ? "stopped" : "done"}: ${done}\n`);
+      if (model_dir === null && best !== null) return; // why, an error tells
       if (model_dir === null && models.length > 0) {
         out.write(
           "Nothing was saved: every run diverged. Lower the learning rate or set a grad_clip, such as 1.\n",

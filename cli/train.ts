@@ -9,7 +9,9 @@ import type { Checkpoint } from "../src/files/checkpoint.ts";
 import { checkSame, resumedConfig } from "../src/training/resume.ts";
 import { Training } from "../src/training/train.ts";
 import { tuningModes } from "../src/tuning/tune.ts";
+import { ModelFileError } from "../src/errors.ts";
 import { command } from "./command.ts";
+import { examine } from "./earlier.ts";
 import { readText } from "./files.ts";
 import { type Flags, UsageError } from "./flags.ts";
 import { Interrupt } from "./interrupt.ts";
@@ -18,7 +20,7 @@ import { loadCheckpoint } from "../src/files/model_dir.node.ts";
 import * as options from "./options.ts";
 import { type Output, run } from "./run.ts";
 import { RunFolder } from "./run_folder.ts";
-import { NOTHING, prepareProgress } from "./progress.ts";
+import { count, NOTHING, prepareProgress } from "./progress.ts";
 import { humanReport, jsonReport, type TrainReport } from "./train_report.ts";
 
 const description = {
@@ -55,6 +57,7 @@ export const main = command(description, async (flags, io) => {
   const folder = await RunFolder.open(path, resumes ? "resume" : replaces ? "replace" : "keep");
   const interrupt = new Interrupt(io);
   try {
+    if (before) checkUnchanged(path, before);
     const { signal } = interrupt;
     const tuning = { mode, signal };
     const training = await Training.open({
@@ -80,6 +83,16 @@ export const main = command(description, async (flags, io) => {
     interrupt.close();
   }
 });
+
+/** @throws ModelFileError if another process has gone on with the run, while its text was read here */
+function checkUnchanged(path: string, { step }: Checkpoint): void {
+  const now = examine(path).run?.step;
+  if (now === step) return;
+  throw new ModelFileError(
+    `The run in ${path} was at step ${count(step)} when it was read, and has gone on since, to step ${count(now ?? 0)}. ` +
+      `Give the same command again.`,
+  );
+}
 
 /**
  * The settings of a run to resume, with those that were given.

@@ -124,7 +124,9 @@ export function humanReport(out: Output, source: string, before = NOTHING): Trai
       else
         out.write(`More samples: ${commandLine("generate", "--model-dir", pathWord(model_dir))}\n`);
       if (model_dir !== null && steps < num_steps) {
-        out.write(`To go on: the same command with --resume\n`);
+        out.write(
+          `To go on: ${commandLine("train", "--output", pathWord(model_dir), "--resume")}\n`,
+        );
       }
     },
   };

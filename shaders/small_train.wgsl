@@ -378,7 +378,7 @@ fn small_train(
       add = b > first;
       sums.y = 0.0;   // in the end, that of the last document's gradients is all documents'
       for (var t = i; t <= 4u * tiles; t += X * Y * Z) {
-        ids[t] = select(sizes.V, tokens[document.x + t], t <= n);
+        ids[t] = select(sizes.V, tokens[document.x + min(t, n)], t <= n);
       }
       workgroupBarrier();
       for (var k = 0u; k < sizes.operations; k++) {

@@ -1,6 +1,6 @@
 // Sweeps: which models are trained together, how their losses are told, stopping, and models too large for a workgroup.
 
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { type Config, resolveConfig } from "../src/config.ts";
 import type { Device } from "../src/device/device.ts";
 import { ConfigError } from "../src/errors.ts";
@@ -261,4 +261,21 @@ test.each(["cpu", "webgpu"] as const)("a stopped sweep tells what was done: %s",
     expect(mean_loss).toBeGreaterThan(0);
   }
   expect(sweep.best!.model.step).toBeGreaterThan(0);
+});
+
+test("a signal ends a model's validation, and the model counts all the same", async () => {
+  const stop = new AbortController();
+  const evaluate = vi.spyOn(CpuTrainer.prototype, "evaluate");
+  evaluate.mockImplementation(async (_, signal) => {
+    stop.abort();
+    signal!.throwIfAborted();
+    return 1;
+  });
+  const configs = [1, 2].map((seed) => config({ seed, val_fraction: 0.4, num_steps: 3 }));
+  const sweep = await Sweep.open({ configs, documents, device: "cpu" });
+  const models = await outcomes(sweep, stop.signal);
+  evaluate.mockRestore();
+  expect(models).toHaveLength(1);
+  expect(models[0]).toMatchObject({ steps: 3, val_loss: null });
+  expect(sweep.best?.outcome).toBe(models[0]);
 });

@@ -28,6 +28,7 @@ test.each([
   ["an override as bound", "override N: u32; for (var i = 0u; i < N; i++) { x = i; }"],
   ["steps of more than one", "for (var i = 0u; i < 4u; i += 2u) { x = i; }"],
   ["a body that goes on early", "for (var i = 0u; i < 4u; i++) { if (a) { continue; } x = i; }"],
+  ["a body that ends it", "for (var i = 0u; i < 4u; i++) { if (a) { break; } x = i; }"],
   ["too many rounds", "for (var i = 0u; i < 33u; i++) { x = i; }"],
 ])("a loop stays: %s", (_, source) => {
   expect(unroll(source)).toBe(source);

@@ -56,7 +56,7 @@ const MOST = 32;
 
 /**
  * Writes out every loop `for (var i = 0u; i < COUNT; i++)` whose bound is made of the file's constants; those with a
- * `continue` stay. Names are those of the file: a body must not use the counter's name for anything else.
+ * `continue` or a `break` stay. Names are those of the file: a body must not use the counter's name for anything else.
  */
 export function unroll(code: string): string {
   const values = constantsOf(code);
@@ -75,7 +75,7 @@ export function unroll(code: string): string {
     const body = rest.slice(begin, end - 1);
     const count = evaluate(bound, values);
     out.push(rest.slice(0, match.index));
-    const small = count !== undefined && count <= MOST && !body.includes("continue;");
+    const small = count !== undefined && count <= MOST && !/\b(continue|break);/.test(body);
     if (small) {
       const copies = Array.from({ length: count }, (_, i) => {
         const copy = body.replace(new RegExp(`\\b${name}\\b`, "g"), `${i}u`);

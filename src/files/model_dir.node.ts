@@ -73,11 +73,11 @@ export function readOptional(path: string, most = Infinity): Uint8Array | undefi
  * that is a whole model by itself first. A run that could be resumed there has another model, and goes.
  * @throws ModelFileError if the disk refuses it or a weight is not finite; the model before it is still there
  */
-export function saveModel(folder: string, model: Model): void {
+export function saveModel(folder: string, model: Model, before?: () => void): void {
   const [weights, ...others] = encodeModel(model);
   attempt(folder, () => {
     makeFolder(folder);
-    replaceFile(folder, weights.name, weights.pieces);
+    replaceFile(folder, weights.name, weights.pieces, before);
     rmSync(join(folder, STATE_FILE), { force: true });
     for (const { name, pieces } of others) replaceFile(folder, name, pieces);
     flushFolder(folder);

@@ -214,7 +214,7 @@ export class Sweep {
       for (const [m, index] of indices.entries()) {
         if (tallies[m].steps === 0) continue;
         const { validation } = splitTokens(configs[m], sequences.inOrder(starts[m].order));
-        const val_loss = await validate(validation, tallies[m], async () => {
+        const val_loss = await validate(validation, tallies[m], signal, async () => {
           const { values } = await runs.parameters(m);
           return evaluateParameters(this.device!, configs[m], dims, values, validation);
         });
@@ -254,7 +254,9 @@ export class Sweep {
         shown = performance.now();
       }
       if (tally.steps === 0) return;
-      const val_loss = await validate(validation, tally, () => trainer.evaluate(validation));
+      const val_loss = await validate(validation, tally, signal, () =>
+        trainer.evaluate(validation, signal),
+      );
       yield await this.end(index, tally, val_loss, () => trainer.parameters());
     } finally {
       trainer.destroy();
@@ -361,18 +363,29 @@ function better(a: SweepModel, b: SweepModel | undefined): boolean {
   if (!Number.isFinite(rank(a))) return false;
   if (b === undefined) return true;
   const [done, before] = [a, b].map(({ steps, config }) => steps === config.num_steps);
-  return done === before ? rank(a) < rank(b) : done;
+  if (done !== before) return done;
+  // A signal may have kept one from being validated: its loss is of another part of the text.
+  const validated = a.val_loss !== null;
+  return validated === (b.val_loss !== null) ? rank(a) < rank(b) : validated;
 }
 
 /** @param evaluate gives the loss of what is held out, if something is */
 async function validate(
   { length }: readonly Int32Array[],
   { diverged }: Tally,
+  signal: AbortSignal | undefined,
   evaluate: () => Promise<number>,
 ): Promise<number | null> {
   if (length === 0) return null;
-  const val_loss = diverged ? NaN : await evaluate();
-  return isFloat(val_loss) ? val_loss : NaN;
+  if (diverged) return NaN;
+  if (signal?.aborted) return null;
+  try {
+    const val_loss = await evaluate();
+    return isFloat(val_loss) ? val_loss : NaN;
+  } catch (error) {
+    if (signal?.aborted) return null; // what has been learnt counts all the same
+    throw error;
+  }
 }
 
 /** @throws ConfigError if they differ: there is one text, and it is read in one way */

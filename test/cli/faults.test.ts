@@ -67,7 +67,17 @@ const argv = [
   "--log-every",
   "1",
 ];
-const input = join(fs.mkdtempSync(join(tmpdir(), "microgpt-")), "names.txt");
+// What is saved elsewhere, as its folder refuses it, goes with the test.
+const scratch = fs.mkdtempSync(join(tmpdir(), "microgpt-faults-"));
+const { TMPDIR } = process.env;
+process.env.TMPDIR = scratch;
+afterAll(() => {
+  if (TMPDIR === undefined) delete process.env.TMPDIR;
+  else process.env.TMPDIR = TMPDIR;
+  fs.rmSync(scratch, { recursive: true, force: true });
+});
+
+const input = join(scratch, "names.txt");
 argv.push("--input", input);
 beforeAll(() => fs.writeFileSync(input, "anna\nbob\ncarla\ndave\n"));
 afterAll(() => fs.rmSync(dirname(input), { recursive: true }));
@@ -373,4 +383,28 @@ test("a folder on a drive that is not there is refused, and not looked for witho
     exists.mockRestore();
     syncBuiltinESMExports();
   }
+});
+
+test("a sweep whose model cannot be saved leaves the earlier one in its place, and tells its results", async () => {
+  const output = temporaryFolder();
+  const own = argv.filter(
+    (word) => !["--json", "--log-every", "--num-samples", "1"].includes(word),
+  );
+  expect((await runCli(train, [...argv, "--output", output])).code).toBe(0);
+  const before = fs.readFileSync(join(output, "model.safetensors"));
+  faults.check = (call, path) => {
+    const weights = String(path).includes(join(output, ".model.safetensors"));
+    if (call === "openSync" && weights) fail("ENOSPC");
+  };
+  const { code, stdout, stderr } = await runCli(sweep, [
+    ...own,
+    "--seed",
+    "1,2",
+    "--output",
+    output,
+  ]);
+  expect(code).toBe(1);
+  expect(stdout).toMatch(/^done: 2 models/m);
+  expect(stderr).toContain("is saved in");
+  expect(fs.readFileSync(join(output, "model.safetensors"))).toEqual(before);
 });

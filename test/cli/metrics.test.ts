@@ -7,7 +7,7 @@ import { describe, expect, test, vi } from "vitest";
 import { Metrics, METRICS_FILE } from "../../cli/metrics.ts";
 import { main as train } from "../../cli/train.ts";
 import type { EvalEvent, StepEvent } from "../../src/training/train.ts";
-import { parseLines, runCli, temporaryFolder } from "./fake_io.ts";
+import { FakeIo, parseLines, runCli, temporaryFolder } from "./fake_io.ts";
 
 const stepOf = (step: number, loss = 1 / step): StepEvent => ({
   type: "step",
@@ -32,6 +32,17 @@ test("holds what --json tells of every step and validation, floats in full", asy
   const told = parseLines(stdout).filter(({ type }) => type === "step" || type === "eval");
   expect(told).toHaveLength(10);
   expect(parseLines(read(output))).toEqual(told);
+});
+
+test("are there again after the last save, where their folder was removed", async () => {
+  const output = join(temporaryFolder(), "o");
+  const io = new FakeIo();
+  io.stdout.onWrite = (text) => {
+    if (text.includes(`"step":6,`)) rmSync(output, { recursive: true, force: true });
+  };
+  const argv = ["--device", "cpu", "--steps", "7", "--num-samples", "1", "--log-every", "1"];
+  await runCli(train, [...argv, "--json", "--output", output], {}, io);
+  expect(parseLines(read(output)).at(-1)).toMatchObject({ type: "step", step: 7 });
 });
 
 describe("where a run goes on", () => {

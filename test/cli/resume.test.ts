@@ -130,7 +130,7 @@ test("people read from which step it goes on, what is different, and what was sa
   };
   const stopped = await runCli(train, [...argv, "--steps", "9"], {}, io);
   expect(stopped.stdout).toMatch(
-    /^stopped: 1 step in [^]*^To go on: the same command with --resume$/m,
+    /^stopped: 1 step in [^]*^To go on: npm run train -- --output \S+ --resume$/m,
   );
   const more = ["--steps", "12", "--save-every", "5", "--resume"];
   const { code, stdout } = await runCli(train, [...argv, ...more]);

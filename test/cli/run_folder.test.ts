@@ -266,6 +266,47 @@ describe("one run at a time", () => {
     expect(readdirSync(output)).toEqual([]);
   });
 
+  test.runIf(process.platform === "linux")("one that is suspended is still there", async () => {
+    const output = temporaryFolder();
+    const child = spawn("sleep", ["60"]);
+    child.kill("SIGSTOP");
+    const stat = () => readFileSync(`/proc/${child.pid}/stat`, "latin1");
+    while (!stat().includes(") T ")) await new Promise((done) => setTimeout(done, 10));
+    write(output, { pid: child.pid, host: await here(), since: "2026-01-01", id: "c" });
+    await expect(RunFolder.open(output, "keep")).rejects.toThrow(`process ${child.pid} on`);
+    child.kill("SIGKILL");
+  });
+
+  test("who lost the folder to another does not save there any more", async () => {
+    const output = temporaryFolder();
+    const lock = await FolderLock.take(output);
+    write(output, { pid: 1, host: "far-away", since: "2026-01-01", id: "d" });
+    expect(() => lock.renew()).toThrow("Another run is at work in");
+    lock.release();
+    expect(readdirSync(output)).toEqual([LOCK_FILE]);
+  });
+
+  test("a run that another went on with while its text was read is not gone on with from before", async () => {
+    const output = temporaryFolder();
+    await stopped(output, 2);
+    const io = new FakeIo();
+    const text = readFileSync(new URL("../../src/text/names.txt", import.meta.url));
+    io.stdin = (async function* () {
+      const more = ["--resume", "--input", join(import.meta.dirname, "../../src/text/names.txt")];
+      expect((await runCli(train, ["--output", output, "--device", "cpu", ...more])).code).toBe(0);
+      yield text;
+    })();
+    const late = await runCli(train, ["--resume", "--input", "-", "--output", output], {}, io);
+    expect(late.code).toBe(1);
+    expect(late.stderr).toMatch(/^error: The run in .* was at step 2 .* to step 9\. Give the same/);
+  });
+
+  test("a command that is refused leaves no folder behind", async () => {
+    const output = join(temporaryFolder(), "o");
+    expect((await run(output, "--n-layer", "1000000")).code).not.toBe(0);
+    expect(existsSync(output)).toBe(false);
+  });
+
   test("one on another machine is known by its beats; without them it is gone", async () => {
     const [alive, gone, half] = [temporaryFolder(), temporaryFolder(), temporaryFolder()];
     const far = { pid: 1, host: "far-away pid:[1]", since: "2026-01-01", id: "b" };
