@@ -1,0 +1,5 @@
+// Products against the float64 reference, in Node and in the browser.
+
+import { testCases } from "../harness/cases.ts";
+
+testCases((kernel) => kernel.startsWith("matmul"));
