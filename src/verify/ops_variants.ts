@@ -30,5 +30,7 @@ export function opsVariants(device: Device): Variant[] {
       attention: "matrix",
     });
   });
-  return [...variants, ...[...all, ...half].map((ops): Variant => ({ ops, dtype: "f16" }))];
+  // In f16 they compile for still longer: what the second tile would show, it shows in f32.
+  const again = device.software ? all.slice(0, -1) : all;
+  return [...variants, ...[...again, ...half].map((ops): Variant => ({ ops, dtype: "f16" }))];
 }
