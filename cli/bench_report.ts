@@ -8,7 +8,7 @@ import type { SuiteResult } from "../src/verify/suite.ts";
 import { MEMORY_NAME } from "../src/tuning/memory.ts";
 import type { Tuning } from "../src/tuning/tune.ts";
 import { aligned, bytes, digits, percent } from "./format.ts";
-import { count, plural } from "./progress.ts";
+import { count, plural } from "../src/count.ts";
 import type { Output } from "./run.ts";
 
 type Result = BenchmarkResult & { peer: string };

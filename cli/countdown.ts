@@ -1,7 +1,7 @@
 // How far a list of checks is, and how long the rest will take: a line that is written over on a terminal, one now and
 // then elsewhere.
 
-import { count, plural } from "./progress.ts";
+import { count, plural } from "../src/count.ts";
 import { duration } from "../src/duration.ts";
 import type { Output } from "./run.ts";
 

@@ -8,7 +8,7 @@ import { judgeDevice, type Verdict } from "../src/verify/verdict.ts";
 import { command } from "./command.ts";
 import { Countdown } from "./countdown.ts";
 import * as options from "./options.ts";
-import { count, plural } from "./progress.ts";
+import { count, plural } from "../src/count.ts";
 import { EXIT_FAILED, type Output, run } from "./run.ts";
 
 const description = {

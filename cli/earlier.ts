@@ -9,7 +9,7 @@ import { CONFIG_FILE, TOKENIZER_FILE, WEIGHTS_FILE } from "../src/files/model_fi
 import { decodeMetadata, MAX_HEADER } from "../src/files/safetensors.ts";
 import { METRICS_FILE } from "./metrics.ts";
 import { flushFolder, modelFiles, readOptional } from "../src/files/model_dir.node.ts";
-import { count } from "./progress.ts";
+import { count } from "../src/count.ts";
 
 /** Every file that a run writes, in the order in which they are moved aside. */
 export const ownFiles: readonly string[] = [...modelFiles, METRICS_FILE];

@@ -24,7 +24,7 @@ import { type Flags, UsageError } from "./flags.ts";
 import { bytes } from "./format.ts";
 import { loadModel } from "../src/files/model_dir.node.ts";
 import * as options from "./options.ts";
-import { count, plural } from "./progress.ts";
+import { count, plural } from "../src/count.ts";
 import { type Io, run } from "./run.ts";
 import { printable } from "./samples.ts";
 import { textRows } from "./text_rows.ts";

@@ -6,7 +6,7 @@ import type { Checkpoint } from "../src/files/checkpoint.ts";
 import type { EvalEvent, StepEvent, Training } from "../src/training/train.ts";
 import { Metrics } from "./metrics.ts";
 import { refusal, saveCheckpoint } from "../src/files/model_dir.node.ts";
-import { count } from "./progress.ts";
+import { count } from "../src/count.ts";
 import type { Output } from "./run.ts";
 import { type RunFolder, saveAtLast } from "./run_folder.ts";
 

@@ -5,8 +5,6 @@ import { duration } from "../src/duration.ts";
 import type { PrepareEvent, StepEvent } from "../src/training/train.ts";
 import type { Output } from "./run.ts";
 
-export { count, plural };
-
 const UPDATE_MS = 100;
 /** Steps over which the average of the loss looks back: single documents make the loss jump. */
 const AVERAGED = 100;

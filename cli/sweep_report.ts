@@ -2,15 +2,11 @@
 
 import type { Setting } from "../src/config.ts";
 import { commandLine } from "../src/platform/invocation.ts";
-import {
-  rank,
-  type SweepModel,
-  type SweepProgress,
-  type SweepStart,
-} from "../src/training/sweep.ts";
+import { type SweepProgress, type SweepStart } from "../src/training/sweep.ts";
+import { rank, type SweepModel } from "../src/training/sweep_model.ts";
 import { duration } from "../src/duration.ts";
 import { pathWord } from "./format.ts";
-import { count, plural } from "./progress.ts";
+import { count, plural } from "../src/count.ts";
 import { textRows } from "./text_rows.ts";
 import type { Output } from "./run.ts";
 import { deviceLine } from "./train_report.ts";

@@ -20,7 +20,8 @@ import { loadCheckpoint } from "../src/files/model_dir.node.ts";
 import * as options from "./options.ts";
 import { type Output, run } from "./run.ts";
 import { RunFolder } from "./run_folder.ts";
-import { count, NOTHING, prepareProgress } from "./progress.ts";
+import { count } from "../src/count.ts";
+import { NOTHING, prepareProgress } from "./progress.ts";
 import { humanReport, jsonReport, type TrainReport } from "./train_report.ts";
 
 const description = {

@@ -7,7 +7,8 @@ import type { EvalEvent, SaveEvent, StartEvent, StepEvent } from "../src/trainin
 import type { TuningSummary } from "../src/tuning/tune.ts";
 import { duration } from "../src/duration.ts";
 import { pathWord } from "./format.ts";
-import { count, NOTHING, plural, Progress } from "./progress.ts";
+import { count, plural } from "../src/count.ts";
+import { NOTHING, Progress } from "./progress.ts";
 import type { Output } from "./run.ts";
 import { SamplePrinter } from "./samples.ts";
 import { textRows } from "./text_rows.ts";

@@ -59,12 +59,10 @@ var<workgroup> act: array<vec4f, ACT>;
 var<workgroup> w: array<f32, W>;
 var<workgroup> ids: array<u32, IDS>;   // t + 1 holds position t's target
 
-var<private> id: vec3u;         // of this thread
-var<private> i: u32;            // the same, flat
+var<private> id: vec3u; var<private> i: u32;   // of this thread, the same flat
 var<private> m: u32;            // model
 var<private> first_grad: u32;   // of this workgroup
-var<private> n: u32;            // positions of the document
-var<private> tiles: u32;        // of positions
+var<private> n: u32; var<private> tiles: u32;  // positions of the document, and tiles of them
 var<private> scale: f32;        // 1 / (positions of the batch)
 var<private> add: bool;         // to the gradients of the batch's documents before this one
 var<private> sums: vec2f;       // this thread's share of the loss, and of the gradients' sum of squares
@@ -121,9 +119,7 @@ fn embedding_forward(op: Operation) {
     for (var c = 0u; c < sizes.C; c++) { let x = embeddings(tile, c); sum += x * x; }
     let rstd = 1.0 / sqrt(sum / f32(sizes.C) + models[m].eps);
     if (id.x + id.z == 0u) { act[at(op.rstd, tile)] = rstd; }
-    for (var c = id.x + X * id.z; c < sizes.C; c += X * Z) {
-      act[at(op.out + c, tile)] = embeddings(tile, c) * rstd;
-    }
+    for (var c = id.x + X * id.z; c < sizes.C; c += X * Z) { act[at(op.out + c, tile)] = embeddings(tile, c) * rstd; }
   }
 }
 
@@ -165,8 +161,7 @@ fn matmul_forward(op: Operation) {
       if (id.x + id.z == 0u) { act[at(op.rstd, tile)] = rstd; }
     }
     for (var o = id.x + X * id.z; o < op.OC; o += X * Z) {
-      var sum = products(op.inp, tile, op.IC, op.weight + o * op.stride, 1u);
-      sum *= rstd;
+      var sum = rstd * products(op.inp, tile, op.IC, op.weight + o * op.stride, 1u);
       if (op.residual != NONE) { sum += act[at(op.residual + o, tile)]; }
       if ((op.flags & ACTIVATED) != 0u) {
         sum = max(sum, vec4f());
@@ -206,9 +201,7 @@ fn matmul_backward_weight(op: Operation) {
         sums += mat4x4f(x * act[d], x * act[d + t], x * act[d + 2u * t], x * act[d + 3u * t]);
       }
       let gradients = vec4f(1.0) * sums;
-      for (var r = 0u; r < min(4u, op.OC - o); r++) {
-        put_gradient(op.weight + (o + r) * op.stride + c, gradients[r]);
-      }
+      for (var r = 0u; r < min(4u, op.OC - o); r++) { put_gradient(op.weight + (o + r) * op.stride + c, gradients[r]); }
     }
   }
 }
@@ -330,18 +323,17 @@ fn adamw(row: Row, grad_norm: f32) {
       loaded[j] = vec3f(moments[m * sizes.P + k], grads[first_grad + k] * clip);
     }
     for (var j = 0u; j < 4u; j++) {
-      if (first + j * X * Y * Z < sizes.P) { update(row, model, first + j * X * Y * Z, loaded[j].z, loaded[j].xy); }
+      let k = first + j * X * Y * Z;
+      if (k >= sizes.P) { break; }
+      let g = loaded[j].z;
+      let mean = model.beta1 * loaded[j].x + (1.0 - model.beta1) * g;
+      let square = model.beta2 * loaded[j].y + (1.0 - model.beta2) * g * g;
+      moments[m * sizes.P + k] = vec2f(mean, square);
+      let update = mean * row.correction1 / (sqrt(square * row.correction2) + model.epsilon);
+      let value = param(k) - model.lr * row.lr * (update + model.weight_decay * param(k));
+      if (W > 1u) { w[k] = value; } else { params[m * sizes.P + k] = value; }
     }
   }
-}
-
-fn update(row: Row, model: Model, k: u32, g: f32, before: vec2f) {
-  let mean = model.beta1 * before.x + (1.0 - model.beta1) * g;
-  let square = model.beta2 * before.y + (1.0 - model.beta2) * g * g;
-  moments[m * sizes.P + k] = vec2f(mean, square);
-  let change = mean * row.correction1 / (sqrt(square * row.correction2) + model.epsilon);
-  let value = param(k) - model.lr * row.lr * (change + model.weight_decay * param(k));
-  if (W > 1u) { w[k] = value; } else { params[m * sizes.P + k] = value; }
 }
 
 @compute @workgroup_size(X, Y, Z)
@@ -355,26 +347,20 @@ fn small_train(
   let spread = sizes.spread != 0u;
   let first = select(0u, group.x, spread);   // of the batch's documents
   let stride = select(1u, groups.x, spread);
-  m = group.x - first;
-  first_grad = group.x * sizes.P;
+  m = group.x - first; first_grad = group.x * sizes.P;
   let model = models[group.x - first];
   let order = u32(model.order) * sizes.docs;
-  if (W > 1u) {
-    for (var k = i; k < sizes.P; k += X * Y * Z) { w[k] = params[m * sizes.P + k]; }
-  }
+  if (W > 1u) { for (var k = i; k < sizes.P; k += X * Y * Z) { w[k] = params[m * sizes.P + k]; } }
   for (var step = 0u; step < window.x; step++) {
     let row = schedules[u32(model.schedule) * sizes.capacity + step];
     if (row.first < 0.0) { break; }
     var targets = 0u;
-    for (var b = 0u; b < u32(model.batch_size); b++) {
-      targets += orders[order + (u32(row.first) + b) % sizes.docs].y;
-    }
+    for (var b = 0u; b < u32(model.batch_size); b++) { targets += orders[order + (u32(row.first) + b) % sizes.docs].y; }
     scale = 1.0 / f32(targets);
     sums = vec2f();
     for (var b = first; b < u32(model.batch_size); b += stride) {
       let document = orders[order + (u32(row.first) + b) % sizes.docs];
-      n = document.y;
-      tiles = (n + 3u) / 4u;
+      n = document.y; tiles = (n + 3u) / 4u;
       add = b > first;
       sums.y = 0.0;   // in the end, that of the last document's gradients is all documents'
       for (var t = i; t <= 4u * tiles; t += X * Y * Z) {
@@ -410,7 +396,5 @@ fn small_train(
     if (!spread) { adamw(row, sqrt(all.y)); }
     storageBarrier(); workgroupBarrier();
   }
-  if (W > 1u && !spread) {
-    for (var k = i; k < sizes.P; k += X * Y * Z) { params[m * sizes.P + k] = w[k]; }
-  }
+  if (W > 1u && !spread) { for (var k = i; k < sizes.P; k += X * Y * Z) { params[m * sizes.P + k] = w[k]; } }
 }

@@ -30,6 +30,7 @@ function outcomeOf(files: Record<string, string>) {
 
 test("suites that fail before their tests, errors outside of tests and files that do not load count", () => {
   const { status, lines } = outcomeOf({
+    // Files of a run of its own; one test is skipped there, to be counted as such.
     a: `test("passes", () => {}); test("fails", () => expect(1).toBe(2)); test.skip("skipped", () => {});`,
     b: `describe("suite", () => {
           beforeAll(() => new Promise(() => {}), 20);

@@ -10,7 +10,8 @@ import { ParameterLayout } from "../src/model/parameters.ts";
 import { PythonRandom } from "../src/random.ts";
 import { ReferenceGpt } from "../src/reference/gpt.ts";
 import { CharTokenizer, type Tokenizer } from "../src/text/tokenizer.ts";
-import { Sweep, type SweepModel } from "../src/training/sweep.ts";
+import { Sweep } from "../src/training/sweep.ts";
+import type { SweepModel } from "../src/training/sweep_model.ts";
 import { type EvalEvent, Training } from "../src/training/train.ts";
 
 const text = "the cat sat on the mat\nthe dog sat on the log\nthe end of the song\n".repeat(4);

@@ -1,6 +1,5 @@
 // How long the device takes: by its own clock where it has one, by the wall clock elsewhere.
 
-import { isSoftware } from "../platform/software.ts";
 import type { Device } from "./device.ts";
 import type { Schedule } from "./schedule.ts";
 
@@ -16,7 +15,7 @@ const WARMUP_MS = 400;
 const busyAt = new WeakMap<Device, number>();
 
 async function warmUp(device: Device, encode: (encoder: GPUCommandEncoder) => void) {
-  if (isSoftware(device.info) || performance.now() - (busyAt.get(device) ?? 0) < IDLE_MS) return;
+  if (device.software || performance.now() - (busyAt.get(device) ?? 0) < IDLE_MS) return;
   const start = performance.now();
   let waiting = Promise.resolve();
   while (performance.now() - start < WARMUP_MS) {

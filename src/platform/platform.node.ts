@@ -41,23 +41,28 @@ const unguarded = [
   "disable_polyfills_on_integer_div_and_mod",
 ];
 
+/** What create() is given. @param checked whether Dawn's guards stay in */
+export function dawnToggles(checked: boolean): string[] {
+  const enabled = checked ? features : [...features, ...unguarded];
+  return [
+    `enable-dawn-features=${enabled.join(",")}`,
+    "disable-dawn-features=timestamp_quantization",
+  ];
+}
+
 /** @param checked whether the guards stay in whatever the adapter is */
 async function openDawn(checked: boolean): Promise<GPU> {
   const { create, globals } = await import("webgpu");
   Object.assign(globalThis, globals);
-  const open = (enabled: string[]) => {
-    const toggles = [
-      `enable-dawn-features=${enabled.join(",")}`,
-      "disable-dawn-features=timestamp_quantization",
-    ];
-    instances.push(create(toggles));
+  const open = (checked: boolean) => {
+    instances.push(create(dawnToggles(checked)));
     return instances.at(-1)!;
   };
-  const guarded = open(features);
+  const guarded = open(true);
   if (checked) return guarded;
   // Toggles are given before the adapter is known.
   const adapter = await guarded.requestAdapter({ powerPreference: "high-performance" });
-  return adapter && !isSoftware(adapter.info) ? open([...features, ...unguarded]) : guarded;
+  return adapter && !isSoftware(adapter.info) ? open(false) : guarded;
 }
 
 let dawn: Promise<GPU> | undefined;

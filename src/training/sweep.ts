@@ -27,6 +27,7 @@ import { checkHalf, createTrainer } from "./choose_trainer.ts";
 import { evaluateParameters } from "./gpu_evaluator.ts";
 import { SmallRuns } from "./small_runs.ts";
 import { checkComparable, compileSweep, estimateSweep, planSweep } from "./sweep_plan.ts";
+import { better, type SweepModel } from "./sweep_model.ts";
 import { isFloat, Tally } from "./tally.ts";
 
 export interface SweepStart extends Coverage {
@@ -58,22 +59,6 @@ export interface SweepProgress {
   type: "progress";
   models: number;
   model_steps: number;
-}
-
-/** A model whose run is over. */
-export interface SweepModel {
-  type: "model";
-  /** Place among the sweep's configs. */
-  index: number;
-  config: Config;
-  /** Steps done: fewer than num_steps if the sweep was interrupted or the run diverged. */
-  steps: number;
-  /** Of the last step; NaN if the run diverged. */
-  final_loss: number;
-  /** Mean of the last tenth of its steps. */
-  mean_loss: number;
-  /** Of the held-out part; null where there is none, NaN if the run diverged. */
-  val_loss: number | null;
 }
 
 export interface SweepOptions {
@@ -351,22 +336,6 @@ async function chooseDtypes(
     if (dtype_reason !== null) reasons.add(dtype_reason);
   }
   return { configs, dtype_reasons: [...reasons] };
-}
-
-/** What models are compared by: the validation loss where there is one, else the mean loss. */
-export function rank({ val_loss, mean_loss }: SweepModel): number {
-  return val_loss ?? mean_loss;
-}
-
-/** Those that did all their steps come first, then the lower rank. */
-function better(a: SweepModel, b: SweepModel | undefined): boolean {
-  if (!Number.isFinite(rank(a))) return false;
-  if (b === undefined) return true;
-  const [done, before] = [a, b].map(({ steps, config }) => steps === config.num_steps);
-  if (done !== before) return done;
-  // A signal may have kept one from being validated: its loss is of another part of the text.
-  const validated = a.val_loss !== null;
-  return validated === (b.val_loss !== null) ? rank(a) < rank(b) : validated;
 }
 
 /** @param evaluate gives the loss of what is held out, if something is */

@@ -3,7 +3,7 @@
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { bytes, digits } from "../../cli/format.ts";
-import { count } from "../../cli/progress.ts";
+import { count } from "../../src/count.ts";
 import { median } from "../../src/device/timing.ts";
 import { isPreset, presetNames } from "../../src/presets.ts";
 import { benchmarkSizes } from "../../src/verify/workload.ts";

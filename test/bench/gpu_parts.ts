@@ -5,12 +5,11 @@ import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { humanReport } from "../../cli/bench_report.ts";
 import { bytes, digits, percent } from "../../cli/format.ts";
-import { count } from "../../cli/progress.ts";
+import { count } from "../../src/count.ts";
 import { NoWebGpuError } from "../../src/errors.ts";
 import { type Device, matrixUnit, openDevice } from "../../src/device/device.ts";
-import { isSoftware } from "../../src/platform/software.ts";
 import { kernelCases } from "../../src/verify/kernel_cases.ts";
-import { compare } from "./ab.ts";
+import { compare } from "./compile_ways.ts";
 import { firstLossSeconds } from "./cold_start.ts";
 import { execute, jsonLines, lastWords, own, sizesOf } from "./contest.ts";
 import { matrixDispatches } from "./matrix_pipelines.ts";
@@ -129,11 +128,11 @@ async function features({ row, results, values }: Bench): Promise<void> {
     const { componentType, resultComponentType, M, N, K } = config as Record<string, unknown>;
     return { componentType, resultComponentType, M, N, K };
   });
-  results.software = isSoftware(info);
+  results.software = device.software;
   results.features = device.features;
   results.limits = device.limits;
   console.log(JSON.stringify(results, null, 1));
-  if (isSoftware(info) && !values.software) {
+  if (device.software && !values.software) {
     results.stop = `Nothing was measured: ${device.name} is a GPU in software; --software measures it.`;
   }
   device.destroy();

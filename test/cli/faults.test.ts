@@ -56,17 +56,7 @@ const full = (folder: string, code = "ENOSPC") => {
   };
 };
 
-const argv = [
-  "--device",
-  "cpu",
-  "--num-samples",
-  "1",
-  "--steps",
-  "8",
-  "--json",
-  "--log-every",
-  "1",
-];
+const argv = "--device cpu --num-samples 1 --steps 8 --json --log-every 1".split(" ");
 // What is saved elsewhere, as its folder refuses it, goes with the test.
 const scratch = fs.mkdtempSync(join(tmpdir(), "microgpt-faults-"));
 const { TMPDIR } = process.env;

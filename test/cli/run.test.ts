@@ -3,7 +3,7 @@
 import { EventEmitter } from "node:events";
 import { describe, expect, test } from "vitest";
 import { UsageError } from "../../cli/flags.ts";
-import { count, plural } from "../../cli/progress.ts";
+import { count, plural } from "../../src/count.ts";
 import { watchOutput } from "../../cli/run.ts";
 import { duration } from "../../src/duration.ts";
 import { ConfigError, GpuError, UserError } from "../../src/errors.ts";

@@ -8,16 +8,9 @@ import { Kernels } from "../../src/device/kernels.ts";
 import { type Dispatch, Schedule } from "../../src/device/schedule.ts";
 import { allocateTensors, destroyTensors, fillRandom } from "../../src/device/tensors.ts";
 import { timeSchedules } from "../../src/device/timing.ts";
-import { isSoftware } from "../../src/platform/software.ts";
+import { dawnToggles } from "../../src/platform/platform.node.ts";
 import { GpuOps } from "../../src/model/gpu_ops.ts";
 import { MATRIX_TILES } from "../../src/model/product.ts";
-
-const always = ["allow_unsafe_apis", "vulkan_enable_f16_on_nvidia"];
-const unguarded = [
-  "disable_robustness",
-  "disable_workgroup_init",
-  "disable_polyfills_on_integer_div_and_mod",
-];
 
 const REPETITIONS = 5;
 const PLANES = 8;
@@ -26,24 +19,21 @@ type Report = (what: string, measured: string) => void;
 
 interface Way {
   name: string;
-  toggles: string[];
+  checked: boolean;
   unrolls: boolean;
 }
 
 /** Reports milliseconds and TFLOP/s of each operation in each way. */
 export async function compare(report: Report): Promise<void> {
   const ways: Way[] = [
-    { name: "as they are", toggles: [...always, ...unguarded], unrolls: true },
-    { name: "loops left to the driver", toggles: [...always, ...unguarded], unrolls: false },
-    { name: "with Dawn's guards", toggles: always, unrolls: true },
+    { name: "as they are", checked: false, unrolls: true },
+    { name: "loops left to the driver", checked: false, unrolls: false },
+    { name: "with Dawn's guards", checked: true, unrolls: true },
   ];
   Object.assign(globalThis, globals);
   const instances: GPU[] = []; // kept: Dawn is torn down with the object
-  for (const { name, toggles, unrolls } of ways) {
-    const gpu = create([
-      `enable-dawn-features=${toggles.join(",")}`,
-      "disable-dawn-features=timestamp_quantization",
-    ]);
+  for (const { name, checked, unrolls } of ways) {
+    const gpu = create(dawnToggles(checked));
     instances.push(gpu);
     const device = await openDevice({ gpu: async () => gpu, shaders: platform.shaders });
     const kernels = new Kernels(device.gpu, platform.shaders(), unrolls);
@@ -57,7 +47,7 @@ export async function compare(report: Report): Promise<void> {
 }
 
 async function timeAll(device: Device, report: Report): Promise<void> {
-  const small = isSoftware(device.info);
+  const small = device.software;
   const products = small
     ? [[256, 128, 64]]
     : [
