@@ -1,6 +1,7 @@
 // What survives a reload: the form, its text, the shelf; and a sentence wherever the browser does not play along.
 
 import { count } from "../src/count.ts";
+import { groupBy } from "../src/group_by.ts";
 import type { ModelInfo, Run } from "./run.ts";
 import { held, hold, type Kept, type Release, Shelf } from "./shelf.ts";
 import { Store, type StoreError } from "./store.ts";
@@ -89,7 +90,7 @@ export class Keeper {
   /** All that is to be said about what is not kept; empty where all is. */
   get note(): string {
     const inOrder = PARTS.flatMap((part) => this.refused.get(part) ?? []);
-    const refused = Map.groupBy(inOrder, ({ reason }) => reason);
+    const refused = groupBy(inOrder, ({ reason }) => reason);
     const list = new Intl.ListFormat("en");
     const losses = [...refused].map(([reason, parts]) => {
       const labels = list.format(parts.map(({ label }) => label));

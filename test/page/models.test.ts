@@ -64,10 +64,10 @@ test("a model of the command line is opened, by choosing and by dropping, and wr
     await page.click("#reset");
     await drop(page, "mine.safetensors", readFileSync(file));
     await page.locator("body[data-phase=open]").waitFor();
-    expect(await page.locator("#models-list strong").allTextContents()).toEqual([
-      "mine.safetensors",
-      "model.safetensors",
-    ]);
+    // It is open before it is kept.
+    await expect
+      .poll(() => page.locator("#models-list strong").allTextContents())
+      .toEqual(["mine.safetensors", "model.safetensors"]);
 
     // Kept, like one that was trained here.
     await page.reload();
