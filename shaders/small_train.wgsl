@@ -1,7 +1,7 @@
 // Trains a model so small that one workgroup holds all of it: many steps in one dispatch.
 //
 // A step takes the batch's documents one after the other through forward and backward pass, the operations of
-// `program` (src/model/small_program.ts), then gradient norm, clipping and AdamW. A workgroup a model; if
+// `program` (src/small/program.ts), then gradient norm, clipping and AdamW. A workgroup a model; if
 // sizes.spread, all share the first model, each takes some of the documents and writes gradients and loss only.
 // Activations are rows of workgroup memory, (channels, tiles): a vec4f is one channel at four positions, so
 // that each parameter that is read serves four. Behind a document's end inputs and gradients are 0.
@@ -23,7 +23,7 @@ struct Sizes {
   docs: u32, capacity: u32, spread: u32,       // documents in an order; rows of a schedule; 1 or 0
 }
 
-struct Operation {   // kind: which function; the next four: first rows of activations; then see small_program.ts
+struct Operation {   // kind: which function; the next four: first rows of activations; then see program.ts
   kind: u32, out: u32, inp: u32, dout: u32, rstd: u32, residual: u32, stats: u32, flags: u32,
   weight: u32, stride: u32, OC: u32, IC: u32,
 }

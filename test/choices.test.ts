@@ -22,7 +22,7 @@ const added: [value: string, file: string, type: string, places: string[]][] = [
     "gelu",
     "src/config.ts",
     `activation: "relu" | "relu_squared"`,
-    ["src/config.ts", "src/model/gpu_ops.ts", "src/model/small_data.ts", "src/reference/ops.ts"],
+    ["src/config.ts", "src/model/gpu_ops.ts", "src/small/data.ts", "src/reference/ops.ts"],
   ],
   [
     "warmup",

@@ -3,8 +3,8 @@
 import { expect, test } from "vitest";
 import { placeholders } from "../src/device/tensors.ts";
 import type { Dims } from "../src/model/parameters.ts";
-import { smallTrain, smallTuning } from "../src/model/small_ops.ts";
-import { smallRunsTable } from "../src/training/small_runs.ts";
+import { smallTrain, smallTuning } from "../src/small/ops.ts";
+import { smallRunsTable } from "../src/small/runs.ts";
 
 const BYTES = [16384, 32768, 49152];
 

@@ -4,7 +4,7 @@ import { platform } from "#platform";
 import type { Config, ReadConfig } from "../config.ts";
 import { recallCertificate } from "../device/certificate.ts";
 import type { Device } from "../device/device.ts";
-import type { SmallTuning } from "../model/small_ops.ts";
+import type { SmallTuning } from "../small/ops.ts";
 import { whyNotHalf } from "./choose_trainer.ts";
 
 /**

@@ -9,7 +9,7 @@ import { type EvaluationPlan, planEvaluation } from "../model/evaluation_plan.ts
 import { type Dims, PARAMETER_ALIGNMENT, ParameterLayout } from "../model/parameters.ts";
 import { SLOTS, StepData } from "../model/step_data.ts";
 import { type Batch, batchesOf } from "../text/batches.ts";
-import { Pace } from "./pace.ts";
+import { Pace } from "../device/pace.ts";
 
 /** Of a record, two floats: the mean loss of a batch, and 0. */
 const RECORD_BYTES = 8;

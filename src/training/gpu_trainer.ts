@@ -26,7 +26,7 @@ import { planForward } from "../model/forward_plan.ts";
 import { planStep, type StepPlan } from "../model/step_plan.ts";
 import { GpuEvaluator } from "./gpu_evaluator.ts";
 import type { StepRecord, Trainer } from "./trainer.ts";
-import { type StepWindow, WINDOWS, Windows } from "./windows.ts";
+import { type StepWindow, WINDOWS, Windows } from "../device/windows.ts";
 
 /** Steps of a window at most. */
 export const CAPACITY = SLOTS / WINDOWS;

@@ -15,10 +15,10 @@ import {
   ParameterLayout,
   parameterCount,
 } from "../model/parameters.ts";
-import { packedTokens } from "../model/small_data.ts";
+import { packedTokens } from "../small/data.ts";
 import { flopsPerToken } from "../model/work.ts";
-import { SmallLayout } from "../model/small_layout.ts";
-import type { SmallTuning } from "../model/small_ops.ts";
+import { SmallLayout } from "../small/layout.ts";
+import type { SmallTuning } from "../small/ops.ts";
 import { chooseSmall } from "./choose_trainer.ts";
 import { READ_BYTES } from "./gpu_evaluator.ts";
 import { CAPACITY } from "./gpu_trainer.ts";
@@ -27,15 +27,15 @@ import {
   SMALL_CAPACITY,
   smallBatchList,
   smallBatchTable,
-} from "./small_batch.ts";
-import { smallCapacity, smallRunsTable } from "./small_runs.ts";
+} from "../small/batch.ts";
+import { smallCapacity, smallRunsTable } from "../small/runs.ts";
 import { SPREAD_FROM } from "./small_trainer.ts";
 import { planEvaluation } from "../model/evaluation_plan.ts";
 import { planStep } from "../model/step_plan.ts";
 import type { Examples } from "../text/batches.ts";
 import type { Sequences } from "../text/documents.ts";
 import { TokenStream } from "../text/stream.ts";
-import { WINDOWS } from "./windows.ts";
+import { WINDOWS } from "../device/windows.ts";
 
 interface Bytes {
   /** Of the GPU's memory. */

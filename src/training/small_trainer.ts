@@ -10,15 +10,15 @@ import { GpuPredictor } from "../generation/gpu_predictor.ts";
 import { planEvaluation } from "../model/evaluation_plan.ts";
 import { planForward } from "../model/forward_plan.ts";
 import { type Dims, PARAMETER_ALIGNMENT, ParameterLayout } from "../model/parameters.ts";
-import { SmallLayout } from "../model/small_layout.ts";
+import { SmallLayout } from "../small/layout.ts";
 import { GpuEvaluator } from "./gpu_evaluator.ts";
-import { smallTrain, type SmallTuning } from "../model/small_ops.ts";
+import { smallTrain, type SmallTuning } from "../small/ops.ts";
 import { learningRate } from "../model/optimizer.ts";
 import { positionsAt, type Sequences } from "../text/documents.ts";
-import { type BatchTensors, SmallBatch, smallBatchList, smallBatchTable } from "./small_batch.ts";
-import { SmallRuns, smallRunsTable } from "./small_runs.ts";
+import { type BatchTensors, SmallBatch, smallBatchList, smallBatchTable } from "../small/batch.ts";
+import { SmallRuns, smallRunsTable } from "../small/runs.ts";
 import type { StepRecord, Trainer } from "./trainer.ts";
-import type { StepWindow } from "./windows.ts";
+import type { StepWindow } from "../device/windows.ts";
 
 /** Documents in a step from which on they go to workgroups of their own. */
 export const SPREAD_FROM = 4;

@@ -11,11 +11,11 @@ import {
   packSchedule,
   MODEL_FIELDS,
   ROW_FIELDS,
-} from "../model/small_data.ts";
-import { SmallLayout } from "../model/small_layout.ts";
-import { smallTrain, type SmallBinding } from "../model/small_ops.ts";
-import { packProgram } from "../model/small_program.ts";
-import * as ref from "../reference/small.ts";
+} from "../small/data.ts";
+import { SmallLayout } from "../small/layout.ts";
+import { smallTrain, type SmallBinding } from "../small/ops.ts";
+import { packProgram } from "../small/program.ts";
+import * as ref from "../small/reference.ts";
 import type { KernelCase } from "./kernel_case.ts";
 
 const BOUND = 1e-5;

@@ -3,7 +3,7 @@
 import { expect, test } from "vitest";
 import { type Config, resolveConfig } from "../../src/config.ts";
 import { dimsOf, initialParameters } from "../../src/model/parameters.ts";
-import { smallTuning } from "../../src/model/small_ops.ts";
+import { smallTuning } from "../../src/small/ops.ts";
 import { PythonRandom } from "../../src/random.ts";
 import { tokenizeDocuments } from "../../src/text/batches.ts";
 

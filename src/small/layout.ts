@@ -1,6 +1,6 @@
 // The parameters of a model that one workgroup trains: rows of an odd length.
 
-import { type Dims, ParameterLayout } from "./parameters.ts";
+import { type Dims, ParameterLayout } from "../model/parameters.ts";
 
 /** A matrix of parameters. */
 export interface Matrix {

@@ -1,10 +1,10 @@
 // Training steps of small models in float64, the twin of the kernel that runs many of them in one dispatch.
 
 import type { Dims } from "../model/parameters.ts";
-import { SQUARED } from "../model/small_data.ts";
-import { SmallLayout } from "../model/small_layout.ts";
-import { ReferenceGpt } from "./gpt.ts";
-import { type Activation, adamw, gradientSum, gradNorm, type Values } from "./ops.ts";
+import { ReferenceGpt } from "../reference/gpt.ts";
+import { type Activation, adamw, gradientSum, gradNorm, type Values } from "../reference/ops.ts";
+import { SQUARED } from "./data.ts";
+import { SmallLayout } from "./layout.ts";
 
 interface Sizes {
   /** Documents in an order. */

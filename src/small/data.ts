@@ -1,8 +1,8 @@
 // What small_train.wgsl reads, packed: documents, their orders, each model's settings, and the schedules.
 
 import type { Config } from "../config.ts";
+import { biasCorrections, learningRate } from "../model/optimizer.ts";
 import { positionsAt, type Sequences } from "../text/documents.ts";
-import { biasCorrections, learningRate } from "./optimizer.ts";
 
 /** One model to train. */
 export interface SmallRun {

@@ -11,8 +11,10 @@ import {
   type TensorSpec,
   writeTensor,
 } from "../device/tensors.ts";
+import { WINDOWS, Windows } from "../device/windows.ts";
 import type { TrainerState } from "../files/checkpoint.ts";
 import type { Dims } from "../model/parameters.ts";
+import type { Sequences } from "../text/documents.ts";
 import {
   MODEL_FIELDS,
   packDocuments,
@@ -22,12 +24,10 @@ import {
   ROW_FIELDS,
   scheduleKey,
   type SmallRun,
-} from "../model/small_data.ts";
-import { SmallLayout } from "../model/small_layout.ts";
-import { smallTrain, type SmallTuning } from "../model/small_ops.ts";
-import { packProgram } from "../model/small_program.ts";
-import type { Sequences } from "../text/documents.ts";
-import { WINDOWS, Windows } from "./windows.ts";
+} from "./data.ts";
+import { SmallLayout } from "./layout.ts";
+import { smallTrain, type SmallTuning } from "./ops.ts";
+import { packProgram } from "./program.ts";
 
 /** Steps of a window at most, and records of one: more than a window has time for. */
 const MAX_STEPS = 4096;

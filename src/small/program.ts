@@ -1,8 +1,8 @@
 // The training pass of a small model as a list of operations that small_train.wgsl carries out one after the
 // other: forward, and the same upside down. The general twin of this file is gpu_gpt.ts.
 
-import type { Dims } from "./parameters.ts";
-import { type Matrix, SmallLayout } from "./small_layout.ts";
+import type { Dims } from "../model/parameters.ts";
+import { type Matrix, SmallLayout } from "./layout.ts";
 
 /** In the order of the kernel's switch. */
 const kinds = [

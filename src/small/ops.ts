@@ -4,9 +4,9 @@
 import type { Device } from "../device/device.ts";
 import type { Dispatch } from "../device/schedule.ts";
 import type { Tensor } from "../device/tensors.ts";
-import type { Dims } from "./parameters.ts";
-import { rowLength, SmallLayout } from "./small_layout.ts";
-import { MAX_OPERATIONS, operationCount, smallRows } from "./small_program.ts";
+import type { Dims } from "../model/parameters.ts";
+import { rowLength, SmallLayout } from "./layout.ts";
+import { MAX_OPERATIONS, operationCount, smallRows } from "./program.ts";
 
 /** Threads of a workgroup of small_train.wgsl; their product is a power of two. */
 interface Threads {
@@ -71,7 +71,7 @@ export function smallTuning(
   return { ...tuning, room };
 }
 
-/** What small_train binds, as small_data.ts and small_program.ts pack it. */
+/** What small_train binds, as data.ts and program.ts pack it. */
 export type SmallBinding =
   | "params"
   | "moments"

@@ -14,23 +14,17 @@ import {
   type Tensor,
   type TensorSpec,
 } from "../device/tensors.ts";
+import { WINDOWS, Windows } from "../device/windows.ts";
 import type { TrainerState } from "../files/checkpoint.ts";
 import { GpuOps } from "../model/gpu_ops.ts";
-import type { Dims } from "../model/parameters.ts";
-import {
-  MODEL_FIELDS,
-  packDocuments,
-  packModel,
-  packSchedule,
-  ROW_FIELDS,
-} from "../model/small_data.ts";
-import { SmallLayout } from "../model/small_layout.ts";
-import { type SmallBinding, smallTrain, type SmallTuning } from "../model/small_ops.ts";
-import { packProgram } from "../model/small_program.ts";
 import { biasCorrections, learningRate } from "../model/optimizer.ts";
+import type { Dims } from "../model/parameters.ts";
 import { SCALER_FIELDS } from "../model/step_data.ts";
 import type { Sequences } from "../text/documents.ts";
-import { WINDOWS, Windows } from "./windows.ts";
+import { MODEL_FIELDS, packDocuments, packModel, packSchedule, ROW_FIELDS } from "./data.ts";
+import { SmallLayout } from "./layout.ts";
+import { type SmallBinding, smallTrain, type SmallTuning } from "./ops.ts";
+import { packProgram } from "./program.ts";
 
 /** Steps of a window at most. */
 export const SMALL_CAPACITY = 256;

@@ -1,8 +1,8 @@
 // Windows of steps: handed to the device together, a bounded number on their way at once, confirmed when
 // their records (loss and gradient norm of every step) have been read.
 
-import type { Device } from "../device/device.ts";
-import { ReadbackRing } from "../device/ring.ts";
+import type { Device } from "./device.ts";
+import { ReadbackRing } from "./ring.ts";
 import { Pace } from "./pace.ts";
 
 /** Windows whose records may be on their way at once; more would only queue up. */
