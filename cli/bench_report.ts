@@ -146,13 +146,14 @@ function explanation(tuning: Tuning | null): string {
     const other = next === undefined ? ["", ""] : [next[0], digits(next[1])];
     return [op, `${M} x ${N} x ${K}`, variant, REASONS[by], own, ...other];
   });
-  const { id, forgotten } = tuning;
+  const { id, forgotten, matrix_fault } = tuning;
   const place = platform.memoryPlace(MEMORY_NAME);
   const memory =
     forgotten === null
       ? `What is measured is remembered in ${place}, which may be deleted.`
       : `What was measured could not be remembered in ${place}: ${forgotten}.`;
-  return `${aligned([head, ...rows], 4)}\nchoice ${id}. ${memory}`;
+  const fault = matrix_fault === null ? "" : `\nnote: ${matrix_fault}.`;
+  return `${aligned([head, ...rows], 4)}\nchoice ${id}. ${memory}${fault}`;
 }
 
 export function suiteTable(benchmarks: readonly SuiteResult[]): string {

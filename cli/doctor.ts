@@ -3,7 +3,7 @@
 //   npm run doctor
 
 import { type Device, matrixUnit, openDevice } from "../src/device/device.ts";
-import { type CheckResult, certify, countChecks } from "../src/verify/certify.ts";
+import { type CheckResult, certify, countChecks, tryChecks } from "../src/verify/certify.ts";
 import { judgeDevice, type Verdict } from "../src/verify/verdict.ts";
 import { command } from "./command.ts";
 import { Countdown } from "./countdown.ts";
@@ -25,8 +25,9 @@ export const main = command(description, async (flags, io) => {
   const report = flags.has(options.json) ? jsonReport(io.stdout) : humanReport(io.stdout);
   const device = await openDevice();
   try {
-    report.device(device);
     const only = flags.text(options.only);
+    await tryChecks(device, only);
+    report.device(device);
     const countdown = new Countdown(io.stderr, countChecks(device, only));
     const check = (result: CheckResult) => countdown.next(() => report.check(result));
     try {
@@ -52,7 +53,9 @@ export async function examine(
 }
 
 interface DoctorReport {
-  device(device: Pick<Device, "name" | "info" | "features" | "limits" | "lanes">): void;
+  device(
+    device: Pick<Device, "name" | "info" | "features" | "limits" | "lanes" | "matrixFault">,
+  ): void;
   check(result: CheckResult): void;
   end(verdict: Verdict): void;
 }
@@ -60,11 +63,13 @@ interface DoctorReport {
 export function jsonReport(out: Output): DoctorReport {
   const print = (event: object) => out.write(`${JSON.stringify(event)}\n`);
   return {
-    device({ name, info, features, limits, lanes }) {
+    device({ name, info, features, limits, lanes, matrixFault }) {
       const { vendor, architecture, device, description } = info;
       const adapter = { vendor, architecture, device, description };
-      const matrix_unit = matrixUnit({ features, info }) ?? null;
-      print({ type: "device", name, info: adapter, features, limits, lanes, matrix_unit });
+      const matrix_unit = matrixUnit({ features, info, matrixFault }) ?? null;
+      const matrix_fault = matrixFault ?? null;
+      const said = { name, info: adapter, features, limits, lanes, matrix_unit, matrix_fault };
+      print({ type: "device", ...said });
     },
     check: print,
     end(verdict) {
@@ -80,8 +85,8 @@ export function humanReport(out: Output): DoctorReport {
       `${kernel.padEnd(32)} ${error.padStart(9)} ${allowed.padStart(9)}  ${verdict.padEnd(6)}  ${name}\n`,
     );
   return {
-    device({ name, info, features, limits, lanes }) {
-      const unit = matrixUnit({ features, info });
+    device({ name, info, features, limits, lanes, matrixFault }) {
+      const unit = matrixUnit({ features, info, matrixFault });
       const matrices = unit
         ? `matrices of ${unit.M} x ${unit.N} x ${unit.K} in f16`
         : "no matrix units";
@@ -90,6 +95,7 @@ export function humanReport(out: Output): DoctorReport {
         `adapter   ${[name, info.vendor, info.architecture].filter(Boolean).join(", ")}\n` +
           `features  ${features.join(", ")}\n` +
           `subgroups ${lanes} lanes, ${matrices}\n` +
+          `${matrixFault === undefined ? "" : `matrices  ${matrixFault}\n`}` +
           `limits    ${rows.join("\n          ")}\n\n`,
       );
       row("kernel", "error", "allowed", "", "case");

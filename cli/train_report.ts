@@ -156,6 +156,7 @@ function header(event: StartEvent, source: string): string {
     ...(kernels && kernels.measured + kernels.remembered > 0
       ? [`kernels ${kernelsLine(kernels)}`]
       : []),
+    ...(kernels?.matrix_fault ? [`note    ${kernels.matrix_fault}`] : []),
     ...(event.resumed_from === null ? [] : [`resumed after ${plural(event.resumed_from, "step")}`]),
     ...event.notes.map((note) => `note    ${note}`),
     ...event.differences.map((difference) => `note    ${difference}`),

@@ -6,12 +6,12 @@ import * as attention from "../src/reference/attention.ts";
 import * as ops from "../src/reference/ops.ts";
 import * as small from "../src/small/reference.ts";
 import { attentionFamilies } from "../src/model/attention.ts";
+import { caseDispatches } from "../src/verify/case_dispatches.ts";
 import { kernelCases } from "../src/verify/kernel_cases.ts";
 import { opsVariants } from "../src/verify/ops_variants.ts";
 import * as smallOps from "../src/small/ops.ts";
 import type { Device } from "../src/device/device.ts";
 import { gridOf } from "../src/device/schedule.ts";
-import type { Tensor } from "../src/device/tensors.ts";
 import { device } from "./harness/device.ts";
 
 const folder = new URL("../shaders/", import.meta.url);
@@ -48,22 +48,10 @@ const dispatched = new Map<string, Set<string>>();
 /** Those that a case dispatches on a grid of several rows. */
 const inRows = new Set<string>();
 for (const kernelCase of kernelCases()) {
-  const sizes = Object.entries({ ...kernelCase.inputs, ...kernelCase.outputs });
-  const tensors = (half: string[]) =>
-    Object.fromEntries(
-      sizes.map(([name, tensor]): [string, Tensor] => {
-        const shape = ["length" in tensor ? tensor.length : tensor.size];
-        const dtype = half.includes(name) ? "f16" : undefined;
-        return [name, { name, shape, dtype, buffer: undefined as never, offset: 0, size: 0 }];
-      }),
-    );
-  for (const { ops, dtype } of variants) {
-    for (const half of dtype === "f16" ? (kernelCase.half ?? []) : [[]]) {
-      const { op, kernel, grid } = kernelCase.dispatch(ops, tensors(half));
-      if (kernelCase.most !== undefined && grid[0] > kernelCase.most) inRows.add(kernel);
-      if (!dispatched.has(kernel)) dispatched.set(kernel, new Set());
-      dispatched.get(kernel)!.add(op);
-    }
+  for (const { op, kernel, grid } of caseDispatches(kernelCase, variants)) {
+    if (kernelCase.most !== undefined && grid[0] > kernelCase.most) inRows.add(kernel);
+    if (!dispatched.has(kernel)) dispatched.set(kernel, new Set());
+    dispatched.get(kernel)!.add(op);
   }
 }
 

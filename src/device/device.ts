@@ -102,6 +102,8 @@ export class Device {
   readonly nothing: Tensor;
   /** Where a GPU in software runs what it has to compile; hardware needs none. */
   readonly scratch: Scratch | undefined;
+  /** Why its matrix units are left alone though it has them; see trial.ts. */
+  matrixFault: string | undefined;
   private failure: GpuError | undefined;
 
   constructor(gpu: GPUDevice, info: GPUAdapterInfo, shaders: Record<string, string>) {
@@ -228,7 +230,9 @@ interface MatrixConfig extends MatrixUnit {
 export function matrixUnit({
   features,
   info,
-}: Pick<Device, "features" | "info">): MatrixUnit | undefined {
+  matrixFault,
+}: Pick<Device, "features" | "info" | "matrixFault">): MatrixUnit | undefined {
+  if (matrixFault !== undefined) return undefined;
   const needed = ["shader-f16", "subgroups", "chromium-experimental-subgroup-matrix"];
   if (!needed.every((name) => features.includes(name))) return undefined;
   if (info.subgroupMinSize !== info.subgroupMaxSize) return undefined;

@@ -80,12 +80,22 @@ export class Schedule {
   }
 }
 
-/** The pipeline for a dispatch's constants and for what its tensors hold; compiled once, from the first call on. */
-export function pipelineOf(
-  { kernels }: Device,
-  { kernel, constants, bindings }: Dispatch,
-): Promise<GPUComputePipeline> {
+/** What a pipeline is made of: the arguments of Kernels.pipeline(). */
+export interface PipelineSpec {
+  kernel: string;
+  constants: Constants;
+  halves: string[];
+}
+
+/** Of the pipeline for a dispatch's constants and for what its tensors hold. */
+export function pipelineSpec({ kernel, constants, bindings }: Dispatch): PipelineSpec {
   const halves = Object.keys(bindings).filter((name) => bindings[name].dtype === "f16");
+  return { kernel, constants, halves };
+}
+
+/** That pipeline; compiled once, from the first call on. */
+export function pipelineOf({ kernels }: Device, dispatch: Dispatch): Promise<GPUComputePipeline> {
+  const { kernel, constants, halves } = pipelineSpec(dispatch);
   return kernels.pipeline(kernel, constants, halves);
 }
 

@@ -12,6 +12,7 @@ import {
 } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
+import { child } from "./child.node.ts";
 import { commandLine } from "./invocation.ts";
 import type { Platform } from "./platform.ts";
 import { isSoftware } from "./software.ts";
@@ -122,6 +123,8 @@ export const platform: Platform = {
   turn() {
     return new Promise((resolve) => setImmediate(resolve));
   },
+
+  child,
 
   async recall(name) {
     try {

@@ -1,5 +1,17 @@
 // What the engine needs from where it runs; everything else in src is the same in Node and in a browser.
 
+/**
+ * Runs a script of this package in a process of its own.
+ * @param quiet_ms it is ended once it has printed nothing for so long
+ * @returns the lines that it printed; and what it died of, null where it ended, or was stopped by others
+ */
+export type Child = (
+  script: URL,
+  input: string,
+  quiet_ms: number,
+  signal?: AbortSignal,
+) => Promise<{ lines: string[]; death: string | null }>;
+
 export interface Platform {
   /** The WebGPU entry point, or undefined where there is none. Throws where loading it fails. */
   gpu(): Promise<GPU | undefined>;
@@ -9,6 +21,8 @@ export interface Platform {
   wait<T>(work: Promise<T>): Promise<T>;
   /** One turn of the event loop, in which signals and messages are seen to. */
   turn(): Promise<void>;
+  /** Absent where there are no processes to be had. */
+  child?: Child;
   /** The text that was remembered under a name on this machine; undefined where there is none. */
   recall(name: string): Promise<string | undefined>;
   /** Remembers a text between runs. @returns why it could not; null if it did */

@@ -1,7 +1,7 @@
 // Times the kernels that can make a product, on random numbers, on the device at hand.
 
 import type { Device } from "../device/device.ts";
-import { pipelineOf, Schedule } from "../device/schedule.ts";
+import { type Dispatch, pipelineOf, Schedule } from "../device/schedule.ts";
 import {
   allocateTensors,
   destroyTensors,
@@ -48,20 +48,26 @@ function byTile(variants: readonly ProductVariant[]) {
   return groupBy(variants, ({ kernel, tile }) => `${kernel} ${tile}`);
 }
 
-/**
- * Compiles all that timeProducts() will run; what fails is told there. Before anything is timed: meanwhile the device
- * idles, and is slow afterwards.
- */
-export async function prepareProducts(
+/** A dispatch of every pipeline that timeProducts() will run, on tensors that have no buffers. */
+export function productDispatches(
   device: Device,
   shape: ProductShape,
   variants: readonly ProductVariant[],
-): Promise<void> {
+): Dispatch[] {
   const tensors = placeholders(tableOf(shape, 1)) as unknown as ProductTensors;
   const tiles = [...byTile(variants).values()];
-  await Promise.allSettled(
-    tiles.map(([variant]) => pipelineOf(device, product(device, shape, variant, tensors))),
-  );
+  return tiles.map(([variant]) => product(device, shape, variant, tensors));
+}
+
+/**
+ * Compiles them; what fails is told there. Before anything is timed: meanwhile the device idles, and is slow
+ * afterwards.
+ */
+export async function prepareProducts(
+  device: Device,
+  dispatches: readonly Dispatch[],
+): Promise<void> {
+  await Promise.allSettled(dispatches.map((dispatch) => pipelineOf(device, dispatch)));
 }
 
 /**

@@ -3,13 +3,16 @@
 import { platform } from "#platform";
 import type { Config } from "../config.ts";
 import { adapterKey, digest } from "../device/adapter_memory.ts";
-import type { Device } from "../device/device.ts";
+import { type Device, matrixUnit } from "../device/device.ts";
+import type { Dispatch } from "../device/schedule.ts";
+import { placeholders } from "../device/tensors.ts";
+import { tryMatrices } from "../device/trial.ts";
 import type { Choices } from "../model/gpu_ops.ts";
 import type { Dims } from "../model/parameters.ts";
 import type { ProductShape, ProductVariant } from "../model/product.ts";
 import { planStep } from "../model/step_plan.ts";
 import { type Measurements, recall, remember, type Times } from "./memory.ts";
-import { fastest, prepareProducts, timeProducts } from "./time_products.ts";
+import { fastest, prepareProducts, productDispatches, timeProducts } from "./time_products.ts";
 
 /**
  * auto: what is remembered; else measured on hardware, and by rule on software GPUs, where a measurement
@@ -39,6 +42,8 @@ export interface Tuning {
   id: string;
   /** Why what was measured could not be remembered; null otherwise. */
   forgotten: string | null;
+  /** Why no kernel for the device's matrix units is among them; null where it has none, and where that may be. */
+  matrix_fault: string | null;
   product: NonNullable<Choices["product"]>;
 }
 
@@ -52,12 +57,13 @@ export interface TuningSummary {
   remembered: number;
   id: string;
   forgotten: string | null;
+  matrix_fault: string | null;
 }
 
-export function summaryOf({ choices, id, forgotten }: Tuning): TuningSummary {
+export function summaryOf({ choices, id, forgotten, matrix_fault }: Tuning): TuningSummary {
   const count = (by: Choice["by"]) => choices.filter((choice) => choice.by === by).length;
   const [rule, measured, remembered] = [count("rule"), count("measurement"), count("memory")];
-  return { rule, measured, remembered, id, forgotten };
+  return { rule, measured, remembered, id, forgotten, matrix_fault };
 }
 
 export interface TuneOptions {
@@ -77,6 +83,7 @@ export async function tune(
   dims: Dims,
   { mode = "auto", progress = () => {}, signal, time = timeProducts }: TuneOptions = {},
 ): Promise<Tuning> {
+  if (matrixUnit(device)) await tryMatrices(device, candidates(device, config, dims), { signal });
   const wanted = productsOf(device, config, dims);
   const kernels = [
     ...new Set([...wanted.values()].flatMap(({ variants }) => variants.map((v) => v.kernel))),
@@ -90,9 +97,10 @@ export async function tune(
       measuring && variants.length > 1 && !fastest(variants, remembered[name] ?? {}),
   );
   if (time === timeProducts) {
-    await Promise.all(
-      open.map(([, { shape, variants }]) => prepareProducts(device, shape, variants)),
+    const dispatches = open.map(([, { shape, variants }]) =>
+      productDispatches(device, shape, variants),
     );
+    await prepareProducts(device, dispatches.flat());
   }
   const measured: Measurements = {};
   for (const [name, { shape, variants }] of open) {
@@ -119,8 +127,19 @@ export async function tune(
     choices,
     id: await digest(JSON.stringify([place, names])),
     forgotten,
+    matrix_fault: device.matrixFault ?? null,
     product: (shape, variants) => chosen.get(keyOf(shape)) ?? variants[0],
   };
+}
+
+/** All that a step may dispatch, whatever is chosen. */
+function candidates(device: Device, config: Config, dims: Dims): Dispatch[] {
+  const { table, list } = planStep(device, config, dims);
+  const products = [...productsOf(device, config, dims).values()];
+  return [
+    ...list(placeholders(table)),
+    ...products.flatMap(({ shape, variants }) => productDispatches(device, shape, variants)),
+  ];
 }
 
 /** The products of a step, each shape once, with all that can make it. */

@@ -2,14 +2,18 @@
 // each against the float64 reference.
 
 import { type Config, resolveConfig } from "../config.ts";
-import type { Device } from "../device/device.ts";
+import { type Device, matrixUnit } from "../device/device.ts";
+import { placeholders } from "../device/tensors.ts";
+import { tryMatrices } from "../device/trial.ts";
 import { dimsOf, initialParameters } from "../model/parameters.ts";
+import { planStep } from "../model/step_plan.ts";
 import { PythonRandom } from "../random.ts";
 import { ReferenceGpt } from "../reference/gpt.ts";
 import { batchAt, tokenizeDocuments } from "../text/batches.ts";
 import { CharTokenizer } from "../text/tokenizer.ts";
 import { CpuTrainer } from "../training/cpu_trainer.ts";
 import { GpuTrainer } from "../training/gpu_trainer.ts";
+import { caseDispatches } from "./case_dispatches.ts";
 import { relativeError } from "./compare.ts";
 import { type CheckResult, runCase } from "./kernel_case.ts";
 import { kernelCases } from "./kernel_cases.ts";
@@ -154,6 +158,19 @@ export async function checkTraining(
  */
 export async function* certify(device: Device, only = ""): AsyncGenerator<CheckResult> {
   for (const check of checksOf(device, only)) yield check();
+}
+
+/** Before the first check: what a driver may die of is tried in another process, see tryMatrices(). */
+export async function tryChecks(device: Device, only = ""): Promise<void> {
+  if (matrixUnit(device) === undefined) return;
+  const cases = kernelCases().filter(({ kernel }) => kernel.includes(only));
+  const variants = opsVariants(device);
+  const steps = modelsFor(device).flatMap(({ overrides }) => {
+    const { config, dims } = setUp(overrides);
+    const { table, list } = planStep(device, config, dims);
+    return list(placeholders(table));
+  });
+  await tryMatrices(device, [...cases.flatMap((test) => caseDispatches(test, variants)), ...steps]);
 }
 
 /** How many they are. */

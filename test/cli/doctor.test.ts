@@ -77,7 +77,8 @@ test("a check is a row with the error found, the error allowed and the case", as
   const rows = humanReport(stdout);
   const info = { vendor: "acme", architecture: "", device: "", description: "" } as GPUAdapterInfo;
   const limits = { maxBufferSize: 4096 };
-  rows.device({ name: "Acme 1", info, features: ["a", "b"], limits, lanes: 32 });
+  const features = ["a", "b"];
+  rows.device({ name: "Acme 1", info, features, limits, lanes: 32, matrixFault: undefined });
   expect(await report(rows, [check(true, 1.26e-7)], "rmsnorm")).toBe(0);
   expect(stdout.text).toBe(
     [

@@ -36,7 +36,14 @@ test("the header tells when kernels were measured, and that earlier runs may dif
     humanReport({ write: (part) => (text += part) }, "names").start({ ...start, kernels });
     return text;
   };
-  const summary = { rule: 0, measured: 0, remembered: 12, id: "1a2b", forgotten: null };
+  const summary = {
+    rule: 0,
+    measured: 0,
+    remembered: 12,
+    id: "1a2b",
+    forgotten: null,
+    matrix_fault: null,
+  };
   expect(header(null)).not.toMatch(/^kernels/m);
   expect(header({ ...summary, rule: 12, remembered: 0 })).not.toMatch(/^kernels/m);
   expect(header(summary)).toMatch(
@@ -47,6 +54,9 @@ test("the header tells when kernels were measured, and that earlier runs may dif
   );
   expect(header({ ...summary, measured: 12, remembered: 0, forgotten: "read-only" })).toMatch(
     /12 measured just now, but could not be remembered \(read-only\); /,
+  );
+  expect(header({ ...summary, matrix_fault: "its driver died" })).toMatch(
+    /^note    its driver died$/m,
   );
 });
 
