@@ -2,7 +2,8 @@
 //
 //   npm run doctor
 
-import { type Device, matrixUnit, openDevice } from "../src/device/device.ts";
+import { type Device, openDevice } from "../src/device/device.ts";
+import { matrixUnit } from "../src/device/matrix_unit.ts";
 import { type CheckResult, certify, countChecks, tryChecks } from "../src/verify/certify.ts";
 import { judgeDevice, type Verdict } from "../src/verify/verdict.ts";
 import { command } from "./command.ts";
@@ -60,13 +61,19 @@ interface DoctorReport {
   end(verdict: Verdict): void;
 }
 
+function unitsOf(device: Parameters<typeof matrixUnit>[0]) {
+  const all = [matrixUnit(device, "f16"), matrixUnit(device, "f32")];
+  return all.filter((unit) => unit !== undefined);
+}
+
 export function jsonReport(out: Output): DoctorReport {
   const print = (event: object) => out.write(`${JSON.stringify(event)}\n`);
   return {
     device({ name, info, features, limits, lanes, matrixFault }) {
       const { vendor, architecture, device, description } = info;
       const adapter = { vendor, architecture, device, description };
-      const matrix_unit = matrixUnit({ features, info, matrixFault }) ?? null;
+      const units = unitsOf({ features, info, matrixFault });
+      const matrix_unit = units[0] ?? null;
       const matrix_fault = matrixFault ?? null;
       const said = { name, info: adapter, features, limits, lanes, matrix_unit, matrix_fault };
       print({ type: "device", ...said });
@@ -86,10 +93,10 @@ export function humanReport(out: Output): DoctorReport {
     );
   return {
     device({ name, info, features, limits, lanes, matrixFault }) {
-      const unit = matrixUnit({ features, info, matrixFault });
-      const matrices = unit
-        ? `matrices of ${unit.M} x ${unit.N} x ${unit.K} in f16`
-        : "no matrix units";
+      const units = unitsOf({ features, info, matrixFault }).map(
+        ({ M, N, K, operands }) => `matrices of ${M} x ${N} x ${K} in ${operands}`,
+      );
+      const matrices = units.join(", ") || "no matrix units";
       const rows = Object.entries(limits).map(([limit, value]) => `${limit} ${count(value)}`);
       out.write(
         `adapter   ${[name, info.vendor, info.architecture].filter(Boolean).join(", ")}\n` +

@@ -1,5 +1,5 @@
 // Matrix product on matrix units (tensor cores): the same as matmul.wgsl, one or a PAIR, with operands rounded
-// to f16 and sums in f32.
+// to f16 and sums in f32; where the units multiply f32 (WHOLE), nothing is rounded.
 //
 //   out[m,n]    = sum_k f16(A[m,k]) * f16(B[k,n])     A[m,k] = a[m * K + k]
 //   out2[s,k,n] = sum_m f16(A[m,k]) * f16(b2[m,n])    over the s-th part of m
@@ -27,6 +27,10 @@ const DOWN = 2u;      // given: subgroups along m
 const ACROSS = 2u;    // given: subgroups along n
 const LANES = 8u;     // given: the subgroup's size
 const STRIP = 1u;     // given: a subgroup's matrices of a row that leave at a time, a divisor of COLUMNS
+
+// What the units multiply, and what passes through workgroup memory.
+alias Operand = f16;    // given f32 where WHOLE
+alias Vector = vec4h;   // given vec4f where WHOLE
 
 override ALONG_K: bool = false;    // whether B is contiguous along k
 override A_VECTORS: bool = true;   // whether K is a multiple of 4
@@ -67,8 +71,8 @@ const B_LOADS = TILE_N * DEPTH / 4u / THREADS;
 const PITCH_K = DEPTH / 4u + 2u;
 const PITCH_M = TILE_M / 4u + 2u;
 const PITCH_N = TILE_N / 4u + 2u;
-var<workgroup> a_tile: array<vec4h, max(TILE_M * PITCH_K, DEPTH * PITCH_M)>;   // (m, k), of the second product (k, m)
-var<workgroup> b_tile: array<vec4h, max(TILE_N * PITCH_K, DEPTH * PITCH_N)>;   // (k, n), where B runs along k (n, k)
+var<workgroup> a_tile: array<Vector, max(TILE_M * PITCH_K, DEPTH * PITCH_M)>;   // (m, k), of the second product (k, m)
+var<workgroup> b_tile: array<Vector, max(TILE_N * PITCH_K, DEPTH * PITCH_N)>;   // (k, n), where B runs along k (n, k)
 const LENGTH = UNIT_N * STRIP / 4u;   // of a strip's lines, which are padded by a vector
 var<workgroup> sums: array<vec4f, DOWN * ACROSS * UNIT_M * (LENGTH + 1u)>;   // a strip of each subgroup
 
@@ -105,59 +109,59 @@ struct Place { line: u32, at: u32 }
 fn place(index: u32, length: u32) -> Place { return Place(index / (length / 4u), index % (length / 4u) * 4u); }
 
 // Four numbers of a line of a, of which those past its end are zero.
-fn a_vector(row: u32, column: u32) -> vec4h {
-  if (A_VECTORS) { return vec4h(a[(row * sizes.K + min(column, sizes.K - 4u)) / 4u]); }
+fn a_vector(row: u32, column: u32) -> Vector {
+  if (A_VECTORS) { return Vector(a[(row * sizes.K + min(column, sizes.K - 4u)) / 4u]); }
   let at = row * sizes.K + min(column, sizes.K - 1u);
-  let near = vec4h(a[at / 4u]);
-  let far = vec4h(a[min(at / 4u + 1u, arrayLength(&a) - 1u)]);
+  let near = Vector(a[at / 4u]);
+  let far = Vector(a[min(at / 4u + 1u, arrayLength(&a) - 1u)]);
   var vector = near;
   switch (at % 4u) {
-    case 1u: { vector = vec4h(near.yzw, far.x); }
-    case 2u: { vector = vec4h(near.zw, far.xy); }
-    case 3u: { vector = vec4h(near.w, far.xyz); }
+    case 1u: { vector = Vector(near.yzw, far.x); }
+    case 2u: { vector = Vector(near.zw, far.xy); }
+    case 3u: { vector = Vector(near.w, far.xyz); }
     default: {}
   }
-  return select(vec4h(), vector, column + vec4u(0u, 1u, 2u, 3u) < vec4u(sizes.K));
+  return select(Vector(), vector, column + vec4u(0u, 1u, 2u, 3u) < vec4u(sizes.K));
 }
 
-fn load_a(part: Part, k0: u32, index: u32) -> vec4h {
+fn load_a(part: Part, k0: u32, index: u32) -> Vector {
   let p = place(index, select(DEPTH, TILE_M, part.second));
   let m = part.m0 + select(p.line, p.at, part.second);
   let k = k0 + select(p.at, p.line, part.second);
   let row = min(select(m, k, part.second), sizes.M - 1u);
   let vector = a_vector(row, select(k, m, part.second));
-  return select(vec4h(), vector, m < part.rows && k < part.end);
+  return select(Vector(), vector, m < part.rows && k < part.end);
 }
 
-fn load_b(part: Part, k0: u32, index: u32) -> vec4h {
+fn load_b(part: Part, k0: u32, index: u32) -> Vector {
   let p = place(index, select(TILE_N, DEPTH, along_k(part)));
   let n = part.n0 + select(p.at, p.line, along_k(part));
   let k = k0 + select(p.line, p.at, along_k(part));
   let inside = n < sizes.N && k < part.end;
   if (part.second) {
     let source = (min(k, sizes.M - 1u) * sizes.N + min(n, sizes.N - 4u)) / 4u;
-    return select(vec4h(), vec4h(b2[source]), inside);
+    return select(Vector(), Vector(b2[source]), inside);
   }
   if (ALONG_K) {
     let source = (min(n, sizes.N - 1u) * sizes.K + min(k, sizes.K - 4u)) / 4u;
-    return select(vec4h(), vec4h(b[source]), inside);
+    return select(Vector(), Vector(b[source]), inside);
   }
   let source = (min(k, sizes.K - 1u) * sizes.N + min(n, sizes.N - 4u)) / 4u;
-  return select(vec4h(), vec4h(b[source]), inside);
+  return select(Vector(), Vector(b[source]), inside);
 }
 
-fn store_a(part: Part, index: u32, vector: vec4h) {
+fn store_a(part: Part, index: u32, vector: Vector) {
   let p = place(index, select(DEPTH, TILE_M, part.second));
   a_tile[p.line * select(PITCH_K, PITCH_M, part.second) + p.at / 4u] = vector;
 }
 
-fn store_b(part: Part, index: u32, vector: vec4h) {
+fn store_b(part: Part, index: u32, vector: Vector) {
   let p = place(index, select(TILE_N, DEPTH, along_k(part)));
   b_tile[p.line * select(PITCH_N, PITCH_K, along_k(part)) + p.at / 4u] = vector;
 }
 
-alias Left = subgroup_matrix_left<f16, UNIT_K, UNIT_M>;
-alias Right = subgroup_matrix_right<f16, UNIT_N, UNIT_K>;
+alias Left = subgroup_matrix_left<Operand, UNIT_K, UNIT_M>;
+alias Right = subgroup_matrix_right<Operand, UNIT_N, UNIT_K>;
 alias Result = subgroup_matrix_result<f32, UNIT_N, UNIT_M>;
 
 // Rows m .. and columns k .. of A's tile.
@@ -209,8 +213,8 @@ fn matmul_matrix(
   for (var i = 0u; i < ROWS; i++) {
     for (var j = 0u; j < COLUMNS; j++) { matrices[i][j] = Result(); }   // no driver need do it
   }
-  var next_a: array<vec4h, A_LOADS>;
-  var next_b: array<vec4h, B_LOADS>;
+  var next_a: array<Vector, A_LOADS>;
+  var next_b: array<Vector, B_LOADS>;
   for (var i = 0u; i < A_LOADS; i++) { next_a[i] = load_a(part, part.begin, thread + i * THREADS); }
   for (var i = 0u; i < B_LOADS; i++) { next_b[i] = load_b(part, part.begin, thread + i * THREADS); }
   for (var k0 = part.begin; k0 < part.end; k0 += DEPTH) {

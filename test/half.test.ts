@@ -3,7 +3,7 @@
 
 import { expect, test, vi } from "vitest";
 import { type Config, resolveConfig } from "../src/config.ts";
-import { type Device, matrixUnit } from "../src/device/device.ts";
+import type { Device } from "../src/device/device.ts";
 import { giveConstants, giveHalves } from "../src/device/kernels.ts";
 import { placeholders, writeTensor } from "../src/device/tensors.ts";
 import { ConfigError } from "../src/errors.ts";
@@ -40,18 +40,6 @@ const units = (...subgroupMatrixConfigs: object[]) =>
     },
   }) as unknown as Device;
 const half = { componentType: "f16", resultComponentType: "f32" };
-
-test("the largest matrix units with sums in f32 are taken", () => {
-  const small = { ...half, M: 16, N: 8, K: 8 };
-  const large = { ...half, M: 16, N: 16, K: 16 };
-  const wrong = { ...half, resultComponentType: "f16", M: 32, N: 32, K: 32 };
-  expect(matrixUnit(units(small, wrong, large))).toEqual({ M: 16, N: 16, K: 16 });
-  expect(matrixUnit(units(wrong))).toBeUndefined();
-  const other = units(large);
-  expect(matrixUnit(Object.assign(other, { features: ["shader-f16"] }))).toBeUndefined();
-  const mixed = { ...units(large), info: { ...units(large).info, subgroupMinSize: 16 } } as Device;
-  expect(matrixUnit(mixed)).toBeUndefined();
-});
 
 test("products on matrix units come first with f16, in tiles that fit the device, and not at all with f32", () => {
   const shape: ProductShape = {

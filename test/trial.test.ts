@@ -8,7 +8,8 @@ import { pathToFileURL } from "node:url";
 import { platform } from "#platform";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { resolveConfig } from "../src/config.ts";
-import { type Device, matrixUnit } from "../src/device/device.ts";
+import type { Device } from "../src/device/device.ts";
+import { matrixUnit } from "../src/device/matrix_unit.ts";
 import { digest } from "../src/device/adapter_memory.ts";
 import { type Dispatch, pipelineSpec } from "../src/device/schedule.ts";
 import { placeholders } from "../src/device/tensors.ts";
@@ -83,22 +84,22 @@ const dies = `made(open.slice(0, 1)); process.kill(process.pid, "SIGSEGV"); setT
 test("where it dies, matrix units are left alone, with a sentence, and it is not tried again", async () => {
   const [first, second, newer] = [hardware(), hardware(), hardware("driver 2")];
   const child = childOf(dies);
-  await tryMatrices(first, dispatchesOf(first), { child });
+  await tryMatrices(first, () => dispatchesOf(first), { child });
   expect(first.matrixFault).toMatch(
-    /^the driver of Acme 1 does not survive .*: SIGSEGV\), so they are left alone, and f16 is slower; .*pipelines\.json$/,
+    /^the driver of Acme 1 does not survive .*: SIGSEGV\), so they are left alone, and training is slower; .*pipelines\.json$/,
   );
   expect(matrixUnit(first)).toBeUndefined();
   expect(dispatchesOf(first).filter(({ kernel }) => kernel.endsWith("_matrix"))).toEqual([]);
-  await tryMatrices(second, dispatchesOf(second), { child });
+  await tryMatrices(second, () => dispatchesOf(second), { child });
   expect(second.matrixFault).toBe(first.matrixFault);
   expect(child.calls).toBe(1);
-  await tryMatrices(newer, dispatchesOf(newer), { child });
+  await tryMatrices(newer, () => dispatchesOf(newer), { child });
   expect(child.calls).toBe(2); // another driver
 });
 
 test("where it hangs, it is ended, and its matrix units are left alone too", async () => {
   const on = hardware();
-  await tryMatrices(on, dispatchesOf(on), {
+  await tryMatrices(on, () => dispatchesOf(on), {
     child: childOf(`made(open.slice(0, 1)); setInterval(() => {}, 1000);`),
     quiet_ms: 1000,
   });
@@ -112,7 +113,7 @@ test("where it makes them all, they are used, and only others are tried again", 
   const some = all.filter(({ kernel }) => kernel === "matmul_matrix");
   expect(some.length).toBeGreaterThan(0);
   for (const dispatches of [some, some, all, all]) {
-    await tryMatrices(on, dispatches, { child });
+    await tryMatrices(on, () => dispatches, { child });
     expect(on.matrixFault).toBeUndefined();
   }
   expect(child.calls).toBe(2);
@@ -133,7 +134,7 @@ test.each([
   ["it cannot read", `process.stdin.destroy(); process.exit(0);`],
 ])("that is no reason to leave them alone: %s", async (_, code) => {
   const on = hardware();
-  await tryMatrices(on, dispatchesOf(on), { child: childOf(code) });
+  await tryMatrices(on, () => dispatchesOf(on), { child: childOf(code) });
   expect(on.matrixFault).toBeUndefined();
   expect(matrixUnit(on)).toBeDefined();
 });
@@ -141,7 +142,7 @@ test.each([
 test("a signal ends it, and nothing is remembered", async () => {
   const on = hardware();
   const child = childOf(`setInterval(() => {}, 1000);`);
-  await tryMatrices(on, dispatchesOf(on), { child, signal: AbortSignal.timeout(300) });
+  await tryMatrices(on, () => dispatchesOf(on), { child, signal: AbortSignal.timeout(300) });
   expect(on.matrixFault).toBeUndefined();
   expect(() => readFileSync(join(folder, "pipelines.json"))).toThrow(/ENOENT/);
 });
@@ -151,7 +152,7 @@ test("a memory that is damaged is no more than forgotten", async () => {
   for (const text of ["", "{", `{"format":1,"adapters":{"x":{"made":[1]}}}`, `{"format":2}`]) {
     writeFileSync(join(folder, "pipelines.json"), text);
     const on = hardware();
-    await tryMatrices(on, dispatchesOf(on), { child });
+    await tryMatrices(on, () => dispatchesOf(on), { child });
     expect(on.matrixFault).toBeUndefined();
   }
   expect(child.calls).toBe(4);
@@ -160,13 +161,13 @@ test("a memory that is damaged is no more than forgotten", async () => {
 test("nothing is tried in software, without processes to be had, and where no kernel is for matrix units", async () => {
   const child = childOf(dies);
   const software = hardware("driver 1", true);
-  await tryMatrices(software, dispatchesOf(hardware()), { child });
-  await tryMatrices(hardware(), dispatchesOf(device), { child });
+  await tryMatrices(software, () => dispatchesOf(hardware()), { child });
+  await tryMatrices(hardware(), () => dispatchesOf(device), { child });
   expect(child.calls).toBe(0);
   try {
     platform.child = undefined;
     const on = hardware();
-    await tryMatrices(on, dispatchesOf(on));
+    await tryMatrices(on, () => dispatchesOf(on));
     expect(on.matrixFault).toBeUndefined();
   } finally {
     platform.child = spawned;

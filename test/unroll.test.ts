@@ -52,7 +52,7 @@ test.each(matrixKernels)("%s keeps its workgroup memory in pieces of 16 bytes", 
   const declared = [...textOf(file).matchAll(/var<workgroup> \w+: ([^;]+);/g)];
   expect(declared.length).toBeGreaterThan(0);
   for (const [, type] of declared) {
-    expect(type).toMatch(/^array<(vec4[fh], .+|atomic<u32>, 4)>$/);
+    expect(type).toMatch(/^array<((vec4[fh]|Vector), .+|atomic<u32>, 4)>$/);
   }
 });
 

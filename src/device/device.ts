@@ -209,39 +209,3 @@ export function softwareLanes({ software, lanes, features, info }: Device): numb
   const fixed = software && features.includes("subgroups") && info.subgroupMinSize === lanes;
   return fixed && (lanes === 4 || lanes === 8) ? lanes : 0;
 }
-
-/** Shape of the products that a device's matrix units make: (M, K) times (K, N). */
-export interface MatrixUnit {
-  M: number;
-  N: number;
-  K: number;
-}
-
-/** WebGPU's types do not know it yet. */
-interface MatrixConfig extends MatrixUnit {
-  componentType: string;
-  resultComponentType: string;
-}
-
-/**
- * The matrix units for operands in f16 and sums in f32, the largest of them; undefined where there are none.
- * Their kernels count on subgroups that are all of one size.
- */
-export function matrixUnit({
-  features,
-  info,
-  matrixFault,
-}: Pick<Device, "features" | "info" | "matrixFault">): MatrixUnit | undefined {
-  if (matrixFault !== undefined) return undefined;
-  const needed = ["shader-f16", "subgroups", "chromium-experimental-subgroup-matrix"];
-  if (!needed.every((name) => features.includes(name))) return undefined;
-  if (info.subgroupMinSize !== info.subgroupMaxSize) return undefined;
-  const { subgroupMatrixConfigs = [] } = info as { subgroupMatrixConfigs?: Iterable<MatrixConfig> };
-  const [unit] = [...subgroupMatrixConfigs]
-    .filter(
-      ({ componentType, resultComponentType }) =>
-        componentType === "f16" && resultComponentType === "f32",
-    )
-    .toSorted((a, b) => b.M * b.N * b.K - a.M * a.N * a.K);
-  return unit && { M: unit.M, N: unit.N, K: unit.K };
-}

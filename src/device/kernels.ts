@@ -130,6 +130,8 @@ export class Kernels {
 /**
  * A source whose given consts have their values; the constants that are left are its overrides. One that is named
  * `sizes.C` stands in place of that size: a loop whose bound is a number needs no guard, and can be written out.
+ * `subgroup_size` asks for subgroups of that size. A type has two names, `alias A = vec4h;   // given vec4f where B`:
+ * the second where the constant B is 1.
  */
 export function giveConstants(
   source: string,
@@ -149,7 +151,18 @@ export function giveConstants(
       return `const ${name} = ${constants[name]}u;${comment}`;
     },
   );
-  return { code, overrides };
+  const { subgroup_size, ...rest } = overrides;
+  const typed = code.replace(
+    /^alias (\w+) = \w+;(\s+\/\/ given (\w+) where (\w+)\b)/gm,
+    (line, name: string, comment: string, type: string, where: string) => {
+      const chosen = constants[where] === 1;
+      delete rest[where];
+      return chosen ? `alias ${name} = ${type};${comment}` : line;
+    },
+  );
+  if (subgroup_size === undefined) return { code: typed, overrides: rest };
+  const sizedGroups = typed.replace(/^@compute /m, `@compute @subgroup_size(${subgroup_size}) `);
+  return { code: `enable subgroup_size_control;\n${sizedGroups}`, overrides: rest };
 }
 
 /**

@@ -12,6 +12,7 @@ import {
   rememberAdapters,
 } from "./adapter_memory.ts";
 import type { Device } from "./device.ts";
+import { matrixUnit } from "./matrix_unit.ts";
 import { type Dispatch, type PipelineSpec, pipelineSpec } from "./schedule.ts";
 
 /** In the platform's memory, of each adapter with its driver: the pipelines that were made, or what it died of. */
@@ -22,23 +23,24 @@ const QUIET_MS = 60_000;
 type Outcome = { made: string[] } | { death: string };
 
 /**
- * Makes the pipelines for matrix units among those of `dispatches` in a process of its own, those that no earlier one
+ * Makes the pipelines for matrix units among those of `dispatches()` in a process of its own, those that no earlier one
  * has made. Where it dies or hangs, the device is used without its matrix units from then on: `device.matrixFault`
  * tells why. On a GPU in software, and where there are no processes, nothing is done.
  * @param child runs it; a test gives it others
  */
 export async function tryMatrices(
   device: Device,
-  dispatches: readonly Dispatch[],
+  dispatches: () => readonly Dispatch[],
   {
     signal,
     child = platform.child,
     quiet_ms = QUIET_MS,
   }: { signal?: AbortSignal; child?: Child; quiet_ms?: number } = {},
 ): Promise<void> {
-  if (device.software || child === undefined || device.matrixFault !== undefined) return;
+  if (device.software || child === undefined) return;
+  if (!matrixUnit(device, "f16") && !matrixUnit(device, "f32")) return;
   const wanted = new Map(
-    dispatches
+    dispatches()
       .filter(({ kernel }) => kernel.endsWith("_matrix"))
       .map((dispatch) => [JSON.stringify(pipelineSpec(dispatch)), pipelineSpec(dispatch)]),
   );
@@ -69,7 +71,7 @@ export async function tryMatrices(
 function refuse(device: Device, death: string): void {
   device.matrixFault =
     `the driver of ${device.name} does not survive its matrix units' kernels (tried in a process of its own: ` +
-    `${death}), so they are left alone, and f16 is slower; a newer driver is tried anew, as after ` +
+    `${death}), so they are left alone, and training is slower; a newer driver is tried anew, as after ` +
     `deleting ${platform.memoryPlace(FILE)}`;
 }
 

@@ -1,6 +1,7 @@
 // Attention's three operations as dispatches: which kernel serves them, and its grid.
 
-import { type Device, matrixUnit, softwareLanes } from "../device/device.ts";
+import { type Device, softwareLanes } from "../device/device.ts";
+import { matrixUnit, unitConstants } from "../device/matrix_unit.ts";
 import type { Dispatch } from "../device/schedule.ts";
 
 /**
@@ -81,15 +82,15 @@ export function attentionFamilies(device: Device): AttentionKernels[] {
 function matrixRows(device: Device, op: AttentionOp, HS: number): number {
   const unit = matrixUnit(device);
   if (unit === undefined || HS % 4 > 0 || HS > MATRIX_HEAD) return 0;
-  const { M, N, K } = unit;
-  if (device.lanes % M > 0 || MATRIX_STEP % N > 0 || MATRIX_STEP % K > 0) return 0;
+  const { M, N, K, lanes } = unit;
+  if (lanes % M > 0 || MATRIX_STEP % N > 0 || MATRIX_STEP % K > 0) return 0;
   const { maxComputeWorkgroupStorageSize, maxComputeInvocationsPerWorkgroup } = device.gpu.limits;
   const multiple = Math.max(N, K);
   const tile = 2 * (2 * MATRIX_STEP) * (Math.ceil(HS / multiple) * multiple + 8);
   const { row, rest } = MATRIX_MEMORY[op];
   const fits = (rows: number) =>
     rows % M === 0 &&
-    (rows / M) * device.lanes <= maxComputeInvocationsPerWorkgroup &&
+    (rows / M) * lanes <= maxComputeInvocationsPerWorkgroup &&
     tile + rows * row + rest <= maxComputeWorkgroupStorageSize;
   return MATRIX_ROWS.find(fits) ?? 0;
 }
@@ -115,12 +116,11 @@ export function attention(
   const call = { op, kernel: KERNELS[op][family], bindings };
   const sizes = { T, C, NH, HS };
   if (family === "matrix") {
-    const { M: UNIT_M, N: UNIT_N, K: UNIT_K } = matrixUnit(device)!;
-    const LANES = device.lanes;
+    const unit = matrixUnit(device)!;
     const rows = matrixRows(device, op, HS);
     return {
       ...call,
-      constants: { UNIT_M, UNIT_N, UNIT_K, HS, DOWN: rows / UNIT_M, LANES },
+      constants: { ...unitConstants(unit), HS, DOWN: rows / unit.M },
       sizes,
       grid: [NH, B, Math.ceil(T / rows)], // as below
     };

@@ -1,8 +1,8 @@
 // Matrix products as dispatches: the kernels that can serve a shape on a device, and which one does unless
 // something better is known.
 
-import type { Config } from "../config.ts";
-import { type Device, matrixUnit, softwareLanes } from "../device/device.ts";
+import { type Device, softwareLanes } from "../device/device.ts";
+import { type MatrixUnit, matrixUnit, unitConstants } from "../device/matrix_unit.ts";
 import { type Dispatch, gridOf } from "../device/schedule.ts";
 import type { Tensor } from "../device/tensors.ts";
 
@@ -15,9 +15,6 @@ const EPILOGUES = {
   relu_backward: 4,
   relu_squared_backward: 5,
 } as const;
-
-/** What matrix units can multiply; sums are f32. */
-export type Operands = Config["dtype"];
 
 /** out (M, N) = a (M, K) · b (K, N), and in a pair out2 (K, N) = aᵀ · b2 (M, N). */
 export interface ProductShape {
@@ -110,8 +107,9 @@ export function productVariants(
     kernels.unshift({ kernel: "matmul_lanes", tile: [LANE_TILE * lanes, LANE_TILE * lanes] });
   }
   const lines = N % 4 === 0 && (transposed ? K % 4 === 0 : (M * K) % 4 === 0 && K >= 4);
-  if (half.includes("b") && lines) {
-    const fitting = MATRIX_TILES.filter((tile) => matrixStrip(device, tile) > 0);
+  const unit = unitFor(device, half);
+  if (unit && lines) {
+    const fitting = MATRIX_TILES.filter((tile) => matrixStrip(device, unit, tile) > 0);
     const tiles = byRule(fitting.map(({ tile }) => tile));
     kernels.unshift(...tiles.map((tile) => ({ kernel: "matmul_matrix", tile }) as const));
   }
@@ -125,20 +123,26 @@ export function productVariants(
   });
 }
 
+/** Where b is kept in f16 so are the operands, if there is a unit for that. */
+function unitFor(device: Device, half: ProductShape["half"]): MatrixUnit | undefined {
+  const rounded = half.includes("b") ? matrixUnit(device, "f16") : undefined;
+  return rounded ?? matrixUnit(device, "f32");
+}
+
 /**
  * How many matrices of a row a subgroup can store at a time, all of its own or an even share of them: as many as
- * there is workgroup memory for; 0 where the device lacks matrix units or, for such a tile, memory or threads.
+ * there is workgroup memory for; 0 where the device lacks memory or threads for such a tile.
  */
 function matrixStrip(
   device: Device,
+  unit: MatrixUnit,
   { tile: [rows, columns], subgroups: [down, across] }: (typeof MATRIX_TILES)[number],
 ): number {
-  const unit = matrixUnit(device);
-  if (unit === undefined) return 0;
   const { maxComputeWorkgroupStorageSize, maxComputeInvocationsPerWorkgroup } = device.gpu.limits;
   const whole = (rows / down) % unit.M === 0 && (columns / across) % unit.N === 0;
-  if (!whole || down * across * device.lanes > maxComputeInvocationsPerWorkgroup) return 0;
-  const tiles = 2 * (rows + columns) * (32 + 8);
+  if (!whole || down * across * unit.lanes > maxComputeInvocationsPerWorkgroup) return 0;
+  const width = unit.operands === "f16" ? 2 : 4;
+  const tiles = width * (rows + columns) * (32 + 8);
   const line = 4 * down * across * unit.M; // of all subgroups, a number wide
   const most = columns / across / unit.N;
   const strips = Array.from({ length: most }, (_, i) => most - i).filter((n) => most % n === 0);
@@ -208,17 +212,23 @@ export function product(
     };
   }
   if (kernel === "matmul_matrix") {
-    const { M: UNIT_M, N: UNIT_N, K: UNIT_K } = matrixUnit(device)!;
+    const unit = unitFor(device, shape.half)!;
     const [TILE_M, TILE_N] = tile;
     const shared = MATRIX_TILES.find(
       ({ tile: [rows, columns] }) => rows === TILE_M && columns === TILE_N,
     )!;
     const [DOWN, ACROSS] = shared.subgroups;
-    const unit = { UNIT_M, UNIT_N, UNIT_K, LANES: device.lanes };
-    const given = { ...unit, TILE_M, TILE_N, DOWN, ACROSS, STRIP: matrixStrip(device, shared) };
+    const WHOLE = Number(unit.operands === "f32");
+    const given = { TILE_M, TILE_N, DOWN, ACROSS, STRIP: matrixStrip(device, unit, shared), WHOLE };
     return {
       ...call,
-      constants: { ...constants, ...given, ALONG_K, A_VECTORS: Number(K % 4 === 0) },
+      constants: {
+        ...constants,
+        ...unitConstants(unit),
+        ...given,
+        ALONG_K,
+        A_VECTORS: Number(K % 4 === 0),
+      },
     };
   }
   if (kernel === "matmul_wide") {

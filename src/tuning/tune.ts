@@ -3,7 +3,7 @@
 import { platform } from "#platform";
 import type { Config } from "../config.ts";
 import { adapterKey, digest } from "../device/adapter_memory.ts";
-import { type Device, matrixUnit } from "../device/device.ts";
+import type { Device } from "../device/device.ts";
 import type { Dispatch } from "../device/schedule.ts";
 import { placeholders } from "../device/tensors.ts";
 import { tryMatrices } from "../device/trial.ts";
@@ -83,7 +83,7 @@ export async function tune(
   dims: Dims,
   { mode = "auto", progress = () => {}, signal, time = timeProducts }: TuneOptions = {},
 ): Promise<Tuning> {
-  if (matrixUnit(device)) await tryMatrices(device, candidates(device, config, dims), { signal });
+  await tryMatrices(device, () => candidates(device, config, dims), { signal });
   const wanted = productsOf(device, config, dims);
   const kernels = [
     ...new Set([...wanted.values()].flatMap(({ variants }) => variants.map((v) => v.kernel))),

@@ -2,7 +2,7 @@
 // each against the float64 reference.
 
 import { type Config, resolveConfig } from "../config.ts";
-import { type Device, matrixUnit } from "../device/device.ts";
+import type { Device } from "../device/device.ts";
 import { placeholders } from "../device/tensors.ts";
 import { tryMatrices } from "../device/trial.ts";
 import { dimsOf, initialParameters } from "../model/parameters.ts";
@@ -162,15 +162,16 @@ export async function* certify(device: Device, only = ""): AsyncGenerator<CheckR
 
 /** Before the first check: what a driver may die of is tried in another process, see tryMatrices(). */
 export async function tryChecks(device: Device, only = ""): Promise<void> {
-  if (matrixUnit(device) === undefined) return;
-  const cases = kernelCases().filter(({ kernel }) => kernel.includes(only));
-  const variants = opsVariants(device);
-  const steps = modelsFor(device).flatMap(({ overrides }) => {
-    const { config, dims } = setUp(overrides);
-    const { table, list } = planStep(device, config, dims);
-    return list(placeholders(table));
+  await tryMatrices(device, () => {
+    const cases = kernelCases().filter(({ kernel }) => kernel.includes(only));
+    const variants = opsVariants(device);
+    const steps = modelsFor(device).flatMap(({ overrides }) => {
+      const { config, dims } = setUp(overrides);
+      const { table, list } = planStep(device, config, dims);
+      return list(placeholders(table));
+    });
+    return [...cases.flatMap((test) => caseDispatches(test, variants)), ...steps];
   });
-  await tryMatrices(device, [...cases.flatMap((test) => caseDispatches(test, variants)), ...steps]);
 }
 
 /** How many they are. */

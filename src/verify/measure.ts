@@ -5,7 +5,7 @@ import { type Dispatch, Schedule } from "../device/schedule.ts";
 import { allocateTensors, destroyTensors, fillRandom, sizeOf } from "../device/tensors.ts";
 import { timeBusy, timeSchedules } from "../device/timing.ts";
 import { GpuOps } from "../model/gpu_ops.ts";
-import type { Operands } from "../model/product.ts";
+import type { Operands } from "../device/matrix_unit.ts";
 import { groupBy } from "../group_by.ts";
 
 /** The best that was measured on the device itself. */

@@ -1,6 +1,7 @@
 // Every kernel that a device can run gets its turn in the checks, whatever the device would choose.
 
-import { type Device, matrixUnit } from "../device/device.ts";
+import type { Device } from "../device/device.ts";
+import { matrixUnit } from "../device/matrix_unit.ts";
 import { attentionFamilies } from "../model/attention.ts";
 import { type Choices, GpuOps } from "../model/gpu_ops.ts";
 import { MATRIX_TILES, WIDE_TILES } from "../model/product.ts";
@@ -21,15 +22,16 @@ export function opsVariants(device: Device): Variant[] {
     return new GpuOps(device, { product: force(name), attention: families[i % families.length] });
   });
   const all = [new GpuOps(device), ...forced];
-  const variants = all.map((ops): Variant => ({ ops, dtype: "f32" }));
-  if (!device.features.includes("shader-f16")) return variants;
-  const matrices = matrixUnit(device) ? MATRIX_TILES : [];
-  const half = matrices.map(({ tile }) => {
+  const byMatrices = MATRIX_TILES.map(({ tile }) => {
     return new GpuOps(device, {
       product: force(`matmul_matrix ${tile.join("x")}`),
       attention: "matrix",
     });
   });
+  const whole = matrixUnit(device, "f32") ? byMatrices : [];
+  const variants = [...all, ...whole].map((ops): Variant => ({ ops, dtype: "f32" }));
+  if (!device.features.includes("shader-f16")) return variants;
+  const half = matrixUnit(device) || matrixUnit(device, "f32") ? byMatrices : [];
   // In f16 they compile for still longer: what the second tile would show, it shows in f32.
   const again = device.software ? all.slice(0, -1) : all;
   return [...variants, ...[...again, ...half].map((ops): Variant => ({ ops, dtype: "f16" }))];

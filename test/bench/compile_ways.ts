@@ -3,7 +3,8 @@
 
 import { platform } from "#platform";
 import { create, globals } from "webgpu";
-import { type Device, matrixUnit, openDevice } from "../../src/device/device.ts";
+import { type Device, openDevice } from "../../src/device/device.ts";
+import { matrixUnit } from "../../src/device/matrix_unit.ts";
 import { Kernels } from "../../src/device/kernels.ts";
 import { type Dispatch, Schedule } from "../../src/device/schedule.ts";
 import { allocateTensors, destroyTensors, fillRandom } from "../../src/device/tensors.ts";

@@ -2,7 +2,8 @@
 //
 //   node test/bench/matrix_pipelines.ts "matmul_forward 128x128"
 
-import { type Device, matrixUnit, openDevice } from "../../src/device/device.ts";
+import { type Device, openDevice } from "../../src/device/device.ts";
+import { matrixUnit } from "../../src/device/matrix_unit.ts";
 import { type Dispatch, pipelineOf } from "../../src/device/schedule.ts";
 import { placeholders } from "../../src/device/tensors.ts";
 import { GpuOps } from "../../src/model/gpu_ops.ts";
