@@ -1,20 +1,13 @@
 // What the user asked a command for: flags, and environment variables where there is no flag.
 
 import { parseArgs } from "node:util";
-import {
-  type Config,
-  type ConfigChoice,
-  parseSetting,
-  resolveConfig,
-  settings,
-  unsaid,
-} from "../src/config.ts";
-import { UserError } from "../src/errors.ts";
+import { type ConfigChoice, type Labels, resolveConfig, unsaid } from "../src/config.ts";
+import { settings } from "../src/config/settings.ts";
+import { parseSetting } from "../src/config/values.ts";
 import { nearest } from "../src/nearest.ts";
-import { help, json, type Option, variables } from "./options.ts";
-
-/** The command line cannot be understood. */
-export class UsageError extends UserError {}
+import { fromConfigFile } from "./config_file.ts";
+import { type Given, UsageError } from "./given.ts";
+import { configFile, help, json, type Option, variables } from "./options.ts";
 
 export type Env = Readonly<Record<string, string | undefined>>;
 
@@ -24,12 +17,6 @@ export interface Command {
   /** One sentence. */
   summary: string;
   options: readonly Option[];
-}
-
-export interface Given {
-  text: string;
-  /** How the user wrote it: `--n-embd` or `MICROGPT_N_EMBD`. */
-  label: string;
 }
 
 export class Flags {
@@ -91,9 +78,9 @@ export class Flags {
   }
 
   /** The settings that were given, and how the user wrote each of them. */
-  settings(): { overrides: Partial<ConfigChoice>; labels: Partial<Record<keyof Config, string>> } {
-    const overrides: Partial<Record<keyof Config, unknown>> = {};
-    const labels: Partial<Record<keyof Config, string>> = {};
+  settings(): { overrides: Partial<ConfigChoice>; labels: Labels } {
+    const overrides: Partial<Record<string, unknown>> = {};
+    const labels: Labels = {};
     for (const setting of settings) {
       const given = this.given.get(setting.flag);
       if (given === undefined) continue;
@@ -105,12 +92,18 @@ export class Flags {
 }
 
 /**
- * Reads the command line and the environment; flags win.
+ * Reads the command line, the environment and a file of settings; flags win over the environment, and both over the
+ * file.
  * @throws UsageError if a flag is unknown, lacks its value or has one too many
+ * @throws UsageError or ConfigError if the file cannot be used
  */
 export function parseFlags(command: Command, argv: readonly string[], env: Env): Flags {
   const options = [...command.options, json, help];
-  return new Flags(new Map([...fromEnvironment(options, env), ...fromArguments(options, argv)]));
+  const given = new Map([...fromEnvironment(options, env), ...fromArguments(options, argv)]);
+  const path = given.has(help.flag) ? undefined : new Flags(given).text(configFile);
+  return new Flags(
+    path === undefined ? given : new Map([...fromConfigFile(path, options), ...given]),
+  );
 }
 
 function fromEnvironment(options: readonly Option[], env: Env): [string, Given][] {

@@ -1,6 +1,8 @@
 // The text of --help, made from the tables of options and presets.
 
-import { type Config, settings } from "../src/config.ts";
+import type { Config } from "../src/config.ts";
+import { settings } from "../src/config/settings.ts";
+import { groupBy } from "../src/group_by.ts";
 import { commandLine } from "../src/platform/invocation.ts";
 import { presets } from "../src/presets.ts";
 import type { Command } from "./flags.ts";
@@ -9,14 +11,18 @@ import { help, json, type Option, preset } from "./options.ts";
 export function helpText(command: Command): string {
   const options = [...command.options, json, help];
   const width = Math.max(...options.map((option) => usage(option).length));
+  const sections = groupBy(options, ({ section = "Options" }) => section);
   const variable = options.find(({ env }) => env.length > 0)!.env[0];
   return [
     `${command.summary}`,
     ``,
     `Usage: ${usageOf(command)}`,
     ``,
-    ...options.map((option) => `  ${usage(option).padEnd(width)}  ${describe(option)}`),
-    ``,
+    ...[...sections].flatMap(([title, options]) => [
+      `${title}:`,
+      ...options.map((option) => `  ${usage(option).padEnd(width)}  ${describe(option)}`),
+      ``,
+    ]),
     ...(command.options.includes(preset) ? describePresets() : []),
     `A flag can also be set by an environment variable, such as ${variable}; flags win.`,
     ``,

@@ -6,7 +6,8 @@
 import { statSync } from "node:fs";
 import { join } from "node:path";
 import { isHalf, isStream } from "../src/choices.ts";
-import { type Config, type ReadConfig, settings } from "../src/config.ts";
+import type { Config, ReadConfig } from "../src/config.ts";
+import { listed } from "../src/config/settings.ts";
 import { chooseDevice } from "../src/device/choose.ts";
 import { STATE_FILE } from "../src/files/checkpoint.ts";
 import { CONFIG_FILE, type Model, TOKENIZER_FILE, WEIGHTS_FILE } from "../src/files/model_files.ts";
@@ -20,7 +21,8 @@ import { type Needs, needsOf } from "../src/training/needs.ts";
 import { startNotes } from "../src/training/notes.ts";
 import { command } from "./command.ts";
 import { readText } from "./files.ts";
-import { type Flags, UsageError } from "./flags.ts";
+import type { Flags } from "./flags.ts";
+import { UsageError } from "./given.ts";
 import { bytes } from "./format.ts";
 import { loadModel } from "../src/files/model_dir.node.ts";
 import * as options from "./options.ts";
@@ -32,7 +34,7 @@ import { textRows } from "./text_rows.ts";
 /** Of a vocabulary: more would hide the rest of the report. */
 const SHOWN_CHARS = 100;
 
-const ofRun = [options.preset, options.input, ...options.settingOptions()];
+const ofRun = [options.preset, options.configFile, options.input, ...options.settingOptions()];
 
 const description = {
   name: "info",
@@ -113,9 +115,13 @@ function needsRows({ batch_size, dtype }: Config, needs: Needs) {
 }
 
 function settingRows(config: Config): string[] {
-  return settings.map(
-    ({ name, help }) => `${name.padEnd(15)}${String(config[name]).padEnd(12)}${help}`,
-  );
+  return [...listed()].flatMap(([title, settings], i) => [
+    ...(i === 0 ? [] : [``]),
+    title,
+    ...settings.map(
+      ({ name, help }) => `  ${name.padEnd(16)}${String(config[name]).padEnd(13)}${help}`,
+    ),
+  ]);
 }
 
 function describe(folder: string, { config, tokenizer, step, layout }: Model) {

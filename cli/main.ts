@@ -3,7 +3,7 @@
 import { commandLine } from "../src/platform/invocation.ts";
 import { platform } from "../src/platform/platform.node.ts";
 import type { CommandMain } from "./command.ts";
-import { UsageError } from "./flags.ts";
+import { UsageError } from "./given.ts";
 import { nearest } from "../src/nearest.ts";
 import { type Main, run } from "./run.ts";
 

@@ -1,6 +1,7 @@
 // Every flag of every command: the settings of src/config.ts, and the few that are no settings.
 
-import { type Setting, settings, unsaid } from "../src/config.ts";
+import { unsaid } from "../src/config.ts";
+import { listed, type Setting, settings } from "../src/config/settings.ts";
 import { devices } from "../src/device/choose.ts";
 import { presetNames, presets } from "../src/presets.ts";
 
@@ -15,6 +16,8 @@ export interface Option {
   default?: string;
   /** A switch that `--no-<flag>` turns off. */
   negatable?: boolean;
+  /** Title that it is listed under; "Options" where absent. */
+  section?: string;
 }
 
 export const input: Option = {
@@ -64,6 +67,13 @@ export const preset = {
   default: "microgpt",
 } satisfies Option;
 
+export const configFile: Option = {
+  flag: "config",
+  env: ["MICROGPT_CONFIG"],
+  value: "FILE",
+  help: "JSON file of settings by the names that config.json has, and preset; flags and variables win over it",
+};
+
 export { devices };
 
 export const device = {
@@ -102,23 +112,25 @@ export const json: Option = { flag: "json", env: [], help: "print JSON lines and
 
 export const help: Option = { flag: "help", env: [], help: "show this" };
 
-/** The options of some settings, or of all. */
+/** The options of some settings, or of all, in the order in which they are listed. */
 export function settingOptions(...names: Setting["name"][]): Option[] {
-  return settings
-    .filter(({ name }) => names.length === 0 || names.includes(name))
-    .map(({ name, flag, env, kind, choices, help }) => ({
+  const some = settings.filter(({ name }) => names.length === 0 || names.includes(name));
+  return [...listed(some)].flatMap(([section, settings]) =>
+    settings.map(({ name, flag, env, kind, choices, help }) => ({
       flag,
       env,
       value: { boolean: undefined, choice: "NAME", integer: "N", number: "X" }[kind],
       help: choices === undefined ? help : `${help}: ${choices.join(", ")}`,
       negatable: kind === "boolean",
       default: String({ ...presets.microgpt, ...unsaid }[name]),
-    }));
+      section,
+    })),
+  );
 }
 
 /** Every environment variable that some command reads. */
 export const variables: ReadonlySet<string> = new Set(
-  [input, output, modelDir, preset, device, tuning, prompt, ...settings]
+  [input, output, modelDir, preset, configFile, device, tuning, prompt, ...settings]
     .flatMap(({ env }) => env)
     .concat("MICROGPT_CACHE_DIR", "MICROGPT_SHADER_CHECKS"),
 );

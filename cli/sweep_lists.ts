@@ -1,17 +1,11 @@
 // The settings of a sweep: each flag may hold a list, and every combination of their values is a model.
 
-import {
-  aside,
-  type Config,
-  type ConfigChoice,
-  parseSetting,
-  resolveConfig,
-  type Setting,
-  settings,
-  unsaid,
-} from "../src/config.ts";
+import { type Config, type ConfigChoice, resolveConfig, unsaid } from "../src/config.ts";
+import { aside, type Setting, settings } from "../src/config/settings.ts";
+import { parseSetting } from "../src/config/values.ts";
 import { checkComparable } from "../src/training/sweep_plan.ts";
-import { type Flags, UsageError } from "./flags.ts";
+import type { Flags } from "./flags.ts";
+import { UsageError } from "./given.ts";
 
 /** Models of a sweep at most. */
 const MOST_MODELS = 100_000;

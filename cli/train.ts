@@ -4,7 +4,8 @@
 //   npm run train -- --output output --resume
 
 import { isHalf } from "../src/choices.ts";
-import { type Config, settings } from "../src/config.ts";
+import type { Config } from "../src/config.ts";
+import { settings } from "../src/config/settings.ts";
 import type { Checkpoint } from "../src/files/checkpoint.ts";
 import { checkSame, resumedConfig } from "../src/training/resume.ts";
 import { Training } from "../src/training/train.ts";
@@ -13,7 +14,8 @@ import { ModelFileError } from "../src/errors.ts";
 import { command } from "./command.ts";
 import { examine } from "./earlier.ts";
 import { readText } from "./files.ts";
-import { type Flags, UsageError } from "./flags.ts";
+import type { Flags } from "./flags.ts";
+import { UsageError } from "./given.ts";
 import { Interrupt } from "./interrupt.ts";
 import { Keeper } from "./keeper.ts";
 import { loadCheckpoint } from "../src/files/model_dir.node.ts";
@@ -34,6 +36,7 @@ const description = {
     options.overwrite,
     options.device,
     options.preset,
+    options.configFile,
     options.tuning,
     ...options.settingOptions(),
   ],

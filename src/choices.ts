@@ -17,6 +17,26 @@ export function isHalf(dtype: Config["dtype"]): boolean {
   return halves[dtype];
 }
 
+/** Activations whose output tells their slope, so that no more is kept of them. */
+export type Relu = "relu" | "relu_squared";
+
+const relus: Record<Config["activation"], boolean> = {
+  relu: true,
+  relu_squared: true,
+  gelu: false,
+  swiglu: false,
+};
+
+function isRelu(activation: Config["activation"]): activation is Relu {
+  return relus[activation];
+}
+
+/** @throws RangeError if it is none: what has no others is to be asked for no others */
+export function reluOf({ activation }: Pick<Config, "activation">): Relu {
+  if (isRelu(activation)) return activation;
+  throw new RangeError(`there is no kernel for ${activation}`);
+}
+
 const falling: Record<Config["lr_schedule"], boolean> = {
   linear: true,
   cosine: true,

@@ -32,9 +32,10 @@ import { resumedConfig } from "./training/resume.ts";
 import { Training } from "./training/train.ts";
 import { type TuningMode, tuningModes } from "./tuning/tune.ts";
 
-export { settings } from "./config.ts";
+export { settings } from "./config/settings.ts";
 export { presets } from "./presets.ts";
-export type { Config, ConfigChoice, Setting } from "./config.ts";
+export type { Config, ConfigChoice } from "./config.ts";
+export type { Setting } from "./config/settings.ts";
 export type { DeviceChoice } from "./device/choose.ts";
 export * from "./errors.ts";
 export type { Checkpoint, Circumstances, TrainerState } from "./files/checkpoint.ts";

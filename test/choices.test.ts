@@ -13,29 +13,46 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { settings } from "../src/config.ts";
+import { settings } from "../src/config/settings.ts";
 import { root } from "./harness/unpack.ts";
 
 /** A value that only its type knows, by the type's text, and the files that have to know it. */
 const added: [value: string, file: string, type: string, places: string[]][] = [
   [
-    "gelu",
+    "silu",
     "src/config.ts",
-    `activation: "relu" | "relu_squared"`,
-    ["src/config.ts", "src/model/gpu_ops.ts", "src/small/data.ts", "src/reference/ops.ts"],
+    `activation: "relu" | "relu_squared" | "gelu" | "swiglu"`,
+    ["src/choices.ts", "src/config/settings.ts"],
+  ],
+  [
+    "relu_cubed",
+    "src/choices.ts",
+    `type Relu = "relu" | "relu_squared"`,
+    ["src/model/gpu_ops.ts", "src/small/data.ts", "src/reference/ops.ts"],
+  ],
+  [
+    "alibi",
+    "src/config.ts",
+    `position: "learned" | "rope"`,
+    ["src/config/conflicts.ts", "src/config/settings.ts"],
   ],
   [
     "warmup",
     "src/config.ts",
     `lr_schedule: "linear" | "cosine" | "constant"`,
-    ["src/choices.ts", "src/config.ts", "src/model/optimizer.ts"],
+    ["src/choices.ts", "src/config/settings.ts", "src/model/optimizer.ts"],
   ],
-  ["chat", "src/config.ts", `format: "lines" | "text"`, ["src/choices.ts", "src/config.ts"]],
+  [
+    "chat",
+    "src/config.ts",
+    `format: "lines" | "text"`,
+    ["src/choices.ts", "src/config/settings.ts"],
+  ],
   [
     "bf16",
     "src/config.ts",
     `  dtype: "f32" | "f16"`,
-    ["src/choices.ts", "src/config.ts", "src/model/gpu_gpt.ts"],
+    ["src/choices.ts", "src/config/settings.ts", "src/model/gpu_gpt.ts"],
   ],
   ["ask", "src/tuning/tune.ts", `TuningMode = "auto"`, ["src/tuning/tune.ts"]],
 ];
@@ -67,7 +84,7 @@ test("a value that only its type knows does not compile, and the compiler names 
 
 test("nothing else asks for a choice by its value: what it means is said once, for all values", () => {
   const values = settings
-    .filter(({ name }) => ["activation", "lr_schedule", "format"].includes(name))
+    .filter(({ name }) => ["activation", "position", "lr_schedule", "format"].includes(name))
     .flatMap(({ choices }) => choices!)
     .filter((value) => value !== "auto"); // which of the others that is, is asked before
   const asks = new RegExp(`[=!]== "(${values.join("|")})"`);

@@ -2,14 +2,9 @@
 
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import {
-  aside,
-  type Config,
-  describeRange,
-  parseSetting,
-  resolveConfig,
-  settings,
-} from "../src/config.ts";
+import { type Config, resolveConfig } from "../src/config.ts";
+import { aside, settings } from "../src/config/settings.ts";
+import { describeRange, parseSetting } from "../src/config/values.ts";
 import { ConfigError } from "../src/errors.ts";
 import { presetNames, presets } from "../src/presets.ts";
 
@@ -126,7 +121,7 @@ describe("a sentence for", () => {
     expect(() =>
       resolveConfig("microgpt", { n_embd: 10, n_head: 4 }, { n_embd: "--n-embd" }),
     ).toThrow("--n-embd 10 cannot be split into n_head 4 equal heads");
-    expect(() => resolveConfig("microgpt", { n_embd: 10, n_head: 4 })).toThrow("such as 12.");
+    expect(() => resolveConfig("microgpt", { n_embd: 10, n_head: 4 })).toThrow("such as 12, or");
   });
 });
 
@@ -195,5 +190,5 @@ test("a range is told in words", () => {
   expect(describeRange(setting("temperature"))).toBe("a number of at least 0");
   expect(describeRange(setting("beta1"))).toBe("a number of at least 0 and below 1");
   expect(describeRange(setting("zero_init"))).toBe("true or false");
-  expect(describeRange(setting("activation"))).toBe("relu or relu_squared");
+  expect(describeRange(setting("activation"))).toBe("relu or relu_squared or gelu or swiglu");
 });

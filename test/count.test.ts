@@ -1,7 +1,8 @@
 // Sentences that count: one of a thing in the singular, in whatever sentence it stands.
 
 import { expect, test } from "vitest";
-import { type Config, conflicts, resolveConfig } from "../src/config.ts";
+import { type Config, resolveConfig } from "../src/config.ts";
+import { conflicts } from "../src/config/conflicts.ts";
 import { corpusOf } from "../src/text/read_corpus.ts";
 import { splitTokens } from "../src/text/split.ts";
 import { CharTokenizer } from "../src/text/tokenizer.ts";

@@ -68,7 +68,10 @@ describe("what nobody knows is refused", () => {
     [{ device: "gpu" }, 'device is "gpu"; it must be auto or webgpu or cpu.'],
     [{ tuning: "always" }, 'tuning is "always"; it must be auto or off or measure.'],
     [{ preset: "large" }, 'There is no preset "large"'],
-    [{ activation: "gelu" }, 'activation is "gelu"; it must be relu or relu_squared.'],
+    [
+      { activation: "silu" },
+      'activation is "silu"; it must be relu or relu_squared or gelu or swiglu.',
+    ],
   ])("train(names, %j)", async (options, sentence) => {
     const opened = train(names, options);
     await expect(opened).rejects.toThrow(ConfigError);

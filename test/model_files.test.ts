@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from "vitest";
 import { type Config, resolveConfig } from "../src/config.ts";
+import { settings } from "../src/config/settings.ts";
 import { ModelFileError } from "../src/errors.ts";
 import { dimsOf, initialParameters, ParameterLayout } from "../src/model/parameters.ts";
 import { PythonRandom } from "../src/random.ts";
@@ -110,21 +111,16 @@ test("a file of an older version has the defaults of the settings that it does n
   const file = JSON.parse(text(folder.get(CONFIG_FILE)!));
   const write = (changes: object) =>
     folder.set(CONFIG_FILE, bytes(JSON.stringify({ ...file, ...changes })));
-  for (const name of ["top_k", "max_tokens", "save_seconds"]) delete file[name];
-  write({ format_version: 3 });
-  expect(load(folder).config).toEqual(modelOf().config);
-  write({ format_version: 4 });
-  expect(() => load(folder)).toThrow("output/config.json lacks the setting");
-  delete file.save_every;
-  write({ format_version: 2 });
-  expect(load(folder).config).toEqual(modelOf().config);
-  write({ format_version: 3 });
-  expect(() => load(folder)).toThrow("output/config.json lacks the setting save_every");
-  for (const name of ["format", "val_fraction", "eval_every", "dtype"]) delete file[name];
-  write({ format_version: 1 });
-  expect(load(folder).config).toEqual(modelOf().config);
-  write({ format_version: 2 });
-  expect(() => load(folder)).toThrow("output/config.json lacks the setting format");
+  const versions = Array.from({ length: FORMAT_VERSION - 1 }, (_, i) => FORMAT_VERSION - i);
+  for (const version of versions) {
+    const added = settings.filter(({ since }) => since === version);
+    for (const { name } of added) delete file[name];
+    write({ format_version: version - 1 });
+    expect(load(folder).config).toEqual(modelOf().config);
+    write({ format_version: version });
+    expect(() => load(folder)).toThrow(`output/config.json lacks the setting ${added[0].name}`);
+  }
+  expect(settings.every(({ since = 1 }) => since <= FORMAT_VERSION)).toBe(true);
 });
 
 test("a dtype that was never chosen is no model's", () => {
@@ -201,12 +197,16 @@ describe("a sentence for", () => {
     [
       "a newer version",
       config(/"format_version": \d+/, `"format_version": 99`),
-      "output/config.json has format version 99, and this program reads up to 4; use a newer version",
+      `output/config.json has format version 99, and this program reads up to ${FORMAT_VERSION}; use a newer version`,
     ],
-    ["no version", config(/"format_version": \d+,/, ""), "has the format version missing, not 4"],
+    [
+      "no version",
+      config(/"format_version": \d+,/, ""),
+      `has the format version missing, not ${FORMAT_VERSION}`,
+    ],
     [
       "a version that is a text",
-      config(/"format_version": 4/, `"format_version": "4"`),
+      config(/"format_version": \d+/, `"format_version": "4"`),
       `has the format version "4"`,
     ],
     ["a setting that is missing", config(/"seed": \d+,/, ""), "lacks the setting seed"],

@@ -1,31 +1,12 @@
 // The form of the settings, made from the table of src/config.ts.
 
-import {
-  type Config,
-  type ConfigChoice,
-  conflicts,
-  describeRange,
-  parseSetting,
-  resolveConfig,
-  type Setting,
-  settings,
-  unsaid,
-} from "../src/config.ts";
+import { type Config, type ConfigChoice, resolveConfig, unsaid } from "../src/config.ts";
+import { conflicts } from "../src/config/conflicts.ts";
+import { listed, type Setting } from "../src/config/settings.ts";
+import { describeRange, parseSetting } from "../src/config/values.ts";
 import { ConfigError } from "../src/errors.ts";
 import { isPreset, presets } from "../src/presets.ts";
 
-/** Settings that everyone sees; the others are under "More settings". */
-const essential = new Set<keyof Config>([
-  "format",
-  "n_layer",
-  "n_embd",
-  "n_head",
-  "block_size",
-  "batch_size",
-  "num_steps",
-  "learning_rate",
-  "seed",
-]);
 /** The page shows every step, and saves none. */
 const hidden = new Set<keyof Config>(["log_every", "save_every", "save_seconds"]);
 
@@ -41,6 +22,7 @@ export class SettingsForm {
   private readonly more: HTMLDetailsElement;
 
   /**
+   * @param list where the common settings go; the others go into `more`, under the titles of their groups
    * @param placed fields of settings that have a place of their own on the page
    * @param changed called when a value was changed by the user
    */
@@ -54,17 +36,21 @@ export class SettingsForm {
     this.preset = preset;
     this.more = more;
     preset.append(...Object.keys(presets).map((name) => new Option(name)));
-    for (const setting of settings) {
-      if (hidden.has(setting.name)) continue;
-      const own = placed[setting.name];
-      const field = own ? { setting, ...own } : createField(setting);
-      this.fields.set(setting.name, field);
-      const { input } = field;
-      if (!own) (essential.has(setting.name) ? list : more).append(input.closest(".field")!);
-      input.addEventListener("change", () => {
-        this.read();
-        changed();
-      });
+    for (const [title, settings] of listed()) {
+      const shown = settings.filter(({ name }) => !hidden.has(name));
+      const own = shown.filter(({ name }) => placed[name] === undefined);
+      if (own.length > 0 && !own[0].common) more.append(element("h3", "group", title));
+      for (const setting of shown) {
+        const place = placed[setting.name];
+        const field = place ? { setting, ...place } : createField(setting);
+        this.fields.set(setting.name, field);
+        const { input } = field;
+        if (!place) (setting.common ? list : more).append(input.closest(".field")!);
+        input.addEventListener("change", () => {
+          this.read();
+          changed();
+        });
+      }
     }
     preset.addEventListener("change", () => {
       this.fill(preset.value);

@@ -5,7 +5,8 @@
 // renames of the three leaves the new model, not weights of one run beside the settings of another.
 // The other two are for people and tools, and for weights that come from elsewhere without metadata.
 
-import { type Config, resolveConfig, settings } from "../config.ts";
+import { type Config, resolveConfig } from "../config.ts";
+import { settings } from "../config/settings.ts";
 import { plural } from "../count.ts";
 import { ConfigError, ModelFileError } from "../errors.ts";
 import { type Dims, dimsOf, ParameterLayout } from "../model/parameters.ts";
@@ -48,16 +49,7 @@ export class ModelFile {
 }
 
 /** Raised when an older program could not read, or would misread, what is written. */
-export const FORMAT_VERSION = 4;
-/**
- * Settings by the version that brought them; older files have none, and their models were trained as the default
- * has it: on documents, all of them, in f32, and saved at the end; texts were as long as the context.
- */
-const since: Readonly<Record<number, readonly string[]>> = {
-  2: ["format", "val_fraction", "eval_every", "dtype"],
-  3: ["save_every"],
-  4: ["top_k", "max_tokens", "save_seconds"],
-};
+export const FORMAT_VERSION = 5;
 
 export const WEIGHTS_FILE = "model.safetensors";
 export const CONFIG_FILE = "config.json";
@@ -191,9 +183,10 @@ export function readConfig(file: unknown, source: string) {
     }
   }
   const known: Set<string> = new Set(settings.map(({ name }) => name));
-  const later = new Set(versions.slice(version).flatMap((newer) => since[newer]));
-  const missing = [...known].find((name) => !Object.hasOwn(config, name) && !later.has(name));
-  if (missing !== undefined) fail(source, `lacks the setting ${missing}`);
+  const missing = settings.find(
+    ({ name, since = 1 }) => !Object.hasOwn(config, name) && since <= version,
+  );
+  if (missing !== undefined) fail(source, `lacks the setting ${missing.name}`);
   const unknown = Object.keys(config).find((name) => !known.has(name));
   if (unknown !== undefined) fail(source, `has the unknown setting ${show(unknown)}`);
   for (const name of ["format", "dtype"]) {

@@ -1,6 +1,7 @@
 // The model on the GPU: forward as a list of dispatches, backward as the same list upside down.
 // Letters: parameters.ts. The reference's twin of this file is reference/gpt.ts.
 
+import { reluOf } from "../choices.ts";
 import type { Config } from "../config.ts";
 import { type Half, type Tensor, type TensorSpec, sliceTensor } from "../device/tensors.ts";
 import type { Dispatch } from "../device/schedule.ts";
@@ -85,7 +86,8 @@ export function forwardList(gpt: Omit<GpuGpt, "grads" | "scaler">, ids: Tensor):
   const { ops, config, dims, B, layout, tensors: t, params, weights } = gpt;
   const { T, C, V, NH, L } = dims;
   const N = B * T;
-  const { activation, rmsnorm_eps: eps } = config;
+  const { rmsnorm_eps: eps } = config;
+  const activation = reluOf(config);
   const table = (name: string) => sliceTensor(params, layout.slice(name));
   const w = (name: string) => sliceTensor(weights, layout.slice(name));
 
@@ -130,7 +132,7 @@ export function backwardList(gpt: GpuGpt, order: Tensor, starts: Tensor): Dispat
   const { ops, config, dims, B, layout, tensors: t, weights, grads } = gpt;
   const { T, C, V, NH, L } = dims;
   const N = B * T;
-  const { activation } = config;
+  const activation = reluOf(config);
   const plane = layout.size;
   const planes = grads.shape[0];
   const w = (name: string) => sliceTensor(weights, layout.slice(name));

@@ -1,7 +1,7 @@
 // Every operation of the reference as a dispatch of its kernel: same names (in camelCase), same order of
 // arguments. This is the one place that chooses a kernel, its constants and its grid for a shape.
 
-import type { Config } from "../config.ts";
+import type { Relu } from "../choices.ts";
 import type { Device } from "../device/device.ts";
 import { type Dispatch, gridOf } from "../device/schedule.ts";
 import { type Tensor, sizeOf } from "../device/tensors.ts";
@@ -21,8 +21,6 @@ import {
   productVariants,
 } from "./product.ts";
 import { LARGEST_SCALE } from "./step_data.ts";
-
-type Activation = Config["activation"];
 
 /** What decides between kernels, where more than one can serve. */
 export interface Choices {
@@ -176,7 +174,7 @@ export class GpuOps {
     act: Tensor,
     inp: Tensor,
     weight: Tensor,
-    { N, C, OC, activation }: LinearSizes & { activation: Activation },
+    { N, C, OC, activation }: LinearSizes & { activation: Relu },
   ): Dispatch {
     const tensors = { out: act, a: inp, b: weight };
     return this.product("matmul_activation_forward", [N, OC, C], forwards(activation), tensors);
@@ -202,7 +200,7 @@ export class GpuOps {
     dout: Tensor,
     act: Tensor,
     weight: Tensor,
-    { N, C, OC, activation, ...planes }: BackwardSizes & { activation: Activation },
+    { N, C, OC, activation, ...planes }: BackwardSizes & { activation: Relu },
   ): Dispatch {
     const tensors = { out: dx, out2: dweight, a: dout, b: weight, b2: act, extra: act };
     const kind = backwards(`${activation}_backward`);

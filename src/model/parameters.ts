@@ -3,7 +3,8 @@
 // Letters used everywhere: B batch, T time (block_size), C channels (n_embd), V vocabulary, L layers,
 // NH heads, HS head size (C / NH), N rows (B·T), OC output channels of a product.
 
-import type { Config } from "../config.ts";
+import type { Config, ConfigChoice } from "../config.ts";
+import { checkBuilt } from "../config/unbuilt.ts";
 import type { PythonRandom } from "../random.ts";
 
 /** The sizes of a model. */
@@ -17,7 +18,10 @@ export interface Dims {
 
 type Sizes = Pick<Config, "block_size" | "n_embd" | "n_head" | "n_layer">;
 
-export function dimsOf({ block_size, n_embd, n_head, n_layer }: Sizes, vocab_size: number): Dims {
+/** @throws ConfigError if no engine can train such a model yet */
+export function dimsOf(config: Sizes & Partial<ConfigChoice>, vocab_size: number): Dims {
+  checkBuilt(config);
+  const { block_size, n_embd, n_head, n_layer } = config;
   return { V: vocab_size, T: block_size, C: n_embd, NH: n_head, L: n_layer };
 }
 

@@ -1,6 +1,7 @@
 // The model in float64: forward as a list of operations, backward as the same list upside down. What takes long yields
 // between its parts; a small model's step is one piece, and no slower for it.
 
+import { type Relu, reluOf } from "../choices.ts";
 import type { Config } from "../config.ts";
 import { type Dims, ParameterLayout } from "../model/parameters.ts";
 import type { Batch } from "../text/batches.ts";
@@ -52,7 +53,7 @@ export class ReferenceGpt {
   readonly grads: Float64Array;
   private readonly w: ReturnType<typeof tensorsOf>;
   private readonly dw: ReturnType<typeof tensorsOf>;
-  private readonly activation: Config["activation"];
+  private readonly activation: Relu;
   private readonly eps: number;
 
   // activations, made for up to B rows of T positions
@@ -80,7 +81,7 @@ export class ReferenceGpt {
     this.grads = new Float64Array(this.layout.size);
     this.w = tensorsOf(this.layout, this.params);
     this.dw = tensorsOf(this.layout, this.grads);
-    this.activation = config.activation;
+    this.activation = reluOf(config);
     this.eps = config.rmsnorm_eps;
   }
 

@@ -3,7 +3,7 @@
 // writes it overwrites; where it accumulates, its comment says so. Those that may take long can be asked for a part of
 // it alone. Letters: model/parameters.ts.
 
-import type { Config } from "../config.ts";
+import type { Relu } from "../choices.ts";
 import { endOf, firstOf, WHOLE } from "./parts.ts";
 import { dot, product } from "./product.ts";
 import type { Ids, Values } from "./values.ts";
@@ -177,10 +177,8 @@ export function matmulResidualForward(
   for (let i = firstOf(sizes.N, part) * sizes.OC; i < end; i++) out[i] += x[i];
 }
 
-export type Activation = Config["activation"];
-
 /** Of r = max(x, 0); and the slope at x, which the activation's output is enough to know. */
-const activations: Record<Activation, { of(r: number): number; slope(act: number): number }> = {
+const activations: Record<Relu, { of(r: number): number; slope(act: number): number }> = {
   relu: { of: (r) => r, slope: (act) => Number(act > 0) },
   relu_squared: { of: (r) => r * r, slope: (act) => 2 * Math.sqrt(act) },
 };
@@ -190,7 +188,7 @@ export function matmulActivationForward(
   act: Values,
   inp: Values,
   weight: Values,
-  sizes: { N: number; C: number; OC: number; activation: Activation },
+  sizes: { N: number; C: number; OC: number; activation: Relu },
   part = WHOLE,
 ): void {
   matmulForward(act, inp, weight, sizes, part);
@@ -213,7 +211,7 @@ export function matmulActivationBackward(
   dout: Values,
   act: Values,
   weight: Values,
-  sizes: BackwardSizes & { activation: Activation },
+  sizes: BackwardSizes & { activation: Relu },
   part = WHOLE,
 ): void {
   matmulBackward(dx, dweight, dout, act, weight, sizes, part);

@@ -1,5 +1,6 @@
 // What small_train.wgsl reads, packed: documents, their orders, each model's settings, and the schedules.
 
+import { type Relu, reluOf } from "../choices.ts";
 import type { Config } from "../config.ts";
 import { biasCorrections, learningRate } from "../model/optimizer.ts";
 import { positionsAt, type Sequences } from "../text/documents.ts";
@@ -52,7 +53,7 @@ export const MODEL_FIELDS = 11;
 export const ROW_FIELDS = 4;
 
 /** How the kernel tells activations apart: its field `squared`. */
-export const SQUARED: Record<Config["activation"], number> = { relu: 0, relu_squared: 1 };
+export const SQUARED: Record<Relu, number> = { relu: 0, relu_squared: 1 };
 
 /** The kernel's struct `Model`. */
 export function packModel(config: Config, order: number, schedule: number): Float32Array {
@@ -64,7 +65,7 @@ export function packModel(config: Config, order: number, schedule: number): Floa
     config.weight_decay,
     config.grad_clip,
     config.rmsnorm_eps,
-    SQUARED[config.activation],
+    SQUARED[reluOf(config)],
     config.batch_size,
     order,
     schedule,

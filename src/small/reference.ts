@@ -1,8 +1,9 @@
 // Training steps of small models in float64, the twin of the kernel that runs many of them in one dispatch.
 
+import type { Relu } from "../choices.ts";
 import type { Dims } from "../model/parameters.ts";
 import { ReferenceGpt } from "../reference/gpt.ts";
-import { type Activation, adamw, gradientSum, gradNorm, type Values } from "../reference/ops.ts";
+import { adamw, gradientSum, gradNorm, type Values } from "../reference/ops.ts";
 import { SQUARED } from "./data.ts";
 import { SmallLayout } from "./layout.ts";
 
@@ -51,7 +52,7 @@ export function smallTrain(
       inputs.models.subarray(m * 11, m * 11 + 11);
     const mine = part(params, m);
     const flat = layout.unpack(mine, new Float64Array(layout.flat.size));
-    const known = Object.keys(SQUARED) as Activation[];
+    const known = Object.keys(SQUARED) as Relu[];
     const activation = known.find((name) => SQUARED[name] === squared)!;
     const gpt = new ReferenceGpt({ activation, rmsnorm_eps: eps }, dims, flat);
     const size = layout.size;

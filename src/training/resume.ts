@@ -1,12 +1,11 @@
 // What a run that is resumed may do otherwise than before, and what it has to say about it.
 
 import { isFalling, isHalf } from "../choices.ts";
-import { aside, type Config, type ConfigChoice, resolveConfig, settings } from "../config.ts";
+import { type Config, type ConfigChoice, type Labels, resolveConfig } from "../config.ts";
+import { aside, settings } from "../config/settings.ts";
 import { plural } from "../count.ts";
 import { ConfigError, NoWebGpuError } from "../errors.ts";
 import type { Checkpoint, Circumstances } from "../files/checkpoint.ts";
-
-type Labels = Partial<Record<keyof Config, string>>;
 
 /** What decides how a model trains; of num_steps only the steps to come depend. */
 const decisive = settings

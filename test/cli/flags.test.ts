@@ -11,7 +11,8 @@ import { nearest } from "../../src/nearest.ts";
 import * as options from "../../cli/options.ts";
 import type { Main } from "../../cli/run.ts";
 import { main as train } from "../../cli/train.ts";
-import { type Config, type ConfigChoice, settings } from "../../src/config.ts";
+import type { Config, ConfigChoice } from "../../src/config.ts";
+import { settings } from "../../src/config/settings.ts";
 import { parseLines, runCli, temporaryFolder } from "./fake_io.ts";
 
 const everything = { name: "test", summary: "", options: options.settingOptions() };
@@ -25,6 +26,18 @@ const others: Record<keyof Config, string> = {
   n_layer: "2",
   n_embd: "32",
   n_head: "2",
+  n_kv_head: "2",
+  head_dim: "8",
+  mlp_hidden: "48",
+  position: "rope",
+  rope_theta: "1e6",
+  qk_norm: "true",
+  norm_gain: "true",
+  embedding_norm: "false",
+  final_norm: "true",
+  tie_embeddings: "true",
+  logit_softcap: "15",
+  dropout: "0.2",
   block_size: "8",
   activation: "relu_squared",
   rmsnorm_eps: "1e-6",
@@ -57,7 +70,8 @@ describe("every setting", () => {
     (flag, { name, env, kind }) => {
       const text = others[name];
       const value = kind === "choice" ? text : JSON.parse(text);
-      const argv = kind === "boolean" ? [`--${flag}`] : [`--${flag}`, text];
+      const argv =
+        kind === "boolean" ? [value ? `--${flag}` : `--no-${flag}`] : [`--${flag}`, text];
       const held: Env = { MICROGPT_VAL_FRACTION: "0.1" }; // without which eval_every has no meaning
       expect(configOf(argv, held)[name]).toBe(value);
       expect(env.length).toBeGreaterThan(0);

@@ -31,7 +31,7 @@ test("shows files, steps, tokenizer, settings and tensors, the layers after the 
   );
   expect(stdout).toContain("trained    1,234 steps\n");
   expect(stdout).toContain(`tokenizer  char, 4 tokens: BOS and "abc"\n`);
-  expect(stdout).toMatch(/^n_layer +12 +transformer blocks$/m);
+  expect(stdout).toMatch(/^ {2}n_layer +12 +transformer blocks$/m);
   expect(stdout).toMatch(/^wte +\(4, 16\) +64$/m);
   expect(stdout).toMatch(/^layer0\.mlp_fc1 +\(64, 16\) +1,024$/m);
   expect(stdout).toMatch(/^layer1\.\.11 +each as layer0 +33,792$/m);
@@ -89,7 +89,7 @@ test("settings instead of a folder tell what a run with them would need", async 
   expect(stdout).toMatch(
     /^data +names\.txt: 1,936 documents, 27 tokens in the vocabulary\nmodel +10,643,712 parameters\n/,
   );
-  expect(stdout).toMatch(/^n_layer +6 /m);
+  expect(stdout).toMatch(/^ {2}n_layer +6 /m);
 
   const io = new FakeIo();
   io.stdin = (async function* () {

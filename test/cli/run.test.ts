@@ -2,7 +2,7 @@
 
 import { EventEmitter } from "node:events";
 import { describe, expect, test } from "vitest";
-import { UsageError } from "../../cli/flags.ts";
+import { UsageError } from "../../cli/given.ts";
 import { count, plural } from "../../src/count.ts";
 import { watchOutput } from "../../cli/run.ts";
 import { duration } from "../../src/duration.ts";

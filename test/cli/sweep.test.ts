@@ -6,7 +6,7 @@ import { loadModel } from "../../src/files/model_dir.node.ts";
 import { main as generate } from "../../cli/generate.ts";
 import { main as sweep } from "../../cli/sweep.ts";
 import { listValues } from "../../cli/sweep_lists.ts";
-import { type Setting, settings } from "../../src/config.ts";
+import { type Setting, settings } from "../../src/config/settings.ts";
 import { GpuError } from "../../src/errors.ts";
 import { Sweep } from "../../src/training/sweep.ts";
 import { FakeIo, parseLines, runCli, temporaryFolder } from "./fake_io.ts";

@@ -1,0 +1,75 @@
+// What is wrong between settings that are each in their range.
+
+import type { Config, ConfigChoice } from "../config.ts";
+import { ConfigError } from "../errors.ts";
+
+/** How the user wrote a setting. */
+type Label = (name: keyof Config) => string;
+/** The sentence for what two or more settings cannot be together, with the name of the one to change. */
+type Conflict = [name: keyof Config, sentence: string];
+
+/** What is wrong; those that are left out are in no conflict. */
+export function conflicts(
+  config: Partial<ConfigChoice>,
+  label: Label = (name) => name,
+): ConfigError[] {
+  const found = [
+    ...heads(config, label),
+    ...rotations(config, label),
+    ...validations(config, label),
+  ];
+  return found.map(([name, sentence]) => new ConfigError(name, sentence));
+}
+
+function* heads(config: Partial<ConfigChoice>, label: Label): Iterable<Conflict> {
+  const { n_embd = 0, n_head = 1, head_dim = 0, n_kv_head = 0 } = config;
+  if (head_dim === 0 && n_embd % n_head !== 0) {
+    yield [
+      "n_embd",
+      `${label("n_embd")} ${n_embd} cannot be split into ${label("n_head")} ${n_head} ` +
+        `equal heads; choose an n_embd that is a multiple of n_head, such as ` +
+        `${Math.ceil(n_embd / n_head) * n_head}, or give ${label("head_dim")}.`,
+    ];
+  }
+  if (config.n_head !== undefined && n_kv_head > 0 && n_head % n_kv_head !== 0) {
+    yield [
+      "n_kv_head",
+      `${label("n_head")} ${n_head} cannot share ${label("n_kv_head")} ${n_kv_head} heads of keys and values ` +
+        `equally; choose an n_kv_head that divides n_head, such as ${nearestDivisor(n_head, n_kv_head)}, or 0 for one each.`,
+    ];
+  }
+}
+
+function nearestDivisor(n: number, wanted: number): number {
+  for (let divisor = Math.min(wanted, n); ; divisor--) if (n % divisor === 0) return divisor;
+}
+
+function* rotations(config: Partial<ConfigChoice>, label: Label): Iterable<Conflict> {
+  const { position, n_embd = 0, n_head = 1, head_dim = 0 } = config;
+  if (position === undefined || !turns[position]) return;
+  const size = head_dim || n_embd / n_head;
+  if (!Number.isInteger(size) || size % 2 === 0) return;
+  const why =
+    head_dim > 0
+      ? `${label("head_dim")} is ${head_dim}`
+      : `${label("n_embd")} ${n_embd} and ${label("n_head")} ${n_head} make heads of ${size}`;
+  yield [
+    head_dim > 0 ? "head_dim" : "n_embd",
+    `With ${label("position")} ${position} the channels of a head turn in pairs, but ${why}; choose an even number, ` +
+      `such as ${label("head_dim")} ${size + 1}, or ${label("position")} learned.`,
+  ];
+}
+
+/** Whether q and k are turned by their positions, in pairs of channels. */
+const turns: Record<Config["position"], boolean> = { learned: false, rope: true };
+
+function* validations(config: Partial<ConfigChoice>, label: Label): Iterable<Conflict> {
+  const { eval_every = 0, val_fraction } = config;
+  if (eval_every > 0 && val_fraction === 0) {
+    yield [
+      "eval_every",
+      `${label("eval_every")} is ${eval_every}, but nothing is held out to validate with; set ` +
+        `${label("val_fraction")} to a part of the text, such as 0.1, or leave ${label("eval_every")} at 0.`,
+    ];
+  }
+}

@@ -1,0 +1,256 @@
+// The one table of the settings: group, kind, range and what each is, in words. Flags, environment variables, --help,
+// the page's form, `info`, resume's comparison and what a file of an older version lacks are made from it.
+
+import type { Config, ConfigChoice } from "../config.ts";
+import { groupBy } from "../group_by.ts";
+
+/** What settings are about, with the title that each group has where they are listed. */
+const groups = {
+  data: "Text",
+  model: "Model",
+  training: "Training",
+  sampling: "Samples",
+  saving: "Reports, validations and saves",
+} as const;
+
+type Group = keyof typeof groups;
+
+/** What has no influence on how a model trains. */
+const without: Record<Group, boolean> = {
+  data: false,
+  model: false,
+  training: false,
+  sampling: true,
+  saving: true,
+};
+
+/** What a setting may be, for whoever asks the user for it. */
+export interface Setting {
+  name: keyof Config;
+  group: Group;
+  /** Whether it is among those that everyone sets, which are listed first. */
+  common?: boolean;
+  /** On the command line, without the two dashes. */
+  flag: string;
+  /** Environment variables, the first that is set wins. */
+  env: string[];
+  kind: "integer" | "number" | "boolean" | "choice";
+  /** Smallest value, itself allowed unless `above`. */
+  min?: number;
+  above?: boolean;
+  /** Largest value, itself allowed unless `below`. */
+  max?: number;
+  below?: boolean;
+  choices?: readonly string[];
+  /** Whether it is used as a float32, so that as one too it has to be in its range. */
+  float32?: boolean;
+  /** Version of the model files that brought it, 1 where absent; in an older file it is as the preset microgpt has it. */
+  since?: number;
+  help: string;
+}
+
+/** Integers up to here are exact, and every size product is checked against the device later. */
+export const MAX_INTEGER = Number.MAX_SAFE_INTEGER;
+const MAX_SIZE = 2 ** 24;
+
+type Row = Omit<Setting, "group">;
+
+function setting(
+  name: keyof Config,
+  kind: Setting["kind"],
+  help: string,
+  limits: Partial<Row> & { alias?: string } = {},
+): Row {
+  const { alias, ...rest } = limits;
+  const flag = rest.flag ?? name.replaceAll("_", "-");
+  const variables = [flag.replaceAll("-", "_"), name, ...(alias ? [alias] : [])];
+  const env = [...new Set(variables)].map((variable) => `MICROGPT_${variable.toUpperCase()}`);
+  return { name, kind, help, ...rest, flag, env };
+}
+
+/** The values of a choice: all that its type has, or this does not compile. */
+function namesOf<T extends string>(names: Record<T, true>): readonly T[] {
+  return Object.keys(names) as T[];
+}
+
+const common = true;
+const float32 = true;
+const size = { min: 1, max: MAX_SIZE };
+const count = { min: 0, max: MAX_INTEGER };
+const positive = { min: 0, above: true };
+/** Of 0 up to 1, without it. */
+const part = { min: 0, max: 1, below: true };
+
+const table: Record<Group, Row[]> = {
+  data: [
+    setting(
+      "format",
+      "choice",
+      "how the text is read, a document a line, as one stream or as it looks",
+      {
+        choices: namesOf<ConfigChoice["format"]>({ lines: true, text: true, auto: true }),
+        common,
+        since: 2,
+      },
+    ),
+    setting(
+      "val_fraction",
+      "number",
+      "part of the text that is held out to validate with, such as 0.1",
+      { ...part, since: 2 },
+    ),
+  ],
+  model: [
+    setting("n_layer", "integer", "transformer blocks", { ...size, common }),
+    setting("n_embd", "integer", "channels, without a head-dim a multiple of n-head", {
+      ...size,
+      common,
+    }),
+    setting("n_head", "integer", "attention heads", { ...size, common }),
+    setting(
+      "n_kv_head",
+      "integer",
+      "heads of keys and values, which divide n-head; 0 for as many",
+      {
+        min: 0,
+        max: MAX_SIZE,
+        since: 5,
+      },
+    ),
+    setting("head_dim", "integer", "channels of a head, 0 for n-embd / n-head", {
+      min: 0,
+      max: MAX_SIZE,
+      since: 5,
+    }),
+    setting("block_size", "integer", "context length in tokens", { ...size, common }),
+    setting(
+      "mlp_hidden",
+      "integer",
+      "channels inside the MLP, 0 for 4 n-embd (swiglu: 8/3 n-embd, up to a multiple of 64)",
+      { min: 0, max: MAX_SIZE, since: 5 },
+    ),
+    setting("activation", "choice", "inside the MLP; swiglu is gated by a product of its own", {
+      choices: namesOf<Config["activation"]>({
+        relu: true,
+        relu_squared: true,
+        gelu: true,
+        swiglu: true,
+      }),
+    }),
+    setting("position", "choice", "a learned embedding of each position, or q and k turned by it", {
+      choices: namesOf<Config["position"]>({ learned: true, rope: true }),
+      since: 5,
+    }),
+    setting("rope_theta", "number", "base of rope's angles", { ...positive, float32, since: 5 }),
+    setting("qk_norm", "boolean", "RMSNorm of each head's q and k", { since: 5 }),
+    setting("norm_gain", "boolean", "a learned factor on each channel behind every norm", {
+      since: 5,
+    }),
+    setting("embedding_norm", "boolean", "RMSNorm behind the embedding", { since: 5 }),
+    setting("final_norm", "boolean", "RMSNorm before the head", { since: 5 }),
+    setting("tie_embeddings", "boolean", "the head's weight is the embedding's", { since: 5 }),
+    setting("logit_softcap", "number", "s in s·tanh(logits / s), 0 for none", {
+      min: 0,
+      float32,
+      since: 5,
+    }),
+    setting("rmsnorm_eps", "number", "added to the mean square before the root", {
+      ...positive,
+      float32,
+    }),
+    setting("init_std", "number", "standard deviation of the initial weights", { min: 0, float32 }),
+    setting("zero_init", "boolean", "start attn_wo and mlp_fc2 at zero"),
+  ],
+  training: [
+    setting("dropout", "number", "part of each block's output that a step leaves out", {
+      ...part,
+      float32,
+      since: 5,
+    }),
+    setting("dtype", "choice", "of what matrix products read; all else is f32", {
+      choices: namesOf<ConfigChoice["dtype"]>({ f32: true, f16: true, auto: true }),
+      since: 2,
+    }),
+    setting("batch_size", "integer", "documents, or windows of a text, in a step", {
+      ...size,
+      common,
+    }),
+    setting("num_steps", "integer", "optimizer steps", {
+      min: 1,
+      max: MAX_INTEGER,
+      flag: "steps",
+      common,
+    }),
+    setting("learning_rate", "number", "learning rate at the first step", {
+      min: 0,
+      flag: "lr",
+      float32,
+      common,
+    }),
+    setting("lr_schedule", "choice", "how the learning rate falls to 0 over the steps", {
+      choices: namesOf<Config["lr_schedule"]>({ linear: true, cosine: true, constant: true }),
+    }),
+    setting("beta1", "number", "Adam's decay of the gradient's mean", { ...part, float32 }),
+    setting("beta2", "number", "Adam's decay of the squared gradient's mean", { ...part, float32 }),
+    setting("epsilon", "number", "Adam's term outside the root", { ...positive, float32 }),
+    setting("weight_decay", "number", "AdamW's decoupled weight decay", { min: 0, float32 }),
+    setting("grad_clip", "number", "largest gradient norm, 0 for no clipping", { min: 0, float32 }),
+    setting("seed", "integer", "of all random numbers", { ...count, common }),
+  ],
+  sampling: [
+    setting("temperature", "number", "of sampling; 0 takes the likeliest token", { min: 0 }),
+    setting("top_k", "integer", "draw from so many of the likeliest tokens, 0 from all", {
+      ...count,
+      since: 4,
+    }),
+    setting(
+      "max_tokens",
+      "integer",
+      "tokens to write after the prompt, 0 until the context is full",
+      { ...count, since: 4 },
+    ),
+    setting("num_samples", "integer", "texts to generate", {
+      min: 0,
+      max: MAX_SIZE,
+      alias: "sample_size",
+    }),
+  ],
+  saving: [
+    setting("log_every", "integer", "steps between two reports", {
+      min: 1,
+      max: MAX_INTEGER,
+      alias: "loss_log_every",
+    }),
+    setting("eval_every", "integer", "steps between two validations, 0 for one at the end", {
+      ...count,
+      since: 2,
+    }),
+    setting("save_every", "integer", "steps between two saves, 0 for none by steps", {
+      ...count,
+      since: 3,
+    }),
+    setting("save_seconds", "number", "seconds between two saves, 0 for none by time", {
+      min: 0,
+      since: 4,
+    }),
+  ],
+};
+
+/** Every setting, group by group. */
+export const settings: readonly Setting[] = (Object.keys(groups) as Group[]).flatMap((group) =>
+  table[group].map((row) => ({ ...row, group })),
+);
+
+/** What has no influence on how a model trains. */
+export const aside: readonly (keyof Config)[] = settings
+  .filter(({ group }) => without[group])
+  .map(({ name }) => name);
+
+/** The settings as they are listed, under titles: the common ones, then the others by their groups. */
+export function listed(some = settings): Map<string, Setting[]> {
+  const title = ({ common, group }: Setting) => (common ? "Common settings" : groups[group]);
+  return groupBy(
+    some.toSorted((a, b) => Number(b.common ?? false) - Number(a.common ?? false)),
+    title,
+  );
+}
