@@ -7,6 +7,7 @@
 //
 // Nothing changes where the gradients' norm is not finite. With HALF the new parameters go into weights too, for
 // products in f16. One thread an element. Source: Loshchilov and Hutter, Decoupled Weight Decay Regularization, 2019.
+// with: step
 // reference: adamw()
 
 override WG: u32 = 64u;         // threads in a workgroup
@@ -21,24 +22,6 @@ struct Sizes {
   epsilon: f32,
   weight_decay: f32,
   grad_clip: f32,
-}
-
-struct Step {
-  slot: u32,          // of records
-  lr: f32,            // learning rate
-}
-
-struct Record {
-  loss: f32,
-  grad_norm: f32,
-}
-
-struct Scaler {
-  scale: f32,
-  good: f32,
-  skipped: f32,
-  correction1: f32,   // 1 / (1 - beta1^t), t the updates up to this one
-  correction2: f32,   // 1 / (1 - beta2^t)
 }
 
 @group(0) @binding(0) var<storage, read_write> params: array<f32>;       // (size)

@@ -7,6 +7,7 @@
 //
 // Writes the q part of dqkv, and delta for attention_backward_kv. A workgroup a query (t, head, batch), in
 // chunks of WG keys: a thread a key for dscore, then the threads across channels for the sum.
+// with: reductions
 // reference: attentionBackwardQ()
 
 override HS: u32;          // channels of a head
@@ -29,24 +30,10 @@ struct Sizes {
 @group(0) @binding(5) var<storage, read> stats: array<vec2f>;          // (B, NH, T, 2) largest, 1 / sum
 @group(0) @binding(6) var<uniform> sizes: Sizes;
 
-var<workgroup> partial: array<f32, WG>;
 var<workgroup> dscore: array<f32, WG>;   // of the chunk's keys
 var<workgroup> q: array<f32, HS>;        // the query, divided by sqrt(HS)
 var<workgroup> dq: array<f32, HS>;       // the sum so far
 var<workgroup> dout_t: array<f32, HS>;   // the query's row of dout
-
-// The sum of every thread's value, the same for all of them; pairs are added in a tree.
-fn reduce_sum(value: f32, i: u32) -> f32 {
-  partial[i] = value;
-  workgroupBarrier();
-  for (var half = WG / 2u; half > 0u; half /= 2u) {
-    if (i < half) { partial[i] += partial[i + half]; }
-    workgroupBarrier();
-  }
-  let total = partial[0];
-  workgroupBarrier();
-  return total;
-}
 
 @compute @workgroup_size(WG)
 fn attention_backward_q(

@@ -7,6 +7,7 @@
 // keys in chunks of WG: a thread a key for the scores, then the threads across channels for the sum of the
 // values, rescaled whenever a larger score turns up. Of the softmax only stats is kept: each row's largest
 // score and 1 / sum of exponentials, from which the backward pass makes it anew.
+// with: reductions
 // reference: attentionForward()
 
 override HS: u32;          // channels of a head
@@ -26,36 +27,9 @@ struct Sizes {
 @group(0) @binding(2) var<storage, read> qkv: array<Element>;         // (B, T, 3C)
 @group(0) @binding(3) var<uniform> sizes: Sizes;
 
-var<workgroup> partial: array<f32, WG>;
 var<workgroup> p: array<f32, WG>;     // the chunk's exponentials
 var<workgroup> q: array<f32, HS>;     // the query, divided by sqrt(HS)
 var<workgroup> sum_v: array<f32, HS>; // the values so far, weighted by exp(score - largest)
-
-// The largest of every thread's value, the same for all of them.
-fn reduce_max(value: f32, i: u32) -> f32 {
-  partial[i] = value;
-  workgroupBarrier();
-  for (var half = WG / 2u; half > 0u; half /= 2u) {
-    if (i < half) { partial[i] = max(partial[i], partial[i + half]); }
-    workgroupBarrier();
-  }
-  let largest = partial[0];
-  workgroupBarrier();
-  return largest;
-}
-
-// The sum of every thread's value, the same for all of them; pairs are added in a tree.
-fn reduce_sum(value: f32, i: u32) -> f32 {
-  partial[i] = value;
-  workgroupBarrier();
-  for (var half = WG / 2u; half > 0u; half /= 2u) {
-    if (i < half) { partial[i] += partial[i + half]; }
-    workgroupBarrier();
-  }
-  let total = partial[0];
-  workgroupBarrier();
-  return total;
-}
 
 @compute @workgroup_size(WG)
 fn attention_forward(

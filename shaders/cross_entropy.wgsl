@@ -6,6 +6,7 @@
 // loss_scale is 1 / (positions that count); scale is 1 unless operands of products are f16. A row whose target
 // is outside 0..V-1 is ignored: its loss and its gradient are 0. A workgroup a row, its threads across the
 // vocabulary.
+// with: reductions, step
 // reference: crossEntropy()
 
 override WG: u32 = 64u;   // threads in a workgroup, a power of two
@@ -15,53 +16,12 @@ struct Sizes {
   V: u32,   // vocabulary
 }
 
-struct Step {
-  slot: u32,
-  lr: f32,
-  correction1: f32,
-  correction2: f32,
-  loss_scale: f32,
-}
-
-struct Scaler {
-  scale: f32,     // on every gradient, a power of two
-  good: f32,      // steps since it was changed
-}
-
 @group(0) @binding(0) var<storage, read_write> losses: array<f32>;   // (N)
 @group(0) @binding(1) var<storage, read_write> logits: array<f32>;   // (N, V)
 @group(0) @binding(2) var<storage, read> targets: array<i32>;        // (N)
 @group(0) @binding(3) var<uniform> step_data: Step;
 @group(0) @binding(4) var<storage, read> scaler: Scaler;
 @group(0) @binding(5) var<uniform> sizes: Sizes;
-
-var<workgroup> partial: array<f32, WG>;
-
-// The largest of every thread's value, the same for all of them.
-fn reduce_max(value: f32, i: u32) -> f32 {
-  partial[i] = value;
-  workgroupBarrier();
-  for (var half = WG / 2u; half > 0u; half /= 2u) {
-    if (i < half) { partial[i] = max(partial[i], partial[i + half]); }
-    workgroupBarrier();
-  }
-  let largest = partial[0];
-  workgroupBarrier();
-  return largest;
-}
-
-// The sum of every thread's value, the same for all of them; pairs are added in a tree.
-fn reduce_sum(value: f32, i: u32) -> f32 {
-  partial[i] = value;
-  workgroupBarrier();
-  for (var half = WG / 2u; half > 0u; half /= 2u) {
-    if (i < half) { partial[i] += partial[i + half]; }
-    workgroupBarrier();
-  }
-  let total = partial[0];
-  workgroupBarrier();
-  return total;
-}
 
 @compute @workgroup_size(WG)
 fn cross_entropy(

@@ -5,6 +5,7 @@
 //   out[n,c] = e[c] * rstd[n]
 //
 // An id outside 0..V-1 has no row in wte and adds nothing. A workgroup a row, its threads across channels.
+// with: reductions
 // reference: embeddingRmsnormForward()
 
 override WG: u32 = 64u;   // threads in a workgroup, a power of two
@@ -23,19 +24,6 @@ struct Sizes {
 @group(0) @binding(3) var<storage, read> wte: array<f32>;          // (V, C)
 @group(0) @binding(4) var<storage, read> wpe: array<f32>;          // (T, C)
 @group(0) @binding(5) var<uniform> sizes: Sizes;
-
-var<workgroup> partial: array<f32, WG>;
-
-// The sum of every thread's value, the same for all of them; pairs are added in a tree.
-fn reduce_sum(value: f32, i: u32) -> f32 {
-  partial[i] = value;
-  workgroupBarrier();
-  for (var half = WG / 2u; half > 0u; half /= 2u) {
-    if (i < half) { partial[i] += partial[i + half]; }
-    workgroupBarrier();
-  }
-  return partial[0];
-}
 
 fn embedding(n: u32, c: u32) -> f32 {
   let id = ids[n];

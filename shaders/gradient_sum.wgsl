@@ -4,6 +4,7 @@
 //   partials[g] = sum of grads[0,i]^2 over i = g * chunk .. (g + 1) * chunk - 1
 //
 // A single plane is left as it is where scale is 1. A workgroup a chunk.
+// with: reductions, step
 // reference: gradientSum()
 
 override WG: u32 = 64u;   // threads in a workgroup, a power of two
@@ -15,28 +16,10 @@ struct Sizes {
   first: u32,    // place of the first chunk in partials
 }
 
-struct Scaler {
-  scale: f32,     // on every gradient, a power of two
-  good: f32,      // steps since it was changed
-}
-
 @group(0) @binding(0) var<storage, read_write> grads: array<f32>;      // (planes, size)
 @group(0) @binding(1) var<storage, read_write> partials: array<f32>;   // (chunks)
 @group(0) @binding(2) var<storage, read> scaler: Scaler;
 @group(0) @binding(3) var<uniform> sizes: Sizes;
-
-var<workgroup> partial: array<f32, WG>;
-
-// The sum of every thread's value, the same for all of them; pairs are added in a tree.
-fn reduce_sum(value: f32, i: u32) -> f32 {
-  partial[i] = value;
-  workgroupBarrier();
-  for (var half = WG / 2u; half > 0u; half /= 2u) {
-    if (i < half) { partial[i] += partial[i + half]; }
-    workgroupBarrier();
-  }
-  return partial[0];
-}
 
 @compute @workgroup_size(WG)
 fn gradient_sum(

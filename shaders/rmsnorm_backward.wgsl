@@ -4,6 +4,7 @@
 //
 // The forward pass's output is enough: its input is not kept. If accumulate, this is added to dinp, where the
 // residual's gradient already stands. A workgroup a row, its threads across channels.
+// with: reductions
 // reference: rmsnormBackward()
 
 override WG: u32 = 64u;      // threads in a workgroup, a power of two
@@ -22,21 +23,6 @@ struct Sizes {
 @group(0) @binding(2) var<storage, read> out: array<Out>;          // (N, C)
 @group(0) @binding(3) var<storage, read> rstd: array<f32>;         // (N)
 @group(0) @binding(4) var<uniform> sizes: Sizes;
-
-var<workgroup> partial: array<f32, WG>;
-
-// The sum of every thread's value, the same for all of them; pairs are added in a tree.
-fn reduce_sum(value: f32, i: u32) -> f32 {
-  partial[i] = value;
-  workgroupBarrier();
-  for (var half = WG / 2u; half > 0u; half /= 2u) {
-    if (i < half) { partial[i] += partial[i + half]; }
-    workgroupBarrier();
-  }
-  let total = partial[0];
-  workgroupBarrier();
-  return total;
-}
 
 @compute @workgroup_size(WG)
 fn rmsnorm_backward(

@@ -4,6 +4,7 @@
 //   out[n,c] = inp[n,c] * rstd[n]
 //
 // A workgroup a row, its threads across channels. rstd is kept for the backward pass.
+// with: reductions
 // reference: rmsnormForward()
 
 override WG: u32 = 64u;   // threads in a workgroup, a power of two
@@ -21,21 +22,6 @@ struct Sizes {
 @group(0) @binding(1) var<storage, read_write> rstd: array<f32>;   // (N)
 @group(0) @binding(2) var<storage, read> inp: array<f32>;          // (N, C)
 @group(0) @binding(3) var<uniform> sizes: Sizes;
-
-var<workgroup> partial: array<f32, WG>;
-
-// The sum of every thread's value, the same for all of them; pairs are added in a tree.
-fn reduce_sum(value: f32, i: u32) -> f32 {
-  partial[i] = value;
-  workgroupBarrier();
-  for (var half = WG / 2u; half > 0u; half /= 2u) {
-    if (i < half) { partial[i] += partial[i + half]; }
-    workgroupBarrier();
-  }
-  let total = partial[0];
-  workgroupBarrier();
-  return total;
-}
 
 @compute @workgroup_size(WG)
 fn rmsnorm_forward(

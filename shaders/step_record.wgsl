@@ -10,6 +10,7 @@
 // those of step_data where none ever was.
 //
 // One workgroup, its threads across losses and partials.
+// with: reductions, step
 // reference: stepRecord()
 
 override WG: u32 = 256u;   // threads in the workgroup, a power of two
@@ -24,47 +25,12 @@ struct Sizes {
   log_beta2: f32,
 }
 
-struct Step {
-  slot: u32,          // of records
-  lr: f32,            // learning rate
-  correction1: f32,   // 1 / (1 - beta1^step)
-  correction2: f32,   // 1 / (1 - beta2^step)
-  loss_scale: f32,    // 1 / (positions that count)
-  step: f32,          // from 1
-}
-
-struct Record {
-  loss: f32,
-  grad_norm: f32,
-}
-
-struct Scaler {
-  scale: f32,         // on every gradient, a power of two
-  good: f32,          // steps since it was changed
-  skipped: f32,       // steps without an update, all of them
-  correction1: f32,   // of this step's update
-  correction2: f32,
-}
-
 @group(0) @binding(0) var<storage, read_write> records: array<Record>;   // (slots)
 @group(0) @binding(1) var<storage, read_write> scaler: Scaler;
 @group(0) @binding(2) var<storage, read> losses: array<f32>;             // (N, stride)
 @group(0) @binding(3) var<storage, read> partials: array<f32>;           // (chunks)
 @group(0) @binding(4) var<uniform> step_data: Step;
 @group(0) @binding(5) var<uniform> sizes: Sizes;
-
-var<workgroup> partial: array<vec2f, WG>;
-
-// The sums of every thread's values; pairs are added in a tree.
-fn reduce_sum(value: vec2f, i: u32) -> vec2f {
-  partial[i] = value;
-  workgroupBarrier();
-  for (var half = WG / 2u; half > 0u; half /= 2u) {
-    if (i < half) { partial[i] += partial[i + half]; }
-    workgroupBarrier();
-  }
-  return partial[0];
-}
 
 // 1 / (1 - e^x) for x < 0; where e^x is near 1, by the series of 1 - e^x.
 fn correction(x: f32) -> f32 {
@@ -76,14 +42,16 @@ fn correction(x: f32) -> f32 {
 
 @compute @workgroup_size(WG)
 fn step_record(@builtin(local_invocation_index) i: u32) {
-  var sums = vec2f();
-  for (var n = i; n < sizes.N; n += WG) { sums.x += losses[n * sizes.stride]; }
-  for (var g = i; g < sizes.chunks; g += WG) { sums.y += partials[g]; }
-  let totals = reduce_sum(sums, i);
+  var loss = 0.0;
+  var squares = 0.0;
+  for (var n = i; n < sizes.N; n += WG) { loss += losses[n * sizes.stride]; }
+  for (var g = i; g < sizes.chunks; g += WG) { squares += partials[g]; }
+  loss = reduce_sum(loss, i);
+  squares = reduce_sum(squares, i);
   if (i > 0u) { return; }
-  records[step_data.slot] = Record(totals.x * step_data.loss_scale, sqrt(totals.y));
+  records[step_data.slot] = Record(loss * step_data.loss_scale, sqrt(squares));
   if (sizes.growth > 0u) {
-    let finite = (bitcast<u32>(totals.y) & 0x7f800000u) != 0x7f800000u;
+    let finite = (bitcast<u32>(squares) & 0x7f800000u) != 0x7f800000u;
     let good = scaler.good + 1.0;
     let grows = finite && good >= f32(sizes.growth);
     let scale = scaler.scale * select(select(1.0, 2.0, grows), 0.5, !finite);

@@ -1,64 +1,34 @@
 // No kernel without a name that fits, a reference and a case.
 
-import { readdirSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import * as attention from "../src/reference/attention.ts";
 import * as ops from "../src/reference/ops.ts";
 import * as small from "../src/small/reference.ts";
 import { attentionFamilies } from "../src/model/attention.ts";
-import { caseDispatches } from "../src/verify/case_dispatches.ts";
-import { kernelCases } from "../src/verify/kernel_cases.ts";
-import { opsVariants } from "../src/verify/ops_variants.ts";
+import { GpuOps } from "../src/model/gpu_ops.ts";
 import * as smallOps from "../src/small/ops.ts";
-import type { Device } from "../src/device/device.ts";
 import { gridOf } from "../src/device/schedule.ts";
 import { device } from "./harness/device.ts";
+import { dispatchesOf } from "./harness/dispatches.ts";
 
-const folder = new URL("../shaders/", import.meta.url);
-const kernels = readdirSync(folder).map((file) => file.replace(/\.wgsl$/, ""));
+const kernels = device.kernels.names;
 const references: Record<string, unknown> = { ...ops, ...attention, ...small };
-
-/** The choices of kernels of hardware and of software GPUs, whatever this one is. */
-const variants = [...opsVariants(device), ...opsVariants(withLanes(8)), ...opsVariants(hardware())];
-
-/** With matrix units. */
-function hardware(): Device {
-  const unit = { componentType: "f16", resultComponentType: "f32", M: 16, N: 16, K: 16 };
-  const info = { subgroupMinSize: 32, subgroupMaxSize: 32, subgroupMatrixConfigs: [unit] };
-  return Object.create(device, {
-    info: { value: info },
-    software: { value: false },
-    lanes: { value: 32 },
-    features: { value: ["shader-f16", "subgroups", "chromium-experimental-subgroup-matrix"] },
-  });
-}
-
-function withLanes(lanes: number): Device {
-  const info = { subgroupMinSize: lanes, subgroupMaxSize: lanes };
-  return Object.create(device, {
-    info: { value: info },
-    software: { value: true },
-    lanes: { value: lanes },
-    features: { value: ["subgroups"] },
-  });
-}
 
 /** Kernels that the cases dispatch, with the operations they were dispatched for. */
 const dispatched = new Map<string, Set<string>>();
 /** Those that a case dispatches on a grid of several rows. */
 const inRows = new Set<string>();
-for (const kernelCase of kernelCases()) {
-  for (const { op, kernel, grid } of caseDispatches(kernelCase, variants)) {
-    if (kernelCase.most !== undefined && grid[0] > kernelCase.most) inRows.add(kernel);
-    if (!dispatched.has(kernel)) dispatched.set(kernel, new Set());
-    dispatched.get(kernel)!.add(op);
-  }
+for (const { most, dispatch } of dispatchesOf(device)) {
+  const { op, kernel, grid } = dispatch;
+  if (most !== undefined && grid[0] > most) inRows.add(kernel);
+  if (!dispatched.has(kernel)) dispatched.set(kernel, new Set());
+  dispatched.get(kernel)!.add(op);
 }
 
 const camel = (name: string) => name.replace(/_(\w)/g, (_, letter) => letter.toUpperCase());
 
 test.each(kernels)("%s.wgsl has an entry point, a reference and a case", (kernel) => {
-  const wgsl = readFileSync(new URL(`${kernel}.wgsl`, folder), "utf8");
+  const wgsl = device.kernels.source(kernel);
   expect(wgsl).toMatch(new RegExp(`@compute[^\\n]*\\nfn ${kernel}\\(`));
   const line = /\/\/ reference: ((.*,\n\/\/ )*.*)/.exec(wgsl)?.[1] ?? "";
   const named = line.match(/\w+\(\)/g) ?? [];
@@ -70,7 +40,7 @@ test.each(kernels)("%s.wgsl has an entry point, a reference and a case", (kernel
 });
 
 const counting = kernels.filter((kernel) =>
-  /\w+\.y \* groups\.x/.test(readFileSync(new URL(`${kernel}.wgsl`, folder), "utf8")),
+  /\w+\.y \* groups\.x/.test(device.kernels.source(kernel)),
 );
 
 test.each(counting)(
@@ -106,10 +76,9 @@ test("attention is made in tiles where a workgroup has the memory and the thread
 });
 
 test("every operation of the GPU has a case", () => {
-  const { constructor } = Object.getPrototypeOf(variants[0].ops);
   const methods = [
-    ...Object.getOwnPropertyNames(constructor.prototype),
-    ...Object.keys(variants[0].ops),
+    ...Object.getOwnPropertyNames(GpuOps.prototype),
+    ...Object.keys(new GpuOps(device)),
     ...Object.keys(smallOps),
   ];
   const helpers = [

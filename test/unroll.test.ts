@@ -1,14 +1,15 @@
 // Loops written out, and what matrix kernels need of a driver besides.
 
-import { readdirSync, readFileSync } from "node:fs";
+import { platform } from "#platform";
 import { expect, test } from "vitest";
 import { giveConstants } from "../src/device/kernels.ts";
+import { kernelNames, link } from "../src/device/link.ts";
 import { unroll } from "../src/device/unroll.ts";
 import { openNowhere } from "./harness/nowhere.ts";
 
-const folder = new URL("../shaders/", import.meta.url);
-const matrixKernels = readdirSync(folder).filter((file) => file.endsWith("_matrix.wgsl"));
-const textOf = (file: string) => readFileSync(new URL(file, folder), "utf8");
+const shaders = platform.shaders();
+const matrixKernels = kernelNames(shaders).filter((kernel) => kernel.endsWith("_matrix"));
+const textOf = (kernel: string) => link(shaders, kernel);
 const flat = (text: string) => text.replace(/\s+/g, " ").replaceAll("} {", "}{").trim();
 
 test("a counted loop is written out, with the loops in it; whole numbers are divided as WGSL does", () => {
@@ -23,7 +24,18 @@ for (var i = 0u; i < B; i++) { for (var j = 0u; j < C * 2u; j++) { x[i][j] = ind
   );
 });
 
+test("constants have their values in any order, as the pieces of a kernel bring them", () => {
+  const source =
+    "const A = B + 1u;\nfor (var i = 0u; i < A; i++) { x = i; }\nconst B = C;\nconst C = 1u;";
+  const [, written] = flat(unroll(source)).split("+ 1u; ");
+  expect(written).toBe("{{ x = 0u; }{ x = 1u; }} const B = C; const C = 1u;");
+});
+
 test.each([
+  [
+    "constants made of each other",
+    "const A = B;\nconst B = A;\nfor (var i = 0u; i < A; i++) { x = i; }",
+  ],
   ["a bound that is no constant", "for (var i = 0u; i < sizes.T; i++) { x = i; }"],
   ["an override as bound", "override N: u32; for (var i = 0u; i < N; i++) { x = i; }"],
   ["steps of more than one", "for (var i = 0u; i < 4u; i += 2u) { x = i; }"],
@@ -34,22 +46,25 @@ test.each([
   expect(unroll(source)).toBe(source);
 });
 
-test.each(matrixKernels)("%s has no matrices left at places that are not numbers", (file) => {
-  const given = { UNIT_M: 16, UNIT_N: 16, UNIT_K: 16, LANES: 32, DOWN: 4, HS: 64 };
-  const code = textOf(file).replace(/\/\/(?! given).*/g, "");
-  const text = unroll(giveConstants(code, given).code);
-  const arrays = [...text.matchAll(/var (\w+): array<(?:array<)?(?:Result|Left|Right|Sums)\b/g)];
-  expect(arrays.length).toBeGreaterThan(0);
-  for (const [, name] of arrays) {
-    const places = [...text.matchAll(new RegExp(`\\b${name}((?:\\[[^\\]]*\\])+)`, "g"))];
-    expect(places.length).toBeGreaterThan(0);
-    for (const [, place] of places) expect(place).toMatch(/^(\[[\dA-Z_umin\s,+*/()-]+\])+$/);
-  }
-});
+test.each(matrixKernels)(
+  "%s.wgsl has no matrices left at places that are not numbers",
+  (kernel) => {
+    const given = { UNIT_M: 16, UNIT_N: 16, UNIT_K: 16, LANES: 32, DOWN: 4, HS: 64 };
+    const code = textOf(kernel).replace(/\/\/(?! given).*/g, "");
+    const text = unroll(giveConstants(code, given).code);
+    const arrays = [...text.matchAll(/var (\w+): array<(?:array<)?(?:Result|Left|Right|Sums)\b/g)];
+    expect(arrays.length).toBeGreaterThan(0);
+    for (const [, name] of arrays) {
+      const places = [...text.matchAll(new RegExp(`\\b${name}((?:\\[[^\\]]*\\])+)`, "g"))];
+      expect(places.length).toBeGreaterThan(0);
+      for (const [, place] of places) expect(place).toMatch(/^(\[[\dA-Z_umin\s,+*/()-]+\])+$/);
+    }
+  },
+);
 
 // An H200's driver packed a single u32 before an array of vec4h: matrices were then loaded from 8 bytes beside it.
-test.each(matrixKernels)("%s keeps its workgroup memory in pieces of 16 bytes", (file) => {
-  const declared = [...textOf(file).matchAll(/var<workgroup> \w+: ([^;]+);/g)];
+test.each(matrixKernels)("%s.wgsl keeps its workgroup memory in pieces of 16 bytes", (kernel) => {
+  const declared = [...textOf(kernel).matchAll(/var<workgroup> \w+: ([^;]+);/g)];
   expect(declared.length).toBeGreaterThan(0);
   for (const [, type] of declared) {
     expect(type).toMatch(/^array<((vec4[fh]|Vector), .+|atomic<u32>, 4)>$/);
@@ -62,11 +77,11 @@ test("attention on matrix units is valid with its loops written out, for heads t
     { UNIT_M: 16, UNIT_N: 16, UNIT_K: 16 },
     { UNIT_M: 16, UNIT_N: 8, UNIT_K: 8 },
   ];
-  for (const file of matrixKernels.filter((name) => name.startsWith("attention"))) {
+  for (const kernel of matrixKernels.filter((name) => name.startsWith("attention"))) {
     for (const unit of units) {
       for (const HS of [4, 20, 64]) {
         const constants = { ...unit, HS, DOWN: 4, LANES: 32 };
-        const code = unroll(giveConstants(textOf(file), constants).code);
+        const code = unroll(giveConstants(textOf(kernel), constants).code);
         const { messages } = await device.gpu.createShaderModule({ code }).getCompilationInfo();
         expect(messages.filter(({ type }) => type === "error")).toEqual([]);
       }

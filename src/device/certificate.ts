@@ -47,7 +47,7 @@ export async function rememberCertificate(
 }
 
 async function keyOf(device: Device): Promise<string> {
-  const adapter = await adapterKey(device, Object.keys(platform.shaders()).sort());
+  const adapter = await adapterKey(device, device.kernels.names);
   const features = await digest(JSON.stringify([device.features, device.lanes]));
   const { engine, webgpu } = platform.versions();
   return `${adapter}; features ${features}; ${webgpu}; microgpt-webgpu ${engine}`;

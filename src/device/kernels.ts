@@ -1,6 +1,7 @@
 // The WGSL files as pipelines: each compiled once for each set of its constants.
 // Bindings are declared in one place only, the WGSL itself, and read from there.
 
+import { kernelNames, link, type Sources } from "./link.ts";
 import { unroll } from "./unroll.ts";
 
 export interface Binding {
@@ -44,8 +45,9 @@ const unrolled = /_(matrix|wide)$/;
 
 export class Kernels {
   private readonly gpu: GPUDevice;
-  private readonly sources: Record<string, string>;
+  private readonly sources: Sources;
   private readonly unrolls: boolean;
+  private readonly linked = new Map<string, string>();
   private readonly declared = new Map<string, Binding[]>();
   private readonly modules = new Map<string, GPUShaderModule>();
   private readonly pipelines = new Map<string, Promise<GPUComputePipeline>>();
@@ -53,16 +55,24 @@ export class Kernels {
   readonly ready = new WeakSet<Promise<GPUComputePipeline>>();
 
   /** @param unrolls whether loops of the kernels that profit from it are written out, see unroll.ts */
-  constructor(gpu: GPUDevice, sources: Record<string, string>, unrolls = false) {
+  constructor(gpu: GPUDevice, sources: Sources, unrolls = false) {
     this.gpu = gpu;
     this.sources = sources;
     this.unrolls = unrolls;
   }
 
-  /** The text of a kernel's file. */
+  /** All kernels, in the alphabet's order. */
+  get names(): string[] {
+    return kernelNames(this.sources);
+  }
+
+  /** The text of a kernel with its pieces. */
   source(kernel: string): string {
-    const source = this.sources[kernel];
-    if (source === undefined) throw new RangeError(`there is no kernel ${kernel}.wgsl`);
+    let source = this.linked.get(kernel);
+    if (source === undefined) {
+      source = link(this.sources, kernel);
+      this.linked.set(kernel, source);
+    }
     return source;
   }
 

@@ -2,12 +2,17 @@
 // matrices keeps the array in memory, where its parts have places that are numbers: on an H200 products then take up to
 // five times as long.
 
-/** A file's constants with their values, those that are given put in already. */
+/** A text's constants with their values, in whatever order they stand; those that are given are put in already. */
 function constantsOf(code: string): Record<string, number> {
   const values: Record<string, number> = {};
-  for (const [, name, expression] of code.matchAll(/^const (\w+) = ([^;]+);/gm)) {
-    const value = evaluate(expression, values);
-    if (value !== undefined) values[name] = value;
+  let open = [...code.matchAll(/^const (\w+) = ([^;]+);/gm)];
+  for (let before = Infinity; open.length < before;) {
+    before = open.length;
+    open = open.filter(([, name, expression]) => {
+      const value = evaluate(expression, values);
+      if (value !== undefined) values[name] = value;
+      return value === undefined;
+    });
   }
   return values;
 }
@@ -55,8 +60,8 @@ const loop = /for \(var (\w+) = 0u; \1 < ([^;]+); \1\+\+\) \{/;
 const MOST = 32;
 
 /**
- * Writes out every loop `for (var i = 0u; i < COUNT; i++)` whose bound is made of the file's constants; those with a
- * `continue` or a `break` stay. Names are those of the file: a body must not use the counter's name for anything else.
+ * Writes out every loop `for (var i = 0u; i < COUNT; i++)` whose bound is made of the text's constants; those with a
+ * `continue` or a `break` stay. Names are those of the text: a body must not use the counter's name for anything else.
  */
 export function unroll(code: string): string {
   const values = constantsOf(code);

@@ -3,13 +3,13 @@
 
 export { version } from "../../package.json";
 
-const files = import.meta.glob<string>("../../shaders/*.wgsl", {
+const files = import.meta.glob<string>("../../shaders/**/*.wgsl", {
   query: "?raw",
   import: "default",
   eager: true,
 });
 
-/** By the file's name without `.wgsl`. */
+/** By the file's path in shaders/ without `.wgsl`. */
 export const shaders: Record<string, string> = Object.fromEntries(
-  Object.entries(files).map(([path, text]) => [path.replace(/^.*\/|\.wgsl$/g, ""), text]),
+  Object.entries(files).map(([path, text]) => [path.replace(/^.*\/shaders\/|\.wgsl$/g, ""), text]),
 );

@@ -181,9 +181,13 @@ export const platform: Platform = {
   },
 
   shaders() {
-    const files = readdirSync(shaderFolder).filter((file) => file.endsWith(".wgsl"));
+    const files = ["", "pieces/"].flatMap((folder) =>
+      readdirSync(new URL(folder, shaderFolder)).map((file) => folder + file),
+    );
     return Object.fromEntries(
-      files.map((file) => [file.slice(0, -5), readFileSync(new URL(file, shaderFolder), "utf8")]),
+      files
+        .filter((file) => file.endsWith(".wgsl"))
+        .map((file) => [file.slice(0, -5), readFileSync(new URL(file, shaderFolder), "utf8")]),
     );
   },
 };

@@ -15,7 +15,7 @@ export type Child = (
 export interface Platform {
   /** The WebGPU entry point, or undefined where there is none. Throws where loading it fails. */
   gpu(): Promise<GPU | undefined>;
-  /** The text of every file in shaders/, by its name without `.wgsl`. */
+  /** The text of every file in shaders/, by its path there without `.wgsl`. */
   shaders(): Record<string, string>;
   /** Waits for what the GPU does, without taking a core from it. */
   wait<T>(work: Promise<T>): Promise<T>;

@@ -1,6 +1,5 @@
 // Which kernels make the products of a training step: measured on the device once, and remembered.
 
-import { platform } from "#platform";
 import type { Config } from "../config.ts";
 import { adapterKey, digest } from "../device/adapter_memory.ts";
 import type { Device } from "../device/device.ts";
@@ -121,7 +120,7 @@ export async function tune(
     const by = !best ? unmeasured : measured[name] ? "measurement" : "memory";
     return { ...shape, variant: variant.name, by, ms: best ? ms : null };
   });
-  const place = await adapterKey(device, Object.keys(platform.shaders()).sort());
+  const place = await adapterKey(device, device.kernels.names);
   const names = [...chosen].map(([name, variant]) => [name, variant.name]);
   return {
     choices,

@@ -1,23 +1,33 @@
 // What the cases dispatch, before anything is run: with which kernels, on tensors of which type.
 
 import type { Dispatch } from "../device/schedule.ts";
-import type { Tensor } from "../device/tensors.ts";
+import { placeholders } from "../device/tensors.ts";
 import type { KernelCase, Variant } from "./kernel_case.ts";
 
+interface CaseDispatch {
+  dispatch: Dispatch;
+  /** The tensors that hold f16. */
+  half: readonly string[];
+}
+
 /** The dispatches of a case by each variant, on tensors that have no buffers. */
-export function caseDispatches(kernelCase: KernelCase, variants: readonly Variant[]): Dispatch[] {
+export function caseDispatches(
+  kernelCase: KernelCase,
+  variants: readonly Variant[],
+): CaseDispatch[] {
   const sizes = Object.entries({ ...kernelCase.inputs, ...kernelCase.outputs });
   const tensors = (half: readonly string[]) =>
-    Object.fromEntries(
-      sizes.map(([name, tensor]): [string, Tensor] => {
-        const shape = ["length" in tensor ? tensor.length : tensor.size];
-        const dtype = half.includes(name) ? "f16" : undefined;
-        return [name, { name, shape, dtype, buffer: undefined as never, offset: 0, size: 0 }];
-      }),
+    placeholders(
+      sizes.map(([name, tensor]) => ({
+        name,
+        shape: ["length" in tensor ? tensor.length : tensor.size],
+        ...(half.includes(name) && { dtype: "f16" as const }),
+      })),
     );
   return variants.flatMap(({ ops, dtype }) =>
-    (dtype === "f16" ? (kernelCase.half ?? []) : [[]]).map((half) =>
-      kernelCase.dispatch(ops, tensors(half)),
-    ),
+    (dtype === "f16" ? (kernelCase.half ?? []) : [[]]).map((half) => ({
+      dispatch: kernelCase.dispatch(ops, tensors(half)),
+      half,
+    })),
   );
 }

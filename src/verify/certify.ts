@@ -170,7 +170,10 @@ export async function tryChecks(device: Device, only = ""): Promise<void> {
       const { table, list } = planStep(device, config, dims);
       return list(placeholders(table));
     });
-    return [...cases.flatMap((test) => caseDispatches(test, variants)), ...steps];
+    return [
+      ...cases.flatMap((test) => caseDispatches(test, variants).map(({ dispatch }) => dispatch)),
+      ...steps,
+    ];
   });
 }
 

@@ -1,5 +1,5 @@
-// Holds the kernels' cases to it that they would notice a wrong kernel: changes one token of a shader at a time, an
-// operator, a number or a name, and runs the cases of that kernel until one of them fails.
+// Holds the kernels' cases to it that they would notice a wrong kernel: changes one token of a kernel or of its pieces at
+// a time, an operator, a number or a name, and runs the cases of that kernel until one of them fails.
 //
 //   node test/bench/mutants.ts                                 some of every kernel, for a few minutes
 //   node test/bench/mutants.ts --kernel adamw --count 1000     all of one kernel
@@ -12,8 +12,9 @@
 // this device has no use for (matrix units) are left out, and named. Exit code 1 where fewer than 95 % are killed.
 
 import { type ChildProcess, fork } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { platform } from "#platform";
+import { kernelNames } from "../../src/device/link.ts";
 import { findGpu } from "../harness/gpu.ts";
 import { whyEquivalent } from "./mutants_equivalent.ts";
 import { type Mutant, mutantsOf, sample } from "./mutants_of.ts";
@@ -27,10 +28,8 @@ const { values } = parseArgs({
     seed: { type: "string", default: "1" },
   },
 });
-const folder = new URL("../../shaders/", import.meta.url);
-const all = readdirSync(folder).map((file) => file.replace(/\.wgsl$/, ""));
-const kernels = values.kernel ?? all;
-const source = (kernel: string) => readFileSync(new URL(`${kernel}.wgsl`, folder), "utf8");
+const shaders = platform.shaders();
+const kernels = values.kernel ?? kernelNames(shaders);
 
 type Outcome = Answer["outcome"] | "endless" | "crashed";
 
@@ -82,11 +81,7 @@ const survivors: { kernel: string; mutant: Mutant }[] = [];
 const absent: string[] = [];
 
 for (const [i, kernel] of kernels.entries()) {
-  const text = source(kernel);
-  const { outcome, silence } = await run(
-    { kernel, code: text, most: FIRST_RUNS },
-    LONGEST_PATIENCE,
-  );
+  const { outcome, silence } = await run({ kernel, most: FIRST_RUNS }, LONGEST_PATIENCE);
   if (outcome === "absent") {
     absent.push(kernel);
     continue;
@@ -95,10 +90,12 @@ for (const [i, kernel] of kernels.entries()) {
   const patience = Math.max(SHORTEST_PATIENCE, PATIENCE * silence);
   const counts = { killed: 0, survived: 0, invalid: 0 };
   const stop = performance.now() + (end - performance.now()) / (kernels.length - i);
-  const mutants = mutantsOf(text).filter((mutant) => whyEquivalent(mutant) === undefined);
+  const mutants = mutantsOf(shaders, kernel).filter(
+    (mutant) => whyEquivalent(mutant) === undefined,
+  );
   for (const mutant of sample(mutants, Number(values.count), Number(values.seed))) {
     if (performance.now() > stop) break;
-    const result = await run({ kernel, code: mutant.code }, patience);
+    const result = await run({ kernel, file: mutant.file, code: mutant.code }, patience);
     const kind =
       result.outcome === "survived" || result.outcome === "invalid" ? result.outcome : "killed";
     counts[kind]++;
@@ -113,7 +110,7 @@ child?.kill("SIGKILL");
 
 for (const { kernel, mutant } of survivors) {
   console.log(
-    `\nsurvived: ${kernel}.wgsl:${mutant.line}: ${mutant.was} became ${mutant.is}\n  ${mutant.text}`,
+    `\nsurvived: ${mutant.file}.wgsl:${mutant.line} in ${kernel}: ${mutant.was} became ${mutant.is}\n  ${mutant.text}`,
   );
 }
 if (absent.length > 0) console.log(`\nnot on this device: ${absent.join(", ")}`);

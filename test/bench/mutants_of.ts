@@ -1,9 +1,12 @@
 // The ways to change one token of a shader: operators, numbers, names of indices and sizes.
 
+import { filesOf, link, type Sources } from "../../src/device/link.ts";
 import { PythonRandom } from "../../src/random.ts";
 
 export interface Mutant {
-  /** The whole source, changed. */
+  /** The shader's file, by its path without `.wgsl`: the kernel's own or one of its pieces'. */
+  file: string;
+  /** The file's whole text, changed. */
   code: string;
   /** From 1. */
   line: number;
@@ -50,16 +53,47 @@ const NAMES: Record<string, string[]> = {
 const declaration =
   /^\s*(@|override|struct|alias|enable|requires|diagnostic|const \w+ = \w+;\s+\/\/ given|\w+: \w+,)/;
 
-/** Every change of one token, in the order of the source; some do not compile. */
-export function mutantsOf(source: string): Mutant[] {
+/** A function on a line, or up to a line that is its bracket. */
+const functions = /^fn (\w+)(?:.*\}$|[^]*?^\}$)/gm;
+
+/** Every change of one token of a kernel and of what it uses of its pieces, in their order; some do not compile. */
+export function mutantsOf(sources: Sources, kernel: string): Mutant[] {
+  const linked = link(sources, kernel);
+  const used = usedBy(linked, kernel);
+  const names = indexNames(linked);
+  return filesOf(sources, kernel).flatMap((file) => {
+    const body = sources[file].replace(functions, (text, name: string) =>
+      used.has(name) ? text : text.replace(/.+/g, ""),
+    );
+    return mutantsIn(file, sources[file], body, names);
+  });
+}
+
+/** The functions that run. */
+function usedBy(linked: string, kernel: string): Set<string> {
+  const bodies = new Map([...linked.matchAll(functions)].map(([text, name]) => [name, text]));
+  const used = new Set([kernel]);
+  for (const name of used) {
+    for (const [word] of bodies.get(name)!.matchAll(/\w+/g)) if (bodies.has(word)) used.add(word);
+  }
+  return used;
+}
+
+/** @param body the source without what is to stay as it is, line for line */
+function mutantsIn(
+  file: string,
+  source: string,
+  body: string,
+  names: ReadonlyMap<string, string>,
+): Mutant[] {
   const lines = source.split("\n");
-  const names = indexNames(source);
-  return lines.flatMap((text, i) => {
+  return body.split("\n").flatMap((text, i) => {
     if (declaration.test(text)) return [];
     const [code] = text.split("//");
     return changes(code, names).map(({ at, was, is }) => {
       const changed = text.slice(0, at) + is + text.slice(at + was.length);
       return {
+        file,
         code: lines.with(i, changed).join("\n"),
         line: i + 1,
         was,

@@ -10,7 +10,9 @@ import { opsVariants } from "../../src/verify/ops_variants.ts";
 
 export interface Task {
   kernel: string;
-  code: string;
+  /** The shader whose text is changed, the kernel's own or one of its pieces'; none where absent. */
+  file?: string;
+  code?: string;
   /** Runs at most, where it is enough to know how long one takes. */
   most?: number;
 }
@@ -53,12 +55,12 @@ function variantsOf(kernel: string, test: KernelCase, variants: readonly Variant
   });
 }
 
-async function judge({ kernel, code, most = Infinity }: Task): Promise<Answer> {
-  const shaders = { ...platform.shaders(), [kernel]: code };
+async function judge({ kernel, file, code, most = Infinity }: Task): Promise<Answer> {
+  const shaders = { ...platform.shaders(), ...(file && { [file]: code! }) };
   const device = await openDevice({ gpu: () => platform.gpu(), shaders: () => shaders });
   try {
     device.gpu.pushErrorScope("validation");
-    const module = device.gpu.createShaderModule({ code });
+    const module = device.gpu.createShaderModule({ code: device.kernels.source(kernel) });
     const { messages } = await module.getCompilationInfo();
     await device.gpu.popErrorScope();
     if (messages.some(({ type }) => type === "error")) return { outcome: "invalid" };
