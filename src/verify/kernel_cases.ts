@@ -34,10 +34,16 @@ const pairs = triples.map(([a, b]) => [a, b]);
 
 /** A fresh list; the values are the same each time. */
 export function kernelCases(): KernelCase[] {
-  return families.flatMap((cases) => {
+  const places = new Map<string, number>();
+  const list = families.flatMap((cases) => {
     random = new PythonRandom(1);
     const list = cases();
     return [...list, ...list.filter(({ kernel, name }) => inRows[kernel] === name).map(rowsOfTwo)];
+  });
+  return list.map((test) => {
+    const place = places.get(test.kernel) ?? 0;
+    places.set(test.kernel, place + 1);
+    return { ...test, place };
   });
 }
 

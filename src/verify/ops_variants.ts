@@ -7,6 +7,9 @@ import { type Choices, GpuOps } from "../model/gpu_ops.ts";
 import { MATRIX_TILES, WIDE_TILES } from "../model/product.ts";
 import type { Variant } from "./kernel_case.ts";
 
+/** Of so many cases of an operation one is run. */
+const SHARE = 5;
+
 /** Choices that together take every kernel this device can run; the first is the one it is given. */
 export function opsVariants(device: Device): Variant[] {
   // Software GPUs compile for long: of the tiles, one a thread loads a block for, and one with two.
@@ -32,7 +35,12 @@ export function opsVariants(device: Device): Variant[] {
   const variants = [...all, ...whole].map((ops): Variant => ({ ops, dtype: "f32" }));
   if (!device.features.includes("shader-f16")) return variants;
   const half = matrixUnit(device) || matrixUnit(device, "f32") ? byMatrices : [];
-  // In f16 they compile for still longer: what the second tile would show, it shows in f32.
-  const again = device.software ? all.slice(0, -1) : all;
-  return [...variants, ...[...again, ...half].map((ops): Variant => ({ ops, dtype: "f16" }))];
+  // What a software GPU would never take itself compiles there for minutes in f16: one case in SHARE has to do, and
+  // what the second tile would show, it shows in f32.
+  const own: Variant = { ops: all[0], dtype: "f16" };
+  const again = device.software ? forced.slice(0, -1) : forced;
+  const others = [...again, ...half].map((ops): Variant => {
+    return { ops, dtype: "f16", ...(device.software && { every: SHARE }) };
+  });
+  return [...variants, own, ...others];
 }

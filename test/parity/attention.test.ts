@@ -1,5 +1,5 @@
-// Attention against the float64 reference, in Node and in the browser.
+// Attention against the float64 reference, in Node and a share of it in the browser.
 
-import { testCases } from "../harness/cases.ts";
+import { SHARE_IN_BROWSER, testCases } from "../harness/cases.ts";
 
-testCases((kernel) => kernel.startsWith("attention"));
+testCases((kernel) => kernel.startsWith("attention"), SHARE_IN_BROWSER);

@@ -1,5 +1,5 @@
-// Products against the float64 reference, in Node and in the browser.
+// Products against the float64 reference, in Node and a share of them in the browser.
 
-import { testCases } from "../harness/cases.ts";
+import { SHARE_IN_BROWSER, testCases } from "../harness/cases.ts";
 
-testCases((kernel) => kernel.startsWith("matmul"));
+testCases((kernel) => kernel.startsWith("matmul"), SHARE_IN_BROWSER);
