@@ -7,6 +7,7 @@
 //
 // Writes the k and v parts of dqkv; delta comes from attention_backward_q. A workgroup a key (s, head,
 // batch), in chunks of WG queries: a thread a query for p and dscore, then the threads across channels.
+// with: heads
 // reference: attentionBackwardKv()
 
 override HS: u32;          // channels of a head
@@ -14,12 +15,6 @@ override WG: u32 = 64u;   // threads in a workgroup
 
 // What qkv, dout and dqkv hold: numbers in f32, or in f16; all arithmetic is f32.
 alias Element = f32;   // given
-
-struct Sizes {
-  T: u32,    // positions
-  C: u32,    // channels
-  NH: u32,   // heads
-}
 
 @group(0) @binding(0) var<storage, read_write> dqkv: array<Element>;   // (B, T, 3C)
 @group(0) @binding(1) var<storage, read> delta: array<f32>;            // (B, NH, T)
@@ -41,12 +36,12 @@ fn attention_backward_kv(
   @builtin(local_invocation_index) i: u32,
 ) {
   let s = group.x;
-  let head = group.y * HS;
-  let row = group.z * sizes.T;
-  let key = (row + s) * 3u * sizes.C + sizes.C + head;   // of k; v is C further
+  let at = places_of(group.z, group.y);
+  let k_s = at.k + s * qkv_line();
+  let v_s = at.v + s * qkv_line();
   for (var c = i; c < HS; c += WG) {
-    k[c] = f32(qkv[key + c]) / sqrt(f32(HS));
-    v[c] = f32(qkv[key + sizes.C + c]);
+    k[c] = f32(qkv[k_s + c]) / sqrt(f32(HS));
+    v[c] = f32(qkv[v_s + c]);
     dk[c] = 0.0;
     dv[c] = 0.0;
   }
@@ -55,18 +50,18 @@ fn attention_backward_kv(
   for (var first = s; first < sizes.T; first += WG) {
     let t = first + i;
     if (t < sizes.T) {
-      let q = (row + t) * 3u * sizes.C + head;
-      let o = (row + t) * sizes.C + head;
+      let q = at.q + t * qkv_line();
+      let o = at.out + t * out_line();
       var score = 0.0;
       var dp = 0.0;
       for (var c = 0u; c < HS; c++) {
         score += f32(qkv[q + c]) * k[c];
         dp += f32(dout[o + c]) * v[c];
       }
-      let at = (group.z * sizes.NH + group.y) * sizes.T + t;
-      let weight = exp(score - stats[at].x) * stats[at].y;
+      let softmax = stats[at.row + t];
+      let weight = exp(score - softmax.x) * softmax.y;
       p[i] = weight;
-      dscore[i] = weight * (dp - delta[at]) / sqrt(f32(HS));
+      dscore[i] = weight * (dp - delta[at.row + t]) / sqrt(f32(HS));
     }
     workgroupBarrier();
     let queries = min(WG, sizes.T - first);
@@ -74,9 +69,8 @@ fn attention_backward_kv(
       var sum_k = dk[c];
       var sum_v = dv[c];
       for (var j = 0u; j < queries; j++) {
-        let n = row + first + j;
-        sum_k += dscore[j] * f32(qkv[n * 3u * sizes.C + head + c]);
-        sum_v += p[j] * f32(dout[n * sizes.C + head + c]);
+        sum_k += dscore[j] * f32(qkv[at.q + (first + j) * qkv_line() + c]);
+        sum_v += p[j] * f32(dout[at.out + (first + j) * out_line() + c]);
       }
       dk[c] = sum_k;
       dv[c] = sum_v;
@@ -84,7 +78,7 @@ fn attention_backward_kv(
     workgroupBarrier();   // p and dscore are read to the end before the next chunk overwrites them
   }
   for (var c = i; c < HS; c += WG) {
-    dqkv[key + c] = Element(dk[c]);
-    dqkv[key + sizes.C + c] = Element(dv[c]);
+    dqkv[k_s + c] = Element(dk[c]);
+    dqkv[v_s + c] = Element(dv[c]);
   }
 }

@@ -7,7 +7,7 @@
 //
 // Writes the q part of dqkv, and delta for attention_backward_kv. A workgroup a query (t, head, batch), in
 // chunks of WG keys: a thread a key for dscore, then the threads across channels for the sum.
-// with: reductions
+// with: heads, reductions
 // reference: attentionBackwardQ()
 
 override HS: u32;          // channels of a head
@@ -15,12 +15,6 @@ override WG: u32 = 64u;   // threads in a workgroup, a power of two
 
 // What out, qkv, dout and dqkv hold: numbers in f32, or in f16; all arithmetic is f32.
 alias Element = f32;   // given
-
-struct Sizes {
-  T: u32,    // positions
-  C: u32,    // channels
-  NH: u32,   // heads
-}
 
 @group(0) @binding(0) var<storage, read_write> dqkv: array<Element>;   // (B, T, 3C)
 @group(0) @binding(1) var<storage, read_write> delta: array<f32>;      // (B, NH, T)
@@ -41,29 +35,29 @@ fn attention_backward_q(
   @builtin(local_invocation_index) i: u32,
 ) {
   let t = group.x;
-  let head = group.y * HS;
-  let row = group.z * sizes.T;
-  let o = (row + t) * sizes.C + head;
+  let at = places_of(group.z, group.y);
+  let q_t = at.q + t * qkv_line();
+  let o = at.out + t * out_line();
   var dot = 0.0;
   for (var c = i; c < HS; c += WG) {
-    q[c] = f32(qkv[(row + t) * 3u * sizes.C + head + c]) / sqrt(f32(HS));
+    q[c] = f32(qkv[q_t + c]) / sqrt(f32(HS));
     dq[c] = 0.0;
     dout_t[c] = f32(dout[o + c]);
     dot += f32(dout[o + c]) * f32(out[o + c]);
   }
   let delta_t = reduce_sum(dot, i);   // its barriers also publish q, dq and dout_t
-  let at = (group.z * sizes.NH + group.y) * sizes.T + t;
-  let softmax = stats[at];
+  let softmax = stats[at.row + t];
 
   for (var first = 0u; first <= t; first += WG) {
     let s = first + i;
     if (s <= t) {
-      let k = (row + s) * 3u * sizes.C + sizes.C + head;
+      let k = at.k + s * qkv_line();
+      let v = at.v + s * qkv_line();
       var score = 0.0;
       var dp = 0.0;
       for (var c = 0u; c < HS; c++) {
         score += q[c] * f32(qkv[k + c]);
-        dp += dout_t[c] * f32(qkv[k + sizes.C + c]);
+        dp += dout_t[c] * f32(qkv[v + c]);
       }
       dscore[i] = exp(score - softmax.x) * softmax.y * (dp - delta_t) / sqrt(f32(HS));
     }
@@ -72,12 +66,12 @@ fn attention_backward_q(
     for (var c = i; c < HS; c += WG) {
       var value = dq[c];
       for (var j = 0u; j < keys; j++) {
-        value += dscore[j] * f32(qkv[(row + first + j) * 3u * sizes.C + sizes.C + head + c]);
+        value += dscore[j] * f32(qkv[at.k + (first + j) * qkv_line() + c]);
       }
       dq[c] = value;
     }
     workgroupBarrier();   // dscore is read to the end before the next chunk overwrites it
   }
-  for (var c = i; c < HS; c += WG) { dqkv[(row + t) * 3u * sizes.C + head + c] = Element(dq[c]); }
-  if (i == 0u) { delta[at] = delta_t; }
+  for (var c = i; c < HS; c += WG) { dqkv[q_t + c] = Element(dq[c]); }
+  if (i == 0u) { delta[at.row + t] = delta_t; }
 }

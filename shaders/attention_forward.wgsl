@@ -7,7 +7,7 @@
 // keys in chunks of WG: a thread a key for the scores, then the threads across channels for the sum of the
 // values, rescaled whenever a larger score turns up. Of the softmax only stats is kept: each row's largest
 // score and 1 / sum of exponentials, from which the backward pass makes it anew.
-// with: reductions
+// with: heads, reductions
 // reference: attentionForward()
 
 override HS: u32;          // channels of a head
@@ -15,12 +15,6 @@ override WG: u32 = 64u;   // threads in a workgroup, a power of two
 
 // What out and qkv hold: numbers in f32, or in f16; all arithmetic is f32.
 alias Element = f32;   // given
-
-struct Sizes {
-  T: u32,    // positions
-  C: u32,    // channels
-  NH: u32,   // heads
-}
 
 @group(0) @binding(0) var<storage, read_write> out: array<Element>;   // (B, T, C)
 @group(0) @binding(1) var<storage, read_write> stats: array<vec2f>;   // (B, NH, T, 2) largest, 1 / sum
@@ -37,10 +31,9 @@ fn attention_forward(
   @builtin(local_invocation_index) i: u32,
 ) {
   let t = group.x;
-  let head = group.y * HS;
-  let row = group.z * sizes.T;   // the batch's first row
+  let at = places_of(group.z, group.y);
   for (var c = i; c < HS; c += WG) {
-    q[c] = f32(qkv[(row + t) * 3u * sizes.C + head + c]) / sqrt(f32(HS));
+    q[c] = f32(qkv[at.q + t * qkv_line() + c]) / sqrt(f32(HS));
     sum_v[c] = 0.0;
   }
   workgroupBarrier();
@@ -51,7 +44,7 @@ fn attention_forward(
     let s = first + i;
     var score = -3.4e38;
     if (s <= t) {
-      let k = (row + s) * 3u * sizes.C + sizes.C + head;
+      let k = at.k + s * qkv_line();
       score = 0.0;
       for (var c = 0u; c < HS; c++) { score += q[c] * f32(qkv[k + c]); }
     }
@@ -65,12 +58,12 @@ fn attention_forward(
     for (var c = i; c < HS; c += WG) {
       var value = sum_v[c] * rescale;
       for (var j = 0u; j < keys; j++) {
-        value += p[j] * f32(qkv[(row + first + j) * 3u * sizes.C + 2u * sizes.C + head + c]);
+        value += p[j] * f32(qkv[at.v + (first + j) * qkv_line() + c]);
       }
       sum_v[c] = value;
     }
     workgroupBarrier();   // p is read to the end before the next chunk overwrites it
   }
-  for (var c = i; c < HS; c += WG) { out[(row + t) * sizes.C + head + c] = Element(sum_v[c] / sum); }
-  if (i == 0u) { stats[(group.z * sizes.NH + group.y) * sizes.T + t] = vec2f(largest, 1.0 / sum); }
+  for (var c = i; c < HS; c += WG) { out[at.out + t * out_line() + c] = Element(sum_v[c] / sum); }
+  if (i == 0u) { stats[at.row + t] = vec2f(largest, 1.0 / sum); }
 }

@@ -7,6 +7,7 @@
 // one block of LANES * 4 channels. The keys come in blocks of LANES * 4, four a lane. Both products are made
 // as in matmul_lanes: of q, then of the exponentials, each lane holds a vector, which goes round by shuffles;
 // of k, then of v, it loads 4 x 4 blocks. stats keeps each row's largest score and 1 / sum of exponentials.
+// with: attention_lanes
 // reference: attentionForward()
 
 enable subgroups;
@@ -16,52 +17,10 @@ override LANES: u32 = 8u;   // the subgroup's size, 4 or 8
 // What out and qkv hold: numbers in f32, or in f16; all arithmetic is f32.
 alias Element = vec4f;   // given
 
-struct Sizes {
-  T: u32,    // positions
-  C: u32,    // channels
-  NH: u32,   // heads
-  HS: u32,   // channels of a head, C / NH, a multiple of 4
-}
-
 @group(0) @binding(0) var<storage, read_write> out: array<Element>;   // (B, T, C)
 @group(0) @binding(1) var<storage, read_write> stats: array<vec2f>;   // (B, NH, T, 2) largest, 1 / sum
 @group(0) @binding(2) var<storage, read> qkv: array<Element>;         // (B, T, 3C)
 @group(0) @binding(3) var<uniform> sizes: Sizes;
-
-// Where channels c .. c+3 of position t lie in q, k or v (part 0, 1 or 2); past the end the last position's.
-fn place(part: u32, row: u32, t: u32, c: u32) -> u32 {
-  return (((row + min(t, sizes.T - 1u)) * 3u + part) * sizes.C + c) / 4u;
-}
-
-// Channels c .. c+3 of four positions from t on, a position a column.
-fn load_four(part: u32, row: u32, t: u32, c: u32) -> mat4x4f {
-  return mat4x4f(
-    vec4f(qkv[place(part, row, t, c)]),
-    vec4f(qkv[place(part, row, t + 1u, c)]),
-    vec4f(qkv[place(part, row, t + 2u, c)]),
-    vec4f(qkv[place(part, row, t + 3u, c)]),
-  );
-}
-
-// What four lanes from `first` on hold.
-fn lanes_from(held: vec4f, first: u32) -> mat4x4f {
-  return mat4x4f(
-    subgroupShuffle(held, first),
-    subgroupShuffle(held, first + 1u),
-    subgroupShuffle(held, first + 2u),
-    subgroupShuffle(held, first + 3u),
-  );
-}
-
-// What one lane holds.
-fn lane_of(held: mat4x4f, lane: u32) -> mat4x4f {
-  return mat4x4f(
-    subgroupShuffle(held[0], lane),
-    subgroupShuffle(held[1], lane),
-    subgroupShuffle(held[2], lane),
-    subgroupShuffle(held[3], lane),
-  );
-}
 
 // The largest of what all lanes hold, by shuffles: faster there than the built-in reduction.
 fn largest_of(held: vec4f) -> vec4f {
@@ -114,10 +73,9 @@ fn attention_forward_lanes(
   @builtin(workgroup_id) group: vec3u,
   @builtin(subgroup_invocation_id) lane: u32,
 ) {
-  let blocks = (sizes.HS + LANES * 4u - 1u) / (LANES * 4u);
-  let head = group.y / blocks;
-  let c = (group.y % blocks * LANES + lane) * 4u;   // the lane's channels of the head
-  let row = group.z * sizes.T;
+  let head = group.y / blocks();
+  let c = (group.y % blocks() * LANES + lane) * 4u;   // the lane's channels of the head
+  let at = vectors_of(group.z, head);
   let t = group.x * LANES * 2u;
   let end = min(t + LANES * 2u, sizes.T);
 
@@ -128,29 +86,17 @@ fn attention_forward_lanes(
   var four3 = nothing();
   for (var first = 0u; first < end; first += LANES * 4u) {
     let s = first + lane * 4u;
-    var p0 = mat4x4f();
-    var p1 = mat4x4f();
-    var p2 = mat4x4f();
-    var p3 = mat4x4f();
-    for (var i = 0u; i < sizes.HS; i += 4u) {
-      let k = transpose(load_four(1u, row, s, head * sizes.HS + i));
-      let q0 = vec4f(qkv[place(0u, row, t + lane, head * sizes.HS + i)]);
-      let q1 = vec4f(qkv[place(0u, row, t + LANES + lane, head * sizes.HS + i)]);
-      p0 += k * lanes_from(q0, 0u);
-      if (LANES == 8u) { p1 += k * lanes_from(q0, 4u); }
-      p2 += k * lanes_from(q1, 0u);
-      if (LANES == 8u) { p3 += k * lanes_from(q1, 4u); }
-    }
-    p0 = soften(&four0, p0, t, s);
-    if (LANES == 8u) { p1 = soften(&four1, p1, t + 4u, s); }
-    p2 = soften(&four2, p2, t + LANES, s);
-    if (LANES == 8u) { p3 = soften(&four3, p3, t + LANES + 4u, s); }
+    var p = products(at.q, t + lane, at.k, s);
+    p.a = soften(&four0, p.a, t, s);
+    if (LANES == 8u) { p.b = soften(&four1, p.b, t + 4u, s); }
+    p.c = soften(&four2, p.c, t + LANES, s);
+    if (LANES == 8u) { p.d = soften(&four3, p.d, t + LANES + 4u, s); }
     for (var l = 0u; l < LANES && first + l * 4u < end; l++) {
-      let v = load_four(2u, row, first + l * 4u, head * sizes.HS + min(c, sizes.HS - 4u));
-      four0.out += v * lane_of(p0, l);
-      if (LANES == 8u) { four1.out += v * lane_of(p1, l); }
-      four2.out += v * lane_of(p2, l);
-      if (LANES == 8u) { four3.out += v * lane_of(p3, l); }
+      let v = load_four(at.v, first + l * 4u, min(c, sizes.HS - 4u));
+      four0.out += v * lane_of(p.a, l);
+      if (LANES == 8u) { four1.out += v * lane_of(p.b, l); }
+      four2.out += v * lane_of(p.c, l);
+      if (LANES == 8u) { four3.out += v * lane_of(p.d, l); }
     }
   }
   // A loop that finds the row at run time: less to compile than code for every row.
@@ -158,9 +104,9 @@ fn attention_forward_lanes(
   let largest = array<vec4f, 4>(four0.largest, four1.largest, four2.largest, four3.largest);
   let sums = array<vec4f, 4>(four0.sum, four1.sum, four2.sum, four3.sum);
   for (var r = 0u; t + r < end; r++) {
-    let four = r / LANES * 2u + r % LANES / 4u;
+    let four = four_of(r);
     let sum = subgroupAdd(sums[four][r % 4u]);
-    if (c < sizes.HS) { out[((row + t + r) * sizes.C + head * sizes.HS + c) / 4u] = Element(outs[four][r % 4u] / sum); }
-    if (c == 0u) { stats[(group.z * sizes.NH + head) * sizes.T + t + r] = vec2f(largest[four][r % 4u], 1.0 / sum); }
+    if (c < sizes.HS) { out[place_out(at.out, t + r, c)] = Element(outs[four][r % 4u] / sum); }
+    if (c == 0u) { stats[at.row + t + r] = vec2f(largest[four][r % 4u], 1.0 / sum); }
   }
 }

@@ -5,7 +5,7 @@
 //   out[n,c] = e[c] * rstd[n]
 //
 // An id outside 0..V-1 has no row in wte and adds nothing. A workgroup a row, its threads across channels.
-// with: reductions
+// with: rstd
 // reference: embeddingRmsnormForward()
 
 override WG: u32 = 64u;   // threads in a workgroup, a power of two
@@ -45,7 +45,7 @@ fn embedding_rmsnorm_forward(
     let e = embedding(n, c);
     sum += e * e;
   }
-  let scale = 1.0 / sqrt(reduce_sum(sum, i) / f32(sizes.C) + sizes.eps);
+  let scale = rstd_of(sum, i);
   for (var c = i; c < sizes.C; c += WG) { out[n * sizes.C + c] = embedding(n, c) * scale; }
   if (i == 0u) { rstd[n] = scale; }
 }

@@ -11,11 +11,9 @@
 // A workgroup of 16 x 16 threads makes a tile of 64 x 64 outputs, 4 x 4 a thread in named registers. Tiles
 // of A and B, 16 deep, pass through workgroup memory, both depth-major. Consecutive threads load along
 // whichever stride is 1. Outside the matrices zeros are loaded and nothing is stored.
+// with: product_part, store_number
 // reference: matmulForward(), matmulResidualForward(), matmulActivationForward(), matmulBackward(),
 //   matmulActivationBackward()
-
-override EPILOGUE: u32 = 0u;     // what becomes of the first product's sums before they are stored, see below
-override PAIR: bool = false;     // whether the second product is made too
 
 // What an array holds: numbers in f32, or in f16; all arithmetic is f32.
 alias Out = f32;     // given
@@ -46,35 +44,12 @@ struct Sizes {
 @group(0) @binding(6) var<uniform> sizes: Sizes;
 
 const TILE = 64u;
+const TILE_M = TILE;
+const TILE_N = TILE;
 const DEPTH = 16u;
 const THREADS = 256u;
 var<workgroup> a_tile: array<f32, DEPTH * TILE>;   // (k, m)
 var<workgroup> b_tile: array<f32, DEPTH * TILE>;   // (k, n)
-
-// What a workgroup makes: a tile of one product, from a part of its sums.
-struct Part {
-  second: bool,
-  rows: u32,       // of the product
-  m0: u32,         // the tile's first row
-  n0: u32,         // and column
-  begin: u32,      // of the sums
-  end: u32,
-  plane: u32,      // where the part begins in the output
-}
-
-fn part_of(index: u32) -> Part {
-  let across = (sizes.N + TILE - 1u) / TILE;
-  if (!PAIR || index >= sizes.second) {
-    let place = index - sizes.second;
-    return Part(false, sizes.M, place / across * TILE, place % across * TILE, 0u, sizes.K, 0u);
-  }
-  let tiles = across * ((sizes.K + TILE - 1u) / TILE);
-  let split = index / tiles;
-  let tile = index % tiles;
-  let length = (sizes.M + sizes.splits - 1u) / sizes.splits;
-  let end = min((split + 1u) * length, sizes.M);
-  return Part(true, sizes.K, tile / across * TILE, tile % across * TILE, split * length, end, split * sizes.plane);
-}
 
 // The place in the tile that a thread loads: x along the tile's edge, y its depth.
 fn place(index: u32, along_depth: bool) -> vec2u {
@@ -104,35 +79,6 @@ fn load_tiles(part: Part, k0: u32, thread: u32) {
     }
     b_tile[at.y * TILE + at.x] = value;
   }
-}
-
-// What becomes of a sum before it is stored (EPILOGUE); residual and gradients read extra.
-const RESIDUAL = 1u;                // + extra
-const RELU = 2u;                    // max(sum, 0)
-const RELU_SQUARED = 3u;            // max(sum, 0)^2
-const RELU_BACKWARD = 4u;           // * relu'(x), where extra = relu(x)
-const RELU_SQUARED_BACKWARD = 5u;   // * 2 relu(x), where extra = relu(x)^2
-
-fn finish(sum: f32, at: u32) -> f32 {
-  if (EPILOGUE == RESIDUAL) { return sum + f32(extra[at]); }
-  if (EPILOGUE == RELU) { return max(sum, 0.0); }
-  if (EPILOGUE == RELU_SQUARED) { return max(sum, 0.0) * max(sum, 0.0); }
-  if (EPILOGUE == RELU_BACKWARD) { return select(0.0, sum, f32(extra[at]) > 0.0); }
-  if (EPILOGUE == RELU_SQUARED_BACKWARD) { return sum * 2.0 * sqrt(f32(extra[at])); }
-  return sum;
-}
-
-fn store(part: Part, m: u32, n: u32, sum: f32) {
-  if (m >= part.rows || n >= sizes.N) { return; }
-  let at = m * sizes.N + n;
-  if (part.second) { out2[part.plane + at] = sum; } else { out[at] = Out(finish(sum, at)); }
-}
-
-fn store_row(part: Part, m: u32, n: u32, sums: vec4f) {
-  store(part, m, n, sums.x);
-  store(part, m, n + 1u, sums.y);
-  store(part, m, n + 2u, sums.z);
-  store(part, m, n + 3u, sums.w);
 }
 
 @compute @workgroup_size(16, 16)
@@ -166,8 +112,8 @@ fn matmul(
   }
   let m = part.m0 + row;
   let n = part.n0 + column;
-  store_row(part, m, n, sum0);
-  store_row(part, m + 1u, n, sum1);
-  store_row(part, m + 2u, n, sum2);
-  store_row(part, m + 3u, n, sum3);
+  store_row(part, part.second, m, n, sum0);
+  store_row(part, part.second, m + 1u, n, sum1);
+  store_row(part, part.second, m + 2u, n, sum2);
+  store_row(part, part.second, m + 3u, n, sum3);
 }

@@ -8,6 +8,7 @@
 // a square tile of LANES * 4 rows and columns, in steps of 4 of what is summed over. Such a device loads
 // number by number, each for the price of several products: so B comes as a 4 x 4 block a lane, and of A each
 // lane loads one vector for LANES rows, which then go round by shuffles. N, or K if ALONG_K, is a multiple of 4.
+// with: product_sizes, product_part, store_number
 // reference: matmulForward(), matmulResidualForward(), matmulActivationForward(), matmulBackward(),
 //   matmulActivationBackward()
 
@@ -16,8 +17,9 @@ enable subgroups;
 override LANES: u32 = 8u;           // the subgroup's size, 4 or 8
 override ALONG_K: bool = false;     // whether B is contiguous along k
 override A_VECTORS: bool = true;    // whether K is a multiple of 4
-override EPILOGUE: u32 = 0u;        // what becomes of the first product's sums before they are stored, see below
-override PAIR: bool = false;        // whether the second product is made too
+
+override TILE_M: u32 = LANES * 4u;
+override TILE_N: u32 = LANES * 4u;
 
 // What an array holds: numbers in f32, or in f16; all arithmetic is f32.
 alias Out = f32;          // given
@@ -27,15 +29,6 @@ alias InB = vec4f;        // given
 alias InB2 = vec4f;       // given
 alias Extra = f32;        // given
 
-struct Sizes {
-  M: u32,        // rows of the first product
-  N: u32,        // columns
-  K: u32,        // length of its sums
-  second: u32,   // workgroups of the second product, which come first: their sums are longer
-  splits: u32,   // parts of the second product's sums
-  plane: u32,    // elements of out2 from part to part
-}
-
 @group(0) @binding(0) var<storage, read_write> out: array<Out>;        // (M, N)
 @group(0) @binding(1) var<storage, read_write> out2: array<f32>;       // (splits, K, N)
 @group(0) @binding(2) var<storage, read> a: array<InA>;                // (M, K)
@@ -44,32 +37,6 @@ struct Sizes {
 @group(0) @binding(5) var<storage, read> b2: array<InB2>;              // (M, N)
 @group(0) @binding(6) var<storage, read> extra: array<Extra>;          // (M, N) or, where it is not read, any
 @group(0) @binding(7) var<uniform> sizes: Sizes;
-
-// What a workgroup makes: a tile of one product, from a part of its sums.
-struct Part {
-  second: bool,
-  rows: u32,       // of the product
-  m0: u32,         // the tile's first row
-  n0: u32,         // and column
-  begin: u32,      // of the sums
-  end: u32,
-  plane: u32,      // where the part begins in the output
-}
-
-fn part_of(index: u32) -> Part {
-  let side = LANES * 4u;
-  let across = (sizes.N + side - 1u) / side;
-  if (!PAIR || index >= sizes.second) {
-    let place = index - sizes.second;
-    return Part(false, sizes.M, place / across * side, place % across * side, 0u, sizes.K, 0u);
-  }
-  let tiles = across * ((sizes.K + side - 1u) / side);
-  let split = index / tiles;
-  let tile = index % tiles;
-  let length = (sizes.M + sizes.splits - 1u) / sizes.splits;
-  let end = min((split + 1u) * length, sizes.M);
-  return Part(true, sizes.K, tile / across * side, tile % across * side, split * length, end, split * sizes.plane);
-}
 
 // A lane's share of LANES rows of A at four columns, zero from `end` on: four columns of row `lane`, or of
 // the second product, whose A lies along its rows, four rows of a column.
@@ -107,28 +74,6 @@ fn load_b(second: bool, at: u32, k: u32, end: u32) -> mat4x4f {
   }
   let rows = at + min(vec4u(0u, 1u, 2u, 3u), vec4u(end - 1u - k)) * (sizes.N / 4u);
   return block(rows, second);
-}
-
-// What becomes of a sum before it is stored (EPILOGUE); residual and gradients read extra.
-const RESIDUAL = 1u;                // + extra
-const RELU = 2u;                    // max(sum, 0)
-const RELU_SQUARED = 3u;            // max(sum, 0)^2
-const RELU_BACKWARD = 4u;           // * relu'(x), where extra = relu(x)
-const RELU_SQUARED_BACKWARD = 5u;   // * 2 relu(x), where extra = relu(x)^2
-
-fn finish(sum: f32, at: u32) -> f32 {
-  if (EPILOGUE == RESIDUAL) { return sum + f32(extra[at]); }
-  if (EPILOGUE == RELU) { return max(sum, 0.0); }
-  if (EPILOGUE == RELU_SQUARED) { return max(sum, 0.0) * max(sum, 0.0); }
-  if (EPILOGUE == RELU_BACKWARD) { return select(0.0, sum, f32(extra[at]) > 0.0); }
-  if (EPILOGUE == RELU_SQUARED_BACKWARD) { return sum * 2.0 * sqrt(f32(extra[at])); }
-  return sum;
-}
-
-fn store(part: Part, second: bool, m: u32, n: u32, sum: f32) {
-  if (n >= sizes.N) { return; }
-  let at = m * sizes.N + n;
-  if (second) { out2[part.plane + at] = sum; } else { out[at] = Out(finish(sum, at)); }
 }
 
 fn make(part: Part, second: bool, lane: u32) {
@@ -169,11 +114,7 @@ fn make(part: Part, second: bool, lane: u32) {
   // A loop that finds the row at run time: less to compile than code for every row.
   let sums = array<mat4x4f, 8>(sum0, sum1, sum2, sum3, sum4, sum5, sum6, sum7);
   for (var r = 0u; r < LANES * 4u && part.m0 + r < part.rows; r++) {
-    let sum = sums[r / LANES * 2u + r % LANES / 4u][r % 4u];
-    store(part, second, part.m0 + r, n, sum.x);
-    store(part, second, part.m0 + r, n + 1u, sum.y);
-    store(part, second, part.m0 + r, n + 2u, sum.z);
-    store(part, second, part.m0 + r, n + 3u, sum.w);
+    store_row(part, second, part.m0 + r, n, sums[r / LANES * 2u + r % LANES / 4u][r % 4u]);
   }
 }
 

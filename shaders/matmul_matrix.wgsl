@@ -11,6 +11,7 @@
 // those of a matrix do not meet in a bank. A thread holds its vectors of the next tile in registers while this
 // one is used. Single elements of a matrix cannot be reached: the sums leave through workgroup memory. Vectors
 // along N, and along K where B runs, are whole; lines of A may begin within one, if all of A is whole vectors.
+// with: product_sizes, product_part, store_vector, matrix_units
 // reference: matmulForward(), matmulResidualForward(), matmulActivationForward(), matmulBackward(),
 //   matmulActivationBackward()
 
@@ -18,24 +19,14 @@ enable f16;
 enable subgroups;
 enable chromium_experimental_subgroup_matrix;
 
-const UNIT_M = 8u;    // given: rows of the device's matrices, left and result
-const UNIT_N = 8u;    // given: columns, right and result
-const UNIT_K = 8u;    // given: columns of the left, rows of the right
 const TILE_M = 64u;   // given: 64, 128 or 256
 const TILE_N = 64u;   // given: 64, 128 or 256
 const DOWN = 2u;      // given: subgroups along m
 const ACROSS = 2u;    // given: subgroups along n
-const LANES = 8u;     // given: the subgroup's size
 const STRIP = 1u;     // given: a subgroup's matrices of a row that leave at a time, a divisor of COLUMNS
-
-// What the units multiply, and what passes through workgroup memory.
-alias Operand = f16;    // given f32 where WHOLE
-alias Vector = vec4h;   // given vec4f where WHOLE
 
 override ALONG_K: bool = false;    // whether B is contiguous along k
 override A_VECTORS: bool = true;   // whether K is a multiple of 4
-override EPILOGUE: u32 = 0u;       // what becomes of the first product's sums before they are stored, see below
-override PAIR: bool = false;       // whether the second product is made too
 
 // What an array holds: numbers in f32, or in f16.
 alias Out = vec4f;    // given
@@ -43,15 +34,6 @@ alias InA = vec4f;    // given
 alias InB = vec4f;    // given
 alias InB2 = vec4f;   // given
 alias Extra = vec4f;  // given
-
-struct Sizes {
-  M: u32,        // rows of the first product
-  N: u32,        // columns
-  K: u32,        // length of its sums
-  second: u32,   // workgroups of the second product, which come first: their sums are longer
-  splits: u32,   // parts of the second product's sums
-  plane: u32,    // elements of out2 from part to part
-}
 
 @group(0) @binding(0) var<storage, read_write> out: array<Out>;    // (M, N)
 @group(0) @binding(1) var<storage, read_write> out2: array<vec4f>; // (splits, K, N)
@@ -75,31 +57,6 @@ var<workgroup> a_tile: array<Vector, max(TILE_M * PITCH_K, DEPTH * PITCH_M)>;   
 var<workgroup> b_tile: array<Vector, max(TILE_N * PITCH_K, DEPTH * PITCH_N)>;   // (k, n), where B runs along k (n, k)
 const LENGTH = UNIT_N * STRIP / 4u;   // of a strip's lines, which are padded by a vector
 var<workgroup> sums: array<vec4f, DOWN * ACROSS * UNIT_M * (LENGTH + 1u)>;   // a strip of each subgroup
-
-// What a workgroup makes: a tile of one product, from a part of its sums.
-struct Part {
-  second: bool,
-  rows: u32,       // of the product
-  m0: u32,         // the tile's first row
-  n0: u32,         // and column
-  begin: u32,      // of the sums
-  end: u32,
-  plane: u32,      // where the part begins in the output
-}
-
-fn part_of(index: u32) -> Part {
-  let across = (sizes.N + TILE_N - 1u) / TILE_N;
-  if (!PAIR || index >= sizes.second) {
-    let place = index - sizes.second;
-    return Part(false, sizes.M, place / across * TILE_M, place % across * TILE_N, 0u, sizes.K, 0u);
-  }
-  let tiles = across * ((sizes.K + TILE_M - 1u) / TILE_M);
-  let split = index / tiles;
-  let tile = index % tiles;
-  let length = (sizes.M + sizes.splits - 1u) / sizes.splits;
-  let end = min((split + 1u) * length, sizes.M);
-  return Part(true, sizes.K, tile / across * TILE_M, tile % across * TILE_N, split * length, end, split * sizes.plane);
-}
 
 // Whether B's tile has lines along k.
 fn along_k(part: Part) -> bool { return ALONG_K && !part.second; }
@@ -160,10 +117,6 @@ fn store_b(part: Part, index: u32, vector: Vector) {
   b_tile[p.line * select(PITCH_N, PITCH_K, along_k(part)) + p.at / 4u] = vector;
 }
 
-alias Left = subgroup_matrix_left<Operand, UNIT_K, UNIT_M>;
-alias Right = subgroup_matrix_right<Operand, UNIT_N, UNIT_K>;
-alias Result = subgroup_matrix_result<f32, UNIT_N, UNIT_M>;
-
 // Rows m .. and columns k .. of A's tile.
 fn left_at(part: Part, m: u32, k: u32) -> Left {
   if (part.second) { return subgroupMatrixLoad<Left, col_major>(&a_tile, k * PITCH_M + m / 4u, PITCH_M); }
@@ -174,28 +127,6 @@ fn left_at(part: Part, m: u32, k: u32) -> Left {
 fn right_at(part: Part, k: u32, n: u32) -> Right {
   if (along_k(part)) { return subgroupMatrixLoad<Right, col_major>(&b_tile, n * PITCH_K + k / 4u, PITCH_K); }
   return subgroupMatrixLoad<Right, row_major>(&b_tile, k * PITCH_N + n / 4u, PITCH_N);
-}
-
-// What becomes of a sum before it is stored (EPILOGUE); residual and gradients read extra.
-const RESIDUAL = 1u;                // + extra
-const RELU = 2u;                    // max(sum, 0)
-const RELU_SQUARED = 3u;            // max(sum, 0)^2
-const RELU_BACKWARD = 4u;           // * relu'(x), where extra = relu(x)
-const RELU_SQUARED_BACKWARD = 5u;   // * 2 relu(x), where extra = relu(x)^2
-
-fn finish(sum: vec4f, at: u32) -> vec4f {
-  if (EPILOGUE == RESIDUAL) { return sum + vec4f(extra[at]); }
-  if (EPILOGUE == RELU) { return max(sum, vec4f()); }
-  if (EPILOGUE == RELU_SQUARED) { return max(sum, vec4f()) * max(sum, vec4f()); }
-  if (EPILOGUE == RELU_BACKWARD) { return select(vec4f(), sum, vec4f(extra[at]) > vec4f()); }
-  if (EPILOGUE == RELU_SQUARED_BACKWARD) { return sum * 2.0 * sqrt(vec4f(extra[at])); }
-  return sum;
-}
-
-fn store(part: Part, m: u32, n: u32, sum: vec4f) {
-  if (m >= part.rows || n >= sizes.N) { return; }
-  let at = (m * sizes.N + n) / 4u;
-  if (part.second) { out2[part.plane / 4u + at] = sum; } else { out[at] = Out(finish(sum, at)); }
 }
 
 @compute @workgroup_size(THREADS)
@@ -209,9 +140,9 @@ fn matmul_matrix(
   let part = part_of(group.x + group.y * groups.x);
   let row = subgroup / ACROSS * ROWS * UNIT_M;           // of the tile, where the subgroup's matrices begin
   let column = subgroup % ACROSS * COLUMNS * UNIT_N;
-  var matrices: array<array<Result, COLUMNS>, ROWS>;
+  var matrices: array<array<Sums, COLUMNS>, ROWS>;
   for (var i = 0u; i < ROWS; i++) {
-    for (var j = 0u; j < COLUMNS; j++) { matrices[i][j] = Result(); }   // no driver need do it
+    for (var j = 0u; j < COLUMNS; j++) { matrices[i][j] = Sums(); }   // no driver need do it
   }
   var next_a: array<Vector, A_LOADS>;
   var next_b: array<Vector, B_LOADS>;

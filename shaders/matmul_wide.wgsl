@@ -11,14 +11,13 @@
 // registers while this one is used. Vectors lie at places exchanged by their depth (swizzle), so that
 // neither stores nor loads meet in a bank; in nested arrays, whose bounds are soon checked. N and K are
 // multiples of 4.
+// with: product_sizes, product_part, store_vector
 // reference: matmulForward(), matmulResidualForward(), matmulActivationForward(), matmulBackward(),
 //   matmulActivationBackward()
 
 override TILE_M: u32 = 128u;       // 64 or 128
 override TILE_N: u32 = 128u;       // 64 or 128
 override ALONG_K: bool = false;    // whether B is contiguous along k
-override EPILOGUE: u32 = 0u;       // what becomes of the first product's sums before they are stored, see below
-override PAIR: bool = false;       // whether the second product is made too
 
 // What an array holds: numbers in f32, or in f16; all arithmetic is f32.
 alias Out = vec4f;     // given
@@ -26,15 +25,6 @@ alias InA = vec4f;     // given
 alias InB = vec4f;     // given
 alias InB2 = vec4f;    // given
 alias Extra = vec4f;   // given
-
-struct Sizes {
-  M: u32,        // rows of the first product
-  N: u32,        // columns
-  K: u32,        // length of its sums
-  second: u32,   // workgroups of the second product, which come first: their sums are longer
-  splits: u32,   // parts of the second product's sums
-  plane: u32,    // elements of out2 from part to part
-}
 
 @group(0) @binding(0) var<storage, read_write> out: array<Out>;      // (M, N)
 @group(0) @binding(1) var<storage, read_write> out2: array<vec4f>;   // (splits, K, N)
@@ -54,31 +44,6 @@ override BLOCKS: u32 = A_BLOCKS + TILE_N / 4u * (DEPTH / 4u);
 
 var<workgroup> a_tile: array<array<vec4f, 32>, DEPTH>;   // (k, m / 4), swizzled
 var<workgroup> b_tile: array<array<vec4f, 32>, DEPTH>;   // (k, n / 4), swizzled
-
-// What a workgroup makes: a tile of one product, from a part of its sums.
-struct Part {
-  second: bool,
-  rows: u32,       // of the product
-  m0: u32,         // the tile's first row
-  n0: u32,         // and column
-  begin: u32,      // of the sums
-  end: u32,
-  plane: u32,      // where the part begins in the output
-}
-
-fn part_of(index: u32) -> Part {
-  let across = (sizes.N + TILE_N - 1u) / TILE_N;
-  if (!PAIR || index >= sizes.second) {
-    let place = index - sizes.second;
-    return Part(false, sizes.M, place / across * TILE_M, place % across * TILE_N, 0u, sizes.K, 0u);
-  }
-  let tiles = across * ((sizes.K + TILE_M - 1u) / TILE_M);
-  let split = index / tiles;
-  let tile = index % tiles;
-  let length = (sizes.M + sizes.splits - 1u) / sizes.splits;
-  let end = min((split + 1u) * length, sizes.M);
-  return Part(true, sizes.K, tile / across * TILE_M, tile % across * TILE_N, split * length, end, split * sizes.plane);
-}
 
 // Four lines of a matrix from `line` on, each a vector at `at` along it; the last line stands for those past it.
 fn lines_of(line: u32, lines: u32, stride: u32, at: u32) -> vec4u {
@@ -167,33 +132,11 @@ fn add_outer(sum: mat4x4f, rows: vec4f, columns: vec4f) -> mat4x4f {
   );
 }
 
-// What becomes of a sum before it is stored (EPILOGUE); residual and gradients read extra.
-const RESIDUAL = 1u;                // + extra
-const RELU = 2u;                    // max(sum, 0)
-const RELU_SQUARED = 3u;            // max(sum, 0)^2
-const RELU_BACKWARD = 4u;           // * relu'(x), where extra = relu(x)
-const RELU_SQUARED_BACKWARD = 5u;   // * 2 relu(x), where extra = relu(x)^2
-
-fn finish(sum: vec4f, at: u32) -> vec4f {
-  if (EPILOGUE == RESIDUAL) { return sum + vec4f(extra[at]); }
-  if (EPILOGUE == RELU) { return max(sum, vec4f()); }
-  if (EPILOGUE == RELU_SQUARED) { return max(sum, vec4f()) * max(sum, vec4f()); }
-  if (EPILOGUE == RELU_BACKWARD) { return select(vec4f(), sum, vec4f(extra[at]) > vec4f()); }
-  if (EPILOGUE == RELU_SQUARED_BACKWARD) { return sum * 2.0 * sqrt(vec4f(extra[at])); }
-  return sum;
-}
-
-fn store_row(part: Part, m: u32, n: u32, sum: vec4f) {
-  if (m >= part.rows || n >= sizes.N) { return; }
-  let at = (m * sizes.N + n) / 4u;
-  if (part.second) { out2[part.plane / 4u + at] = sum; } else { out[at] = Out(finish(sum, at)); }
-}
-
-fn store(part: Part, m: u32, n: u32, sums: mat4x4f) {
-  store_row(part, m, n, sums[0]);
-  store_row(part, m + 1u, n, sums[1]);
-  store_row(part, m + 2u, n, sums[2]);
-  store_row(part, m + 3u, n, sums[3]);
+fn store_rows(part: Part, m: u32, n: u32, sums: mat4x4f) {
+  store(part, m, n, sums[0]);
+  store(part, m + 1u, n, sums[1]);
+  store(part, m + 2u, n, sums[2]);
+  store(part, m + 3u, n, sums[3]);
 }
 
 @compute @workgroup_size(THREADS)
@@ -232,8 +175,8 @@ fn matmul_wide(
   }
   let m = part.m0 + y * 4u;
   let n = part.n0 + x * 4u;
-  store(part, m, n, sum00);
-  store(part, m, n + ACROSS * 4u, sum01);
-  store(part, m + DOWN * 4u, n, sum10);
-  store(part, m + DOWN * 4u, n + ACROSS * 4u, sum11);
+  store_rows(part, m, n, sum00);
+  store_rows(part, m, n + ACROSS * 4u, sum01);
+  store_rows(part, m + DOWN * 4u, n, sum10);
+  store_rows(part, m + DOWN * 4u, n + ACROSS * 4u, sum11);
 }

@@ -4,7 +4,7 @@
 //   out[n,c] = inp[n,c] * rstd[n]
 //
 // A workgroup a row, its threads across channels. rstd is kept for the backward pass.
-// with: reductions
+// with: rstd
 // reference: rmsnormForward()
 
 override WG: u32 = 64u;   // threads in a workgroup, a power of two
@@ -36,7 +36,7 @@ fn rmsnorm_forward(
     let x = inp[n * sizes.C + c];
     sum += x * x;
   }
-  let scale = 1.0 / sqrt(reduce_sum(sum, i) / f32(sizes.C) + sizes.eps);
+  let scale = rstd_of(sum, i);
   for (var c = i; c < sizes.C; c += WG) { out[n * sizes.C + c] = Out(inp[n * sizes.C + c] * scale); }
   if (i == 0u) { rstd[n] = scale; }
 }

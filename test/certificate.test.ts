@@ -120,10 +120,12 @@ test("a certificate is of one driver, set of features, WebGPU, package and kerne
     undefined,
   );
   const shaders = platform.shaders();
-  const changed = new Kernels(device.gpu, { ...shaders, adamw: `${shaders.adamw}// changed` });
-  expect(await recallCertificate(Object.create(gpu, { kernels: { value: changed } }))).toBe(
-    undefined,
-  );
+  for (const file of ["adamw", "pieces/step"]) {
+    const changed = new Kernels(device.gpu, { ...shaders, [file]: `${shaders[file]}// changed` });
+    expect(await recallCertificate(Object.create(gpu, { kernels: { value: changed } }))).toBe(
+      undefined,
+    );
+  }
   for (const versions of [{ engine: "99.0.0" }, { webgpu: "Dawn 99" }]) {
     const before = platform.versions();
     const spy = vi.spyOn(platform, "versions").mockReturnValue({ ...before, ...versions });
