@@ -37,7 +37,9 @@ export function kernelCases(): KernelCase[] {
   return families.flatMap((cases) => {
     random = new PythonRandom(1);
     const list = cases();
-    return [...list, ...list.filter(({ kernel, name }) => inRows[kernel] === name).map(rowsOfTwo)];
+    const again = list.filter(({ kernel, name }) => inRows[kernel] === name);
+    const long = again.filter(({ kernel }) => kernel.startsWith("matmul"));
+    return [...list, ...again.map(rowsOfTwo), ...long.map(inParts)];
   });
 }
 
@@ -56,6 +58,10 @@ const inRows: Record<string, string> = {
 
 function rowsOfTwo(test: KernelCase): KernelCase {
   return { ...test, name: `${test.name}, in rows of 2 workgroups`, most: 2 };
+}
+
+function inParts(test: KernelCase): KernelCase {
+  return { ...test, name: `${test.name}, in 3 dispatches`, parts: 3 };
 }
 
 const families: (() => KernelCase[])[] = [
