@@ -33,6 +33,7 @@ struct Sizes {
   second: u32,   // workgroups of the second product, which come first: their sums are longer
   splits: u32,   // parts of the second product's sums
   plane: u32,    // elements of out2 from part to part
+  before: u32,   // workgroups of the grid that other dispatches make
 }
 
 @group(0) @binding(0) var<storage, read_write> out: array<Out>;    // (M, N)

@@ -1,5 +1,6 @@
 // What a workgroup of a product makes: a tile of the first product or, in a PAIR, of the second, from a part of its sums.
-// The kernel declares TILE_M and TILE_N, the tile's rows and columns, and sizes with M, N, K, second, splits and plane.
+// The kernel declares TILE_M and TILE_N, the tile's rows and columns, and sizes with M, N, K, second, splits, plane
+// and before.
 
 override PAIR: bool = false;   // whether the second product is made too
 
@@ -13,7 +14,8 @@ struct Part {
   plane: u32,      // where the part begins in the output
 }
 
-fn part_of(index: u32) -> Part {
+fn part_of(workgroup: u32) -> Part {
+  let index = sizes.before + workgroup;
   let across = (sizes.N + TILE_N - 1u) / TILE_N;
   if (!PAIR || index >= sizes.second) {
     let place = index - sizes.second;

@@ -72,6 +72,8 @@ export async function openDevice(
   }
 }
 
+const UNMEASURED_GFLOPS = 250;
+
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
@@ -104,6 +106,11 @@ export class Device {
   readonly scratch: Scratch | undefined;
   /** Why its matrix units are left alone though it has them; see trial.ts. */
   matrixFault: string | undefined;
+  /**
+   * GFLOP/s that products are made at, at least: by it schedules know which dispatches would take too long. A small
+   * GPU's until something was measured.
+   */
+  gflops: number;
   private failure: GpuError | undefined;
 
   constructor(gpu: GPUDevice, info: GPUAdapterInfo, shaders: Record<string, string>) {
@@ -111,6 +118,7 @@ export class Device {
     this.info = info;
     this.name = nameOf(info);
     this.software = isSoftware(info);
+    this.gflops = this.software ? Infinity : UNMEASURED_GFLOPS; // nothing watches over software
     // Compilers of software GPUs take minutes over such texts, and gain nothing.
     this.kernels = new Kernels(gpu, shaders, !this.software);
     this.nothing = nothing(gpu);

@@ -19,6 +19,43 @@ export interface Dispatch {
   bindings: Record<string, Tensor>;
   /** Workgroups in x, y, z. */
   grid: [number, number, number];
+  /** Absent where it moves more than it computes. */
+  work?: Work;
+}
+
+/** What a dispatch computes. */
+interface Work {
+  /** Floating-point operations, 2 to a multiply-add. */
+  flops: number;
+  /** Dispatches that together make the same, as many as that or fewer. */
+  parts: (count: number) => Dispatch[];
+}
+
+/** No dispatch takes longer, in ms: Windows resets a GPU that does not come up for two seconds. */
+const LONGEST_MS = 200;
+
+/** A dispatch, in parts where it would take too long. */
+function inParts({ gflops }: Device, dispatch: Dispatch): Dispatch[] {
+  const { work } = dispatch;
+  const ms = work === undefined ? 0 : work.flops / gflops / 1e6;
+  return ms > LONGEST_MS ? work!.parts(Math.ceil(ms / LONGEST_MS)) : [dispatch];
+}
+
+/** In parts, a dispatch of `total` workgroups whose kernel counts them from sizes.before on. */
+export function splitGrid(
+  device: Device,
+  dispatch: Dispatch,
+  total: number,
+  count: number,
+): Dispatch[] {
+  const most = device.gpu.limits.maxComputeWorkgroupsPerDimension;
+  const share = Math.ceil(total / count);
+  const size = share > most ? Math.ceil(share / most) * most : share; // rows of a grid are whole
+  return Array.from({ length: Math.ceil(total / size) }, (_, i) => {
+    const before = i * size;
+    const grid = foldGrid(Math.min(size, total - before), most);
+    return { ...dispatch, sizes: { ...dispatch.sizes, before }, grid };
+  });
 }
 
 /** A grid of at least `count` workgroups; kernels count x first, then y, and leave the rest out. */
@@ -38,6 +75,7 @@ interface Command {
 }
 
 export class Schedule {
+  /** As they were asked for; those that would take too long are in several commands. */
   readonly dispatches: readonly Dispatch[];
   private readonly commands: Command[];
   private readonly sizes: GPUBuffer;
@@ -50,10 +88,11 @@ export class Schedule {
 
   /** Compiles every pipeline, all at once, and makes every bind group. */
   static async create(device: Device, dispatches: readonly Dispatch[]): Promise<Schedule> {
-    const started = dispatches.map((dispatch) => pipelineOf(device, dispatch));
+    const all = dispatches.flatMap((dispatch) => inParts(device, dispatch));
+    const started = all.map((dispatch) => pipelineOf(device, dispatch));
     const pipelines = await platform.wait(Promise.all(started));
-    const sizes = packSizes(device, dispatches);
-    const commands = dispatches.map((dispatch, i) => {
+    const sizes = packSizes(device, all);
+    const commands = all.map((dispatch, i) => {
       const { buffer, at, size } = { ...sizes, ...sizes.parts[i] };
       const bindings = { ...dispatch.bindings, sizes: { buffer, offset: at, size } };
       const bindGroup = bind(device, dispatch, bindings, pipelines[i]);

@@ -45,8 +45,8 @@ export async function tryMatrices(
       .map((dispatch) => [JSON.stringify(pipelineSpec(dispatch)), pipelineSpec(dispatch)]),
   );
   if (wanted.size === 0) return;
-  const kernels = Object.keys(platform.shaders()).filter((name) => name.endsWith("_matrix"));
-  const key = `${await adapterKey(device, kernels.sort())}; ${platform.versions().webgpu}`;
+  const kernels = device.kernels.names.filter((name) => name.endsWith("_matrix"));
+  const key = `${await adapterKey(device, kernels)}; ${platform.versions().webgpu}`;
   const known = await recallAdapters(FILE, outcomeOf);
   const before = known.get(key) ?? { made: [] };
   if ("death" in before) return refuse(device, before.death);

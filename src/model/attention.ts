@@ -3,6 +3,7 @@
 import { type Device, softwareLanes } from "../device/device.ts";
 import { matrixUnit, unitConstants } from "../device/matrix_unit.ts";
 import type { Dispatch } from "../device/schedule.ts";
+import { ALIGNMENT, sizeOf, sliceTensor, widthOf } from "../device/tensors.ts";
 
 /**
  * "matrix" run on matrix units, where the tensors hold f16. "lanes" are made for the few lanes of software GPUs.
@@ -95,11 +96,63 @@ function matrixRows(device: Device, op: AttentionOp, HS: number): number {
   return MATRIX_ROWS.find(fits) ?? 0;
 }
 
+/** Products of (T, HS) and (T, T) in each head, of which the lower triangle is computed. */
+const PRODUCTS = {
+  attention_forward: 2, // scores, out
+  attention_backward_q: 3, // scores again, their gradient, dq
+  attention_backward_kv: 4, // both again, dk, dv
+};
+
 /**
  * @param first the family that is asked first
  * @param WG threads of a workgroup of the rows
  */
 export function attention(
+  device: Device,
+  choice: { first: AttentionKernels; WG: number },
+  op: AttentionOp,
+  bindings: Dispatch["bindings"],
+  sizes: AttentionSizes,
+): Dispatch {
+  const { B, T, C } = sizes;
+  const make = (first: number, count: number) =>
+    sequences(device, choice, op, sliceBatch(bindings, B, first, count), { ...sizes, B: count });
+  const parts = (count: number) => {
+    const share = shareOf(bindings, B, count);
+    return Array.from({ length: Math.ceil(B / share) }, (_, i) =>
+      make(i * share, Math.min(share, B - i * share)),
+    );
+  };
+  return {
+    ...sequences(device, choice, op, bindings, sizes),
+    work: { flops: PRODUCTS[op] * B * T * (T + 1) * C, parts },
+  };
+}
+
+/** Sequences that a part has, so that every tensor's piece begins where a binding may. */
+function shareOf(bindings: Dispatch["bindings"], B: number, parts: number): number {
+  const aligned = (share: number) =>
+    Object.values(bindings).every(
+      (tensor) => ((share * sizeOf(tensor) * widthOf(tensor)) / B) % ALIGNMENT === 0,
+    );
+  let share = Math.ceil(B / parts);
+  while (share < B && !aligned(share)) share++;
+  return share;
+}
+
+/** The tensors of some of the sequences; each has those of all, one after the other. */
+function sliceBatch(bindings: Dispatch["bindings"], B: number, first: number, count: number) {
+  return Object.fromEntries(
+    Object.entries(bindings).map(([key, tensor]) => {
+      const width = sizeOf(tensor) / B;
+      const { name } = tensor;
+      const piece = { name, shape: [count * width], offset: first * width, size: count * width };
+      return [key, sliceTensor(tensor, piece)];
+    }),
+  );
+}
+
+function sequences(
   device: Device,
   { first, WG }: { first: AttentionKernels; WG: number },
   op: AttentionOp,

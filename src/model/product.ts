@@ -3,7 +3,7 @@
 
 import { type Device, softwareLanes } from "../device/device.ts";
 import { type MatrixUnit, matrixUnit, unitConstants } from "../device/matrix_unit.ts";
-import { type Dispatch, gridOf } from "../device/schedule.ts";
+import { type Dispatch, gridOf, splitGrid } from "../device/schedule.ts";
 import type { Tensor } from "../device/tensors.ts";
 
 /** What a kernel makes of its sums before it stores them, as the WGSL numbers it. */
@@ -182,15 +182,33 @@ export function halvesOf(tensors: ProductTensors): ProductShape["half"] {
 export function product(
   device: Device,
   shape: ProductShape,
+  variant: ProductVariant,
+  tensors: ProductTensors,
+  plane = 0,
+): Dispatch {
+  const whole = wholeProduct(device, shape, variant, tensors, plane);
+  const { total } = groupsOf(shape, variant.tile, variant.splits);
+  const parts = (count: number) => splitGrid(device, whole, total, count);
+  return { ...whole, work: { flops: productFlops(shape), parts } };
+}
+
+/** Floating-point operations, 2 to a multiply-add. */
+export function productFlops({ M, N, K, pair }: ProductShape): number {
+  return (pair ? 4 : 2) * M * N * K;
+}
+
+function wholeProduct(
+  device: Device,
+  shape: ProductShape,
   { kernel, tile, splits }: ProductVariant,
   { out, out2, a, b, b2, extra = a }: ProductTensors,
-  plane = 0,
+  plane: number,
 ): Dispatch {
   const { op, M, N, K, transposed, pair, epilogue } = shape;
   if (pair && !(out2 && b2)) throw new RangeError(`${op}: a pair needs out2 and b2`);
   const { second, total } = groupsOf(shape, tile, splits);
   const constants = { EPILOGUE: EPILOGUES[epilogue], PAIR: Number(pair) };
-  const sizes = { M, N, K, second, splits, plane };
+  const sizes = { M, N, K, second, splits, plane, before: 0 };
   const call = {
     op,
     kernel,

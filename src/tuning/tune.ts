@@ -8,7 +8,7 @@ import { placeholders } from "../device/tensors.ts";
 import { tryMatrices } from "../device/trial.ts";
 import type { Choices } from "../model/gpu_ops.ts";
 import type { Dims } from "../model/parameters.ts";
-import type { ProductShape, ProductVariant } from "../model/product.ts";
+import { productFlops, type ProductShape, type ProductVariant } from "../model/product.ts";
 import { planStep } from "../model/step_plan.ts";
 import { type Measurements, recall, remember, type Times } from "./memory.ts";
 import { fastest, prepareProducts, productDispatches, timeProducts } from "./time_products.ts";
@@ -102,10 +102,12 @@ export async function tune(
     await prepareProducts(device, dispatches.flat());
   }
   const measured: Measurements = {};
-  for (const [name, { shape, variants }] of open) {
+  // The smaller ones tell how long the larger ones may take.
+  for (const [name, { shape, variants }] of open.toSorted(bySize)) {
     if (signal?.aborted) break;
     progress(Object.keys(measured).length, open.length);
     measured[name] = await time(device, shape, variants);
+    countOn(device, [[shape, Math.max(...Object.values(measured[name]))]]);
   }
   if (open.length > 0) progress(open.length, open.length);
   const forgotten = Object.keys(measured).length > 0 ? await remember(key, measured) : null;
@@ -120,6 +122,10 @@ export async function tune(
     const by = !best ? unmeasured : measured[name] ? "measurement" : "memory";
     return { ...shape, variant: variant.name, by, ms: best ? ms : null };
   });
+  countOn(
+    device,
+    choices.flatMap((choice) => (choice.ms ? [[choice, choice.ms[choice.variant]] as const] : [])),
+  );
   const place = await adapterKey(device, device.kernels.names);
   const names = [...chosen].map(([name, variant]) => [name, variant.name]);
   return {
@@ -129,6 +135,25 @@ export async function tune(
     matrix_fault: device.matrixFault ?? null,
     product: (shape, variants) => chosen.get(keyOf(shape)) ?? variants[0],
   };
+}
+
+/** A product of so many operations keeps a GPU busy: its time tells how fast that is. */
+const TELLING = 1e9;
+
+/** Lets schedules know what products are made at: by the slowest of these, with their times in ms. */
+function countOn(
+  device: Device,
+  products: readonly (readonly [shape: ProductShape, ms: number])[],
+): void {
+  const rates = products
+    .map(([shape, ms]) => [productFlops(shape), ms])
+    .filter(([flops, ms]) => flops >= TELLING && ms > 0)
+    .map(([flops, ms]) => flops / ms / 1e6);
+  if (rates.length > 0 && !device.software) device.gflops = Math.min(...rates);
+}
+
+function bySize(...[[, a], [, b]]: [string, { shape: ProductShape }][]): number {
+  return productFlops(a.shape) - productFlops(b.shape);
 }
 
 /** All that a step may dispatch, whatever is chosen. */

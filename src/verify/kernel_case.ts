@@ -37,6 +37,8 @@ export interface KernelCase {
   half?: string[][];
   /** Workgroups along x at most, so that a grid that no device takes in one row is met with small shapes too. */
   most?: number;
+  /** Dispatches at most that it is made in, as where one would take too long. */
+  parts?: number;
   dispatch(ops: GpuOps, tensors: Record<string, Tensor>): Dispatch;
   /** Writes the outputs, in float64. */
   reference(outputs: Record<string, Float64Array>, inputs: ReferenceInputs): void;
@@ -139,11 +141,11 @@ export async function runCase(
     if ((test.place ?? 0) % every > 0) continue;
     for (const half of dtype === "f16" ? (test.half ?? []) : [[]]) {
       const guarded = guardAll(device, test, half);
-      const dispatch = folded(test, test.dispatch(ops, tensorsOf(guarded)));
+      const dispatch = test.dispatch(ops, tensorsOf(guarded));
       const { kernel, constants } = dispatch;
       const tuned = `${kernel} ${JSON.stringify([constants, half])}`;
       if (!results.has(tuned)) {
-        const after = await run(device, dispatch, guarded);
+        const after = await run(device, partsOf(test, dispatch), guarded);
         results.set(tuned, judge(test, guarded, after, roundingsOf(kernel)));
       }
       for (const { tensor } of Object.values(guarded)) tensor.buffer.destroy();
@@ -154,11 +156,12 @@ export async function runCase(
   );
 }
 
-function folded({ most }: KernelCase, dispatch: Dispatch): Dispatch {
+function partsOf({ most, parts }: KernelCase, dispatch: Dispatch): Dispatch[] {
   const [count, ...rest] = dispatch.grid;
+  if (parts !== undefined && dispatch.work) return dispatch.work.parts(parts);
   return most !== undefined && rest.every((n) => n === 1)
-    ? { ...dispatch, grid: foldGrid(count, most) }
-    : dispatch;
+    ? [{ ...dispatch, grid: foldGrid(count, most) }]
+    : [dispatch];
 }
 
 /** Of its operands, in f16. */
@@ -186,9 +189,13 @@ function tensorsOf(guarded: Record<string, Guarded>): Record<string, Tensor> {
   return Object.fromEntries(Object.entries(guarded).map(([name, { tensor }]) => [name, tensor]));
 }
 
-/** What every buffer holds after the dispatch, guards included. */
-async function run(device: Device, dispatch: Dispatch, guarded: Record<string, Guarded>) {
-  const schedule = await Schedule.create(device, [dispatch]);
+/** What every buffer holds after the dispatches, guards included. */
+async function run(
+  device: Device,
+  dispatches: readonly Dispatch[],
+  guarded: Record<string, Guarded>,
+) {
+  const schedule = await Schedule.create(device, dispatches);
   const encoder = device.gpu.createCommandEncoder();
   schedule.encode(encoder);
   device.gpu.queue.submit([encoder.finish()]);

@@ -38,7 +38,9 @@ export function kernelCases(): KernelCase[] {
   const list = families.flatMap((cases) => {
     random = new PythonRandom(1);
     const list = cases();
-    return [...list, ...list.filter(({ kernel, name }) => inRows[kernel] === name).map(rowsOfTwo)];
+    const again = list.filter(({ kernel, name }) => inRows[kernel] === name);
+    const long = again.filter(({ kernel }) => kernel.startsWith("matmul"));
+    return [...list, ...again.map(rowsOfTwo), ...long.map(inParts)];
   });
   return list.map((test) => {
     const place = places.get(test.kernel) ?? 0;
@@ -62,6 +64,10 @@ const inRows: Record<string, string> = {
 
 function rowsOfTwo(test: KernelCase): KernelCase {
   return { ...test, name: `${test.name}, in rows of 2 workgroups`, most: 2 };
+}
+
+function inParts(test: KernelCase): KernelCase {
+  return { ...test, name: `${test.name}, in 3 dispatches`, parts: 3 };
 }
 
 const families: (() => KernelCase[])[] = [

@@ -55,7 +55,7 @@ export async function measureOperations(
     const dispatch = dispatches[members[0]];
     const sum = members.reduce((ms, i) => ms + times[i], 0);
     const ms = sum / members.length;
-    const flops = flopsOf(dispatch);
+    const flops = dispatch.work?.flops ?? null;
     const gflops = flops === null ? null : flops / ms / 1e6;
     const gb_per_s = flops === null ? bytesOf(dispatch) / ms / 1e6 : null;
     return {
@@ -79,22 +79,6 @@ function shapeOf({ op, sizes, bindings }: Dispatch): string {
   const largest = Math.max(...Object.values(bindings).map(sizeOf));
   return `${largest}`;
 }
-
-/** Floating-point operations of products, 2 to a multiply-add; null for what only moves numbers. */
-function flopsOf({ op, constants, sizes, bindings }: Dispatch): number | null {
-  const { M, N, K, T, C } = sizes;
-  if (K !== undefined) return (constants.PAIR ? 4 : 2) * M * N * K;
-  // Products of (T, HS) and (T, T) in each head, of which the lower triangle is computed.
-  if (!Object.hasOwn(attentionProducts, op)) return null;
-  const rows = bindings.stats.size / 8 / sizes.NH; // B·T, two numbers a row and head
-  return attentionProducts[op] * rows * (T + 1) * C;
-}
-
-const attentionProducts: Record<string, number> = {
-  attention_forward: 2, // scores, out
-  attention_backward_q: 3, // scores again, their gradient, dq
-  attention_backward_kv: 4, // both again, dk, dv
-};
 
 /** Tensors that an operation both reads and writes. */
 const inPlace: Record<string, string[]> = {
@@ -142,7 +126,7 @@ export async function bestProduct(device: Device, operands: Operands): Promise<n
     ];
     const schedules = await Promise.all(products.map((d) => Schedule.create(device, [d])));
     const times = await timeSchedules(device, schedules, 5);
-    products.forEach((d, i) => (best = Math.max(best, flopsOf(d)! / times[i] / 1e6)));
+    products.forEach((d, i) => (best = Math.max(best, d.work!.flops / times[i] / 1e6)));
     ms = Math.min(...times);
     for (const schedule of schedules) schedule.destroy();
     destroyTensors(t);
