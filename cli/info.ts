@@ -34,7 +34,13 @@ import { textRows } from "./text_rows.ts";
 /** Of a vocabulary: more would hide the rest of the report. */
 const SHOWN_CHARS = 100;
 
-const ofRun = [options.preset, options.configFile, options.input, ...options.settingOptions()];
+const ofRun = [
+  options.preset,
+  options.size,
+  options.configFile,
+  options.input,
+  ...options.settingOptions(),
+];
 
 const description = {
   name: "info",

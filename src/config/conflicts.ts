@@ -29,7 +29,7 @@ function* heads(config: Partial<ConfigChoice>, label: Label): Iterable<Conflict>
       "n_embd",
       `${label("n_embd")} ${n_embd} cannot be split into ${label("n_head")} ${n_head} ` +
         `equal heads; choose an n_embd that is a multiple of n_head, such as ` +
-        `${Math.ceil(n_embd / n_head) * n_head}, or give ${label("head_dim")}.`,
+        `${Math.ceil(n_embd / n_head) * n_head}.`,
     ];
   }
   if (config.n_head !== undefined && n_kv_head > 0 && n_head % n_kv_head !== 0) {

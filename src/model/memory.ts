@@ -21,6 +21,11 @@ function stepElements(config: Trained, dims: Dims): number {
   return 4 * parameterCount(dims) + activations + elements(gradientTable(config, dims, B));
 }
 
+/** Bytes of what a training step keeps on a GPU, in float32; what passes through and needs not stay shares memory there. */
+export function stepBytes(config: Trained, dims: Dims): number {
+  return 4 * stepElements(config, dims);
+}
+
 /** Arrays as long as the parameters that a saved run has: they, and two moments. */
 const SAVED = 3;
 
