@@ -5,9 +5,10 @@ import { type ConfigChoice, type Labels, resolveConfig, unsaid } from "../src/co
 import { settings } from "../src/config/settings.ts";
 import { parseSetting } from "../src/config/values.ts";
 import { nearest } from "../src/nearest.ts";
+import { sizes } from "../src/presets.ts";
 import { fromConfigFile } from "./config_file.ts";
 import { type Given, UsageError } from "./given.ts";
-import { configFile, help, json, type Option, variables } from "./options.ts";
+import { configFile, help, json, type Option, preset, size, variables } from "./options.ts";
 
 export type Env = Readonly<Record<string, string | undefined>>;
 
@@ -99,11 +100,35 @@ export class Flags {
  */
 export function parseFlags(command: Command, argv: readonly string[], env: Env): Flags {
   const options = [...command.options, json, help];
-  const given = new Map([...fromEnvironment(options, env), ...fromArguments(options, argv)]);
+  const given = new Map([
+    ...oneModel(fromEnvironment(options, env)),
+    ...oneModel(fromArguments(options, argv)),
+  ]);
   const path = given.has(help.flag) ? undefined : new Flags(given).text(configFile);
   return new Flags(
     path === undefined ? given : new Map([...fromConfigFile(path, options), ...given]),
   );
+}
+
+/**
+ * What one source gives, where a size is the preset that it stands for.
+ * @throws UsageError if it gives both, or there is no such size
+ */
+function oneModel(given: [string, Given][]): [string, Given][] {
+  const chosen = given.findLast(([flag]) => flag === size.flag)?.[1];
+  if (chosen === undefined) return given;
+  const { label, text } = chosen;
+  if (!sizes.some((size) => size === text)) {
+    throw new UsageError(`${label} is "${text}"; it must be ${sizes.join(" or ")}.`);
+  }
+  const other = given.find(([flag]) => flag === preset.flag)?.[1];
+  if (other !== undefined) {
+    throw new UsageError(
+      `${other.label} and ${label} both say what to start from; leave one of them out.`,
+    );
+  }
+  const named: Given = { text: `size-${text}`, label: `--${preset.flag}` };
+  return [...given.filter(([flag]) => flag !== size.flag), [preset.flag, named]];
 }
 
 function fromEnvironment(options: readonly Option[], env: Env): [string, Given][] {

@@ -2,9 +2,13 @@
 
 import type { Config } from "../src/config.ts";
 import { settings } from "../src/config/settings.ts";
+import { count } from "../src/count.ts";
 import { groupBy } from "../src/group_by.ts";
+import { stepBytes } from "../src/model/memory.ts";
+import { dimsOf, parameterCount } from "../src/model/parameters.ts";
 import { commandLine } from "../src/platform/invocation.ts";
-import { presets } from "../src/presets.ts";
+import { type PresetName, presetNotes, presets } from "../src/presets.ts";
+import { bytes } from "./format.ts";
 import type { Command } from "./flags.ts";
 import { help, json, type Option, preset } from "./options.ts";
 
@@ -42,14 +46,27 @@ function describe(option: Option): string {
   return option.default === undefined ? option.help : `${option.help} (default: ${option.default})`;
 }
 
-/** What the presets change in the defaults above. */
+/** What each preset is and needs, and what it makes of the common settings. */
 function describePresets(): string[] {
+  const width = Math.max(...Object.keys(presets).map((name) => name.length));
   const changes = (config: Config) =>
     settings
-      .filter(({ name }) => config[name] !== presets.microgpt[name])
+      .filter(({ name, common }) => common && config[name] !== presets.microgpt[name])
       .map(({ flag, name }) => `${flag} ${config[name]}`);
-  return Object.entries<Config>(presets)
-    .filter(([, config]) => config !== presets.microgpt)
-    .map(([name, config]) => `Preset ${name}: ${changes(config).join(", ")}.`)
-    .concat(``);
+  const rows = Object.entries<Config>(presets).flatMap(([name, config]) => {
+    const { what, vocab_size } = presetNotes[name as PresetName];
+    const dims = dimsOf(config, vocab_size);
+    const size = `${count(parameterCount(dims))} parameters, ${bytes(stepBytes(config, dims))}`;
+    const changed = changes(config);
+    return [
+      `  ${name.padEnd(width)}  ${what} (${size})`,
+      ...(changed.length > 0 ? [`${" ".repeat(width + 4)}${changed.join(", ")}`] : []),
+    ];
+  });
+  return [
+    `Presets, with parameters and memory to train at the vocabulary of a text that they are for; all settings of one are`,
+    `told by ${commandLine("info", "--preset", "NAME")}:`,
+    ...rows,
+    ``,
+  ];
 }

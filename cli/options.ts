@@ -3,7 +3,7 @@
 import { unsaid } from "../src/config.ts";
 import { listed, type Setting, settings } from "../src/config/settings.ts";
 import { devices } from "../src/device/choose.ts";
-import { presetNames, presets } from "../src/presets.ts";
+import { presetNames, presets, sizes } from "../src/presets.ts";
 
 export interface Option {
   /** Without the two dashes. */
@@ -65,6 +65,14 @@ export const preset = {
   value: "NAME",
   help: `settings to start from: ${presetNames}`,
   default: "microgpt",
+} satisfies Option;
+
+/** `--size small` is `--preset size-small`. */
+export const size = {
+  flag: "size",
+  env: ["MICROGPT_SIZE"],
+  value: "NAME",
+  help: `instead of a preset, ${sizes.join(", ")}: a model of today with rates and batches that suit its size`,
 } satisfies Option;
 
 export const configFile: Option = {
@@ -130,7 +138,7 @@ export function settingOptions(...names: Setting["name"][]): Option[] {
 
 /** Every environment variable that some command reads. */
 export const variables: ReadonlySet<string> = new Set(
-  [input, output, modelDir, preset, configFile, device, tuning, prompt, ...settings]
+  [input, output, modelDir, preset, configFile, device, tuning, prompt, ...settings, size]
     .flatMap(({ env }) => env)
     .concat("MICROGPT_CACHE_DIR", "MICROGPT_SHADER_CHECKS"),
 );

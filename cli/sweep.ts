@@ -34,6 +34,7 @@ const description = {
     options.overwrite,
     options.device,
     options.preset,
+    options.size,
     options.configFile,
     options.tuning,
     ...lists,

@@ -36,6 +36,7 @@ const description = {
     options.overwrite,
     options.device,
     options.preset,
+    options.size,
     options.configFile,
     options.tuning,
     ...options.settingOptions(),

@@ -27,7 +27,7 @@ const relus: Record<Config["activation"], boolean> = {
   swiglu: false,
 };
 
-function isRelu(activation: Config["activation"]): activation is Relu {
+export function isRelu(activation: Config["activation"]): activation is Relu {
   return relus[activation];
 }
 
@@ -35,6 +35,25 @@ function isRelu(activation: Config["activation"]): activation is Relu {
 export function reluOf({ activation }: Pick<Config, "activation">): Relu {
   if (isRelu(activation)) return activation;
   throw new RangeError(`there is no kernel for ${activation}`);
+}
+
+const gated: Record<Config["activation"], boolean> = {
+  relu: false,
+  relu_squared: false,
+  gelu: false,
+  swiglu: true,
+};
+
+/** Whether the MLP begins with two products, of which the one gates the other. */
+export function isGated(activation: Config["activation"]): boolean {
+  return gated[activation];
+}
+
+const turned: Record<Config["position"], boolean> = { learned: false, rope: true };
+
+/** Whether q and k are turned by their positions, pairs of channels at a time, and nothing is learned of these. */
+export function isRope(position: Config["position"]): boolean {
+  return turned[position];
 }
 
 const falling: Record<Config["lr_schedule"], boolean> = {

@@ -40,6 +40,7 @@ export function uniformAt(seed: number, step: number, place: number, n: number):
   return Math.floor(uniform * n);
 }
 
-function words(integer: number): [low: number, high: number] {
+/** A safe integer as two words of 32 bits. */
+export function words(integer: number): [low: number, high: number] {
   return [integer >>> 0, Math.floor(integer / 2 ** 32)];
 }

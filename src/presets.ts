@@ -74,22 +74,103 @@ const medium: Config = {
   learning_rate: 0.002,
 };
 
-/** For a megabyte and more, on a GPU. */
+/** nanoGPT's model of characters, without LayerNorm's means and biases. */
 const shakespeare: Config = {
   ...medium,
+  val_fraction: 0.1,
   n_layer: 6,
   n_embd: 384,
   n_head: 6,
   block_size: 256,
+  activation: "gelu",
+  norm_gain: true,
+  embedding_norm: false,
+  final_norm: true,
+  tie_embeddings: true,
+  dropout: 0.2,
   batch_size: 64,
   learning_rate: 0.001,
   weight_decay: 0.1,
+  eval_every: 250,
 };
+
+/** GPT-2's sizes, in microgpt's architecture. */
+const gpt2: Config = {
+  ...medium,
+  n_layer: 12,
+  n_embd: 768,
+  n_head: 12,
+  block_size: 1024,
+  num_steps: 100_000,
+  learning_rate: 6e-4,
+  beta2: 0.95,
+  weight_decay: 0.1,
+};
+
+/** Llama's architecture, in the sizes of the models that were trained on TinyStories. */
+const llama: Config = {
+  ...medium,
+  n_layer: 6,
+  n_embd: 288,
+  n_head: 6,
+  block_size: 256,
+  mlp_hidden: 768,
+  activation: "swiglu",
+  position: "rope",
+  norm_gain: true,
+  embedding_norm: false,
+  final_norm: true,
+  tie_embeddings: true,
+  batch_size: 32,
+  num_steps: 100_000,
+  learning_rate: 5e-4,
+  beta2: 0.95,
+  weight_decay: 0.1,
+};
+
+/** Qwen3's: Llama's with qk_norm, fewer heads of keys and values, and heads of a size of their own. */
+const qwen3: Config = {
+  ...llama,
+  n_layer: 8,
+  n_embd: 256,
+  n_head: 8,
+  n_kv_head: 4,
+  head_dim: 64,
+  block_size: 512,
+  rope_theta: 1e6,
+  qk_norm: true,
+  rmsnorm_eps: 1e-6,
+  batch_size: 32,
+  num_steps: 50_000,
+  learning_rate: 0.001,
+};
+
+/** nanochat's, of the depth that its script for CPUs trains. */
+const nanochat: Config = {
+  ...medium,
+  n_layer: 6,
+  n_embd: 384,
+  n_head: 6,
+  block_size: 512,
+  activation: "relu_squared",
+  position: "rope",
+  qk_norm: true,
+  final_norm: true,
+  logit_softcap: 15,
+  zero_init: true,
+  batch_size: 32,
+  num_steps: 5000,
+  learning_rate: 0.003,
+  beta2: 0.95,
+  grad_clip: 0,
+};
+
+/** What `--size` stands for: Qwen3's architecture, with rates and batches for texts of so many characters and more. */
+const size: Config = { ...qwen3, mlp_hidden: 0, beta2: 0.99 };
 
 /** Settings to start from, by their names: for small texts and large ones, the CPU and GPUs. */
 export const presets = {
   microgpt,
-  /** Its earlier revision. */
   "microgpt-cosine": {
     ...microgpt,
     block_size: 8,
@@ -101,25 +182,86 @@ export const presets = {
     beta1: 0.9,
     beta2: 0.95,
   },
-  /** microgpt's model on batches. */
   tiny: { ...microgpt, batch_size: 32, learning_rate: 0.02 },
   small,
   medium,
   shakespeare,
-  gpt2: {
-    ...shakespeare,
+  gpt2,
+  "llama-15m": llama,
+  "llama-110m": {
+    ...llama,
     n_layer: 12,
     n_embd: 768,
     n_head: 12,
     block_size: 1024,
+    mlp_hidden: 2048,
     batch_size: 8,
-    num_steps: 100_000,
-    learning_rate: 6e-4,
-    beta2: 0.95,
+  },
+  "qwen3-15m": qwen3,
+  "nanochat-d6": nanochat,
+  "size-tiny": {
+    ...size,
+    n_layer: 2,
+    n_embd: 64,
+    n_head: 4,
+    n_kv_head: 2,
+    head_dim: 16,
+    block_size: 64,
+    num_steps: 2000,
+    learning_rate: 0.005,
+  },
+  "size-small": {
+    ...size,
+    n_layer: 4,
+    n_embd: 128,
+    n_head: 4,
+    n_kv_head: 2,
+    head_dim: 32,
+    block_size: 128,
+    num_steps: 3000,
+    learning_rate: 0.003,
+  },
+  "size-medium": {
+    ...size,
+    n_layer: 6,
+    n_embd: 256,
+    n_head: 8,
+    head_dim: 32,
+    block_size: 256,
+    num_steps: 5000,
+    learning_rate: 0.002,
+  },
+  "size-large": {
+    ...size,
+    n_layer: 8,
+    n_embd: 512,
+    num_steps: 20_000,
   },
 } satisfies Record<string, Config>;
 
 export type PresetName = keyof typeof presets;
+
+/** What each preset is, and of how many tokens the vocabulary of a text that it is for. */
+export const presetNotes: Record<PresetName, { what: string; vocab_size: number }> = {
+  microgpt: { what: "microgpt.py's final revision", vocab_size: 27 },
+  "microgpt-cosine": { what: "its earlier revision", vocab_size: 27 },
+  tiny: { what: "microgpt's model, on batches", vocab_size: 27 },
+  small: { what: "for texts of some 100 KB", vocab_size: 65 },
+  medium: { what: "for texts of a megabyte", vocab_size: 65 },
+  shakespeare: { what: "nanoGPT's model of characters, for a megabyte", vocab_size: 65 },
+  gpt2: { what: "GPT-2's sizes, in microgpt's architecture", vocab_size: 50304 },
+  "llama-15m": { what: "Llama, in the size of TinyStories' models", vocab_size: 32000 },
+  "llama-110m": { what: "the largest of TinyStories' models", vocab_size: 32000 },
+  "qwen3-15m": { what: "Qwen3, as large as llama-15m", vocab_size: 32000 },
+  "nanochat-d6": { what: "nanochat, as its script for CPUs trains it", vocab_size: 32768 },
+  "size-tiny": { what: "Qwen3 for some KB of text, on any computer", vocab_size: 65 },
+  "size-small": { what: "Qwen3 for some 100 KB", vocab_size: 65 },
+  "size-medium": { what: "Qwen3 for a megabyte, on a GPU", vocab_size: 65 },
+  "size-large": { what: "Qwen3 for ten megabytes and more, on a GPU", vocab_size: 65 },
+};
+
+/** What `--size` may be. */
+export const sizes = ["tiny", "small", "medium", "large"] as const;
 
 export function isPreset(name: string): name is PresetName {
   return Object.hasOwn(presets, name);

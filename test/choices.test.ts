@@ -34,7 +34,7 @@ const added: [value: string, file: string, type: string, places: string[]][] = [
     "alibi",
     "src/config.ts",
     `position: "learned" | "rope"`,
-    ["src/config/conflicts.ts", "src/config/settings.ts"],
+    ["src/choices.ts", "src/config/settings.ts"],
   ],
   [
     "warmup",
@@ -52,7 +52,7 @@ const added: [value: string, file: string, type: string, places: string[]][] = [
     "bf16",
     "src/config.ts",
     `  dtype: "f32" | "f16"`,
-    ["src/choices.ts", "src/config/settings.ts", "src/model/gpu_gpt.ts"],
+    ["src/choices.ts", "src/config/settings.ts", "src/model/tensor_tables.ts"],
   ],
   ["ask", "src/tuning/tune.ts", `TuningMode = "auto"`, ["src/tuning/tune.ts"]],
 ];

@@ -121,7 +121,7 @@ describe("a sentence for", () => {
     expect(() =>
       resolveConfig("microgpt", { n_embd: 10, n_head: 4 }, { n_embd: "--n-embd" }),
     ).toThrow("--n-embd 10 cannot be split into n_head 4 equal heads");
-    expect(() => resolveConfig("microgpt", { n_embd: 10, n_head: 4 })).toThrow("such as 12, or");
+    expect(() => resolveConfig("microgpt", { n_embd: 10, n_head: 4 })).toThrow("such as 12.");
   });
 });
 

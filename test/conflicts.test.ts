@@ -21,7 +21,6 @@ test.each<[Partial<ConfigChoice>, string]>([
     { head_dim: 7, position: "rope" },
     "With position rope the channels of a head turn in pairs, but --head-dim is 7; choose an even number, such as --head-dim 8,",
   ],
-  [{ n_embd: 10 }, "or give --head-dim."],
 ])("%j", (overrides, message) => {
   expect(() => resolveConfig("microgpt", overrides, labels)).toThrow(message);
 });

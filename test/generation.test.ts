@@ -129,7 +129,7 @@ test("what is drawn by a seed is the same in pieces as whole", async () => {
 
 describe("is said:", () => {
   const notes = (format: "lines" | "text", max_tokens: number, prompt: number) =>
-    lengthNotes({ format, block_size: 16, max_tokens }, prompt);
+    lengthNotes({ format, block_size: 16, max_tokens, position: "learned" }, prompt);
 
   test("nothing of a text that the context holds", () => {
     expect(notes("lines", 0, 0)).toEqual([]);

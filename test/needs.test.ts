@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { type Config, resolveConfig } from "../src/config.ts";
 import { Meter } from "../src/device/meter.ts";
 import { GpuPredictor } from "../src/generation/gpu_predictor.ts";
-import { type Dims, dimsOf, initialParameters, parameterCount } from "../src/model/parameters.ts";
+import { dimsOf, initialParameters, parameterCount } from "../src/model/parameters.ts";
 import { PythonRandom } from "../src/random.ts";
 import { TokenStream } from "../src/text/stream.ts";
 import { createTrainer } from "../src/training/choose_trainer.ts";
@@ -139,8 +139,8 @@ test("without a device at hand, the bytes of a usual GPU are foretold", () => {
 
 test("an absurd number of layers is counted at once, each as the last of those written out", () => {
   const bytes = (L: number) => {
-    const dims: Dims = { V: 27, T: 16, C: 16, NH: 4, L };
-    return needsOf(resolveConfig("microgpt"), dims);
+    const config = resolveConfig("microgpt");
+    return needsOf(config, { ...dimsOf(config, 27), L });
   };
   const [many, more] = [bytes(1000), bytes(2 ** 24)];
   const layers = (2 ** 24 - 1000) / (1000 - 500);
@@ -154,8 +154,9 @@ test("an absurd number of layers is counted at once, each as the last of those w
 });
 
 test("a token costs 6 operations a weight that is multiplied, and attention's products", () => {
-  const dims: Dims = { V: 65, T: 256, C: 384, NH: 6, L: 6 };
+  const shape = { block_size: 256, n_embd: 384, n_head: 6, n_layer: 6 };
+  const config = resolveConfig("microgpt", shape);
   const weights = 65 * 384 + 6 * 12 * 384 ** 2;
-  const { flops_per_token } = needsOf(resolveConfig("microgpt"), dims);
+  const { flops_per_token } = needsOf(config, dimsOf(config, 65));
   expect(flops_per_token).toBe(6 * weights + 6 * 6 * 384 * 256);
 });

@@ -110,9 +110,10 @@ test("products are the sums that they are defined by, at every size around a til
 test.each<Config["activation"]>(["relu", "relu_squared"])(
   "gradients agree with finite differences: %s",
   (activation) => {
-    const dims = { V: 7, T: 5, C: 6, NH: 2, L: 2 };
+    const shape = { block_size: 5, n_embd: 6, n_head: 2, n_layer: 2 };
+    const config = resolveConfig("microgpt", { ...shape, activation, init_std: 0.5 });
+    const dims = dimsOf(config, 7);
     const random = new PythonRandom(3);
-    const config = { ...resolveConfig("microgpt"), activation, init_std: 0.5 };
     const params = initialParameters(config, dims, random);
     const gpt = new ReferenceGpt(config, dims, params);
     const batch = {

@@ -73,7 +73,7 @@ test.each([
 
     // The GPU's last array is read through one buffer more.
     const needed = state - gaps + (on ? 4 * P : 0);
-    expect(hostBytes(dims, 1, name)).toBeGreaterThanOrEqual(needed);
+    expect(hostBytes(config, dims, name)).toBeGreaterThanOrEqual(needed);
   },
 );
 

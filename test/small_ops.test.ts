@@ -2,7 +2,8 @@
 
 import { expect, test } from "vitest";
 import { placeholders } from "../src/device/tensors.ts";
-import type { Dims } from "../src/model/parameters.ts";
+import { resolveConfig } from "../src/config.ts";
+import { type Dims, dimsOf } from "../src/model/parameters.ts";
 import { smallTrain, smallTuning } from "../src/small/ops.ts";
 import { smallRunsTable } from "../src/small/runs.ts";
 
@@ -25,7 +26,7 @@ function constants(device: ReturnType<typeof onDevice>, dims: Dims) {
   return smallTrain(tensors, dims, { docs: 1, capacity: 1, groups: 1 }, tuning).constants;
 }
 
-const microgpt = { T: 16, C: 16, NH: 4, L: 1 };
+const microgpt = dimsOf(resolveConfig("microgpt"), 27);
 
 test.each(BYTES)("vocabularies of 1 to 200 take a handful of pipelines: %i bytes", (bytes) => {
   const kinds = Array.from({ length: 200 }, (_, v) =>
@@ -43,7 +44,8 @@ test.each(BYTES)("what a pipeline takes has room for the model, and fits: %i byt
   for (const software of [true, false]) {
     for (const C of [4, 8, 16, 24]) {
       for (const V of [1, 2, 27, 65, 100, 1000]) {
-        const dims = { T: 8, C, NH: 2, L: 2, V };
+        const shape = { block_size: 8, n_embd: C, n_head: 2, n_layer: 2 };
+        const dims = dimsOf(resolveConfig("microgpt", shape), V);
         const found = constants(onDevice(bytes, software), dims);
         if (found === undefined) continue;
         const { ACT, W, IDS, X, Y, Z } = found;

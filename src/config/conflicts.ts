@@ -1,5 +1,6 @@
 // What is wrong between settings that are each in their range.
 
+import { isRope } from "../choices.ts";
 import type { Config, ConfigChoice } from "../config.ts";
 import { ConfigError } from "../errors.ts";
 
@@ -28,7 +29,7 @@ function* heads(config: Partial<ConfigChoice>, label: Label): Iterable<Conflict>
       "n_embd",
       `${label("n_embd")} ${n_embd} cannot be split into ${label("n_head")} ${n_head} ` +
         `equal heads; choose an n_embd that is a multiple of n_head, such as ` +
-        `${Math.ceil(n_embd / n_head) * n_head}, or give ${label("head_dim")}.`,
+        `${Math.ceil(n_embd / n_head) * n_head}.`,
     ];
   }
   if (config.n_head !== undefined && n_kv_head > 0 && n_head % n_kv_head !== 0) {
@@ -46,7 +47,7 @@ function nearestDivisor(n: number, wanted: number): number {
 
 function* rotations(config: Partial<ConfigChoice>, label: Label): Iterable<Conflict> {
   const { position, n_embd = 0, n_head = 1, head_dim = 0 } = config;
-  if (position === undefined || !turns[position]) return;
+  if (position === undefined || !isRope(position)) return;
   const size = head_dim || n_embd / n_head;
   if (!Number.isInteger(size) || size % 2 === 0) return;
   const why =
@@ -59,9 +60,6 @@ function* rotations(config: Partial<ConfigChoice>, label: Label): Iterable<Confl
       `such as ${label("head_dim")} ${size + 1}, or ${label("position")} learned.`,
   ];
 }
-
-/** Whether q and k are turned by their positions, in pairs of channels. */
-const turns: Record<Config["position"], boolean> = { learned: false, rope: true };
 
 function* validations(config: Partial<ConfigChoice>, label: Label): Iterable<Conflict> {
   const { eval_every = 0, val_fraction } = config;

@@ -5,7 +5,7 @@ export type Half = "f16";
 
 export interface TensorSpec {
   name: string;
-  shape: number[];
+  shape: readonly number[];
   dtype?: Half;
   /** Whether it is never bound whole, only in slices; then only the buffer limit holds for it. */
   sliced?: boolean;
@@ -14,7 +14,7 @@ export interface TensorSpec {
 /** A tensor, or a slice of one, that a kernel can bind. */
 export interface Tensor {
   name: string;
-  shape: number[];
+  shape: readonly number[];
   dtype?: Half;
   buffer: GPUBuffer;
   /** In bytes. */

@@ -111,7 +111,7 @@ export async function allocateTensors<Name extends string>(
 /** `size` elements of a tensor from element `offset` on, where a binding may start. */
 export function sliceTensor(
   tensor: Tensor,
-  slice: { name: string; shape: number[]; offset: number; size: number },
+  slice: { name: string; shape: readonly number[]; offset: number; size: number },
 ): Tensor {
   const { buffer, dtype } = tensor;
   const { name, shape } = slice;

@@ -1,6 +1,6 @@
 // Sampling: from the logits of the next token to texts, one token at a time.
 
-import { isStream } from "../choices.ts";
+import { isRope, isStream } from "../choices.ts";
 import type { Config } from "../config.ts";
 import type { PythonRandom } from "../random.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
@@ -104,10 +104,10 @@ function contextOf(
  * @param prompt number of its tokens
  */
 export function lengthNotes(
-  options: Pick<Config, "format" | "block_size" | "max_tokens">,
+  options: Pick<Config, "format" | "block_size" | "max_tokens" | "position">,
   prompt: number,
 ): string[] {
-  const { format, block_size } = options;
+  const { format, block_size, position } = options;
   const notes: string[] = [];
   const room = isStream(format) ? block_size : block_size - 1; // beside BOS
   if (prompt > room) {
@@ -116,12 +116,14 @@ export function lengthNotes(
     );
   }
   if (prompt + tokensToWrite(options, prompt) > block_size) {
+    const positions = isRope(position)
+      ? `It is trained on ${block_size} positions alone`
+      : `Its ${block_size} positions are learned and there are no more`;
     const meaning = isStream(format)
       ? "as it saw windows from anywhere in the text when it was trained"
       : "and of no document has it learnt what comes so late, so it guesses";
     notes.push(
-      `A text may grow longer than the context. Its ${block_size} positions are learned and there are no more, so ` +
-        `from there on the model sees the last tokens at these, ${meaning}.`,
+      `A text may grow longer than the context. ${positions}, so from there on the model sees the last tokens at these, ${meaning}.`,
     );
   }
   return notes;

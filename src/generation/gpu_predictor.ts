@@ -1,10 +1,10 @@
 // The forward pass for one sequence on the GPU: logits of the next token. Recomputes the whole context.
 
-import type { Config } from "../config.ts";
 import type { Device } from "../device/device.ts";
 import { compile, type Preparation } from "../device/prepare.ts";
 import { Schedule } from "../device/schedule.ts";
 import { type Tensor, allocateTensors, destroyTensors, writeTensor } from "../device/tensors.ts";
+import type { ForwardConfig } from "../model/forward_config.ts";
 import { planForward } from "../model/forward_plan.ts";
 import { type Dims, PARAMETER_ALIGNMENT, ParameterLayout } from "../model/parameters.ts";
 import type { Predictor } from "./predictor.ts";
@@ -30,7 +30,7 @@ export class GpuPredictor implements Predictor {
   /** A predictor with weights of its own, given flat in the table's order without gaps. */
   static async fromValues(
     device: Device,
-    config: Pick<Config, "activation" | "rmsnorm_eps">,
+    config: ForwardConfig,
     dims: Dims,
     values: Float32Array | Float64Array,
     progress?: Preparation["progress"],
@@ -49,7 +49,7 @@ export class GpuPredictor implements Predictor {
   /** @param params flat in the layout's order; read in place, so it follows a training run */
   static async create(
     device: Device,
-    config: Pick<Config, "activation" | "rmsnorm_eps">,
+    config: ForwardConfig,
     layout: ParameterLayout,
     params: Tensor,
   ): Promise<GpuPredictor> {

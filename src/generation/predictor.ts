@@ -1,6 +1,6 @@
 // What continues a text: the logits of the next token, from the CPU or the GPU.
 
-import type { Config } from "../config.ts";
+import type { ForwardConfig } from "../model/forward_config.ts";
 import type { Dims } from "../model/parameters.ts";
 import { ReferenceGpt } from "../reference/gpt.ts";
 import { Breather } from "./breather.ts";
@@ -21,11 +21,7 @@ export class CpuPredictor implements Predictor {
   private readonly breather = new Breather();
 
   /** @param params flat, in the table's order without gaps */
-  constructor(
-    config: Pick<Config, "activation" | "rmsnorm_eps">,
-    dims: Dims,
-    params: Float64Array,
-  ) {
+  constructor(config: ForwardConfig, dims: Dims, params: Float64Array) {
     this.gpt = new ReferenceGpt(config, dims, params);
   }
 

@@ -5,12 +5,14 @@ import type { Device } from "../device/device.ts";
 import type { Dispatch } from "../device/schedule.ts";
 import { planSharing } from "../device/sharing.ts";
 import { placeholders, sizeOf, type Tensor, type TensorSpec } from "../device/tensors.ts";
-import { activationTable, forwardList, lossList } from "./gpu_gpt.ts";
+import type { ForwardConfig } from "./forward_config.ts";
+import { forwardList, lossList } from "./gpu_gpt.ts";
 import { GpuOps } from "./gpu_ops.ts";
 import type { ParameterLayout } from "./parameters.ts";
 import { SCALER_FIELDS, SLOTS, StepData } from "./step_data.ts";
+import { activationTable } from "./tensor_tables.ts";
 
-type EvaluatedConfig = Pick<Config, "activation" | "rmsnorm_eps" | "batch_size">;
+type EvaluatedConfig = ForwardConfig & Pick<Config, "batch_size">;
 
 export interface EvaluationPlan {
   /** `params`, flat in the layout's order, `step` and `records`, and what lies between them. */
@@ -32,7 +34,7 @@ export function planEvaluation(
   const B = config.batch_size;
   const N = B * dims.T;
   const ops = new GpuOps(device);
-  const passing = [...activationTable(dims, B), { name: "losses", shape: [N] }];
+  const passing = [...activationTable(config, dims, B), { name: "losses", shape: [N] }];
   const table: TensorSpec[] = [
     { name: "params", shape: [layout.size], sliced: true },
     { name: "records", shape: [SLOTS, 2] },

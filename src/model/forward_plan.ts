@@ -1,13 +1,14 @@
 // The forward pass alone, for one sequence, planned before anything is allocated.
 
-import type { Config } from "../config.ts";
 import type { Device } from "../device/device.ts";
 import type { Dispatch } from "../device/schedule.ts";
 import { planSharing } from "../device/sharing.ts";
 import { placeholders, type Tensor, type TensorSpec } from "../device/tensors.ts";
-import { activationTable, forwardList } from "./gpu_gpt.ts";
+import type { ForwardConfig } from "./forward_config.ts";
+import { forwardList } from "./gpu_gpt.ts";
 import { GpuOps } from "./gpu_ops.ts";
 import type { ParameterLayout } from "./parameters.ts";
+import { activationTable } from "./tensor_tables.ts";
 
 export interface ForwardPlan {
   /** `ids` (T), to be written, `logits` (T, V), to be read, and what lies between them. */
@@ -22,7 +23,7 @@ export interface ForwardPlan {
 
 export function planForward(
   device: Device,
-  config: Pick<Config, "activation" | "rmsnorm_eps">,
+  config: ForwardConfig,
   layout: ParameterLayout,
 ): ForwardPlan {
   const { dims } = layout;
@@ -32,7 +33,7 @@ export function planForward(
     const gpt = { ops, config, dims, B: 1, layout, tensors, params, weights: params };
     return forwardList(gpt, ids);
   };
-  const activations = activationTable(dims, 1);
+  const activations = activationTable(config, dims, 1);
   const table = [{ name: "ids", shape: [dims.T] }, ...activations];
   const params = { name: "params", shape: [layout.size] };
   const passing = activations.filter(({ name }) => name !== "logits");

@@ -2,74 +2,19 @@
 // Letters: parameters.ts. The reference's twin of this file is reference/gpt.ts.
 
 import { reluOf } from "../choices.ts";
-import type { Config } from "../config.ts";
-import { type Half, type Tensor, type TensorSpec, sliceTensor } from "../device/tensors.ts";
+import { type Tensor, sliceTensor } from "../device/tensors.ts";
 import type { Dispatch } from "../device/schedule.ts";
 import type { GpuOps } from "./gpu_ops.ts";
+import type { ForwardConfig } from "./forward_config.ts";
 import type { Dims, ParameterLayout } from "./parameters.ts";
-
-/**
- * What the forward pass writes; what the backward pass reads of it is kept until then.
- * @param dtype of what goes from product to product; the residual stream, the logits and all statistics are f32
- */
-export function activationTable(
-  { T, C, V, NH, L }: Dims,
-  B: number,
-  dtype: Config["dtype"] = "f32",
-): TensorSpec[] {
-  const N = B * T;
-  const half = halfOf(dtype);
-  const table: TensorSpec[] = [
-    { name: "rstd", shape: [N] },
-    { name: "x", shape: [N, C] }, // the residual stream before the first layer
-    { name: "logits", shape: [N, V] }, // the backward pass turns them into their gradient
-  ];
-  for (let l = 0; l < L; l++) {
-    table.push(
-      { name: `layer${l}.ln1`, shape: [N, C], ...half },
-      { name: `layer${l}.rstd1`, shape: [N] },
-      { name: `layer${l}.qkv`, shape: [N, 3 * C], ...half },
-      { name: `layer${l}.att`, shape: [N, C], ...half },
-      { name: `layer${l}.stats`, shape: [B, NH, T, 2] },
-      { name: `layer${l}.mid`, shape: [N, C] }, // the stream between attention and MLP
-      { name: `layer${l}.ln2`, shape: [N, C], ...half },
-      { name: `layer${l}.rstd2`, shape: [N] },
-      { name: `layer${l}.act`, shape: [N, 4 * C], ...half },
-      { name: `layer${l}.x`, shape: [N, C] }, // the stream after the layer
-    );
-  }
-  return table;
-}
-
-/** What the loss and the backward pass write beside the parameters' gradients; dtype as above. */
-export function gradientTable(
-  { T, C, NH }: Dims,
-  B: number,
-  dtype: Config["dtype"] = "f32",
-): TensorSpec[] {
-  const N = B * T;
-  const half = halfOf(dtype);
-  return [
-    { name: "losses", shape: [N] },
-    { name: "dx", shape: [N, C] }, // the residual stream's gradient
-    { name: "dln", shape: [N, C] },
-    { name: "dact", shape: [N, 4 * C], ...half },
-    { name: "datt", shape: [N, C], ...half },
-    { name: "delta", shape: [B, NH, T] },
-    { name: "dqkv", shape: [N, 3 * C], ...half },
-  ];
-}
-
-const stored: Record<Config["dtype"], { dtype?: Half }> = { f32: {}, f16: { dtype: "f16" } };
-const halfOf = (dtype: Config["dtype"]) => stored[dtype];
 
 export interface GpuGpt {
   ops: GpuOps;
-  config: Pick<Config, "activation" | "rmsnorm_eps">;
+  config: ForwardConfig;
   dims: Dims;
   B: number;
   layout: ParameterLayout;
-  /** Of the tables above, by name. */
+  /** Of the tables of tensor_tables.ts, by name. */
   tensors: Record<string, Tensor>;
   /** Flat, in the layout's order. */
   params: Tensor;

@@ -1,64 +1,139 @@
 // The one table of the model's parameters: names, shapes, order. Buffers, files, counts and tests come from it.
 //
-// Letters used everywhere: B batch, T time (block_size), C channels (n_embd), V vocabulary, L layers,
-// NH heads, HS head size (C / NH), N rows (B·T), OC output channels of a product.
+// Letters used everywhere: B batch, T time (block_size), C channels (n_embd), V vocabulary, L layers, NH heads,
+// NKV heads of keys and values, HS head size, H channels inside the MLP, N rows (B·T), OC output channels of a product.
 
-import type { Config, ConfigChoice } from "../config.ts";
-import { checkBuilt } from "../config/unbuilt.ts";
+import { isGated, isRope } from "../choices.ts";
+import type { Config } from "../config.ts";
 import type { PythonRandom } from "../random.ts";
 
-/** The sizes of a model. */
+/** The sizes of a model, and which of the tensors it has that not every model has. */
 export interface Dims {
   V: number;
   T: number;
   C: number;
   NH: number;
+  NKV: number;
+  HS: number;
+  H: number;
   L: number;
+  /** Positions are learned. */
+  wpe: boolean;
+  /** The head has a weight of its own, which is not the embedding's. */
+  lm_head: boolean;
+  /** The MLP is gated. */
+  mlp_gate: boolean;
+  /** The norms of each layer have gains; and so have those of q and k, and the one before the head. */
+  norm_gains: boolean;
+  head_gains: boolean;
+  final_gain: boolean;
 }
 
-type Sizes = Pick<Config, "block_size" | "n_embd" | "n_head" | "n_layer">;
+/** What decides a model's parameters. */
+type Architecture = Pick<
+  Config,
+  | "n_layer"
+  | "n_embd"
+  | "n_head"
+  | "n_kv_head"
+  | "head_dim"
+  | "block_size"
+  | "mlp_hidden"
+  | "activation"
+  | "position"
+  | "qk_norm"
+  | "norm_gain"
+  | "final_norm"
+  | "tie_embeddings"
+>;
 
-/** @throws ConfigError if no engine can train such a model yet */
-export function dimsOf(config: Sizes & Partial<ConfigChoice>, vocab_size: number): Dims {
-  checkBuilt(config);
-  const { block_size, n_embd, n_head, n_layer } = config;
-  return { V: vocab_size, T: block_size, C: n_embd, NH: n_head, L: n_layer };
+export function dimsOf(config: Architecture, vocab_size: number): Dims {
+  const { n_embd: C, n_head: NH, norm_gain } = config;
+  const mlp_gate = isGated(config.activation);
+  return {
+    V: vocab_size,
+    T: config.block_size,
+    C,
+    NH,
+    NKV: config.n_kv_head || NH,
+    HS: config.head_dim || C / NH,
+    H: config.mlp_hidden || (mlp_gate ? Math.ceil((8 * C) / (3 * 64)) * 64 : 4 * C),
+    L: config.n_layer,
+    wpe: !isRope(config.position),
+    lm_head: !config.tie_embeddings,
+    mlp_gate,
+    norm_gains: norm_gain,
+    head_gains: norm_gain && config.qk_norm,
+    final_gain: norm_gain && config.final_norm,
+  };
 }
+
+/** Channels of q, k and v together, as one product makes them. */
+export function qkvChannels({ NH, NKV, HS }: Pick<Dims, "NH" | "NKV" | "HS">): number {
+  return (NH + 2 * NKV) * HS;
+}
+
+/** Channels that the MLP's first product makes: the gate's, if there is one, and those that it gates. */
+export function mlpChannels({ H, mlp_gate }: Pick<Dims, "H" | "mlp_gate">): number {
+  return mlp_gate ? 2 * H : H;
+}
+
+/** (rows, columns) of a matrix, where a product's weight is (out, in); or (channels) of a gain. */
+type Shape = readonly [number, number] | readonly [number];
 
 interface ParameterInfo {
   name: string;
-  /** (rows, columns); a product's weight is (out, in). */
-  shape: [number, number];
+  shape: Shape;
 }
 
-/** Every parameter in the order of initialisation and of microgpt's flat list. */
-function parameterTable({ V, T, C, L }: Dims): ParameterInfo[] {
-  const table: ParameterInfo[] = [
-    { name: "wte", shape: [V, C] },
-    { name: "wpe", shape: [T, C] },
-    { name: "lm_head", shape: [V, C] },
+/** Every parameter in the order of initialisation and of flattening; for microgpt's models that of its own list. */
+function parameterTable(dims: Dims): ParameterInfo[] {
+  const { V, T, C, NH, NKV, HS, H, L, norm_gains, head_gains } = dims;
+  const some = (there: boolean, name: string, ...shape: Shape): ParameterInfo[] =>
+    there ? [{ name, shape }] : [];
+  const layer = (l: number) => [
+    ...some(norm_gains, `layer${l}.attn_norm`, C),
+    ...some(true, `layer${l}.attn_wq`, NH * HS, C),
+    ...some(true, `layer${l}.attn_wk`, NKV * HS, C),
+    ...some(true, `layer${l}.attn_wv`, NKV * HS, C),
+    ...some(head_gains, `layer${l}.q_norm`, HS),
+    ...some(head_gains, `layer${l}.k_norm`, HS),
+    ...some(true, `layer${l}.attn_wo`, C, NH * HS),
+    ...some(norm_gains, `layer${l}.mlp_norm`, C),
+    ...some(dims.mlp_gate, `layer${l}.mlp_gate`, H, C),
+    ...some(true, `layer${l}.mlp_fc1`, H, C),
+    ...some(true, `layer${l}.mlp_fc2`, C, H),
   ];
-  for (let l = 0; l < L; l++) {
-    table.push(
-      { name: `layer${l}.attn_wq`, shape: [C, C] },
-      { name: `layer${l}.attn_wk`, shape: [C, C] },
-      { name: `layer${l}.attn_wv`, shape: [C, C] },
-      { name: `layer${l}.attn_wo`, shape: [C, C] },
-      { name: `layer${l}.mlp_fc1`, shape: [4 * C, C] },
-      { name: `layer${l}.mlp_fc2`, shape: [C, 4 * C] },
-    );
-  }
-  return table;
+  return [
+    ...some(true, "wte", V, C),
+    ...some(dims.wpe, "wpe", T, C),
+    ...some(dims.lm_head, "lm_head", V, C),
+    ...Array.from({ length: L }, (_, l) => layer(l)).flat(),
+    ...some(dims.final_gain, "final_norm", C),
+  ];
 }
 
-export function parameterCount({ V, T, C, L }: Dims): number {
-  return (2 * V + T) * C + 12 * L * C * C;
+/** Whether a parameter is a norm's gain: it starts at 1, and no weight decay pulls it down. */
+function isGain({ shape }: Pick<ParameterInfo, "shape">): boolean {
+  return shape.length === 1;
+}
+
+/** Without a table as long as L: a damaged or absurd one is counted, too. */
+export function parameterCount(dims: Dims): number {
+  const [none, one] = [0, 1].map((L) =>
+    parameterTable({ ...dims, L }).reduce((sum, { shape }) => sum + elements(shape), 0),
+  );
+  return none + dims.L * (one - none);
+}
+
+function elements(shape: Shape): number {
+  return shape.reduce((product, size) => product * size, 1);
 }
 
 /** Where a tensor lies in a flat array, in elements. */
 export interface Slice {
   name: string;
-  shape: [number, number];
+  shape: Shape;
   offset: number;
   size: number;
 }
@@ -76,29 +151,45 @@ export class ParameterLayout {
   private readonly byName: Map<string, Slice>;
 
   /**
-   * @param align elements at whose multiples a tensor may start. attn_wk and attn_wv always follow attn_wq without a gap: q, k and v are one product with a (3C, C) weight.
+   * @param align elements at whose multiples a tensor may start. attn_wk and attn_wv always follow attn_wq without a gap,
+   * and mlp_fc1 the gate: q, k and v are one product, and so is what a gated MLP begins with.
+   * @param has which parameters it is of, for what is not kept of all
    */
-  constructor(dims: Dims, align = 1) {
+  constructor(dims: Dims, align = 1, has: (parameter: ParameterInfo) => boolean = () => true) {
     this.dims = dims;
     let end = 0;
-    this.slices = parameterTable(dims).map(({ name, shape }) => {
-      const follows = name.endsWith("attn_wk") || name.endsWith("attn_wv");
-      const offset = follows ? end : Math.ceil(end / align) * align;
-      const size = shape[0] * shape[1];
-      end = offset + size;
-      return { name, shape, offset, size };
-    });
+    this.slices = parameterTable(dims)
+      .filter(has)
+      .map(({ name, shape }) => {
+        const follows =
+          /\.(attn_wk|attn_wv)$/.test(name) || (dims.mlp_gate && name.endsWith("fc1"));
+        const offset = follows ? end : Math.ceil(end / align) * align;
+        const size = elements(shape);
+        end = offset + size;
+        return { name, shape, offset, size };
+      });
     this.size = Math.ceil(end / align) * align;
     this.byName = new Map(this.slices.map((slice) => [slice.name, slice]));
+    this.view("head", dims.lm_head ? "lm_head" : "wte", dims.V);
     for (let l = 0; l < dims.L; l++) {
-      const { C } = dims;
-      const { offset } = this.slice(`layer${l}.attn_wq`);
-      const name = `layer${l}.attn_wqkv`;
-      this.byName.set(name, { name, shape: [3 * C, C], offset, size: 3 * C * C });
+      this.view(`layer${l}.attn_wqkv`, `layer${l}.attn_wq`, qkvChannels(dims));
+      const first = dims.mlp_gate ? "mlp_gate" : "mlp_fc1";
+      this.view(`layer${l}.mlp_in`, `layer${l}.${first}`, mlpChannels(dims));
     }
   }
 
-  /** A tensor of the table, or `layer<l>.attn_wqkv`, the (3C, C) view of a layer's q, k and v. */
+  /** Names the (OC, C) matrix of all that begins with `first`. */
+  private view(name: string, first: string, OC: number): void {
+    const { C } = this.dims;
+    const offset = this.byName.get(first)?.offset;
+    if (offset === undefined) return; // a layout that is not of all
+    this.byName.set(name, { name, shape: [OC, C], offset, size: OC * C });
+  }
+
+  /**
+   * A tensor of the table; or of a layer's views `layer<l>.attn_wqkv`, q, k and v as one weight, and `layer<l>.mlp_in`,
+   * the gate, if there is one, and fc1; or `head`, lm_head or wte in its place.
+   */
   slice(name: string): Slice {
     const slice = this.byName.get(name);
     if (slice === undefined) throw new RangeError(`no parameter is named ${name}`);
@@ -119,11 +210,16 @@ export class ParameterLayout {
   }
 }
 
-/** Draws every parameter in the table's order, flat and without gaps. */
+/** Draws every parameter but the gains, which are 1, in the table's order, flat and without gaps. */
 export function initialParameters(config: Config, dims: Dims, random: PythonRandom): Float64Array {
   const layout = new ParameterLayout(dims);
   const values = new Float64Array(layout.size);
-  for (const { name, offset, size } of layout.slices) {
+  for (const slice of layout.slices) {
+    const { name, offset, size } = slice;
+    if (isGain(slice)) {
+      values.fill(1, offset, offset + size);
+      continue;
+    }
     // The generator is drawn for the zeros too, as the original's gauss(0, 0) does.
     const zero = config.zero_init && (name.endsWith("attn_wo") || name.endsWith("mlp_fc2"));
     for (let i = 0; i < size; i++) values[offset + i] = random.gauss(0, zero ? 0 : config.init_std);

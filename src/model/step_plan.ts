@@ -13,18 +13,12 @@ import {
   sliceTensor,
   tableBytes,
 } from "../device/tensors.ts";
-import {
-  type GpuGpt,
-  activationTable,
-  backwardList,
-  forwardList,
-  gradientTable,
-  lossList,
-} from "./gpu_gpt.ts";
+import { type GpuGpt, backwardList, forwardList, lossList } from "./gpu_gpt.ts";
 import { evaluationList } from "./evaluation_plan.ts";
 import { type Choices, GpuOps } from "./gpu_ops.ts";
 import { type Dims, PARAMETER_ALIGNMENT, ParameterLayout } from "./parameters.ts";
 import { SCALER_FIELDS, SLOTS, StepData } from "./step_data.ts";
+import { activationTable, gradientTable } from "./tensor_tables.ts";
 
 /** Gradients that one workgroup of the norm sums. */
 const NORM_CHUNK = 8192;
@@ -56,7 +50,10 @@ export function planStep(
   const B = config.batch_size;
   const layout = new ParameterLayout(dims, PARAMETER_ALIGNMENT);
   const { dtype } = config;
-  const passing = [...activationTable(dims, B, dtype), ...gradientTable(dims, B, dtype)];
+  const passing = [
+    ...activationTable(config, dims, B, dtype),
+    ...gradientTable(config, dims, B, dtype),
+  ];
   const most = mostPlanes(device, layout.size * 4, tableBytes(passing));
   const ops = new GpuOps(device, {
     planes: most,

@@ -24,9 +24,10 @@ export interface Work {
 
 /** Floating-point operations of training on one token: 6 a weight, and attention's products. */
 export function flopsPerToken(dims: Dims): number {
-  const { V, T, C, L } = dims;
-  const looked_up = (V + T) * C; // the embeddings' rows are copied, not multiplied
-  return 6 * (parameterCount(dims) - looked_up) + 6 * L * C * T;
+  const { V, T, C, NH, HS, L } = dims;
+  // The embeddings' rows are copied, not multiplied; but wte is, where it is the head too.
+  const looked_up = (dims.lm_head ? V * C : 0) + (dims.wpe ? T * C : 0);
+  return 6 * (parameterCount(dims) - looked_up) + 6 * L * NH * HS * T;
 }
 
 /**

@@ -1,7 +1,7 @@
 // Causal multi-head attention as plain loops in float64; the twins of the attention kernels.
 //
-// qkv (B, T, 3C) holds q, k and v of all heads side by side, as the fused product writes them; head h's
-// channels are h·HS .. h·HS + HS - 1 of each. Of the softmax only stats (B, NH, T, 2) is kept: each row's
+// qkv (B, T, C + 2·NKV·HS) holds q, k and v of all heads side by side, as the fused product writes them; head h's
+// channels are h·HS .. h·HS + HS - 1 of each. There are NKV heads of k and v, and NH / NKV of q read each of them. Of the softmax only stats (B, NH, T, 2) is kept: each row's
 // largest score and 1 / sum(exp(score - largest)), from which the backward pass makes it anew. A part is that of some
 // heads of some sequences.
 
@@ -12,8 +12,17 @@ import { dot } from "./product.ts";
 interface Sizes {
   B: number;
   T: number;
+  /** Channels of q, NH·HS. */
   C: number;
   NH: number;
+  /** As many as NH where absent. */
+  NKV?: number;
+}
+
+/** Where the heads lie in a row of qkv. */
+function placesOf({ C, NH, NKV = NH }: Sizes) {
+  const HS = C / NH;
+  return { NKV, HS, row: C + 2 * NKV * HS, shared: NH / NKV, k: C, v: C + NKV * HS };
 }
 
 /** out (B, T, C) = softmax(q · kᵀ / sqrt(HS), causal) · v, per head. */
@@ -25,19 +34,20 @@ export function attentionForward(
   part = WHOLE,
 ): void {
   const { B, T, C, NH } = sizes;
-  const HS = C / NH;
+  const { HS, row: W, shared, ...places } = placesOf(sizes);
   const scale = 1 / Math.sqrt(HS);
   const p = new Float64Array(T);
   const end = endOf(B * NH, part);
   for (let bh = firstOf(B * NH, part); bh < end; bh++) {
     const b = Math.floor(bh / NH);
     const h = bh % NH;
-    const head = b * T * 3 * C + h * HS;
+    const first = b * T * W;
+    const kv = first + Math.floor(h / shared) * HS;
     for (let t = 0; t < T; t++) {
-      const q = head + t * 3 * C;
+      const q = first + t * W + h * HS;
       let largest = -Infinity;
       for (let s = 0; s <= t; s++) {
-        const k = head + s * 3 * C + C;
+        const k = kv + s * W + places.k;
         p[s] = dot(qkv, q, qkv, k, HS) * scale;
         largest = Math.max(largest, p[s]);
       }
@@ -46,7 +56,7 @@ export function attentionForward(
       const o = (b * T + t) * C + h * HS;
       for (let c = 0; c < HS; c++) out[o + c] = 0;
       for (let s = 0; s <= t; s++) {
-        const v = head + s * 3 * C + 2 * C;
+        const v = kv + s * W + places.v;
         const weight = p[s] / sum;
         for (let c = 0; c < HS; c++) out[o + c] += weight * qkv[v + c];
       }
@@ -58,7 +68,7 @@ export function attentionForward(
 }
 
 /**
- * The q part of dqkv (B, T, 3C), and delta (B, NH, T) = rowsum(dout · out) for the kernel of k and v:
+ * The q part of dqkv, and delta (B, NH, T) = rowsum(dout · out) for the kernel of k and v:
  *   dscore[t, s] = p[t, s] · (dout[t] · v[s] - delta[t]) / sqrt(HS);  dq[t] = sum over s of dscore[t, s] · k[s]
  */
 export function attentionBackwardQ(
@@ -72,25 +82,27 @@ export function attentionBackwardQ(
   part = WHOLE,
 ): void {
   const { B, T, C, NH } = sizes;
-  const HS = C / NH;
+  const { HS, row: W, shared, ...places } = placesOf(sizes);
   const scale = 1 / Math.sqrt(HS);
   const end = endOf(B * NH, part);
   for (let bh = firstOf(B * NH, part); bh < end; bh++) {
     const b = Math.floor(bh / NH);
     const h = bh % NH;
-    const head = b * T * 3 * C + h * HS;
+    const first = b * T * W;
+    const kv = first + Math.floor(h / shared) * HS;
     for (let t = 0; t < T; t++) {
       const o = (b * T + t) * C + h * HS;
       const row = (b * NH + h) * T + t;
       const d = dot(dout, o, out, o, HS);
       delta[row] = d;
-      const q = head + t * 3 * C;
+      const q = first + t * W + h * HS;
       for (let c = 0; c < HS; c++) dqkv[q + c] = 0;
       for (let s = 0; s <= t; s++) {
-        const k = head + s * 3 * C + C;
+        const k = kv + s * W + places.k;
+        const v = kv + s * W + places.v;
         const score = dot(qkv, q, qkv, k, HS) * scale;
         const p = Math.exp(score - stats[2 * row]) * stats[2 * row + 1];
-        const dscore = p * (dot(dout, o, qkv, k + C, HS) - d) * scale;
+        const dscore = p * (dot(dout, o, qkv, v, HS) - d) * scale;
         for (let c = 0; c < HS; c++) dqkv[q + c] += dscore * qkv[k + c];
       }
     }
@@ -98,7 +110,7 @@ export function attentionBackwardQ(
 }
 
 /**
- * The k and v parts of dqkv (B, T, 3C):
+ * The k and v parts of dqkv, summed over the heads of q that share them:
  *   dk[s] = sum over t ≥ s of dscore[t, s] · q[t];  dv[s] = sum over t ≥ s of p[t, s] · dout[t]
  */
 export function attentionBackwardKv(
@@ -111,27 +123,29 @@ export function attentionBackwardKv(
   part = WHOLE,
 ): void {
   const { B, T, C, NH } = sizes;
-  const HS = C / NH;
+  const { NKV, HS, row: W, shared, ...places } = placesOf(sizes);
   const scale = 1 / Math.sqrt(HS);
-  const end = endOf(B * NH, part);
-  for (let bh = firstOf(B * NH, part); bh < end; bh++) {
-    const b = Math.floor(bh / NH);
-    const h = bh % NH;
-    const head = b * T * 3 * C + h * HS;
+  const end = endOf(B * NKV, part);
+  for (let bg = firstOf(B * NKV, part); bg < end; bg++) {
+    const b = Math.floor(bg / NKV);
+    const g = bg % NKV;
+    const first = b * T * W;
     for (let s = 0; s < T; s++) {
-      const k = head + s * 3 * C + C;
-      const v = k + C;
+      const k = first + s * W + places.k + g * HS;
+      const v = first + s * W + places.v + g * HS;
       for (let c = 0; c < HS; c++) dqkv[k + c] = dqkv[v + c] = 0;
-      for (let t = s; t < T; t++) {
-        const q = head + t * 3 * C;
-        const o = (b * T + t) * C + h * HS;
-        const row = (b * NH + h) * T + t;
-        const score = dot(qkv, q, qkv, k, HS) * scale;
-        const p = Math.exp(score - stats[2 * row]) * stats[2 * row + 1];
-        const dscore = p * (dot(dout, o, qkv, v, HS) - delta[row]) * scale;
-        for (let c = 0; c < HS; c++) {
-          dqkv[k + c] += dscore * qkv[q + c];
-          dqkv[v + c] += p * dout[o + c];
+      for (let h = g * shared; h < (g + 1) * shared; h++) {
+        for (let t = s; t < T; t++) {
+          const q = first + t * W + h * HS;
+          const o = (b * T + t) * C + h * HS;
+          const row = (b * NH + h) * T + t;
+          const score = dot(qkv, q, qkv, k, HS) * scale;
+          const p = Math.exp(score - stats[2 * row]) * stats[2 * row + 1];
+          const dscore = p * (dot(dout, o, qkv, v, HS) - delta[row]) * scale;
+          for (let c = 0; c < HS; c++) {
+            dqkv[k + c] += dscore * qkv[q + c];
+            dqkv[v + c] += p * dout[o + c];
+          }
         }
       }
     }

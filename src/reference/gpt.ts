@@ -1,48 +1,29 @@
 // The model in float64: forward as a list of operations, backward as the same list upside down. What takes long yields
 // between its parts; a small model's step is one piece, and no slower for it.
 
-import { type Relu, reluOf } from "../choices.ts";
-import type { Config } from "../config.ts";
-import { type Dims, ParameterLayout } from "../model/parameters.ts";
+import { isRelu, isRope, reluOf } from "../choices.ts";
+import { dropped } from "../model/dropout.ts";
+import type { ForwardConfig } from "../model/forward_config.ts";
+import { type Dims, mlpChannels, ParameterLayout, qkvChannels } from "../model/parameters.ts";
 import type { Batch } from "../text/batches.ts";
+import { smooth, softcapForward } from "./activations.ts";
 import { attentionBackwardKv, attentionBackwardQ, attentionForward } from "./attention.ts";
+import { dropout } from "./dropout.ts";
+import { rmsnormGainBackward, rmsnormGainForward } from "./gains.ts";
+import { headsBackward, headsForward, type Turns, turnsOf } from "./heads.ts";
 import * as ops from "./ops.ts";
-import { finish, partsOf } from "./parts.ts";
+import { finish, inParts } from "./parts.ts";
+import { activationsOf, tensorsOf } from "./tensors.ts";
+import type { Values } from "./values.ts";
 
-/** What a layer keeps of its forward pass for the backward pass. */
-function layerActivations(N: number, B: number, T: number, { C, NH }: Dims) {
-  const values = (size: number) => new Float64Array(size);
-  return {
-    ln1: values(N * C), // (N, C)
-    rstd1: values(N), // (N)
-    qkv: values(N * 3 * C), // (N, 3C)
-    att: values(N * C), // (N, C)
-    stats: values(B * NH * T * 2), // (B, NH, T, 2)
-    mid: values(N * C), // (N, C) the residual stream between attention and MLP
-    ln2: values(N * C), // (N, C)
-    rstd2: values(N), // (N)
-    act: values(N * 4 * C), // (N, 4C)
-    x: values(N * C), // (N, C) the residual stream after the layer
-  };
-}
+type Inputs = Pick<Batch, "B" | "T" | "inputs">;
 
-/** The tensors of a flat array, by the table's names; made once, since a view costs as much as a small operation. */
-function tensorsOf(layout: ParameterLayout, flat: Float64Array) {
-  const view = (name: string) => {
-    const { offset, size } = layout.slice(name);
-    return flat.subarray(offset, offset + size);
-  };
-  return {
-    wte: view("wte"),
-    wpe: view("wpe"),
-    lm_head: view("lm_head"),
-    layers: Array.from({ length: layout.dims.L }, (_, l) => ({
-      attn_wqkv: view(`layer${l}.attn_wqkv`),
-      attn_wo: view(`layer${l}.attn_wo`),
-      mlp_fc1: view(`layer${l}.mlp_fc1`),
-      mlp_fc2: view(`layer${l}.mlp_fc2`),
-    })),
-  };
+/** Which elements dropout leaves out. */
+export interface Noise {
+  /** Steps done before. */
+  step: number;
+  /** The batch's first row among those of the step, where it is a part of them; 0 where absent. */
+  row?: number;
 }
 
 export class ReferenceGpt {
@@ -53,36 +34,23 @@ export class ReferenceGpt {
   readonly grads: Float64Array;
   private readonly w: ReturnType<typeof tensorsOf>;
   private readonly dw: ReturnType<typeof tensorsOf>;
-  private readonly activation: Relu;
-  private readonly eps: number;
-
-  // activations, made for up to B rows of T positions
+  private readonly config: ForwardConfig;
+  private readonly turns: Turns | undefined;
+  /** Made for up to so many rows of so many positions. */
   private capacity = { B: 0, T: 0 };
-  private rstd!: Float64Array; // (N)
-  private x!: Float64Array; // (N, C) the residual stream before the first layer
-  private layers!: ReturnType<typeof layerActivations>[];
-  private logits!: Float64Array; // (N, V), after loss() their gradient
-  private losses!: Float64Array; // (N)
-  private dx!: Float64Array; // (N, C) the residual stream's gradient
-  private dln!: Float64Array; // (N, C)
-  private dact!: Float64Array; // (N, 4C)
-  private datt!: Float64Array; // (N, C)
-  private delta!: Float64Array; // (B, NH, T)
-  private dqkv!: Float64Array; // (N, 3C)
+  private a!: ReturnType<typeof activationsOf>;
+  /** Of the forward pass before; undefined where nothing is left out. */
+  private noise: Noise | undefined;
 
-  constructor(
-    config: Pick<Config, "activation" | "rmsnorm_eps">,
-    dims: Dims,
-    params: Float64Array,
-  ) {
+  constructor(config: ForwardConfig, dims: Dims, params: Float64Array) {
+    this.config = config;
     this.dims = dims;
     this.layout = new ParameterLayout(dims);
     this.params = params;
     this.grads = new Float64Array(this.layout.size);
     this.w = tensorsOf(this.layout, this.params);
     this.dw = tensorsOf(this.layout, this.grads);
-    this.activation = reluOf(config);
-    this.eps = config.rmsnorm_eps;
+    this.turns = isRope(config.position) ? turnsOf(config.rope_theta, dims) : undefined;
   }
 
   private allocate(B: number, T: number): void {
@@ -90,75 +58,74 @@ export class ReferenceGpt {
     B = Math.max(B, this.capacity.B);
     T = Math.max(T, this.capacity.T);
     this.capacity = { B, T };
-    const { C, V, NH, L } = this.dims;
-    const N = B * T;
-    const values = (size: number) => new Float64Array(size);
-    this.rstd = values(N);
-    this.x = values(N * C);
-    this.layers = Array.from({ length: L }, () => layerActivations(N, B, T, this.dims));
-    this.logits = values(N * V);
-    this.losses = values(N);
-    this.dx = values(N * C);
-    this.dln = values(N * C);
-    this.dact = values(N * 4 * C);
-    this.datt = values(N * C);
-    this.delta = values(B * NH * T);
-    this.dqkv = values(N * 3 * C);
+    this.a = activationsOf(this.config, this.dims, B, T);
   }
 
-  /** Logits (B, T, V) of a batch; valid until the next call. */
-  forward(batch: Pick<Batch, "B" | "T" | "inputs">): Float64Array {
-    return finish(this.forwardInParts(batch));
+  /**
+   * Logits (B, T, V) of a batch; valid until the next call.
+   * @param noise the step that is being trained; undefined where dropout leaves out nothing
+   */
+  forward(batch: Inputs, noise?: Noise): Float64Array {
+    return finish(this.forwardInParts(batch, noise));
   }
 
   /** forward(), a moment's work at a time. */
-  *forwardInParts({
-    B,
-    T,
-    inputs,
-  }: Pick<Batch, "B" | "T" | "inputs">): Generator<void, Float64Array> {
+  *forwardInParts({ B, T, inputs }: Inputs, noise?: Noise): Generator<void, Float64Array> {
     this.allocate(B, T);
-    const { C, V, NH, L } = this.dims;
-    const { w, eps, activation } = this;
+    this.noise = this.config.dropout > 0 ? noise : undefined;
+    const { w, a: all, turns } = this;
+    const { C, V, NH, NKV, HS, H, L } = this.dims;
+    const { activation, rmsnorm_eps: eps, logit_softcap: softcap } = this.config;
+    const [W, A, IN] = [qkvChannels(this.dims), NH * HS, mlpChannels(this.dims)];
     const N = B * T;
 
-    const embedding = { B, T, C, V, eps };
-    ops.embeddingRmsnormForward(this.x, this.rstd, inputs, w.wte, w.wpe, embedding);
-    let { x } = this;
+    if (this.config.embedding_norm) {
+      const sizes = { B, T, C, V, eps };
+      ops.embeddingRmsnormForward(all.encoded, all.rstd, inputs, w.wte, w.wpe, sizes);
+    } else {
+      ops.embeddingForward(all.encoded, inputs, w.wte, w.wpe, { B, T, C, V });
+    }
+    let x = this.dropped(all.x, all.encoded, dropped.embedding, B, T);
     for (let l = 0; l < L; l++) {
-      const a = this.layers[l];
+      const a = all.layers[l];
       const wl = w.layers[l];
-      ops.rmsnormForward(a.ln1, a.rstd1, x, { N, C, eps });
-      for (const part of partsOf(6 * N * C * C)) {
-        ops.matmulForward(a.qkv, a.ln1, wl.attn_wqkv, { N, C, OC: 3 * C }, part);
-        if (part.count > 1) yield;
+      this.norm(a.ln1, a.rstd1, x, wl.attn_norm, N);
+      yield* inParts(2 * N * C * W, (part) =>
+        ops.matmulForward(a.qkv, a.ln1, wl.attn_wqkv, { N, C, OC: W }, part),
+      );
+      if (a.heads !== a.qkv) {
+        const sizes = { B, T, NH, NKV, HS, eps };
+        headsForward(a.heads, a.rstdh, a.qkv, wl.head_gains, turns, sizes);
       }
-      for (const part of partsOf(2 * N * T * C)) {
-        attentionForward(a.att, a.stats, a.qkv, { B, T, C, NH }, part);
-        if (part.count > 1) yield;
+      yield* inParts(2 * N * T * A, (part) =>
+        attentionForward(a.att, a.stats, a.heads, { B, T, C: A, NH, NKV }, part),
+      );
+      yield* this.branch(a.mid, x, a.att, wl.attn_wo, A, dropped.attention(l), B, T);
+      this.norm(a.ln2, a.rstd2, a.mid, wl.mlp_norm, N);
+      const { pre } = a;
+      if (pre && !isRelu(activation)) {
+        yield* inParts(2 * N * C * IN, (part) =>
+          ops.matmulForward(pre, a.ln2, wl.mlp_in, { N, C, OC: IN }, part),
+        );
+        smooth[activation].forward(a.act, pre, { N, H });
+      } else {
+        const sizes = { N, C, OC: H, activation: reluOf(this.config) };
+        yield* inParts(2 * N * C * H, (part) =>
+          ops.matmulActivationForward(a.act, a.ln2, wl.mlp_in, sizes, part),
+        );
       }
-      for (const part of partsOf(2 * N * C * C)) {
-        ops.matmulResidualForward(a.mid, x, a.att, wl.attn_wo, { N, C, OC: C }, part);
-        if (part.count > 1) yield;
-      }
-      ops.rmsnormForward(a.ln2, a.rstd2, a.mid, { N, C, eps });
-      const fc1 = { N, C, OC: 4 * C, activation };
-      for (const part of partsOf(8 * N * C * C)) {
-        ops.matmulActivationForward(a.act, a.ln2, wl.mlp_fc1, fc1, part);
-        if (part.count > 1) yield;
-      }
-      const fc2 = { N, C: 4 * C, OC: C };
-      for (const part of partsOf(8 * N * C * C)) {
-        ops.matmulResidualForward(a.x, a.mid, a.act, wl.mlp_fc2, fc2, part);
-        if (part.count > 1) yield;
-      }
+      yield* this.branch(a.x, a.mid, a.act, wl.mlp_fc2, H, dropped.mlp(l), B, T);
       x = a.x;
     }
-    for (const part of partsOf(2 * N * C * V)) {
-      ops.matmulForward(this.logits, x, w.lm_head, { N, C, OC: V }, part);
-      if (part.count > 1) yield;
+    if (all.lnf) {
+      this.norm(all.lnf, all.rstdf, x, w.final_norm, N);
+      x = all.lnf;
     }
-    return this.logits.subarray(0, N * V);
+    yield* inParts(2 * N * C * V, (part) =>
+      ops.matmulForward(all.logits, x, w.head, { N, C, OC: V }, part),
+    );
+    if (softcap > 0) softcapForward(all.logits, { N, V, softcap });
+    return all.logits.subarray(0, N * V);
   }
 
   /**
@@ -171,13 +138,12 @@ export class ReferenceGpt {
 
   *lossInParts({ B, T, targets, num_targets }: Batch): Generator<void, number> {
     const { V } = this.dims;
+    const { losses, logits } = this.a;
     const N = B * T;
     const scale = 1 / Math.max(num_targets, 1);
-    for (const part of partsOf(10 * N * V)) {
-      ops.crossEntropy(this.losses, this.logits, targets, { N, V, scale }, part);
-      if (part.count > 1) yield;
-    }
-    return ops.meanLoss(this.losses, { N, scale });
+    const sizes = { N, V, scale, softcap: this.config.logit_softcap };
+    yield* inParts(10 * N * V, (part) => ops.crossEntropy(losses, logits, targets, sizes, part));
+    return ops.meanLoss(losses, { N, scale });
   }
 
   /** All of `grads`; forward() and loss() of the batch must have run just before. */
@@ -186,54 +152,149 @@ export class ReferenceGpt {
   }
 
   *backwardInParts({ B, T, inputs }: Batch): Generator<void, void> {
-    const { C, V, NH, L } = this.dims;
-    const { w, dw, dx, dln, dact, datt, delta, dqkv, activation } = this;
+    const { w, dw, a: all, turns } = this;
+    const { dx, dln, dact, dpre, datt, delta, dqkv, encoded } = all;
+    const { C, V, NH, NKV, HS, H, L } = this.dims;
+    const { activation } = this.config;
+    const [W, A, IN] = [qkvChannels(this.dims), NH * HS, mlpChannels(this.dims)];
     const N = B * T;
+    const stream = (l: number) => (l > 0 ? all.layers[l - 1].x : this.noise ? all.x : encoded);
 
-    const dlogits = this.logits;
-    const last = this.layers[L - 1].x;
-    const head = { N, C, OC: V };
-    for (const part of partsOf(4 * N * C * V)) {
-      ops.matmulBackward(dx, dw.lm_head, dlogits, last, w.lm_head, head, part);
-      if (part.count > 1) yield;
+    const dlogits = all.logits;
+    const [dlast, last] = all.lnf ? [dln, all.lnf] : [dx, stream(L)];
+    yield* inParts(4 * N * C * V, (part) =>
+      ops.matmulBackward(dlast, dw.head, dlogits, last, w.head, { N, C, OC: V }, part),
+    );
+    if (all.lnf) {
+      const normed = { out: all.lnf, inp: stream(L), rstd: all.rstdf };
+      this.normBackward(dx, dw.final_norm, dln, normed, w.final_norm, N, false);
     }
     for (let l = L - 1; l >= 0; l--) {
-      const a = this.layers[l];
+      const a = all.layers[l];
       const wl = w.layers[l];
       const dwl = dw.layers[l];
-      const fc2 = { N, C: 4 * C, OC: C, activation };
-      for (const part of partsOf(16 * N * C * C)) {
-        ops.matmulActivationBackward(dact, dwl.mlp_fc2, dx, a.act, wl.mlp_fc2, fc2, part);
-        if (part.count > 1) yield;
+      const dmlp = this.dropped(all.branch, dx, dropped.mlp(l), B, T);
+      const { pre } = a;
+      if (pre && !isRelu(activation)) {
+        yield* inParts(4 * N * C * H, (part) =>
+          ops.matmulBackward(dact, dwl.mlp_fc2, dmlp, a.act, wl.mlp_fc2, { N, C: H, OC: C }, part),
+        );
+        smooth[activation].backward(dpre, dact, pre, { N, H });
+      } else {
+        const sizes = { N, C: H, OC: C, activation: reluOf(this.config) };
+        yield* inParts(4 * N * C * H, (part) =>
+          ops.matmulActivationBackward(dpre, dwl.mlp_fc2, dmlp, a.act, wl.mlp_fc2, sizes, part),
+        );
       }
-      const fc1 = { N, C, OC: 4 * C };
-      for (const part of partsOf(16 * N * C * C)) {
-        ops.matmulBackward(dln, dwl.mlp_fc1, dact, a.ln2, wl.mlp_fc1, fc1, part);
-        if (part.count > 1) yield;
+      yield* inParts(4 * N * C * IN, (part) =>
+        ops.matmulBackward(dln, dwl.mlp_in, dpre, a.ln2, wl.mlp_in, { N, C, OC: IN }, part),
+      );
+      const mlp = { out: a.ln2, inp: a.mid, rstd: a.rstd2 };
+      this.normBackward(dx, dwl.mlp_norm, dln, mlp, wl.mlp_norm, N, true);
+      const dattention = this.dropped(all.branch, dx, dropped.attention(l), B, T);
+      yield* inParts(4 * N * C * A, (part) =>
+        ops.matmulBackward(
+          datt,
+          dwl.attn_wo,
+          dattention,
+          a.att,
+          wl.attn_wo,
+          { N, C: A, OC: C },
+          part,
+        ),
+      );
+      const heads = { B, T, C: A, NH, NKV };
+      yield* inParts(3 * N * T * A, (part) =>
+        attentionBackwardQ(dqkv, delta, datt, a.att, a.heads, a.stats, heads, part),
+      );
+      yield* inParts(4 * N * T * A, (part) =>
+        attentionBackwardKv(dqkv, delta, datt, a.heads, a.stats, heads, part),
+      );
+      if (a.heads !== a.qkv) {
+        const sizes = { B, T, NH, NKV, HS };
+        const { head_gains } = wl;
+        headsBackward(dqkv, dwl.head_gains, dqkv, a.qkv, a.rstdh, head_gains, turns, sizes);
       }
-      ops.rmsnormBackward(dx, dln, a.ln2, a.rstd2, { N, C, accumulate: true });
-      for (const part of partsOf(4 * N * C * C)) {
-        ops.matmulBackward(datt, dwl.attn_wo, dx, a.att, wl.attn_wo, { N, C, OC: C }, part);
-        if (part.count > 1) yield;
-      }
-      const heads = { B, T, C, NH };
-      for (const part of partsOf(3 * N * T * C)) {
-        attentionBackwardQ(dqkv, delta, datt, a.att, a.qkv, a.stats, heads, part);
-        if (part.count > 1) yield;
-      }
-      for (const part of partsOf(4 * N * T * C)) {
-        attentionBackwardKv(dqkv, delta, datt, a.qkv, a.stats, heads, part);
-        if (part.count > 1) yield;
-      }
-      const qkv = { N, C, OC: 3 * C };
-      for (const part of partsOf(12 * N * C * C)) {
-        ops.matmulBackward(dln, dwl.attn_wqkv, dqkv, a.ln1, wl.attn_wqkv, qkv, part);
-        if (part.count > 1) yield;
-      }
-      ops.rmsnormBackward(dx, dln, a.ln1, a.rstd1, { N, C, accumulate: true });
+      yield* inParts(4 * N * C * W, (part) =>
+        ops.matmulBackward(dln, dwl.attn_wqkv, dqkv, a.ln1, wl.attn_wqkv, { N, C, OC: W }, part),
+      );
+      const attention = { out: a.ln1, inp: stream(l), rstd: a.rstd1 };
+      this.normBackward(dx, dwl.attn_norm, dln, attention, wl.attn_norm, N, true);
     }
-    const dencoded = dln;
-    ops.rmsnormBackward(dencoded, dx, this.x, this.rstd, { N, C, accumulate: false });
-    ops.embeddingBackward(dw.wte, dw.wpe, dencoded, inputs, { B, T, C, V });
+    const dencoded = this.dropped(all.branch, dx, dropped.embedding, B, T);
+    let dembedding = dencoded;
+    if (this.config.embedding_norm) {
+      dembedding = dln;
+      const sizes = { N, C, accumulate: false };
+      ops.rmsnormBackward(dembedding, dencoded, encoded, all.rstd, sizes);
+    }
+    const sizes = { B, T, C, V, accumulate: !this.dims.lm_head };
+    ops.embeddingBackward(dw.wte, dw.wpe, dembedding, inputs, sizes);
+  }
+
+  private norm(out: Values, rstd: Values, inp: Values, gain: Values | undefined, N: number): void {
+    const sizes = { N, C: this.dims.C, eps: this.config.rmsnorm_eps };
+    if (gain) rmsnormGainForward(out, rstd, inp, gain, sizes);
+    else ops.rmsnormForward(out, rstd, inp, sizes);
+  }
+
+  private normBackward(
+    dinp: Values,
+    dgain: Values | undefined,
+    dout: Values,
+    { out, inp, rstd }: Record<"out" | "inp" | "rstd", Values>,
+    gain: Values | undefined,
+    N: number,
+    accumulate: boolean,
+  ): void {
+    const sizes = { N, C: this.dims.C, accumulate };
+    if (gain && dgain) rmsnormGainBackward(dinp, dgain, dout, inp, rstd, gain, sizes);
+    else ops.rmsnormBackward(dinp, dout, out, rstd, sizes);
+  }
+
+  /** out (N, C) = x + dropout(inp (N, IC) · weightᵀ). */
+  private *branch(
+    out: Values,
+    x: Values,
+    inp: Values,
+    weight: Values,
+    IC: number,
+    tensor: number,
+    B: number,
+    T: number,
+  ): Generator<void, void> {
+    const { C } = this.dims;
+    const sizes = { N: B * T, C: IC, OC: C };
+    const flops = 2 * B * T * IC * C;
+    if (!this.noise) {
+      yield* inParts(flops, (part) => ops.matmulResidualForward(out, x, inp, weight, sizes, part));
+      return;
+    }
+    yield* inParts(flops, (part) => ops.matmulForward(out, inp, weight, sizes, part));
+    this.dropped(out, out, tensor, B, T);
+    for (let i = 0; i < B * T * C; i++) out[i] += x[i];
+  }
+
+  /** What dropout leaves of inp (B, T, C), in out; inp itself where it leaves out nothing. */
+  private dropped<V extends Values>(
+    out: V | undefined,
+    inp: V,
+    tensor: number,
+    B: number,
+    T: number,
+  ): V {
+    const { noise, dims, config } = this;
+    if (!noise || !out) return inp;
+    const { seed } = config;
+    const sizes = {
+      B,
+      T,
+      C: dims.C,
+      context: dims.T,
+      row: noise.row ?? 0,
+      dropout: config.dropout,
+    };
+    dropout(out, inp, { seed, step: noise.step, tensor }, sizes);
+    return out;
   }
 }

@@ -10,41 +10,59 @@ import type { Ids, Values } from "./values.ts";
 
 export type { Ids, Values };
 
-/**
- * out (B·T, C) = rmsnorm(wte[id] + wpe[position]), and rstd (B·T); an id outside 0..V-1 has no row in wte
- * and adds nothing.
- */
-export function embeddingRmsnormForward(
+interface EmbeddingSizes {
+  B: number;
+  T: number;
+  C: number;
+  V: number;
+}
+
+/** out (B·T, C) = wte[id] + wpe[position], if there is one; an id outside 0..V-1 has no row in wte and adds nothing. */
+export function embeddingForward(
   out: Values,
-  rstd: Values,
   ids: Ids,
   wte: Values,
-  wpe: Values,
-  { B, T, C, V, eps }: { B: number; T: number; C: number; V: number; eps: number },
+  wpe: Values | undefined,
+  { B, T, C, V }: EmbeddingSizes,
 ): void {
   for (let n = 0; n < B * T; n++) {
     const id = ids[n];
     const known = id >= 0 && id < V;
     const token = id * C;
     const position = (n % T) * C;
-    for (let c = 0; c < C; c++) out[n * C + c] = wpe[position + c] + (known ? wte[token + c] : 0);
+    for (let c = 0; c < C; c++) {
+      out[n * C + c] = (wpe ? wpe[position + c] : 0) + (known ? wte[token + c] : 0);
+    }
   }
-  rmsnormForward(out, rstd, out, { N: B * T, C, eps });
+}
+
+/** out (B·T, C) = rmsnorm(embeddingForward()), and rstd (B·T). */
+export function embeddingRmsnormForward(
+  out: Values,
+  rstd: Values,
+  ids: Ids,
+  wte: Values,
+  wpe: Values | undefined,
+  { eps, ...sizes }: EmbeddingSizes & { eps: number },
+): void {
+  embeddingForward(out, ids, wte, wpe, sizes);
+  rmsnormForward(out, rstd, out, { N: sizes.B * sizes.T, C: sizes.C, eps });
 }
 
 /**
- * dwte (V, C): row v is the sum of dout's rows (B, T, C) at which the id is v. dwpe (rows, C): row t is the
- * sum over the batch of dout at t; rows from T on are 0.
+ * dwte (V, C): row v is the sum of dout's rows (B, T, C) at which the id is v, added to what it holds if `accumulate`:
+ * there the head's share already stands. dwpe (rows, C), if there is one: row t is the sum over the batch of dout at t;
+ * rows from T on are 0.
  */
 export function embeddingBackward(
   dwte: Values,
-  dwpe: Values,
+  dwpe: Values | undefined,
   dout: Values,
   ids: Ids,
-  { B, T, C, V }: { B: number; T: number; C: number; V: number },
+  { B, T, C, V, accumulate = false }: EmbeddingSizes & { accumulate?: boolean },
 ): void {
-  dwte.fill(0, 0, V * C);
-  dwpe.fill(0);
+  if (!accumulate) dwte.fill(0, 0, V * C);
+  dwpe?.fill(0);
   for (let n = 0; n < B * T; n++) {
     const id = ids[n];
     const known = id >= 0 && id < V;
@@ -52,7 +70,7 @@ export function embeddingBackward(
     const position = (n % T) * C;
     for (let c = 0; c < C; c++) {
       const d = dout[n * C + c];
-      dwpe[position + c] += d;
+      if (dwpe) dwpe[position + c] += d;
       if (known) dwte[token + c] += d;
     }
   }
@@ -222,13 +240,14 @@ export function matmulActivationBackward(
 
 /**
  * losses (N) = -log softmax(logits (N, V))[target], and the logits become the gradient of their sum
- * times scale: (softmax - onehot(target)) · scale. Both are 0 where the target is outside 0..V-1.
+ * times scale: (softmax - onehot(target)) · scale. Both are 0 where the target is outside 0..V-1. With a softcap the
+ * logits are s·tanh(x / s) already, and become the gradient of x: times 1 - (logit / s)².
  */
 export function crossEntropy(
   losses: Values,
   logits: Values,
   targets: Ids,
-  { N, V, scale }: { N: number; V: number; scale: number },
+  { N, V, scale, softcap = 0 }: { N: number; V: number; scale: number; softcap?: number },
   part = WHOLE,
 ): void {
   const end = endOf(N, part);
@@ -240,6 +259,7 @@ export function crossEntropy(
       logits.fill(0, row, row + V);
       continue;
     }
+    const capped = softcap > 0 ? logits.slice(row, row + V) : undefined;
     let largest = -Infinity;
     for (let v = 0; v < V; v++) largest = Math.max(largest, logits[row + v]);
     const score = logits[row + target] - largest;
@@ -248,6 +268,7 @@ export function crossEntropy(
     losses[n] = Math.log(sum) - score;
     for (let v = 0; v < V; v++) logits[row + v] *= scale / sum;
     logits[row + target] -= scale;
+    capped?.forEach((y, v) => (logits[row + v] *= 1 - (y / softcap) ** 2));
   }
 }
 

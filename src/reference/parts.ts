@@ -40,3 +40,11 @@ export function finish<T>(work: Generator<void, T>): T {
     if (done) return value;
   }
 }
+
+/** An operation of so many floating-point operations, a part at a time. */
+export function* inParts(flops: number, operation: (part: Part) => void): Generator<void, void> {
+  for (const part of partsOf(flops)) {
+    operation(part);
+    if (part.count > 1) yield;
+  }
+}

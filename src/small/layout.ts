@@ -27,7 +27,7 @@ export class SmallLayout {
   constructor(dims: Dims) {
     this.flat = new ParameterLayout(dims);
     let end = 0;
-    this.matrices = this.flat.slices.map(({ shape: [OC, IC] }) => {
+    this.matrices = this.flat.slices.map(({ shape: [OC, IC = 1] }) => {
       const matrix = { first: end, row: rowLength(IC), OC, IC };
       end += OC * matrix.row;
       return matrix;

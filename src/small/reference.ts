@@ -2,6 +2,7 @@
 
 import type { Relu } from "../choices.ts";
 import type { Dims } from "../model/parameters.ts";
+import { presets } from "../presets.ts";
 import { ReferenceGpt } from "../reference/gpt.ts";
 import { adamw, gradientSum, gradNorm, type Values } from "../reference/ops.ts";
 import { SQUARED } from "./data.ts";
@@ -54,7 +55,7 @@ export function smallTrain(
     const flat = layout.unpack(mine, new Float64Array(layout.flat.size));
     const known = Object.keys(SQUARED) as Relu[];
     const activation = known.find((name) => SQUARED[name] === squared)!;
-    const gpt = new ReferenceGpt({ activation, rmsnorm_eps: eps }, dims, flat);
+    const gpt = new ReferenceGpt({ ...presets.microgpt, activation, rmsnorm_eps: eps }, dims, flat);
     const size = layout.size;
     for (let k = 0; k < sizes.steps; k++) {
       const row = (schedule * sizes.capacity + k) * 4;

@@ -6,6 +6,7 @@ import type { Config, ConfigChoice } from "../config.ts";
 import type { Device } from "../device/device.ts";
 import { type Preparation, teller } from "../device/prepare.ts";
 import { ConfigError } from "../errors.ts";
+import { type EngineConfig, isLikeMicrogpt } from "../model/engines.ts";
 import { type Dims, parameterCount } from "../model/parameters.ts";
 import { MAX_FLOAT_INTEGER, packedTokens } from "../small/data.ts";
 import { smallTuning, type SmallTuning } from "../small/ops.ts";
@@ -88,12 +89,13 @@ export function whyNotHalf(device: Device | undefined): string | null {
  */
 export function chooseSmall(
   device: Device | undefined,
-  { batch_size, dtype }: Pick<ConfigChoice, "batch_size" | "dtype">,
+  config: EngineConfig & Pick<ConfigChoice, "batch_size" | "dtype">,
   dims: Dims,
   sequences: Examples,
   models = 1,
 ): SmallTuning | undefined {
-  if (!device || sequences instanceof TokenStream) return undefined;
+  const { batch_size, dtype } = config;
+  if (!device || sequences instanceof TokenStream || !isLikeMicrogpt(config)) return undefined;
   const tuning = smallTuning(device, dims);
   if (dtype !== "auto" && isHalf(dtype)) return undefined; // one workgroup keeps all in f32
   if (tuning === undefined || sequences.length > MAX_FLOAT_INTEGER) return undefined;

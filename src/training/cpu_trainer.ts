@@ -52,7 +52,7 @@ export class CpuTrainer implements Trainer {
   private *trainStep(): Generator<void, StepRecord> {
     const { config, gpt, step } = this;
     const batch = batchAt(this.examples, step, config.batch_size);
-    yield* gpt.forwardInParts(batch);
+    yield* gpt.forwardInParts(batch, { step });
     const loss = yield* gpt.lossInParts(batch);
     yield* gpt.backwardInParts(batch);
     const size = gpt.grads.length;

@@ -1,13 +1,13 @@
 // What training and generating with a model will need, before anything of it is allocated.
 
 import { platform } from "#platform";
-import { isStream } from "../choices.ts";
+import { isHalf, isStream } from "../choices.ts";
 import type { Config } from "../config.ts";
 import type { Device } from "../device/device.ts";
 import { Kernels } from "../device/kernels.ts";
 import { ALIGNMENT, placeholders, sizeOf, tableBytes, type TensorSpec } from "../device/tensors.ts";
+import { whyNotGpu } from "../model/engines.ts";
 import { planForward } from "../model/forward_plan.ts";
-import { activationTable } from "../model/gpu_gpt.ts";
 import { hostBytes } from "../model/memory.ts";
 import {
   type Dims,
@@ -32,6 +32,7 @@ import { smallCapacity, smallRunsTable } from "../small/runs.ts";
 import { SPREAD_FROM } from "./small_trainer.ts";
 import { planEvaluation } from "../model/evaluation_plan.ts";
 import { planStep } from "../model/step_plan.ts";
+import { activationTable, gradientTable } from "../model/tensor_tables.ts";
 import type { Examples } from "../text/batches.ts";
 import type { Sequences } from "../text/documents.ts";
 import { TokenStream } from "../text/stream.ts";
@@ -94,7 +95,6 @@ export function needsOf(
   examples = unknownExamples(config, dims),
   device = usualGpu(dims),
 ): Needs {
-  const B = config.batch_size;
   const sequences = examples instanceof TokenStream ? undefined : examples;
   const bytesWith = (dtype: Config["dtype"]) => {
     const run = { ...config, dtype };
@@ -111,14 +111,17 @@ export function needsOf(
     flops_per_token: flopsPerToken(dims),
     training: {
       device_bytes: dtype_bytes[config.dtype],
-      host_bytes: hostBytes(dims, B, "webgpu"),
-      cpu_bytes: hostBytes(dims, B, "cpu"),
+      host_bytes: hostBytes(config, dims, "webgpu"),
+      cpu_bytes: hostBytes(config, dims, "cpu"),
     },
     dtype_bytes,
     generation: {
       device_bytes: generation,
-      host_bytes: hostBytes(dims, 1, "webgpu"),
-      cpu_bytes: byLayers(dims, (d) => 8 * (parameterCount(d) + elements(activationTable(d, 1)))),
+      host_bytes: hostBytes({ ...config, batch_size: 1 }, dims, "webgpu"),
+      cpu_bytes: byLayers(
+        dims,
+        (d) => 8 * (parameterCount(d) + elements(activationTable(config, d, 1))),
+      ),
     },
   };
 }
@@ -139,8 +142,14 @@ function unknownExamples(config: Config, { T }: Dims): Examples {
   return isStream(config.format) ? new TokenStream(tokens, config) : [tokens];
 }
 
-/** Of all buffers that GpuTrainer holds. */
+/** Of all buffers that GpuTrainer holds; or would hold at least, with a model that no GPU trains yet. */
 function trainingBytes(config: Config, dims: Dims, device: Device): number {
+  if (whyNotGpu(config) !== null) {
+    const tables = [activationTable, gradientTable];
+    const passing = tables.flatMap((table) => table(config, dims, config.batch_size, config.dtype));
+    const half = isHalf(config.dtype) ? 2 : 0;
+    return (4 * 4 + half) * parameterCount(dims) + tableBytes(passing);
+  }
   const { table, groups, list, evaluation } = planStep(device, config, dims);
   const tensors = placeholders(table);
   const { length } = list(tensors);
@@ -182,6 +191,9 @@ function smallBytes(
 
 /** Of all buffers that GpuPredictor holds with weights of its own, and of one readback. */
 function generationBytes(config: Config, dims: Dims, device: Device): number {
+  if (whyNotGpu({ ...config, dropout: 0 }) !== null) {
+    return 4 * parameterCount(dims) + tableBytes(activationTable(config, dims, 1));
+  }
   const layout = new ParameterLayout(dims, PARAMETER_ALIGNMENT);
   const { table, groups, dispatches } = planForward(device, config, layout);
   const params = { name: "params", shape: [layout.size] };

@@ -4,12 +4,13 @@
 import { platform } from "#platform";
 import { isHalf, isStream } from "../choices.ts";
 import type { Config, ConfigChoice, ReadConfig } from "../config.ts";
-import { type ChosenDevice, chooseDevice, type DeviceChoice } from "../device/choose.ts";
+import type { ChosenDevice, DeviceChoice } from "../device/choose.ts";
 import type { Device } from "../device/device.ts";
 import type { PrepareEvent } from "../device/prepare.ts";
 import { ConfigError } from "../errors.ts";
 import { checkSavable } from "../files/checkpoint.ts";
 import type { Model } from "../files/model_files.ts";
+import { chooseEngine } from "../model/engines.ts";
 import { checkHostMemory } from "../model/memory.ts";
 import { type Dims, dimsOf, initialParameters } from "../model/parameters.ts";
 import type { SmallRun } from "../small/data.ts";
@@ -143,11 +144,11 @@ export class Sweep {
     const corpus = corpusOf(documents, sweepFormat(options.configs));
     const { format, tokenizer } = corpus;
     const configs = options.configs.map((config) => ({ ...config, format }));
-    const place = await chooseDevice(choice, estimateSweep(configs, corpus));
+    const place = await chooseEngine(choice, configs, estimateSweep(configs, corpus));
     const { device } = place;
     for (const config of configs) {
       const dims = dimsOf(config, tokenizer.vocab_size);
-      checkHostMemory(dims, config.batch_size, device ? "webgpu" : "cpu", platform.memory());
+      checkHostMemory(config, dims, device ? "webgpu" : "cpu", platform.memory());
     }
     for (const config of new Map(configs.map((config) => [config.n_layer, config])).values()) {
       checkSavable(config, tokenizer);

@@ -5,6 +5,7 @@ import type { Config, ConfigChoice, ReadConfig } from "../config.ts";
 import { ConfigError } from "../errors.ts";
 import type { Device } from "../device/device.ts";
 import { compile, type Preparation } from "../device/prepare.ts";
+import { isLikeMicrogpt } from "../model/engines.ts";
 import { type Dims, dimsOf } from "../model/parameters.ts";
 import { SmallLayout } from "../small/layout.ts";
 import type { SmallTuning } from "../small/ops.ts";
@@ -82,8 +83,9 @@ export function checkComparable(
 
 /** What models of a group have in common: their tensors' sizes, what they train on, and so whether they fit. */
 function shapeKey(config: ReadConfig): string {
-  const { n_layer, n_embd, n_head, block_size, batch_size, format, val_fraction, dtype } = config;
-  return [n_layer, n_embd, n_head, block_size, batch_size, format, val_fraction, dtype].join();
+  const { batch_size, format, val_fraction, dtype } = config;
+  const shape = [dimsOf(config, 0), isLikeMicrogpt(config)];
+  return JSON.stringify([shape, batch_size, format, val_fraction, dtype]);
 }
 
 function groupSize({ software, gpu }: Device, dims: Dims, docs: number): number {

@@ -4,7 +4,7 @@
 import { platform } from "#platform";
 import { isHalf, isStream } from "../choices.ts";
 import type { Config, ConfigChoice } from "../config.ts";
-import { chooseDevice, type DeviceChoice } from "../device/choose.ts";
+import type { DeviceChoice } from "../device/choose.ts";
 import type { PrepareEvent } from "../device/prepare.ts";
 import { DataError } from "../errors.ts";
 import { type Checkpoint, checkSavable } from "../files/checkpoint.ts";
@@ -16,6 +16,7 @@ import {
   type Sampling,
   write,
 } from "../generation/generate.ts";
+import { chooseEngine } from "../model/engines.ts";
 import { checkHostMemory } from "../model/memory.ts";
 import { dimsOf, initialParameters, parameterCount } from "../model/parameters.ts";
 import { estimate, trainingWork } from "../model/work.ts";
@@ -186,7 +187,7 @@ export class Training {
     });
     // What the CPU cannot do is not weighed.
     const weighed = wanted.dtype !== "auto" && isHalf(wanted.dtype) ? undefined : estimate([work]);
-    const { device, fallback, device_reason } = await chooseDevice(choice, weighed).catch(
+    const { device, fallback, device_reason } = await chooseEngine(choice, [wanted], weighed).catch(
       (error: unknown) => {
         throw resume ? withoutDevice(resume, error) : error;
       },
@@ -196,7 +197,7 @@ export class Training {
     }
     const small = chooseSmall(device, wanted, dims, train);
     const { config, dtype_reason } = await chooseDtype(device, wanted, small);
-    checkHostMemory(dims, config.batch_size, device ? "webgpu" : "cpu", platform.memory());
+    checkHostMemory(config, dims, device ? "webgpu" : "cpu", platform.memory());
     checkSavable(config, tokenizer);
     const params = initialParameters(config, dims, random);
     const trainer = await createTrainer(device, config, dims, params, train, {

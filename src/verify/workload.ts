@@ -1,7 +1,8 @@
 // What a benchmark trains: a model's sizes, random weights and windows of random tokens.
 
 import { type Config, type ConfigChoice, type ReadConfig, resolveConfig } from "../config.ts";
-import { type PresetName, presets } from "../presets.ts";
+import { settings } from "../config/settings.ts";
+import { type PresetName, presetNotes, presets } from "../presets.ts";
 import { type Dims, dimsOf, parameterCount } from "../model/parameters.ts";
 
 export interface Workload {
@@ -14,22 +15,25 @@ type Sizes = Pick<Config, "n_layer" | "n_embd" | "n_head" | "block_size" | "batc
   dtype?: ConfigChoice["dtype"];
 };
 
-/** Tokens that a benchmark's text has: names', plays' or GPT-2's. */
-const vocabularies: Record<PresetName, number> = {
-  microgpt: 27,
-  "microgpt-cosine": 27,
-  tiny: 27,
-  small: 65,
-  medium: 65,
-  shakespeare: 65,
-  gpt2: 50304,
-};
+/** Presets of which only the sizes are measured, in microgpt's architecture, as they were from the beginning. */
+const plain: ReadonlySet<PresetName> = new Set([
+  "microgpt",
+  "microgpt-cosine",
+  "tiny",
+  "small",
+  "medium",
+  "shakespeare",
+  "gpt2",
+]);
 
-/** The sizes of a preset; other libraries are measured at the same. */
+/** The sizes of a preset, at which other libraries are measured too; and of a newer one the rest of the model. */
 export function benchmarkSizes(preset: PresetName): Sizes {
-  const { n_layer, n_embd, n_head, block_size, batch_size } = presets[preset];
-  const vocab_size = vocabularies[preset];
-  return { n_layer, n_embd, n_head, block_size, batch_size, vocab_size };
+  const config: Config = presets[preset];
+  const { n_layer, n_embd, n_head, block_size, batch_size } = config;
+  const { vocab_size } = presetNotes[preset];
+  const names = plain.has(preset) ? [] : settings.filter(({ group }) => group === "model");
+  const rest = Object.fromEntries(names.map(({ name }) => [name, config[name]]));
+  return { ...rest, n_layer, n_embd, n_head, block_size, batch_size, vocab_size };
 }
 
 /** @throws ConfigError if a size cannot be */

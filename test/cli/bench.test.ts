@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 import { main as bench } from "../../cli/bench.ts";
 import { humanReport } from "../../cli/bench_report.ts";
 import { aligned, bytes, digits } from "../../cli/format.ts";
+import { presetNames } from "../../src/presets.ts";
 import type { Choice } from "../../src/tuning/tune.ts";
 import { parseLines, runCli } from "./fake_io.ts";
 
@@ -156,7 +157,7 @@ test("--suite microgpt is the benchmark of microgpt's translations", async () =>
 test.each([
   {
     argv: ["--preset", "huge"],
-    message: `There is no preset "huge" to measure; the presets are microgpt, microgpt-cosine, tiny, small, medium, shakespeare, gpt2.`,
+    message: `There is no preset "huge" to measure; the presets are ${presetNames}.`,
   },
   {
     argv: ["--steps", "0"],

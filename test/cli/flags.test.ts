@@ -4,6 +4,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { main as doctor } from "../../cli/doctor.ts";
+import { presetNames, presets, sizes } from "../../src/presets.ts";
 import { type Env, parseFlags, unknownVariables } from "../../cli/flags.ts";
 import { main as generate } from "../../cli/generate.ts";
 import { main as info } from "../../cli/info.ts";
@@ -92,6 +93,20 @@ test("a setting that is true or false is switched by --zero-init and --no-zero-i
   expect(configOf(["--no-zero-init"], { MICROGPT_ZERO_INIT: "1" }).zero_init).toBe(false);
 });
 
+test("a size is a preset of today's models, and flags win over the environment", () => {
+  const withModel = {
+    ...everything,
+    options: [...everything.options, options.preset, options.size],
+  };
+  const presetOf = (argv: string[], env: Env = {}) =>
+    parseFlags(withModel, argv, env).text(options.preset);
+  expect(presetOf(["--size", "small"])).toBe("size-small");
+  expect(presetOf([], { MICROGPT_SIZE: "tiny" })).toBe("size-tiny");
+  expect(presetOf(["--preset", "small"], { MICROGPT_SIZE: "tiny" })).toBe("small");
+  expect(presetOf(["--size", "large"], { MICROGPT_PRESET: "tiny" })).toBe("size-large");
+  for (const size of sizes) expect(Object.keys(presets)).toContain(`size-${size}`);
+});
+
 test("a preset's settings stay where no flag replaces them", () => {
   const { block_size, num_steps } = parseFlags(everything, ["--steps", "9"], {}).config(
     "microgpt-cosine",
@@ -112,9 +127,11 @@ describe("exit code 2 and a sentence for", () => {
     [["--seed", "--json"], "--seed needs a value: --seed N."],
     [["--json=yes"], `--json takes no value, and got "yes".`],
     [["--output="], "--output is empty; give it a value."],
+    [["--preset", "nano"], `There is no preset "nano"; the presets are ${presetNames}.`],
+    [["--size", "huge"], `--size is "huge"; it must be tiny or small or medium or large.`],
     [
-      ["--preset", "nano"],
-      `There is no preset "nano"; the presets are microgpt, microgpt-cosine, tiny, small, medium, shakespeare, gpt2.`,
+      ["--size", "tiny", "--preset", "small"],
+      "--preset and --size both say what to start from; leave one of them out.",
     ],
     [["--device", "gpu"], `--device is "gpu"; it must be auto or webgpu or cpu.`],
     [["--n-layer", "-1"], `--n-layer is -1; it must be a whole number of at least 1`],
@@ -220,14 +237,21 @@ describe("--help", () => {
     }
   });
 
-  test("of train lists every setting with its default, and what the presets change", async () => {
+  test("of train lists every setting with its default, the common ones first, and the presets", async () => {
     const { stdout } = await runCli(train, ["--help"]);
     for (const { flag, kind } of settings) {
       const spelled = kind === "boolean" ? `--[no-]${flag}` : `--${flag} `;
       const line = stdout.split("\n").find((line) => line.trimStart().startsWith(spelled));
       expect(line).toMatch(/\(default: .+\)$/);
     }
-    expect(stdout).toContain("Preset microgpt-cosine: block-size 8, activation relu_squared,");
+    const titles = ["Options:", "Common settings:", "Model:", "Training:", "Presets, "];
+    const places = titles.map((title) => stdout.indexOf(`\n${title}`));
+    expect(places).toEqual(places.toSorted((a, b) => a - b));
+    expect(places[0]).toBeGreaterThan(0);
+    expect(stdout).toMatch(/^ {2}microgpt +.*\(4,192 parameters, .* KiB\)$/m);
+    expect(stdout).toMatch(/^ {2}llama-15m +.*\(15,191,712 parameters, .* GiB\)$/m);
+    expect(stdout).toMatch(/^ +n-layer 6, n-embd 288, n-head 6, block-size 256, batch-size 32,/m);
+    for (const name of Object.keys(presets)) expect(stdout).toContain(`\n  ${name} `);
   });
 });
 

@@ -1,0 +1,83 @@
+// The tensors that a training step writes: those of the forward pass, and those of the backward pass. Memory is planned
+// by them. Letters: parameters.ts.
+
+import { isRelu, isRope } from "../choices.ts";
+import type { Config } from "../config.ts";
+import type { Half, TensorSpec } from "../device/tensors.ts";
+import type { ForwardConfig } from "./forward_config.ts";
+import { type Dims, mlpChannels, qkvChannels } from "./parameters.ts";
+
+/**
+ * What the forward pass writes; what the backward pass reads of it is kept until then.
+ * @param dtype of what goes from product to product; the residual stream, the logits and all statistics are f32
+ */
+export function activationTable(
+  config: ForwardConfig,
+  dims: Dims,
+  B: number,
+  dtype: Config["dtype"] = "f32",
+): TensorSpec[] {
+  const { T, C, V, NH, NKV, HS, H, L } = dims;
+  const N = B * T;
+  const half = halfOf(dtype);
+  const turned = config.qk_norm || isRope(config.position);
+  const table: TensorSpec[] = [
+    { name: "rstd", shape: [N] },
+    ...some(config.dropout > 0, { name: "encoded", shape: [N, C] }), // the embedding before dropout
+    { name: "x", shape: [N, C] }, // the residual stream before the first layer
+    ...some(config.final_norm, { name: "lnf", shape: [N, C], ...half }),
+    ...some(config.final_norm, { name: "rstdf", shape: [N] }),
+    { name: "logits", shape: [N, V] }, // the backward pass turns them into their gradient
+  ];
+  for (let l = 0; l < L; l++) {
+    const qkv = { shape: [N, qkvChannels(dims)], ...half };
+    const pre = { name: `layer${l}.pre`, shape: [N, mlpChannels(dims)], ...half };
+    table.push(
+      { name: `layer${l}.ln1`, shape: [N, C], ...half },
+      { name: `layer${l}.rstd1`, shape: [N] },
+      { name: `layer${l}.qkv`, ...qkv },
+      ...some(turned, { name: `layer${l}.heads`, ...qkv }), // q and k normed and turned
+      ...some(config.qk_norm, { name: `layer${l}.rstdh`, shape: [N, NH + NKV] }),
+      { name: `layer${l}.att`, shape: [N, NH * HS], ...half },
+      { name: `layer${l}.stats`, shape: [B, NH, T, 2] },
+      { name: `layer${l}.mid`, shape: [N, C] }, // the stream between attention and MLP
+      { name: `layer${l}.ln2`, shape: [N, C], ...half },
+      { name: `layer${l}.rstd2`, shape: [N] },
+      ...some(!isRelu(config.activation), pre),
+      { name: `layer${l}.act`, shape: [N, H], ...half },
+      { name: `layer${l}.x`, shape: [N, C] }, // the stream after the layer
+    );
+  }
+  return table;
+}
+
+/** What the loss and the backward pass write beside the parameters' gradients; dtype as above. */
+export function gradientTable(
+  config: ForwardConfig,
+  dims: Dims,
+  B: number,
+  dtype: Config["dtype"] = "f32",
+): TensorSpec[] {
+  const { T, C, NH, HS, H } = dims;
+  const N = B * T;
+  const half = halfOf(dtype);
+  const dpre = { name: "dpre", shape: [N, mlpChannels(dims)], ...half };
+  return [
+    { name: "losses", shape: [N] },
+    { name: "dx", shape: [N, C] }, // the residual stream's gradient
+    { name: "dln", shape: [N, C] },
+    ...some(config.dropout > 0, { name: "dbranch", shape: [N, C] }), // dx where dropout kept it
+    { name: "dact", shape: [N, H], ...half },
+    ...some(!isRelu(config.activation), dpre),
+    { name: "datt", shape: [N, NH * HS], ...half },
+    { name: "delta", shape: [B, NH, T] },
+    { name: "dqkv", shape: [N, qkvChannels(dims)], ...half },
+  ];
+}
+
+const stored: Record<Config["dtype"], { dtype?: Half }> = { f32: {}, f16: { dtype: "f16" } };
+const halfOf = (dtype: Config["dtype"]) => stored[dtype];
+
+function some(there: boolean, spec: TensorSpec): TensorSpec[] {
+  return there ? [spec] : [];
+}

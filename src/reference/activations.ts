@@ -1,0 +1,77 @@
+// Activations of the MLP that need their input again in the backward pass, and the softcap of the logits.
+
+import type { Relu } from "../choices.ts";
+import type { Config } from "../config.ts";
+import type { Values } from "./values.ts";
+
+/** GPT-2's: x·(1 + tanh(u)) / 2 with u = √(2/π)·(x + CUBE·x³). */
+const ROOT = Math.sqrt(2 / Math.PI);
+const CUBE = 0.044715;
+
+/** act (N, H) = gelu(pre (N, H)). */
+export function geluForward(act: Values, pre: Values, { N, H }: { N: number; H: number }): void {
+  for (let i = 0; i < N * H; i++) {
+    const x = pre[i];
+    act[i] = 0.5 * x * (1 + Math.tanh(ROOT * (x + CUBE * x ** 3)));
+  }
+}
+
+/** dpre (N, H) = dact · gelu'(pre), which may be in dact's place. */
+export function geluBackward(
+  dpre: Values,
+  dact: Values,
+  pre: Values,
+  { N, H }: { N: number; H: number },
+): void {
+  for (let i = 0; i < N * H; i++) {
+    const x = pre[i];
+    const tanh = Math.tanh(ROOT * (x + CUBE * x ** 3));
+    const slope = (1 - tanh ** 2) * ROOT * (1 + 3 * CUBE * x ** 2);
+    dpre[i] = dact[i] * 0.5 * (1 + tanh + x * slope);
+  }
+}
+
+/** act (N, H) = silu(gate) · up, where a row of pre (N, 2H) is gate and up, one behind the other. */
+function swigluForward(act: Values, pre: Values, { N, H }: { N: number; H: number }): void {
+  for (let n = 0; n < N; n++) {
+    for (let h = 0; h < H; h++) {
+      const gate = pre[n * 2 * H + h];
+      act[n * H + h] = (gate / (1 + Math.exp(-gate))) * pre[n * 2 * H + H + h];
+    }
+  }
+}
+
+/** dpre (N, 2H): dgate = dact · up · silu'(gate), dup = dact · silu(gate). */
+function swigluBackward(
+  dpre: Values,
+  dact: Values,
+  pre: Values,
+  { N, H }: { N: number; H: number },
+): void {
+  for (let n = 0; n < N; n++) {
+    for (let h = 0; h < H; h++) {
+      const [i, j] = [n * 2 * H + h, n * 2 * H + H + h];
+      const gate = pre[i];
+      const sigmoid = 1 / (1 + Math.exp(-gate));
+      dpre[i] = dact[n * H + h] * pre[j] * sigmoid * (1 + gate * (1 - sigmoid));
+      dpre[j] = dact[n * H + h] * gate * sigmoid;
+    }
+  }
+}
+
+/** logits (N, V) = softcap · tanh(logits / softcap), in place; its gradient is crossEntropy()'s. */
+export function softcapForward(
+  logits: Values,
+  { N, V, softcap }: { N: number; V: number; softcap: number },
+): void {
+  for (let i = 0; i < N * V; i++) logits[i] = softcap * Math.tanh(logits[i] / softcap);
+}
+
+/** Those whose slope takes their input. */
+export const smooth: Record<
+  Exclude<Config["activation"], Relu>,
+  { forward: typeof geluForward; backward: typeof geluBackward }
+> = {
+  gelu: { forward: geluForward, backward: geluBackward },
+  swiglu: { forward: swigluForward, backward: swigluBackward },
+};
