@@ -53,7 +53,7 @@ fn attention_backward_q_matrix(
     let vector = at.out + own * (out_line() / 4u) + c;
     less += dot(vec4f(dout[vector]), vec4f(out[vector]));
   }
-  less = sum_of(less);
+  less = sum_of(less, row, part);
   if (part == 0u && t < sizes.T) { delta[at.row + t] = less; }
 
   var queries: array<Left, WIDTH / UNIT_K>;

@@ -36,13 +36,6 @@ fn visible(score: vec4f, s: u32, t: u32) -> vec4f {
   return select(vec4f(LOWEST), score, vec4u(s) + vec4u(0u, 1u, 2u, 3u) <= vec4u(t));
 }
 
-// The largest of what the lanes of a row hold.
-fn largest_of(held: f32) -> f32 {
-  var largest = held;
-  for (var mask = UNIT_M; mask < LANES; mask *= 2u) { largest = max(largest, subgroupShuffleXor(largest, mask)); }
-  return largest;
-}
-
 @compute @workgroup_size(THREADS)
 fn attention_forward_matrix(
   @builtin(workgroup_id) group: vec3u,
@@ -85,11 +78,10 @@ fn attention_forward_matrix(
     }
     workgroupBarrier();
     var highest = vec4f(LOWEST);
-    for (var n = 0u; n < STEP / 4u / PARTS; n++) {
-      let i = n * PARTS + part;
+    for (var i = 0u; i < STEP / 4u; i++) {   // every lane looks at the whole row, which costs less than to ask the others
       highest = max(highest, visible(scores[row * SCORE_PITCH + i] * scale, s0 + i * 4u, t));
     }
-    largest = max(largest, largest_of(max(max(highest.x, highest.y), max(highest.z, highest.w))));
+    largest = max(largest, max(max(highest.x, highest.y), max(highest.z, highest.w)));
     var rescale = 1.0;
     if (largest > level + SLACK) {
       rescale = exp(level - largest);
@@ -124,7 +116,7 @@ fn attention_forward_matrix(
     }
   }
 
-  let inverse = 1.0 / sum_of(sum);
+  let inverse = 1.0 / sum_of(sum, row, part);
   let base = at.out + t * (out_line() / 4u);
   for (var strip = 0u; strip < (WIDTH + STEP - 1u) / STEP; strip++) {
     let c0 = strip * STEP;

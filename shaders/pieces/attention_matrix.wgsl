@@ -65,9 +65,13 @@ fn rows_at(line: u32, j: u32) -> Right {
   return subgroupMatrixLoad<Right, row_major>(&tile, line * PITCH + j * UNIT_N / 4u, PITCH);
 }
 
-// The sum of what the lanes of a row hold.
-fn sum_of(held: f32) -> f32 {
-  var sum = held;
-  for (var mask = UNIT_M; mask < LANES; mask *= 2u) { sum += subgroupShuffleXor(sum, mask); }
+// The sum of what the lanes of a row hold, its parts. They meet in workgroup memory, where nobody may need scores: some
+// drivers die over a kernel with both matrices and arithmetic of subgroups.
+fn sum_of(held: f32, row: u32, part: u32) -> f32 {
+  scores[row * SCORE_PITCH + part].x = held;
+  workgroupBarrier();
+  var sum = 0.0;
+  for (var n = 0u; n < PARTS; n++) { sum += scores[row * SCORE_PITCH + n].x; }
+  workgroupBarrier();
   return sum;
 }
