@@ -11,6 +11,9 @@ const LATENCY_MS = 250;
 
 /** How much longer a step must have taken in windows of half the size, for a size above WINDOW_MS to be kept. */
 const GAIN = 1.25;
+/** Windows of a size before it is left for what is known of it, and after which all that is known is forgotten. */
+const SAMPLES = 3;
+const FORGET = 100;
 
 export class Pace {
   /** Steps of the next window: a power of 2, or the largest. */
@@ -21,6 +24,8 @@ export class Pace {
   private windows: { steps: number; ms: number }[] = [];
   /** The least time that a step took, by the windows' size: a machine that is busy just then counts for nothing. */
   private readonly stepMs = new Map<number, number>();
+  private judged = 0;
+  private samples = 0; // of the present size
 
   /** @param largest steps that a window may have */
   constructor(largest: number) {
@@ -47,11 +52,15 @@ export class Pace {
   /** @param ms of a window of the present size, not of one that was submitted before the last change */
   private judge(ms: number): void {
     const size = this.windowSize;
+    if (++this.judged % FORGET === 0) this.stepMs.clear();
     this.stepMs.set(size, Math.min(ms / size, this.stepMs.get(size) ?? Infinity));
-    const larger = this.gain(size) ?? GAIN; // unless it is known, it is tried
-    const present = this.gain(size / 2) ?? 1;
-    if (ms < LATENCY_MS && larger >= GAIN) this.resize(size * 2);
-    else if (ms > LATENCY_MS || (ms > WINDOW_MS[1] && present < GAIN)) this.resize(size >> 1);
+    if (++this.samples < SAMPLES) return;
+    const [smaller, larger] = [this.gain(size / 2), this.gain(size)];
+    const slow = ms > WINDOW_MS[1] && size > 1 && !pays(smaller);
+    if (ms > LATENCY_MS) this.resize(size >> 1);
+    else if (pays(larger)) this.resize(size * 2);
+    else if (slow) this.resize(size >> 1);
+    else if (larger === undefined) this.resize(size * 2);
   }
 
   /** How much longer a step takes in windows of a size than in those of twice the size. */
@@ -62,5 +71,10 @@ export class Pace {
 
   private resize(size: number): void {
     this.windowSize = Math.max(1, Math.min(size, this.largest));
+    this.samples = 0;
   }
+}
+
+function pays(gain: number | undefined): boolean {
+  return gain !== undefined && gain >= GAIN;
 }
