@@ -1,8 +1,8 @@
 // The pace on a clock that is told what time it is: devices with all kinds of steps, and of ways to tell of them.
 
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { Pace } from "../src/training/pace.ts";
-import { WINDOWS } from "../src/training/windows.ts";
+import { Pace } from "../src/device/pace.ts";
+import { WINDOWS } from "../src/device/windows.ts";
 
 afterEach(() => {
   vi.restoreAllMocks();

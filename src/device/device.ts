@@ -80,10 +80,16 @@ function messageOf(error: unknown): string {
 
 /** For people. Of hardware `description` is often the driver alone; of software it says more than `device` does. */
 function nameOf(info: GPUAdapterInfo): string {
-  const { description, device, vendor, architecture } = info;
+  const [description, device, vendor, architecture] = [
+    info.description,
+    info.device,
+    info.vendor,
+    info.architecture,
+  ].map((name) => (/^\d+$/.test(name) ? "" : name)); // wgpu gives numbers for device and vendor
   const names = isSoftware(info) ? [description, device] : [device, description];
   const family = [vendor, architecture].filter(Boolean).join(" ");
-  return names.find(Boolean) || family || `WebGPU (${platform.implementation})`;
+  const name = names.find(Boolean) || family || `WebGPU (${platform.implementation})`;
+  return name + (platform.through ?? "");
 }
 
 function nothing(gpu: GPUDevice): Tensor {

@@ -36,6 +36,8 @@ export interface Platform {
   versions(): { engine: string; webgpu: string };
   /** What implements WebGPU, for people, in a word. */
   readonly implementation: string;
+  /** Said after an adapter's name where a run may have come from another implementation, whose numbers differ. */
+  readonly through?: string;
   /** How a GPU in software is had here, as the beginning of a sentence; null where there is no such advice. */
   readonly softwareGpu: string | null;
   /** The command that certifies a device; null where there is none. */
