@@ -2,6 +2,7 @@
 //
 //   npm run doctor
 
+import { platform } from "#platform";
 import { type Device, openDevice } from "../src/device/device.ts";
 import { matrixUnit } from "../src/device/matrix_unit.ts";
 import { type CheckResult, certify, countChecks, tryChecks } from "../src/verify/certify.ts";
@@ -75,8 +76,9 @@ export function jsonReport(out: Output): DoctorReport {
       const units = unitsOf({ features, info, matrixFault });
       const matrix_unit = units[0] ?? null;
       const matrix_fault = matrixFault ?? null;
+      const { webgpu } = platform.versions();
       const said = { name, info: adapter, features, limits, lanes, matrix_unit, matrix_fault };
-      print({ type: "device", ...said });
+      print({ type: "device", webgpu, ...said });
     },
     check: print,
     end(verdict) {
@@ -100,6 +102,7 @@ export function humanReport(out: Output): DoctorReport {
       const rows = Object.entries(limits).map(([limit, value]) => `${limit} ${count(value)}`);
       out.write(
         `adapter   ${[name, info.vendor, info.architecture].filter(Boolean).join(", ")}\n` +
+          `webgpu    ${platform.versions().webgpu}\n` +
           `features  ${features.join(", ")}\n` +
           `subgroups ${lanes} lanes, ${matrices}\n` +
           `${matrixFault === undefined ? "" : `matrices  ${matrixFault}\n`}` +
@@ -131,8 +134,8 @@ function memoryLine({ failed, certificate, memory, place, failure }: Verdict): s
     const { date, dtypes } = certificate;
     const half = dtypes.includes("f16");
     return (
-      `Remembered in ${place}: ${dtypes.join(" and ")} certified on ${date}. --dtype auto takes ` +
-      `${half ? "f16 here, for all but small models" : "f32 here"}.`
+      `Remembered in ${place}: ${dtypes.join(" and ")} certified on ${date} for ` +
+      `${platform.versions().webgpu}. --dtype auto takes ${half ? "f16 here, for all but small models" : "f32 here"}.`
     );
   }
   if (failure !== null) {

@@ -1,7 +1,7 @@
 // All commands as one: `microgpt-webgpu train --input names.txt`. Each is loaded only when it is asked for.
 
+import { platform } from "#platform";
 import { commandLine } from "../src/platform/invocation.ts";
-import { platform } from "../src/platform/platform.node.ts";
 import type { CommandMain } from "./command.ts";
 import { UsageError } from "./given.ts";
 import { nearest } from "../src/nearest.ts";

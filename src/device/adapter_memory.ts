@@ -12,7 +12,7 @@ export async function adapterKey(device: Device, kernels: readonly string[]): Pr
   const { vendor, architecture, device: model, description } = device.info;
   const sources = kernels.map((kernel) => device.kernels.source(kernel)).join("\0");
   const names = [vendor, architecture, model, description].filter(Boolean).join(", ");
-  return `${names}; kernels ${await digest(sources)}`;
+  return `${names}${platform.through ?? ""}; kernels ${await digest(sources)}`;
 }
 
 /** The first 12 hexadecimal digits of a text's SHA-256. */

@@ -80,10 +80,16 @@ function messageOf(error: unknown): string {
 
 /** For people. Of hardware `description` is often the driver alone; of software it says more than `device` does. */
 function nameOf(info: GPUAdapterInfo): string {
-  const { description, device, vendor, architecture } = info;
+  const [description, device, vendor, architecture] = [
+    info.description,
+    info.device,
+    info.vendor,
+    info.architecture,
+  ].map((name) => (/^\d+$/.test(name) ? "" : name)); // wgpu gives numbers for device and vendor
   const names = isSoftware(info) ? [description, device] : [device, description];
   const family = [vendor, architecture].filter(Boolean).join(" ");
-  return names.find(Boolean) || family || `WebGPU (${platform.implementation})`;
+  const name = names.find(Boolean) || family || `WebGPU (${platform.implementation})`;
+  return name + (platform.through ?? "");
 }
 
 function nothing(gpu: GPUDevice): Tensor {
@@ -166,7 +172,7 @@ export class Device {
   /** Maps a buffer for reading. @throws GpuError if the device fails before it is ready */
   async map(buffer: GPUBuffer, offset?: number, size?: number): Promise<ArrayBuffer> {
     try {
-      await platform.wait(buffer.mapAsync(GPUMapMode.READ, offset, size));
+      await platform.wait(buffer.mapAsync(GPUMapMode.READ, offset, size), () => this.nudge());
     } catch (error) {
       // The loss itself is announced by its own promise, perhaps only after this rejection.
       await new Promise((resolve) => setTimeout(resolve, 50));
@@ -185,8 +191,13 @@ export class Device {
 
   /** Waits until everything submitted is done. @throws GpuError if the device has failed */
   async idle(): Promise<void> {
-    await platform.wait(this.gpu.queue.onSubmittedWorkDone());
+    await platform.wait(this.gpu.queue.onSubmittedWorkDone(), () => this.nudge());
     this.check();
+  }
+
+  /** Gives the GPU's process a reason to look for what is done. */
+  private nudge(): void {
+    this.gpu.queue.submit([]);
   }
 
   /** Copies `size` bytes (multiples of 4) from a buffer and waits for them. */

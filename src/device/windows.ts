@@ -99,7 +99,7 @@ export class Windows {
     const records = new Float32Array(await read());
     this.flights.shift();
     this.step += steps;
-    this.pace.done();
+    this.pace.done(steps);
     return { first, steps, records };
   }
 

@@ -1,10 +1,11 @@
-// How the user starts a command of this program, for messages that name one to be pasted. Node only.
+// How the user starts a command of this program, for messages that name one to be pasted. Node and Deno only.
 
 import { basename, dirname, join, relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { shellQuote } from "../shell_quote.ts";
 
 const NAME = "microgpt-webgpu";
+export const DENO = ["deno", "run", "-A", "--unstable-webgpu"];
 
 /** Where a process stands; a test gives another. */
 export interface Place {
@@ -15,6 +16,7 @@ export interface Place {
   env: Readonly<Record<string, string | undefined>>;
   cwd: string;
   windows: boolean;
+  deno: boolean;
 }
 
 const here = (): Place => ({
@@ -23,11 +25,12 @@ const here = (): Place => ({
   env: process.env,
   cwd: process.cwd(),
   windows: process.platform === "win32",
+  deno: "deno" in process.versions,
 });
 
 /**
  * A command with its arguments, as this program was started: by `npm run` or `node cli/…` in a checkout, by npx or its
- * own name where it is installed. What the shell would take apart is quoted.
+ * own name where it is installed, by Deno anywhere. What the shell would take apart is quoted.
  */
 export function commandLine(command: string, ...args: string[]): string {
   return commandLineAt(here(), command, ...args);
@@ -41,12 +44,17 @@ export function commandLineAt(place: Place, command: string, ...args: string[]):
 
 /** What starts the command, and what stands between it and its flags. */
 function prefix(place: Place, command: string): [words: string[], separator: string[]] {
-  const { url, script = "", env, cwd, windows } = place;
+  const { url, script = "", env, cwd, windows, deno } = place;
+  const cli = join(fileURLToPath(new URL("../../", url)), "cli");
+  if (deno) {
+    const npx = env.npm_command === "exec" ? ["npx"] : [];
+    const path = quote(relative(cwd, join(cli, "start.js")), windows);
+    return [[...npx, ...DENO, path, command], []];
+  }
   if (url.endsWith(".js")) {
     const own = basename(script) === NAME && !script.split(sep).includes("node_modules");
     return [[...(own && env.npm_command === undefined ? [] : ["npx"]), NAME, command], []];
   }
-  const cli = join(fileURLToPath(new URL("../../", url)), "cli");
   if (env.npm_command === undefined && dirname(script) === cli) {
     const start = basename(script) === "start.js";
     const path = relative(cwd, start ? script : join(cli, `${command}.ts`));

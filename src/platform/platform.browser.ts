@@ -6,6 +6,9 @@ import type { Platform } from "./platform.ts";
 /** Of the browser's Cache Storage, which workers reach too. */
 const CACHE = "microgpt-webgpu";
 
+const implementation =
+  /Firefox|Edg|OPR|Chrome|Safari/.exec(navigator.userAgent)?.[0] ?? "this browser";
+
 /** What browsers grant a tab at the least; they do not tell how much there is. */
 const TAB_BYTES = 2 ** 31;
 
@@ -14,8 +17,12 @@ export const platform: Platform = {
     return navigator.gpu;
   },
 
-  wait(work) {
-    return work; // the GPU has a process of its own
+  // The GPU has a process of its own. That of Firefox looks for what is done when something is submitted, and else
+  // ten times a second.
+  wait(work, nudge) {
+    if (implementation !== "Firefox" || !nudge) return work;
+    const timer = setInterval(nudge, 1);
+    return work.finally(() => clearInterval(timer));
   },
 
   turn() {
@@ -56,7 +63,7 @@ export const platform: Platform = {
     return { engine: version, webgpu: navigator.userAgent };
   },
 
-  implementation: /Firefox|Edg|OPR|Chrome|Safari/.exec(navigator.userAgent)?.[0] ?? "this browser",
+  implementation,
 
   softwareGpu: null,
 

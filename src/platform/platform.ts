@@ -17,8 +17,11 @@ export interface Platform {
   gpu(): Promise<GPU | undefined>;
   /** The text of every file in shaders/, by its path there without `.wgsl`. */
   shaders(): Record<string, string>;
-  /** Waits for what the GPU does, without taking a core from it. */
-  wait<T>(work: Promise<T>): Promise<T>;
+  /**
+   * Waits for what the GPU does, without taking a core from it.
+   * @param nudge submits nothing, which makes some implementations look for what is done
+   */
+  wait<T>(work: Promise<T>, nudge?: () => void): Promise<T>;
   /** One turn of the event loop, in which signals and messages are seen to. */
   turn(): Promise<void>;
   /** Absent where there are no processes to be had. */
@@ -33,6 +36,8 @@ export interface Platform {
   versions(): { engine: string; webgpu: string };
   /** What implements WebGPU, for people, in a word. */
   readonly implementation: string;
+  /** Said after an adapter's name where a run may have come from another implementation, whose numbers differ. */
+  readonly through?: string;
   /** How a GPU in software is had here, as the beginning of a sentence; null where there is no such advice. */
   readonly softwareGpu: string | null;
   /** The command that certifies a device; null where there is none. */

@@ -105,7 +105,7 @@ export class GpuEvaluator {
       const part = batches.slice(first, first + this.pace.windowSize);
       first += part.length;
       const losses = await this.losses(part);
-      this.pace.done();
+      this.pace.done(part.length);
       part.forEach(({ num_targets }, i) => {
         sum += losses[i] * num_targets;
         count += num_targets;

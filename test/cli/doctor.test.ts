@@ -1,5 +1,6 @@
 // `doctor`: the rows of a report, and its exit code.
 
+import { platform } from "#platform";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, onTestFinished, test, vi } from "vitest";
@@ -83,6 +84,7 @@ test("a check is a row with the error found, the error allowed and the case", as
   expect(stdout.text).toBe(
     [
       "adapter   Acme 1, acme",
+      `webgpu    ${platform.versions().webgpu}`,
       "features  a, b",
       "subgroups 32 lanes, no matrix units",
       "limits    maxBufferSize 4,096",

@@ -76,10 +76,12 @@ describe("a command to be pasted", () => {
     env: {},
     cwd: root,
     windows: false,
+    deno: false,
     ...place,
   });
   const npm = (npm_command: string) => ({ env: { npm_command } });
   const bin = "/p/node_modules/.bin/microgpt-webgpu";
+  const deno = "deno run -A --unstable-webgpu";
 
   test.each<[string, Partial<Place>, string]>([
     ["npm run", npm("run-script"), "npm run info -- --model-dir out"],
@@ -89,6 +91,17 @@ describe("a command to be pasted", () => {
       "node cli/train.ts",
       { script: join(root, "cli/train.ts") },
       "node cli/info.ts --model-dir out",
+    ],
+    ["Deno", { deno: true }, `${deno} cli/start.js info --model-dir out`],
+    [
+      "npx deno",
+      { deno: true, script: join(root, "cli/train.ts"), ...npm("exec") },
+      `npx ${deno} cli/start.js info --model-dir out`,
+    ],
+    [
+      "Deno, installed",
+      { deno: true, url: installed, cwd: "/p" },
+      `${deno} node_modules/microgpt-webgpu/dist/cli/start.js info --model-dir out`,
     ],
     ["from elsewhere", { cwd: join(root, "web") }, "node ../cli/start.js info --model-dir out"],
     ["a program of one's own", { script: "/p/own.ts" }, "npm run info -- --model-dir out"],
