@@ -31,14 +31,11 @@ export type EngineConfig = Pick<Config, Beyond | keyof Sizes>;
 /** What the GPU has no kernels for yet: a name goes from here with the kernels that come. */
 const missing: readonly Beyond[] = [
   "n_kv_head",
-  "head_dim",
-  "mlp_hidden",
   "activation",
   "position",
   "qk_norm",
   "norm_gain",
   "embedding_norm",
-  "final_norm",
   "tie_embeddings",
   "logit_softcap",
   "dropout",

@@ -29,8 +29,8 @@ export interface GpuGpt {
 /** ids (B, T) to logits (B, T, V). */
 export function forwardList(gpt: Omit<GpuGpt, "grads" | "scaler">, ids: Tensor): Dispatch[] {
   const { ops, config, dims, B, layout, tensors: t, params, weights } = gpt;
-  const { T, C, V, NH, L } = dims;
-  const N = B * T;
+  const { T, C, V, NH, HS, H, L } = dims;
+  const [N, A] = [B * T, NH * HS];
   const { rmsnorm_eps: eps } = config;
   const activation = reluOf(config);
   const table = (name: string) => sliceTensor(params, layout.slice(name));
@@ -40,24 +40,28 @@ export function forwardList(gpt: Omit<GpuGpt, "grads" | "scaler">, ids: Tensor):
   const list = [
     ops.embeddingRmsnormForward(t.x, t.rstd, ids, table("wte"), table("wpe"), embedding),
   ];
-  const fc1 = { N, C, OC: 4 * C };
-  const fc2 = { N, C: 4 * C, OC: C };
+  const fc1 = { N, C, OC: H };
+  const fc2 = { N, C: H, OC: C };
   let x = t.x;
   for (let l = 0; l < L; l++) {
     const a = (name: string) => t[`layer${l}.${name}`];
     const wl = (name: string) => w(`layer${l}.${name}`);
     list.push(
       ops.rmsnormForward(a("ln1"), a("rstd1"), x, { N, C, eps }),
-      ops.matmulForward(a("qkv"), a("ln1"), wl("attn_wqkv"), { N, C, OC: 3 * C }),
-      ops.attentionForward(a("att"), a("stats"), a("qkv"), { B, T, C, NH }),
-      ops.matmulResidualForward(a("mid"), x, a("att"), wl("attn_wo"), { N, C, OC: C }),
+      ops.matmulForward(a("qkv"), a("ln1"), wl("attn_wqkv"), { N, C, OC: 3 * A }),
+      ops.attentionForward(a("att"), a("stats"), a("qkv"), { B, T, C: A, NH }),
+      ops.matmulResidualForward(a("mid"), x, a("att"), wl("attn_wo"), { N, C: A, OC: C }),
       ops.rmsnormForward(a("ln2"), a("rstd2"), a("mid"), { N, C, eps }),
       ops.matmulActivationForward(a("act"), a("ln2"), wl("mlp_fc1"), { ...fc1, activation }),
       ops.matmulResidualForward(a("x"), a("mid"), a("act"), wl("mlp_fc2"), fc2),
     );
     x = a("x");
   }
-  list.push(ops.matmulForward(t.logits, x, w("lm_head"), { N, C, OC: V }));
+  if (config.final_norm) {
+    list.push(ops.rmsnormForward(t.lnf, t.rstdf, x, { N, C, eps }));
+    x = t.lnf;
+  }
+  list.push(ops.matmulForward(t.logits, x, w("head"), { N, C, OC: V }));
   return list;
 }
 
@@ -75,8 +79,8 @@ export function lossList(
 /** dlogits to the gradient of every parameter; order and starts are the ids sorted by token. */
 export function backwardList(gpt: GpuGpt, order: Tensor, starts: Tensor): Dispatch[] {
   const { ops, config, dims, B, layout, tensors: t, weights, grads } = gpt;
-  const { T, C, V, NH, L } = dims;
-  const N = B * T;
+  const { T, C, V, NH, HS, H, L } = dims;
+  const [N, A] = [B * T, NH * HS];
   const activation = reluOf(config);
   const plane = layout.size;
   const planes = grads.shape[0];
@@ -89,14 +93,17 @@ export function backwardList(gpt: GpuGpt, order: Tensor, starts: Tensor): Dispat
   };
 
   const dlogits = t.logits;
-  const last = t[`layer${L - 1}.x`];
   const head = { N, C, OC: V, plane };
-  const fc2 = { N, C: 4 * C, OC: C, activation, plane };
-  const fc1 = { N, C, OC: 4 * C, plane };
-  const wo = { N, C, OC: C, plane };
-  const qkv = { N, C, OC: 3 * C, plane };
-  const attention = { B, T, C, NH };
-  const list = [ops.matmulBackward(t.dx, across("lm_head"), dlogits, last, w("lm_head"), head)];
+  const fc2 = { N, C: H, OC: C, activation, plane };
+  const fc1 = { N, C, OC: H, plane };
+  const wo = { N, C: A, OC: C, plane };
+  const qkv = { N, C, OC: 3 * A, plane };
+  const attention = { B, T, C: A, NH };
+  const [dlast, last] = config.final_norm ? [t.dln, t.lnf] : [t.dx, t[`layer${L - 1}.x`]];
+  const list = [ops.matmulBackward(dlast, across("head"), dlogits, last, w("head"), head)];
+  if (config.final_norm) {
+    list.push(ops.rmsnormBackward(t.dx, t.dln, t.lnf, t.rstdf, { N, C, accumulate: false }));
+  }
   for (let l = L - 1; l >= 0; l--) {
     const a = (name: string) => t[`layer${l}.${name}`];
     const wl = (name: string) => w(`layer${l}.${name}`);

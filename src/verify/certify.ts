@@ -51,6 +51,10 @@ const modelConfigs: { name: string; overrides: Partial<Config> }[] = [
     },
   },
   { name: "T 1, NH 1", overrides: { block_size: 1, n_head: 1 } },
+  {
+    name: "B 2, NH 3, HS 4, H 50, final_norm",
+    overrides: { batch_size: 2, n_head: 3, head_dim: 4, mlp_hidden: 50, final_norm: true },
+  },
 ];
 
 /** All of them in f32, and where the device has f16, in f16 too. */
@@ -96,7 +100,7 @@ export async function checkGradients(
   const { config, dims, params, sequences } = setUp(overrides);
   const batch = batchAt(sequences, 0, config.batch_size);
   const reference = new ReferenceGpt(config, dims, params);
-  reference.forward(batch);
+  reference.forward(batch, { step: 0 });
   reference.loss(batch);
   reference.backward(batch);
   const trainer = await GpuTrainer.create(device, config, dims, params, sequences);
