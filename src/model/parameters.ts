@@ -114,7 +114,7 @@ function parameterTable(dims: Dims): ParameterInfo[] {
 }
 
 /** Whether a parameter is a norm's gain: it starts at 1, and no weight decay pulls it down. */
-function isGain({ shape }: Pick<ParameterInfo, "shape">): boolean {
+export function isGain({ shape }: Pick<ParameterInfo, "shape">): boolean {
   return shape.length === 1;
 }
 

@@ -4,7 +4,7 @@ import type { Config } from "../config.ts";
 import type { TrainerState } from "../files/checkpoint.ts";
 import { Breather } from "../generation/breather.ts";
 import { CpuPredictor } from "../generation/predictor.ts";
-import type { Dims } from "../model/parameters.ts";
+import { type Dims, isGain } from "../model/parameters.ts";
 import { ReferenceGpt } from "../reference/gpt.ts";
 import { adamw, gradientSum, gradNorm } from "../reference/ops.ts";
 import { batchAt, batchesOf, type Examples } from "../text/batches.ts";
@@ -23,6 +23,8 @@ export class CpuTrainer implements Trainer {
   private readonly m: Float64Array;
   private readonly v: Float64Array;
   private readonly partials = new Float64Array(1);
+  /** Gains and what is none, one after the other. */
+  private readonly runs: { first: number; end: number; gains: boolean }[] = [];
 
   /** @param params flat, in the table's order; updated in place */
   constructor(config: Config, dims: Dims, params: Float64Array, examples: Examples) {
@@ -32,6 +34,12 @@ export class CpuTrainer implements Trainer {
     this.predictor = new CpuPredictor(config, dims, params);
     this.m = new Float64Array(params.length);
     this.v = new Float64Array(params.length);
+    for (const slice of this.gpt.layout.slices) {
+      const [gains, end] = [isGain(slice), slice.offset + slice.size];
+      const last = this.runs.at(-1);
+      if (last?.gains === gains) last.end = end;
+      else this.runs.push({ first: slice.offset, end, gains });
+    }
   }
 
   async *run(until: number, signal?: AbortSignal): AsyncGenerator<StepRecord> {
@@ -59,16 +67,16 @@ export class CpuTrainer implements Trainer {
     gradientSum(gpt.grads, this.partials, { size, planes: 1, chunk: size });
     const grad_norm = gradNorm(this.partials);
     const lr = learningRate(config, step);
-    adamw(gpt.params, this.m, this.v, gpt.grads, {
-      size,
-      lr,
-      beta1: config.beta1,
-      beta2: config.beta2,
-      epsilon: config.epsilon,
-      weight_decay: config.weight_decay,
-      ...biasCorrections(config, step),
-      clip: clipFactor(config.grad_clip, grad_norm),
-    });
+    const clip = clipFactor(config.grad_clip, grad_norm);
+    const settings = { ...config, ...biasCorrections(config, step), lr, clip };
+    for (const { first, end, gains } of this.runs) {
+      const part = (flat: Float64Array) => flat.subarray(first, end);
+      adamw(part(gpt.params), part(this.m), part(this.v), part(gpt.grads), {
+        ...settings,
+        size: end - first,
+        weight_decay: gains ? 0 : config.weight_decay,
+      });
+    }
     this.step = step + 1;
     this.tokens += batch.num_targets;
     return { step: this.step, loss, lr, grad_norm, tokens: this.tokens };
