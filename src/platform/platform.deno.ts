@@ -13,6 +13,8 @@ const { userAgent, gpu } = navigator;
 export const platform: Platform = {
   ...node,
 
+  child: undefined, // it offers no matrix units to try
+
   async gpu() {
     process.env.DENO_WEBGPU_BACKEND ??= BACKENDS;
     if (gpu) return gpu;
