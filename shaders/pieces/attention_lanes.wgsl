@@ -5,11 +5,11 @@
 // Where channels c .. c+3 of a position lie in qkv, and in out and dout, past the end the last position's; `base` is the
 // first vector of what is looked for.
 fn place(base: u32, t: u32, c: u32) -> u32 {
-  return base + (min(t, sizes.T - 1u) * qkv_line() + c) / 4u;
+  return base + min(t, sizes.T - 1u) * (qkv_line() / 4u) + c / 4u;
 }
 
 fn place_out(base: u32, t: u32, c: u32) -> u32 {
-  return base + (min(t, sizes.T - 1u) * out_line() + c) / 4u;
+  return base + min(t, sizes.T - 1u) * (out_line() / 4u) + c / 4u;
 }
 
 fn load(base: u32, t: u32, c: u32) -> vec4f { return vec4f(qkv[place(base, t, c)]); }
