@@ -74,6 +74,19 @@ const medium: Config = {
   learning_rate: 0.002,
 };
 
+/** How the newer ones are trained: the one place for rates and schedules. */
+const rates = {
+  shakespeare: { learning_rate: 0.001, lr_schedule: "cosine", beta2: 0.99, weight_decay: 0.1 },
+  gpt2: { learning_rate: 6e-4, lr_schedule: "cosine", beta2: 0.95, weight_decay: 0.1 },
+  llama: { learning_rate: 5e-4, lr_schedule: "cosine", beta2: 0.95, weight_decay: 0.1 },
+  qwen3: { learning_rate: 0.001, lr_schedule: "cosine", beta2: 0.95, weight_decay: 0.1 },
+  nanochat: { learning_rate: 0.003, lr_schedule: "cosine", beta2: 0.95, grad_clip: 0 },
+  tiny: { learning_rate: 0.002, beta2: 0.99 },
+  small: { learning_rate: 0.002, beta2: 0.99 },
+  medium: { learning_rate: 0.001, beta2: 0.99 },
+  large: { learning_rate: 6e-4, beta2: 0.99 },
+} as const satisfies Record<string, Partial<Config>>;
+
 /** nanoGPT's model of characters, without LayerNorm's means and biases. */
 const shakespeare: Config = {
   ...medium,
@@ -89,9 +102,8 @@ const shakespeare: Config = {
   tie_embeddings: true,
   dropout: 0.2,
   batch_size: 64,
-  learning_rate: 0.001,
-  weight_decay: 0.1,
   eval_every: 250,
+  ...rates.shakespeare,
 };
 
 /** GPT-2's sizes, in microgpt's architecture. */
@@ -102,9 +114,7 @@ const gpt2: Config = {
   n_head: 12,
   block_size: 1024,
   num_steps: 100_000,
-  learning_rate: 6e-4,
-  beta2: 0.95,
-  weight_decay: 0.1,
+  ...rates.gpt2,
 };
 
 /** Llama's architecture, in the sizes of the models that were trained on TinyStories. */
@@ -123,9 +133,7 @@ const llama: Config = {
   tie_embeddings: true,
   batch_size: 32,
   num_steps: 100_000,
-  learning_rate: 5e-4,
-  beta2: 0.95,
-  weight_decay: 0.1,
+  ...rates.llama,
 };
 
 /** Qwen3's: Llama's with qk_norm, fewer heads of keys and values, and heads of a size of their own. */
@@ -142,7 +150,7 @@ const qwen3: Config = {
   rmsnorm_eps: 1e-6,
   batch_size: 32,
   num_steps: 50_000,
-  learning_rate: 0.001,
+  ...rates.qwen3,
 };
 
 /** nanochat's, of the depth that its script for CPUs trains. */
@@ -160,13 +168,11 @@ const nanochat: Config = {
   zero_init: true,
   batch_size: 32,
   num_steps: 5000,
-  learning_rate: 0.003,
-  beta2: 0.95,
-  grad_clip: 0,
+  ...rates.nanochat,
 };
 
 /** What `--size` stands for: Qwen3's architecture, with rates and batches for texts of so many characters and more. */
-const size: Config = { ...qwen3, mlp_hidden: 0, beta2: 0.99 };
+const size: Config = { ...qwen3, mlp_hidden: 0 };
 
 /** Settings to start from, by their names: for small texts and large ones, the CPU and GPUs. */
 export const presets = {
@@ -208,7 +214,7 @@ export const presets = {
     head_dim: 16,
     block_size: 64,
     num_steps: 2000,
-    learning_rate: 0.005,
+    ...rates.tiny,
   },
   "size-small": {
     ...size,
@@ -219,7 +225,7 @@ export const presets = {
     head_dim: 32,
     block_size: 128,
     num_steps: 3000,
-    learning_rate: 0.003,
+    ...rates.small,
   },
   "size-medium": {
     ...size,
@@ -229,13 +235,14 @@ export const presets = {
     head_dim: 32,
     block_size: 256,
     num_steps: 5000,
-    learning_rate: 0.002,
+    ...rates.medium,
   },
   "size-large": {
     ...size,
     n_layer: 8,
     n_embd: 512,
     num_steps: 20_000,
+    ...rates.large,
   },
 } satisfies Record<string, Config>;
 
