@@ -139,13 +139,13 @@ function savedLine(folder: string, step: number): string {
 
 function header(event: StartEvent, source: string): string {
   const { vocab_size, num_params, kernels, dtype_reason } = event;
-  const { n_layer, n_embd, n_head, block_size, batch_size } = event.config;
+  const { n_layer, n_embd, n_head, block_size, batch_size, grad_accumulation } = event.config;
   const sizes = [
     plural(n_layer, "layer"),
     plural(n_embd, "channel"),
     plural(n_head, "head"),
     `context ${count(block_size)}`,
-    `batch ${count(batch_size)}`,
+    `batch ${grad_accumulation > 1 ? `${count(grad_accumulation)} × ` : ""}${count(batch_size)}`,
   ];
   return [
     deviceLine(event),

@@ -60,6 +60,7 @@ const falling: Record<Config["lr_schedule"], boolean> = {
   linear: true,
   cosine: true,
   constant: false,
+  wsd: true,
 };
 
 /** Whether a step's learning rate depends on how many there will be. */

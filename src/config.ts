@@ -37,14 +37,22 @@ export interface Config {
   // training
   dropout: number; // part of the embedding's and of each block's output that is left out in a step
   dtype: "f32" | "f16"; // of what matrix products read; weights have a copy in it, sums and all else are f32
-  batch_size: number; // documents, or windows of the stream, in a step (B)
+  batch_size: number; // documents, or windows of the stream, in a micro-batch (B)
+  grad_accumulation: number; // micro-batches in a step: their gradients are summed, and divided once
   num_steps: number; // optimizer steps
-  learning_rate: number; // at step 0, before the schedule
-  lr_schedule: "linear" | "cosine" | "constant"; // down to 0 over num_steps
+  optimizer: "adamw" | "muon" | "sgd"; // muon is for the matrices of the layers, and adamw for the rest
+  learning_rate: number; // at its peak, where the schedule begins to fall; Muon's matrices have muon_lr
+  lr_schedule: "linear" | "cosine" | "constant" | "wsd"; // from the peak down over num_steps; wsd only at the end
+  warmup_steps: number; // over which the rate rises to its peak
+  final_lr_fraction: number; // part of the peak that the rate falls to
+  decay_fraction: number; // wsd: part of num_steps over which the rate falls
   beta1: number; // Adam: decay of the mean of the gradient
   beta2: number; // Adam: decay of the mean of its square
   epsilon: number; // Adam: added outside the root
-  weight_decay: number; // AdamW: decoupled, times the learning rate
+  muon_lr: number; // Muon: learning rate of the layers' matrices at its peak
+  muon_momentum: number; // Muon: decay of the gradient's sum
+  sgd_momentum: number; // SGD: decay of the gradient's sum
+  weight_decay: number; // of matrices, decoupled: times the learning rate
   grad_clip: number; // largest global gradient norm; 0 is off
   seed: number; // of order of documents, weights and samples (Python's generator), of windows and dropout (Philox)
 

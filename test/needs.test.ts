@@ -17,6 +17,12 @@ const models: { name: string; overrides: Partial<Config>; V: number }[] = [
   { name: "odd sizes", overrides: { n_layer: 3, n_embd: 15, n_head: 3, block_size: 7 }, V: 5 },
   { name: "a batch", overrides: { batch_size: 9, activation: "relu_squared" }, V: 27 },
   { name: "a wide one", overrides: { batch_size: 9, n_embd: 256, n_layer: 2 }, V: 65 },
+  { name: "muon", overrides: { n_layer: 2, optimizer: "muon" }, V: 65 },
+  {
+    name: "sgd, micro-batches",
+    overrides: { batch_size: 3, optimizer: "sgd", grad_accumulation: 3 },
+    V: 27,
+  },
 ];
 
 const inHalf = models
@@ -80,7 +86,8 @@ test.each([...models, ...validating, ...inHalf])(
     const sequences = [Int32Array.of(0, 1, 2, 0), Int32Array.of(0, 1, 0)];
     const peak = await peakBytes(async () => {
       const trainer = await createTrainer(device, config, dims, params, sequences);
-      expect(trainer instanceof GpuTrainer).toBe(config.n_embd > 100 || config.dtype === "f16");
+      const general = config.n_embd > 100 || config.optimizer !== "adamw";
+      expect(trainer instanceof GpuTrainer).toBe(general || config.dtype === "f16");
       for await (const _ of trainer.run(3));
       for (let times = 0; times < 2; times++) {
         if (config.val_fraction > 0) await trainer.evaluate(sequences);

@@ -3,16 +3,18 @@
 import { expect, test } from "vitest";
 import * as attention from "../src/reference/attention.ts";
 import * as ops from "../src/reference/ops.ts";
+import * as optimizers from "../src/reference/optimizers.ts";
 import * as small from "../src/small/reference.ts";
 import { attentionFamilies } from "../src/model/attention.ts";
 import { GpuOps } from "../src/model/gpu_ops.ts";
+import * as optimizerOps from "../src/model/optimizer_ops.ts";
 import * as smallOps from "../src/small/ops.ts";
 import { gridOf } from "../src/device/schedule.ts";
 import { device } from "./harness/device.ts";
 import { dispatchesOf } from "./harness/dispatches.ts";
 
 const kernels = device.kernels.names;
-const references: Record<string, unknown> = { ...ops, ...attention, ...small };
+const references: Record<string, unknown> = { ...ops, ...attention, ...optimizers, ...small };
 
 /** Kernels that the cases dispatch, with the operations they were dispatched for. */
 const dispatched = new Map<string, Set<string>>();
@@ -79,6 +81,7 @@ test("every operation of the GPU has a case", () => {
   const methods = [
     ...Object.getOwnPropertyNames(GpuOps.prototype),
     ...Object.keys(new GpuOps(device)),
+    ...Object.keys(optimizerOps),
     ...Object.keys(smallOps),
   ];
   const helpers = [
@@ -87,7 +90,7 @@ test("every operation of the GPU has a case", () => {
     "choices",
     "grid",
     "rowThreads",
-    "elements",
+    "MUON_CHUNK",
     "smallTuning",
   ];
   const shared = ["attention", "product"];

@@ -7,6 +7,8 @@ struct Step {
   correction2: f32,   // 1 / (1 - beta2^step)
   loss_scale: f32,    // 1 / (positions that count)
   step: f32,          // from 1
+  muon_lr: f32,       // learning rate of Muon's matrices
+  micro: u32,         // which of its step's micro-batches it is, from 0
 }
 
 struct Record {

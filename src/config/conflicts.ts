@@ -17,6 +17,7 @@ export function conflicts(
   const found = [
     ...heads(config, label),
     ...rotations(config, label),
+    ...schedules(config, label),
     ...validations(config, label),
   ];
   return found.map(([name, sentence]) => new ConfigError(name, sentence));
@@ -60,6 +61,29 @@ function* rotations(config: Partial<ConfigChoice>, label: Label): Iterable<Confl
       `such as ${label("head_dim")} ${size + 1}, or ${label("position")} learned.`,
   ];
 }
+
+function* schedules(config: Partial<ConfigChoice>, label: Label): Iterable<Conflict> {
+  const { lr_schedule, num_steps = Infinity, warmup_steps = 0, decay_fraction = 0 } = config;
+  const rises = `${label("warmup_steps")} is ${warmup_steps}`;
+  const advice = `lower ${label("warmup_steps")}, or set ${label("num_steps")} to more`;
+  const falling = num_steps * decay_fraction;
+  if (warmup_steps > num_steps) {
+    yield [
+      "warmup_steps",
+      `${rises}, but ${label("num_steps")} is ${num_steps}: the learning rate would never reach its peak; ${advice}.`,
+    ];
+  } else if (lr_schedule === "wsd" && warmup_steps + falling > num_steps + SLACK) {
+    yield [
+      "warmup_steps",
+      `${rises}, but with ${label("lr_schedule")} wsd and ${label("decay_fraction")} ${decay_fraction} the learning rate ` +
+        `falls over the last ${Math.round(falling)} of ${num_steps} steps, before it has risen; ${advice}, or lower ` +
+        `${label("decay_fraction")}.`,
+    ];
+  }
+}
+
+/** Of steps: a fraction of them is rounded. */
+const SLACK = 1e-6;
 
 function* validations(config: Partial<ConfigChoice>, label: Label): Iterable<Conflict> {
   const { eval_every = 0, val_fraction } = config;

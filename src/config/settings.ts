@@ -171,9 +171,13 @@ const table: Record<Group, Row[]> = {
       choices: namesOf<ConfigChoice["dtype"]>({ f32: true, f16: true, auto: true }),
       since: 2,
     }),
-    setting("batch_size", "integer", "documents, or windows of a text, in a step", {
+    setting("batch_size", "integer", "documents, or windows of a text, in a micro-batch", {
       ...size,
       common,
+    }),
+    setting("grad_accumulation", "integer", "micro-batches whose gradients make a step", {
+      ...size,
+      since: 5,
     }),
     setting("num_steps", "integer", "optimizer steps", {
       min: 1,
@@ -181,19 +185,57 @@ const table: Record<Group, Row[]> = {
       flag: "steps",
       common,
     }),
-    setting("learning_rate", "number", "learning rate at the first step", {
+    setting("optimizer", "choice", "muon trains the layers' matrices, and the rest by adamw", {
+      choices: namesOf<Config["optimizer"]>({ adamw: true, muon: true, sgd: true }),
+      since: 5,
+    }),
+    setting("learning_rate", "number", "learning rate at its peak", {
       min: 0,
       flag: "lr",
       float32,
       common,
     }),
-    setting("lr_schedule", "choice", "how the learning rate falls to 0 over the steps", {
-      choices: namesOf<Config["lr_schedule"]>({ linear: true, cosine: true, constant: true }),
+    setting("lr_schedule", "choice", "how the learning rate falls over the steps, wsd at the end", {
+      choices: namesOf<Config["lr_schedule"]>({
+        linear: true,
+        cosine: true,
+        constant: true,
+        wsd: true,
+      }),
+    }),
+    setting("warmup_steps", "integer", "steps over which the learning rate rises to its peak", {
+      ...count,
+      since: 5,
+    }),
+    setting("final_lr_fraction", "number", "part of its peak that the learning rate falls to", {
+      min: 0,
+      max: 1,
+      since: 5,
+    }),
+    setting("decay_fraction", "number", "part of the steps over which wsd falls", {
+      ...positive,
+      max: 1,
+      since: 5,
     }),
     setting("beta1", "number", "Adam's decay of the gradient's mean", { ...part, float32 }),
     setting("beta2", "number", "Adam's decay of the squared gradient's mean", { ...part, float32 }),
     setting("epsilon", "number", "Adam's term outside the root", { ...positive, float32 }),
-    setting("weight_decay", "number", "AdamW's decoupled weight decay", { min: 0, float32 }),
+    setting("muon_lr", "number", "Muon's learning rate at its peak", {
+      min: 0,
+      float32,
+      since: 5,
+    }),
+    setting("muon_momentum", "number", "Muon's decay of the gradient's sum", {
+      ...part,
+      float32,
+      since: 5,
+    }),
+    setting("sgd_momentum", "number", "SGD's decay of the gradient's sum", {
+      ...part,
+      float32,
+      since: 5,
+    }),
+    setting("weight_decay", "number", "decoupled weight decay of matrices", { min: 0, float32 }),
     setting("grad_clip", "number", "largest gradient norm, 0 for no clipping", { min: 0, float32 }),
     setting("seed", "integer", "of all random numbers", { ...count, common }),
   ],

@@ -1,14 +1,15 @@
 // A run as one file, in bytes: everything from which it goes on as if it had never stopped.
 //
-// training.safetensors is enough by itself: weights and Adam's two moments as the trainer has them (float64 on the
+// training.safetensors is enough by itself: weights and the optimizer's moments as the trainer has them (float64 on the
 // CPU, float32 on the GPU), each tensor by its name in the parameter table, the moments' with m. and v. before it,
 // and settings, tokenizer and all counts in its metadata. It is written before the model's files, each in one
 // piece, so that a process that is killed in between leaves a run to resume, beside the model as it was before.
 
-import type { ConfigChoice } from "../config.ts";
+import type { Config, ConfigChoice } from "../config.ts";
 import { plural } from "../count.ts";
 import { ModelFileError } from "../errors.ts";
-import { dimsOf, ParameterLayout } from "../model/parameters.ts";
+import { momentLayouts } from "../model/optimizer_state.ts";
+import { type Dims, dimsOf, ParameterLayout } from "../model/parameters.ts";
 import {
   checkFinite,
   fail,
@@ -27,7 +28,10 @@ import { isObject, show } from "./strict_json.ts";
 
 /** What a trainer goes on from. */
 export interface TrainerState extends Pick<Model, "step" | "layout" | "values"> {
-  /** Adam's decaying means of the gradient and of its square, as `layout` has the values; it leaves no gaps. */
+  /**
+   * The decaying means of the gradient and of its square that the optimizer keeps, of the parameters that it keeps
+   * them of, in the order of `layout` and without gaps: AdamW both of all, SGD no second one, Muon none of its matrices.
+   */
   m: Float32Array | Float64Array;
   v: Float32Array | Float64Array;
   /** Positions trained on since step 1. */
@@ -59,16 +63,24 @@ export interface Checkpoint extends Model, TrainerState, Circumstances {
 
 export const STATE_FILE = "training.safetensors";
 
-const PREFIXES = ["", "m.", "v."];
+/** The tensors of a run: its parameters, and what its optimizer keeps. */
+function parts(config: Pick<Config, "optimizer">, dims: Dims) {
+  const { m, v } = momentLayouts(config, dims);
+  return [
+    { prefix: "", layout: new ParameterLayout(dims) },
+    { prefix: "m.", layout: m },
+    { prefix: "v.", layout: v },
+  ];
+}
 
 /** Of a header, for what is known only when a run is saved: the text's name, the GPU's. */
 const MARGIN = 2 ** 13;
 
 /** @throws ModelFileError if the file of a run with these settings would be longer than is read back */
 export function checkSavable(config: ConfigChoice, tokenizer: Tokenizer): void {
-  const { slices } = new ParameterLayout(dimsOf(config, tokenizer.vocab_size));
-  const tensors = PREFIXES.flatMap((prefix) =>
-    slices.map(
+  const dims = dimsOf(config, tokenizer.vocab_size);
+  const tensors = parts(config, dims).flatMap(({ prefix, layout }) =>
+    layout.slices.map(
       ({ name, shape, size }) => ({ name: prefix + name, shape, dtype: "F64", size }) as const,
     ),
   );
@@ -78,14 +90,15 @@ export function checkSavable(config: ConfigChoice, tokenizer: Tokenizer): void {
 
 /** @throws ModelFileError if a number is not finite; such a run is never saved */
 export function encodeCheckpoint(checkpoint: Checkpoint): ModelFile {
-  const { layout, values, m, v, tokens, scaler, skips } = checkpoint;
+  const { config, layout, values, m, v, tokens, scaler, skips } = checkpoint;
   const { text, input, device, adapter, kernels, validated } = checkpoint;
   const dtype = values instanceof Float64Array ? "F64" : "F32";
-  const tensors = [values, m, v].flatMap((flat, i) =>
+  const flats = [values, m, v];
+  const tensors = parts(config, layout.dims).flatMap(({ prefix, layout }, i) =>
     layout.slices.map(({ name, shape, offset, size }) => {
-      const part = flat.subarray(offset, offset + size);
-      checkFinite(part, PREFIXES[i] + name, "The run");
-      return { name: PREFIXES[i] + name, shape, dtype, values: part } as const;
+      const part = flats[i].subarray(offset, offset + size);
+      checkFinite(part, prefix + name, "The run");
+      return { name: prefix + name, shape, dtype, values: part } as const;
     }),
   );
   const training = { tokens, scaler, skips, text, input, device, adapter, kernels, validated };
@@ -115,7 +128,8 @@ export function decodeCheckpoint(bytes: Uint8Array | undefined, where: string): 
     );
   }
   const training = readTraining(...partOf(metadata, "training", path));
-  const { layout, flat } = readTensors(tensors, dimsOf(config, vocab_size), path, PREFIXES);
+  const dims = dimsOf(config, vocab_size);
+  const { layout, flat } = readTensors(tensors, dims, path, (dims) => parts(config, dims));
   const [values, m, v] = flat;
   return { config, tokenizer, step, layout, values, m, v, ...training };
 }

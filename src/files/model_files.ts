@@ -131,7 +131,9 @@ export function decodeModel(
     );
   }
   const dims = dimsOf(config, vocab_size);
-  const { layout, flat } = readTensors(tensors, dims, path(WEIGHTS_FILE), [""]);
+  const { layout, flat } = readTensors(tensors, dims, path(WEIGHTS_FILE), (dims) => [
+    { prefix: "", layout: new ParameterLayout(dims) },
+  ]);
   return { config, tokenizer, step, layout, values: flat[0] };
 }
 
@@ -215,26 +217,28 @@ export function readTokenizer(file: unknown, source: string): Tokenizer {
 }
 
 /**
- * The tensors as flat arrays, one of each prefix of their names, once it is sure that they are the table's, all of
- * one type, and finite.
+ * The tensors as flat arrays, one of each prefix of their names, once it is sure that they are those of the layouts, all
+ * of one type, and finite.
+ * @param parts the layouts of a model's sizes, the first one that of its parameters
  */
 export function readTensors(
   tensors: readonly TensorView[],
   dims: Dims,
   source: string,
-  prefixes: readonly string[],
+  parts: (dims: Dims) => readonly { prefix: string; layout: ParameterLayout }[],
 ) {
   const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
   // With the smaller L a damaged n_layer makes no table longer than memory, and the counts differ still.
-  const layout = new ParameterLayout({ ...dims, L: Math.min(dims.L, tensors.length) });
-  if (layout.slices.length * prefixes.length !== tensors.length) {
+  const layouts = parts({ ...dims, L: Math.min(dims.L, tensors.length) });
+  const count = layouts.reduce((sum, { layout }) => sum + layout.slices.length, 0);
+  if (count !== tensors.length) {
     fail(
       source,
       `has ${plural(tensors.length, "tensor")}, which no model of n_layer ${dims.L} has`,
     );
   }
   const [{ dtype }] = tensors;
-  for (const prefix of prefixes) {
+  for (const { prefix, layout } of layouts) {
     for (const slice of layout.slices) {
       const name = prefix + slice.name;
       const tensor = byName.get(name);
@@ -244,7 +248,7 @@ export function readTensors(
       if (tensor.dtype !== dtype) fail(source, `has ${name} of type ${tensor.dtype}, not ${dtype}`);
     }
   }
-  const flat = prefixes.map((prefix) => {
+  const flat = layouts.map(({ prefix, layout }) => {
     // Float by float would ask for data at a multiple of 4 bytes, which a file need not have.
     const values = new arrays[dtype](layout.size);
     const bytes = new Uint8Array(values.buffer);
@@ -254,7 +258,7 @@ export function readTensors(
     }
     return values;
   });
-  return { layout, flat };
+  return { layout: layouts[0].layout, flat };
 }
 
 /** @param rounded what is stored of a value */

@@ -4,7 +4,7 @@
 import type { Relu } from "../choices.ts";
 import type { Device } from "../device/device.ts";
 import { type Dispatch, gridOf } from "../device/schedule.ts";
-import { type Tensor, sizeOf } from "../device/tensors.ts";
+import type { Tensor } from "../device/tensors.ts";
 import {
   attention,
   attentionFamilies,
@@ -21,6 +21,7 @@ import {
   productVariants,
 } from "./product.ts";
 import { LARGEST_SCALE } from "./step_data.ts";
+import { rowThreads } from "./workgroups.ts";
 
 /** What decides between kernels, where more than one can serve. */
 export interface Choices {
@@ -33,7 +34,7 @@ export interface Choices {
 }
 
 export class GpuOps {
-  private readonly device: Device;
+  readonly device: Device;
   private readonly choices: Required<Choices>;
 
   constructor(device: Device, choices: Choices = {}) {
@@ -50,22 +51,8 @@ export class GpuOps {
     return gridOf(this.device, count);
   }
 
-  /**
-   * Threads of a workgroup that shares a row of `width`: no more than are needed, and no more than a
-   * subgroup on software GPUs, whose barriers cost with each thread; but enough that none sums over
-   * 128 numbers, so that float32 sums stay exact to 1e-6.
-   */
   private rowThreads(width: number): number {
-    const usual = this.device.software ? 8 : 64;
-    const needed = 2 ** Math.ceil(Math.log2(Math.max(width, 1)));
-    const exact = 2 ** Math.ceil(Math.log2(Math.max(width / 128, 1)));
-    return Math.min(256, Math.max(exact, Math.min(usual, Math.max(needed, 4))));
-  }
-
-  /** One thread an element. */
-  private elements(count: number): { WG: number; grid: Dispatch["grid"] } {
-    const WG = 64;
-    return { WG, grid: this.grid(Math.ceil(count / WG)) };
+    return rowThreads(this.device, width);
   }
 
   embeddingRmsnormForward(
@@ -307,39 +294,6 @@ export class GpuOps {
       grid: [1, 1, 1],
     };
   }
-
-  /** @param weights gets a copy of params in f16; null where none is wanted */
-  adamw(
-    params: Tensor,
-    m: Tensor,
-    v: Tensor,
-    weights: Tensor | null,
-    grads: Tensor,
-    records: Tensor,
-    scaler: Tensor,
-    step_data: Tensor,
-    { beta1, beta2, epsilon, weight_decay, grad_clip }: AdamwConstants,
-  ): Dispatch {
-    const size = sizeOf(params);
-    const { WG, grid } = this.elements(size);
-    return {
-      op: "adamw",
-      kernel: "adamw",
-      constants: { WG, HALF: Number(weights !== null) },
-      sizes: { size, beta1, beta2, epsilon, weight_decay, grad_clip },
-      bindings: {
-        params,
-        m,
-        v,
-        weights: weights ?? this.device.nothing,
-        grads,
-        records,
-        scaler,
-        step_data,
-      },
-      grid,
-    };
-  }
 }
 
 const firstVariant = (_: ProductShape, [first]: readonly ProductVariant[]) => first;
@@ -384,12 +338,4 @@ interface RecordSizes {
   largest?: number;
   beta1: number;
   beta2: number;
-}
-
-export interface AdamwConstants {
-  beta1: number;
-  beta2: number;
-  epsilon: number;
-  weight_decay: number;
-  grad_clip: number;
 }

@@ -4,21 +4,46 @@ import type { Config } from "../config.ts";
 import { TensorTooLargeError } from "../errors.ts";
 import { sizeOf, type TensorSpec } from "../device/tensors.ts";
 import type { ForwardConfig } from "./forward_config.ts";
-import { type Dims, parameterCount } from "./parameters.ts";
+import { momentLayouts, muonMatrices } from "./optimizer_state.ts";
+import { type Dims, ParameterLayout, parameterCount } from "./parameters.ts";
 import { activationTable, gradientTable } from "./tensor_tables.ts";
 
 const elements = (table: readonly TensorSpec[]) =>
   table.reduce((sum, spec) => sum + sizeOf(spec), 0);
 
-type Trained = ForwardConfig & Pick<Config, "batch_size">;
+type Trained = ForwardConfig & Pick<Config, "batch_size" | "optimizer" | "grad_accumulation">;
 
-/** Numbers that a training step keeps: parameters, gradients, two moments, and activations. */
+/** One layer's tables are enough to count: a damaged or absurd L makes no endless table. */
+function byLayers(dims: Dims, count: (dims: Dims) => number): number {
+  const [none, one] = [0, 1].map((L) => count({ ...dims, L }));
+  return none + dims.L * (one - none);
+}
+
+/** Numbers that the optimizer keeps from step to step. */
+function momentElements(config: Trained, dims: Dims): number {
+  return byLayers(dims, (d) => {
+    const { m, v } = momentLayouts(config, d);
+    return m.size + v.size;
+  });
+}
+
+/** Numbers that a training step keeps: parameters, gradients, moments, and activations. */
 function stepElements(config: Trained, dims: Dims): number {
-  const { batch_size: B } = config;
-  // One layer's tables are enough to count: a damaged or absurd L makes no endless table.
-  const layers = (L: number) => elements(activationTable(config, { ...dims, L }, B));
-  const activations = layers(0) + dims.L * (layers(1) - layers(0));
-  return 4 * parameterCount(dims) + activations + elements(gradientTable(config, dims, B));
+  const { batch_size: B, grad_accumulation } = config;
+  const gradients = grad_accumulation > 1 ? 2 : 1; // a micro-batch's, and their sum
+  return (
+    (1 + gradients) * parameterCount(dims) +
+    momentElements(config, dims) +
+    byLayers(dims, (d) => elements(activationTable(config, d, B))) +
+    elements(gradientTable(config, dims, B))
+  );
+}
+
+/** Numbers that the CPU takes besides: what becomes of Muon's matrices, and four times what is at hand. */
+function muonElements(config: Trained, dims: Dims): number {
+  const sizes = (d: Dims) => muonMatrices(config, new ParameterLayout(d)).map(({ size }) => size);
+  const updates = byLayers(dims, (d) => sizes(d).reduce((sum, size) => sum + size, 0));
+  return updates + 4 * Math.max(0, ...sizes({ ...dims, L: 1 }));
 }
 
 /** Bytes of what a training step keeps on a GPU, in float32; what passes through and needs not stay shares memory there. */
@@ -26,17 +51,14 @@ export function stepBytes(config: Trained, dims: Dims): number {
   return 4 * stepElements(config, dims);
 }
 
-/** Arrays as long as the parameters that a saved run has: they, and two moments. */
-const SAVED = 3;
-
 /**
  * Bytes of main memory that a run needs: on the CPU everything in float64, and a copy of what is saved; on the GPU
  * what is saved, in float32, and a buffer through which it is read. What carries the initial weights there takes as much.
  */
 export function hostBytes(config: Trained, dims: Dims, device: "cpu" | "webgpu"): number {
-  const saved = SAVED * parameterCount(dims);
+  const saved = parameterCount(dims) + momentElements(config, dims);
   return {
-    cpu: 8 * (stepElements(config, dims) + saved),
+    cpu: 8 * (stepElements(config, dims) + muonElements(config, dims) + saved),
     webgpu: 4 * (saved + parameterCount(dims)),
   }[device];
 }

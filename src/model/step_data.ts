@@ -13,6 +13,12 @@ export interface StepScalars {
   correction2: number;
   /** From 1. */
   step: number;
+  /** Learning rate of Muon's matrices; 0 where absent. */
+  muon_lr?: number;
+  /** Which of its step's micro-batches it is, from 0; 0 where absent. */
+  micro?: number;
+  /** Positions of the step that count; the batch's where absent. */
+  num_targets?: number;
 }
 
 /** Records (loss, gradient norm) that the GPU keeps until they are read. */
@@ -61,7 +67,7 @@ export class StepData {
     const part = (name: string, offset: number, size: number) =>
       sliceTensor(step, { name, shape: [size], offset, size });
     return {
-      step_data: part("step_data", 0, 8), // 6 scalars, and room for the struct's size
+      step_data: part("step_data", 0, 8), // its scalars
       ids: part("ids", ids, N), // (N)
       targets: part("targets", targets, N), // (N)
       order: part("order", order, N), // (N)
@@ -70,11 +76,13 @@ export class StepData {
   }
 
   /** Fills `bytes` with a batch of N rows and the step's scalars. */
-  pack(batch: Batch, { slot, lr, correction1, correction2, step }: StepScalars): void {
+  pack(batch: Batch, { slot, lr, correction1, correction2, step, ...given }: StepScalars): void {
     const { bytes, offsets, N, V } = this;
+    const { muon_lr = 0, micro = 0, num_targets = batch.num_targets } = given;
     new Uint32Array(bytes)[0] = slot;
-    const loss_scale = 1 / Math.max(batch.num_targets, 1);
-    new Float32Array(bytes).set([lr, correction1, correction2, loss_scale, step], 1);
+    const loss_scale = 1 / Math.max(num_targets, 1);
+    new Float32Array(bytes).set([lr, correction1, correction2, loss_scale, step, muon_lr], 1);
+    new Uint32Array(bytes)[7] = micro;
     new Int32Array(bytes, offsets.ids * 4, N).set(batch.inputs);
     new Int32Array(bytes, offsets.targets * 4, N).set(batch.targets);
     sortByToken(

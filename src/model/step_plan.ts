@@ -16,6 +16,8 @@ import {
 import { type GpuGpt, backwardList, forwardList, lossList } from "./gpu_gpt.ts";
 import { evaluationList } from "./evaluation_plan.ts";
 import { type Choices, GpuOps } from "./gpu_ops.ts";
+import { momentTable, muonTable, optimizerList } from "./optimizer_list.ts";
+import { accumulate } from "./optimizer_ops.ts";
 import { type Dims, PARAMETER_ALIGNMENT, ParameterLayout } from "./parameters.ts";
 import { SCALER_FIELDS, SLOTS, StepData } from "./step_data.ts";
 import { activationTable, gradientTable } from "./tensor_tables.ts";
@@ -34,8 +36,12 @@ export interface StepPlan {
   table: TensorSpec[];
   /** Names of tensors that are one buffer. */
   groups: string[][];
-  /** The whole step: forward, loss, backward, gradient norm, optimizer. */
+  /**
+   * The whole step, or of a step in micro-batches the last one: forward, loss, backward, gradient norm, optimizer.
+   */
   list: (tensors: Record<string, Tensor>) => Dispatch[];
+  /** Each of the micro-batches before: forward, loss, backward, sums; none where there is one. */
+  micro: (tensors: Record<string, Tensor>) => Dispatch[];
   /** The forward pass and the loss alone, on the same tensors, between two steps. */
   evaluation: (tensors: Record<string, Tensor>) => Dispatch[];
 }
@@ -59,37 +65,45 @@ export function planStep(
     planes: most,
     ...(product && { product }),
   });
-  const list = (tensors: Record<string, Tensor>) => stepList(device, ops, config, layout, tensors);
+  const micro = (tensors: Record<string, Tensor>) =>
+    batchList(device, ops, config, layout, tensors);
+  const list = (tensors: Record<string, Tensor>) => [
+    ...micro(tensors),
+    ...updateList(device, ops, config, layout, tensors),
+  ];
+  passing.push(...muonTable(config, layout));
 
-  const table = (planes: number) => [...keptTable(layout, B, planes, dtype), ...passing];
+  const table = (planes: number) => [...keptTable(layout, config, planes), ...passing];
   const draft = list(placeholders(table(most)));
   const planes = Math.max(...draft.map(({ sizes }) => sizes.splits ?? 1));
   const final = table(planes);
   const groups = planSharing(device.kernels, list(placeholders(final)), passing);
   const evaluation = (tensors: Record<string, Tensor>) =>
     evaluationList(device, ops, config, layout, tensors);
-  return { layout, table: final, groups, list, evaluation };
+  const several = config.grad_accumulation > 1;
+  return { layout, table: final, groups, list, micro: several ? micro : () => [], evaluation };
 }
 
 /** What stays from step to step, or comes from outside the step. */
-function keptTable(
-  layout: ParameterLayout,
-  B: number,
-  planes: number,
-  dtype: Config["dtype"],
-): TensorSpec[] {
+function keptTable(layout: ParameterLayout, config: Config, planes: number): TensorSpec[] {
+  const { batch_size: B, dtype, grad_accumulation } = config;
   const { dims, size } = layout;
+  const N = B * dims.T;
   const flat = { shape: [size], sliced: true };
+  const sums = [
+    { name: "grad_sums", ...flat },
+    { name: "loss_sums", shape: [N] },
+  ];
   return [
     { name: "params", ...flat },
     ...(isHalf(dtype) ? [{ name: "weights", ...flat, dtype: "f16" as const }] : []),
     { name: "grads", shape: [planes, size], sliced: true },
-    { name: "m", ...flat },
-    { name: "v", ...flat },
+    ...(grad_accumulation > 1 ? sums : []),
+    ...momentTable(config, layout),
     { name: "partials", shape: [Math.ceil(size / NORM_CHUNK)] },
     { name: "records", shape: [SLOTS, 2] },
     { name: "scaler", shape: [SCALER_FIELDS] },
-    new StepData(B * dims.T, dims.V).spec,
+    new StepData(N, dims.V).spec,
   ];
 }
 
@@ -101,7 +115,8 @@ function mostPlanes({ gpu }: Device, planeBytes: number, passingBytes: number): 
   return 2 ** Math.floor(Math.log2(Math.max(most, 1)));
 }
 
-function stepList(
+/** Forward, loss, backward; and of a micro-batch what it adds to its step's sums. */
+function batchList(
   device: Device,
   ops: GpuOps,
   config: Config,
@@ -110,52 +125,76 @@ function stepList(
 ): Dispatch[] {
   const { dims } = layout;
   const B = config.batch_size;
-  const { grads, params, m, v, partials, records, losses, scaler } = tensors;
+  const { grads, grad_sums, params, losses, loss_sums, scaler } = tensors;
   const { weights = params } = tensors;
   const gpt: GpuGpt = { ops, config, dims, B, layout, tensors, params, weights, grads, scaler };
   const data = new StepData(B * dims.T, dims.V).slices(tensors.step);
   const { ids, targets, order, starts, step_data } = data;
-  const segments = flatSegments(device, params);
-  const planes = grads.shape[0];
-  return [
+  const list = [
     ...forwardList(gpt, ids),
     ...lossList(gpt, targets, step_data),
     ...backwardList(gpt, order, starts),
-    ...segments.map((segment) => {
-      const { offset, size } = segment;
-      const part = planes === 1 ? sliceTensor(grads, segment) : grads;
-      return ops.gradientSum(part, partials, scaler, {
-        size,
-        planes,
-        chunk: NORM_CHUNK,
-        first: offset / NORM_CHUNK,
-      });
+  ];
+  if (!grad_sums) return list;
+  for (const { segment, part, ...sizes } of gradientParts(device, params, grads)) {
+    list.push(accumulate(device, sliceTensor(grad_sums, segment), part, step_data, sizes));
+  }
+  list.push(accumulate(device, loss_sums, losses, step_data, { size: sizeOf(losses), planes: 1 }));
+  return list;
+}
+
+/** Gradient norm, record, optimizer. */
+function updateList(
+  device: Device,
+  ops: GpuOps,
+  config: Config,
+  layout: ParameterLayout,
+  tensors: Record<string, Tensor>,
+): Dispatch[] {
+  const { dims } = layout;
+  const { params, partials, records, scaler } = tensors;
+  const { grad_sums: grads = tensors.grads, loss_sums: losses = tensors.losses } = tensors;
+  const N = config.batch_size * dims.T;
+  const { step_data } = new StepData(N, dims.V).slices(tensors.step);
+  return [
+    ...gradientParts(device, params, grads).map(({ segment, part, ...sizes }) => {
+      const place = { chunk: NORM_CHUNK, first: segment.offset / NORM_CHUNK };
+      return ops.gradientSum(part, partials, scaler, { ...sizes, ...place });
     }),
     ops.stepRecord(records, scaler, losses, partials, step_data, {
-      N: sizeOf(losses),
+      N,
       stride: 1,
       chunks: sizeOf(partials),
       growth: isHalf(config.dtype) ? GROWTH : 0,
       ...config,
     }),
-    ...segments.map((segment) => {
-      const part = (tensor: Tensor) => sliceTensor(tensor, segment);
-      const copy = weights === params ? null : part(weights);
-      const state = [part(params), part(m), part(v)] as const;
-      return ops.adamw(...state, copy, part(grads), records, scaler, step_data, config);
-    }),
+    ...optimizerList(ops, config, layout, tensors, grads, step_data, mostElements(device)),
   ];
+}
+
+/** The gradients as kernels that go through all of them bind them: the planes at once, or the only plane in pieces. */
+function gradientParts(device: Device, params: Tensor, grads: Tensor) {
+  const planes = grads.shape.length === 1 ? 1 : grads.shape[0];
+  return flatSegments(device, params).map((segment) => {
+    const part = planes === 1 ? sliceTensor(grads, segment) : grads;
+    return { segment, part, size: segment.size, planes };
+  });
 }
 
 /** A flat tensor in pieces that a binding can hold; nearly always one. */
 function flatSegments(device: Device, flat: Tensor) {
-  const { maxStorageBufferBindingSize, maxBufferSize } = device.gpu.limits;
-  const most =
-    Math.floor(Math.min(maxStorageBufferBindingSize, maxBufferSize) / 4 / NORM_CHUNK) * NORM_CHUNK;
+  const most = mostElements(device);
   const total = flat.size / 4;
   return Array.from({ length: Math.ceil(total / most) }, (_, i) => {
     const offset = i * most;
     const size = Math.min(most, total - offset);
     return { name: `${flat.name}[${offset}..]`, shape: [size], offset, size };
   });
+}
+
+/** Of a flat tensor that a binding can hold. */
+function mostElements({ gpu }: Device): number {
+  const { maxStorageBufferBindingSize, maxBufferSize } = gpu.limits;
+  const bytes = Math.min(maxStorageBufferBindingSize, maxBufferSize);
+  return Math.floor(bytes / 4 / NORM_CHUNK) * NORM_CHUNK;
 }

@@ -2,7 +2,8 @@
 
 import type { Config } from "../config.ts";
 import type { Estimate } from "../device/choose.ts";
-import { type Dims, parameterCount } from "./parameters.ts";
+import { MUON_ITERATIONS, muonMatrices } from "./optimizer_state.ts";
+import { type Dims, ParameterLayout, parameterCount } from "./parameters.ts";
 
 /** Floating-point operations a second of the reference… */
 const CPU_FLOPS = 1.5e9;
@@ -30,24 +31,37 @@ export function flopsPerToken(dims: Dims): number {
   return 6 * (parameterCount(dims) - looked_up) + 6 * L * NH * HS * T;
 }
 
+/** Floating-point operations of an update, whatever the batch: the products that make Muon's matrices orthogonal. */
+function flopsPerUpdate(config: Pick<Config, "optimizer">, dims: Dims): number {
+  const matrices = muonMatrices(config, new ParameterLayout({ ...dims, L: 1 }));
+  const products = matrices.map(({ n, k }) => 4 * n * n * k + 2 * n ** 3);
+  return dims.L * MUON_ITERATIONS * products.reduce((sum, flops) => sum + flops, 0);
+}
+
 /**
  * Of steps with their validations and samples.
  * @param length tokens of a document or window, on the average
  * @param validated tokens of a validation
  */
 export function trainingWork(
-  config: Pick<Config, "batch_size" | "eval_every" | "num_samples">,
+  config: Pick<
+    Config,
+    "batch_size" | "grad_accumulation" | "optimizer" | "eval_every" | "num_samples"
+  >,
   dims: Dims,
   { steps, length, validated }: { steps: number; length: number; validated: number },
 ): Work {
-  const { batch_size, eval_every, num_samples } = config;
-  const tokens = batch_size * length;
+  const { batch_size, grad_accumulation, eval_every, num_samples } = config;
+  const tokens = batch_size * grad_accumulation * length;
   const validations = validated > 0 ? 1 + (eval_every > 0 ? steps / eval_every : 0) : 0;
   const texts = writingWork(dims, num_samples, length);
   const read = validations * validated; // a forward pass is a third of a step
   return {
-    flops: flopsPerToken(dims) * (steps * tokens + read / 3) + texts.flops,
-    turns: steps + read / tokens + texts.turns,
+    flops:
+      flopsPerToken(dims) * (steps * tokens + read / 3) +
+      steps * flopsPerUpdate(config, dims) +
+      texts.flops,
+    turns: steps * grad_accumulation + read / (batch_size * length) + texts.turns,
   };
 }
 

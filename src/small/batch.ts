@@ -18,6 +18,7 @@ import { WINDOWS, Windows } from "../device/windows.ts";
 import type { TrainerState } from "../files/checkpoint.ts";
 import { GpuOps } from "../model/gpu_ops.ts";
 import { biasCorrections, learningRate } from "../model/optimizer.ts";
+import { adamw } from "../model/optimizer_ops.ts";
 import type { Dims } from "../model/parameters.ts";
 import { SCALER_FIELDS } from "../model/step_data.ts";
 import type { Sequences } from "../text/documents.ts";
@@ -184,6 +185,7 @@ export function smallBatchList(
   const step_data = part("step_data", 0, 8);
   const schedules = part("schedules", ALIGNMENT / 4, ROW_FIELDS);
   const bindings = { ...t, records: t.shares, schedules };
+  const read = { records: t.records, scaler: t.scaler };
   const sizes = { docs, capacity: 1, groups: parts, spread: true };
   return [
     smallTrain(bindings, dims, sizes, tuning),
@@ -195,7 +197,7 @@ export function smallBatchList(
       growth: 0,
       ...config,
     }),
-    ops.adamw(t.params, t.m, t.v, null, sum, t.records, t.scaler, step_data, config),
+    adamw(device, t.params, t.m, t.v, null, sum, { ...read, step_data }, config),
   ];
 }
 

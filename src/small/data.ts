@@ -2,7 +2,7 @@
 
 import { type Relu, reluOf } from "../choices.ts";
 import type { Config } from "../config.ts";
-import { biasCorrections, learningRate } from "../model/optimizer.ts";
+import { biasCorrections, scheduleFactor } from "../model/optimizer.ts";
 import { positionsAt, type Sequences } from "../text/documents.ts";
 
 /** One model to train. */
@@ -74,8 +74,10 @@ export function packModel(config: Config, order: number, schedule: number): Floa
 
 /** What tells two schedules apart. */
 export function scheduleKey(config: Config): string {
-  const { lr_schedule, num_steps, beta1, beta2, batch_size } = config;
-  return JSON.stringify([lr_schedule, num_steps, beta1, beta2, batch_size]);
+  const { lr_schedule, warmup_steps, final_lr_fraction, decay_fraction, ...rest } = config;
+  const { num_steps, beta1, beta2, batch_size } = rest;
+  const shape = [lr_schedule, warmup_steps, final_lr_fraction, decay_fraction];
+  return JSON.stringify([...shape, num_steps, beta1, beta2, batch_size]);
 }
 
 /** The kernel's struct `Row` for each of `steps` steps from `first` on. */
@@ -89,7 +91,7 @@ export function packSchedule(
   for (let k = 0; k < steps; k++) {
     const step = first + k;
     const { correction1, correction2 } = biasCorrections(config, step);
-    const factor = learningRate({ ...config, learning_rate: 1 }, step);
+    const factor = scheduleFactor(config, step);
     const document = step < config.num_steps ? (step * config.batch_size) % docs : -1;
     rows.set([factor, correction1, correction2, document], k * ROW_FIELDS);
   }

@@ -1,6 +1,7 @@
 // Tokenized text to the batch of a step: a pure function of the step, so that a run can be resumed.
 
-import type { Sequences } from "./documents.ts";
+import type { Config } from "../config.ts";
+import { positionsAt, type Sequences } from "./documents.ts";
 import { TokenStream } from "./stream.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
@@ -39,11 +40,45 @@ export function tokenizeDocuments(
  * @param T positions a row; the longest sequence of the batch where absent
  */
 export function batchAt(examples: Examples, step: number, B: number, T?: number): Batch {
-  const rows =
-    examples instanceof TokenStream
-      ? examples.windowsAt(step, B)
-      : Array.from({ length: B }, (_, b) => examples.at((step * B + b) % examples.length)!);
-  return packBatch(rows, B, T);
+  const { batches } = microBatchesAt(examples, step, { batch_size: B, grad_accumulation: 1 }, T);
+  return batches.next().value!;
+}
+
+/**
+ * The micro-batches of `step` (from 0), each of batch_size rows: together the rows of a batch that is grad_accumulation
+ * times as large; and the positions of all of them that count.
+ * @param T as in batchAt(), for each
+ */
+export function microBatchesAt(
+  examples: Examples,
+  step: number,
+  { batch_size, grad_accumulation }: Pick<Config, "batch_size" | "grad_accumulation">,
+  T?: number,
+): { batches: Generator<Batch, undefined>; num_targets: number } {
+  const count = batch_size * grad_accumulation;
+  let num_targets = 0;
+  for (let b = 0; b < count; b++) num_targets += targetsAt(examples, step * count + b);
+  function* batches(): Generator<Batch, undefined> {
+    for (let first = 0; first < count; first += batch_size) {
+      const rows = Array.from({ length: batch_size }, (_, b) =>
+        rowAt(examples, step, count, first + b),
+      );
+      yield packBatch(rows, batch_size, T);
+    }
+  }
+  return { batches: batches(), num_targets };
+}
+
+/** Row b of the `count` that a step has. */
+function rowAt(examples: Examples, step: number, count: number, b: number): Int32Array {
+  if (examples instanceof TokenStream) return examples.windowAt(step, b);
+  return examples.at((step * count + b) % examples.length)!;
+}
+
+/** Positions of the row that count, the rows of all steps being in a row. */
+function targetsAt(examples: Examples, row: number): number {
+  if (examples instanceof TokenStream) return examples.block_size;
+  return positionsAt(examples, row % examples.length);
 }
 
 /** All sequences in batches of B rows; the last one may have rows without a position that counts. */

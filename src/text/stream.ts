@@ -10,7 +10,7 @@ export type Stream = Ids | Int32Array;
 export class TokenStream {
   /** (n) token ids, n > block_size. */
   readonly tokens: Stream;
-  private readonly block_size: number;
+  readonly block_size: number;
   private readonly seed: number;
 
   constructor(tokens: Stream, { block_size, seed }: { block_size: number; seed: number }) {
@@ -20,14 +20,12 @@ export class TokenStream {
   }
 
   /**
-   * B windows of block_size + 1 tokens for `step` (from 0). Every start at which one fits is equally likely,
+   * The b-th window of block_size + 1 tokens for `step` (from 0). Every start at which one fits is equally likely,
    * whatever was drawn before; windows may overlap.
    */
-  windowsAt(step: number, B: number): Int32Array[] {
+  windowAt(step: number, b: number): Int32Array {
     const { tokens, block_size, seed } = this;
-    return Array.from({ length: B }, (_, b) => {
-      const start = uniformAt(seed, step, b, tokens.length - block_size);
-      return new Int32Array(tokens.subarray(start, start + block_size + 1));
-    });
+    const start = uniformAt(seed, step, b, tokens.length - block_size);
+    return new Int32Array(tokens.subarray(start, start + block_size + 1));
   }
 }

@@ -83,21 +83,25 @@ export function whyNotHalf(device: Device | undefined): string | null {
   return `${device.name} does not offer f16 to WebGPU (shader-f16)`;
 }
 
+type SmallChoice = EngineConfig &
+  Pick<ConfigChoice, "batch_size" | "dtype" | "optimizer" | "grad_accumulation">;
+
 /**
  * How one workgroup trains the model; undefined where it does not fit, or where that would be slower, and on the CPU.
  * @param models of this shape that are trained at once; the general trainer takes one after the other
  */
 export function chooseSmall(
   device: Device | undefined,
-  config: EngineConfig & Pick<ConfigChoice, "batch_size" | "dtype">,
+  config: SmallChoice,
   dims: Dims,
   sequences: Examples,
   models = 1,
 ): SmallTuning | undefined {
-  const { batch_size, dtype } = config;
+  const { batch_size, dtype, optimizer, grad_accumulation } = config;
   if (!device || sequences instanceof TokenStream || !isLikeMicrogpt(config)) return undefined;
   const tuning = smallTuning(device, dims);
   if (dtype !== "auto" && isHalf(dtype)) return undefined; // one workgroup keeps all in f32
+  if (optimizer !== "adamw" || grad_accumulation > 1) return undefined; // and knows no other
   if (tuning === undefined || sequences.length > MAX_FLOAT_INTEGER) return undefined;
   const { maxBufferSize, maxStorageBufferBindingSize } = device.gpu.limits;
   const bytes = Math.max(4 * packedTokens(sequences), 8 * sequences.length); // tokens, and where each is

@@ -4,11 +4,13 @@ import type { Config } from "../config.ts";
 import type { TrainerState } from "../files/checkpoint.ts";
 import { Breather } from "../generation/breather.ts";
 import { CpuPredictor } from "../generation/predictor.ts";
-import { type Dims, isGain } from "../model/parameters.ts";
+import type { Dims } from "../model/parameters.ts";
 import { ReferenceGpt } from "../reference/gpt.ts";
-import { adamw, gradientSum, gradNorm } from "../reference/ops.ts";
-import { batchAt, batchesOf, type Examples } from "../text/batches.ts";
-import { biasCorrections, learningRate } from "../model/optimizer.ts";
+import { gradientSum, gradNorm } from "../reference/ops.ts";
+import { accumulate } from "../reference/optimizers.ts";
+import { batchesOf, type Examples, microBatchesAt } from "../text/batches.ts";
+import { learningRate } from "../model/optimizer.ts";
+import { CpuOptimizer } from "./cpu_optimizer.ts";
 import type { StepRecord, Trainer } from "./trainer.ts";
 
 export class CpuTrainer implements Trainer {
@@ -20,11 +22,10 @@ export class CpuTrainer implements Trainer {
   private readonly examples: Examples;
   private readonly gpt: ReferenceGpt;
   private readonly predictor: CpuPredictor;
-  private readonly m: Float64Array;
-  private readonly v: Float64Array;
+  private readonly optimizer: CpuOptimizer;
+  /** Of the gradients of a step's micro-batches, where it has several. */
+  private readonly sums: Float64Array | undefined;
   private readonly partials = new Float64Array(1);
-  /** Gains and what is none, one after the other. */
-  private readonly runs: { first: number; end: number; gains: boolean }[] = [];
 
   /** @param params flat, in the table's order; updated in place */
   constructor(config: Config, dims: Dims, params: Float64Array, examples: Examples) {
@@ -32,14 +33,8 @@ export class CpuTrainer implements Trainer {
     this.examples = examples;
     this.gpt = new ReferenceGpt(config, dims, params);
     this.predictor = new CpuPredictor(config, dims, params);
-    this.m = new Float64Array(params.length);
-    this.v = new Float64Array(params.length);
-    for (const slice of this.gpt.layout.slices) {
-      const [gains, end] = [isGain(slice), slice.offset + slice.size];
-      const last = this.runs.at(-1);
-      if (last?.gains === gains) last.end = end;
-      else this.runs.push({ first: slice.offset, end, gains });
-    }
+    this.optimizer = new CpuOptimizer(config, this.gpt.layout);
+    if (config.grad_accumulation > 1) this.sums = new Float64Array(params.length);
   }
 
   async *run(until: number, signal?: AbortSignal): AsyncGenerator<StepRecord> {
@@ -58,27 +53,26 @@ export class CpuTrainer implements Trainer {
 
   /** Nothing is changed but gradients before the last part, which is in one piece. */
   private *trainStep(): Generator<void, StepRecord> {
-    const { config, gpt, step } = this;
-    const batch = batchAt(this.examples, step, config.batch_size);
-    yield* gpt.forwardInParts(batch, { step });
-    const loss = yield* gpt.lossInParts(batch);
-    yield* gpt.backwardInParts(batch);
+    const { config, gpt, step, sums, optimizer } = this;
+    const { batches, num_targets } = microBatchesAt(this.examples, step, config);
     const size = gpt.grads.length;
-    gradientSum(gpt.grads, this.partials, { size, planes: 1, chunk: size });
-    const grad_norm = gradNorm(this.partials);
-    const lr = learningRate(config, step);
-    const clip = clipFactor(config.grad_clip, grad_norm);
-    const settings = { ...config, ...biasCorrections(config, step), lr, clip };
-    for (const { first, end, gains } of this.runs) {
-      const part = (flat: Float64Array) => flat.subarray(first, end);
-      adamw(part(gpt.params), part(this.m), part(this.v), part(gpt.grads), {
-        ...settings,
-        size: end - first,
-        weight_decay: gains ? 0 : config.weight_decay,
-      });
+    let loss = 0;
+    let micro = 0;
+    for (const batch of batches) {
+      const share = { ...batch, num_targets }; // sums over all micro-batches are divided once
+      yield* gpt.forwardInParts(share, { step, row: micro * config.batch_size });
+      loss += yield* gpt.lossInParts(share);
+      yield* gpt.backwardInParts(share);
+      if (sums) accumulate(sums, gpt.grads, { size, planes: 1, micro });
+      micro++;
     }
+    const grads = sums ?? gpt.grads;
+    gradientSum(grads, this.partials, { size, planes: 1, chunk: size });
+    const grad_norm = gradNorm(this.partials);
+    yield* optimizer.update(gpt.params, grads, step, clipFactor(config.grad_clip, grad_norm));
     this.step = step + 1;
-    this.tokens += batch.num_targets;
+    this.tokens += num_targets;
+    const lr = learningRate(config, step);
     return { step: this.step, loss, lr, grad_norm, tokens: this.tokens };
   }
 
@@ -101,7 +95,8 @@ export class CpuTrainer implements Trainer {
   async state(): Promise<TrainerState> {
     const { step, tokens } = this;
     const { layout, params } = this.gpt;
-    const [values, m, v] = [params, this.m, this.v].map((flat) => flat.slice());
+    const { m: mean, v: square } = this.optimizer.moments;
+    const [values, m, v] = [params, mean, square].map((flat) => flat.slice());
     return { step, tokens, layout, values, m, v, scaler: [1, 0, 0], skips: 0 };
   }
 
@@ -109,8 +104,8 @@ export class CpuTrainer implements Trainer {
     this.step = step;
     this.tokens = tokens;
     this.gpt.params.set(values);
-    this.m.set(m);
-    this.v.set(v);
+    this.optimizer.moments.m.set(m);
+    this.optimizer.moments.v.set(v);
   }
 
   nextLogits(tokens: readonly number[], signal?: AbortSignal): Promise<ArrayLike<number>> {

@@ -17,10 +17,11 @@ import {
 } from "../device/tensors.ts";
 import type { TrainerState } from "../files/checkpoint.ts";
 import { GpuPredictor } from "../generation/gpu_predictor.ts";
-import { biasCorrections, learningRate } from "../model/optimizer.ts";
-import { type Dims, ParameterLayout } from "../model/parameters.ts";
+import { biasCorrections, learningRate, scheduleFactor } from "../model/optimizer.ts";
+import { type MomentName, momentLayouts } from "../model/optimizer_state.ts";
+import { type Dims, PARAMETER_ALIGNMENT, ParameterLayout } from "../model/parameters.ts";
 import { LARGEST_SCALE, SLOTS, StepData } from "../model/step_data.ts";
-import { batchAt, type Examples } from "../text/batches.ts";
+import { type Examples, microBatchesAt } from "../text/batches.ts";
 import type { Tuning } from "../tuning/tune.ts";
 import { planForward } from "../model/forward_plan.ts";
 import { planStep, type StepPlan } from "../model/step_plan.ts";
@@ -56,8 +57,10 @@ export class GpuTrainer implements Trainer {
   private readonly examples: Examples;
   private readonly stepData: StepData;
   readonly tensors: Record<string, Tensor>;
-  /** The whole step. */
+  /** The whole step, or of one in micro-batches the last. */
   readonly schedule: Schedule;
+  /** Each of the micro-batches before. */
+  private readonly micro: Schedule | undefined;
   private readonly evaluation: StepPlan["evaluation"];
 
   private constructor(
@@ -68,6 +71,7 @@ export class GpuTrainer implements Trainer {
     stepData: StepData,
     tensors: Record<string, Tensor>,
     schedule: Schedule,
+    micro: Schedule | undefined,
     evaluation: StepPlan["evaluation"],
     tuning: Tuning | null,
   ) {
@@ -80,6 +84,7 @@ export class GpuTrainer implements Trainer {
     this.stepData = stepData;
     this.tensors = tensors;
     this.schedule = schedule;
+    this.micro = micro;
     this.evaluation = evaluation;
     this.windows = new Windows(device, CAPACITY, 8, (encoder, first, steps, half) =>
       this.encode(encoder, first, steps, half * CAPACITY),
@@ -102,7 +107,7 @@ export class GpuTrainer implements Trainer {
     preparation: Preparation = {},
   ): Promise<GpuTrainer> {
     const plan = planStep(device, config, dims, tuning?.product);
-    const { layout, table, groups, list, evaluation } = plan;
+    const { layout, table, groups, list, micro, evaluation } = plan;
     checkTensors(device, [...layout.slices, ...table]);
     const planned = placeholders(table);
     const { validates, writes } = preparation;
@@ -113,6 +118,7 @@ export class GpuTrainer implements Trainer {
     const tensors: Record<string, Tensor> = await allocateTensors(device, table, groups);
     const stepData = new StepData(config.batch_size * dims.T, dims.V);
     const schedule = await Schedule.create(device, list(tensors));
+    const before = micro(tensors);
     const values = new ParameterLayout(dims).convert(params, layout, new Float32Array(layout.size));
     writeParameters(device, tensors, values);
     writeTensor(device, tensors.scaler, Float32Array.of(isHalf(config.dtype) ? SCALE : 1, 0, 0));
@@ -124,6 +130,7 @@ export class GpuTrainer implements Trainer {
       stepData,
       tensors,
       schedule,
+      before.length > 0 ? await Schedule.create(device, before) : undefined,
       evaluation,
       tuning,
     );
@@ -141,27 +148,40 @@ export class GpuTrainer implements Trainer {
     }
   }
 
-  /** Submits some steps one by one, each with what it reads; the last one is left to be submitted. */
+  /**
+   * Submits some steps one by one, a micro-batch at a time, each with what it reads; the last one is left to be submitted.
+   */
   private encode(last: GPUCommandEncoder, first: number, steps: number, slot: number) {
     const { gpu } = this.device;
     for (let k = 0; k < steps; k++) {
-      this.writeStep(first + k, slot + k);
-      const encoder = k < steps - 1 ? gpu.createCommandEncoder() : last;
-      this.schedule.encode(encoder);
-      if (encoder !== last) gpu.queue.submit([encoder.finish()]);
+      const step = first + k;
+      const { batches, ...scalars } = this.readStep(step);
+      let micro = 0;
+      for (const batch of batches) {
+        this.stepData.pack(batch, { ...scalars, slot: slot + k, micro });
+        micro++;
+        gpu.queue.writeBuffer(this.tensors.step.buffer, 0, this.stepData.bytes);
+        const updates = micro === this.config.grad_accumulation;
+        const encoder = updates && k === steps - 1 ? last : gpu.createCommandEncoder();
+        (updates ? this.schedule : this.micro!).encode(encoder);
+        if (encoder !== last) gpu.queue.submit([encoder.finish()]);
+      }
+      this.tokens += scalars.num_targets;
+      this.submitted.push({ lr: scalars.lr, tokens: this.tokens });
     }
     return { buffer: this.tensors.records.buffer, offset: slot * 8 };
   }
 
-  /** Writes what a step (from 0) reads. */
-  private writeStep(step: number, slot: number): void {
-    const { config, stepData } = this;
-    const batch = batchAt(this.examples, step, config.batch_size, config.block_size);
-    const lr = learningRate(config, step);
-    stepData.pack(batch, { slot, lr, ...biasCorrections(config, step), step: step + 1 });
-    this.device.gpu.queue.writeBuffer(this.tensors.step.buffer, 0, stepData.bytes);
-    this.tokens += batch.num_targets;
-    this.submitted.push({ lr, tokens: this.tokens });
+  /** What a step (from 0) reads. */
+  private readStep(step: number) {
+    const { config, examples } = this;
+    return {
+      ...microBatchesAt(examples, step, config, config.block_size),
+      lr: learningRate(config, step),
+      muon_lr: config.muon_lr * scheduleFactor(config, step),
+      ...biasCorrections(config, step),
+      step: step + 1,
+    };
   }
 
   private take({ first, steps, records }: StepWindow): void {
@@ -197,13 +217,16 @@ export class GpuTrainer implements Trainer {
     await this.settle();
     const { device, layout, tensors, step, tokens, skips } = this;
     const flat = new ParameterLayout(layout.dims);
-    const read = async (tensor: Tensor) => {
+    const { from, to } = this.moments();
+    const read = async (tensor: Tensor | undefined, from: ParameterLayout, to: ParameterLayout) => {
+      if (!tensor) return new Float32Array(0);
       const values = await readTensor(device, tensor);
-      return layout.convert(values, flat, values).subarray(0, flat.size); // only ever moved forward
+      return from.convert(values, to, values).subarray(0, to.size); // only ever moved forward
     };
-    const values = await read(tensors.params); // one after the other, for the memory that reading takes
-    const m = await read(tensors.m);
-    const v = await read(tensors.v);
+    // One after the other, for the memory that reading takes.
+    const values = await read(tensors.params, layout, flat);
+    const m = await read(tensors.m, from.m, to.m);
+    const v = await read(tensors.v, from.v, to.v);
     const [scale, good, skipped] = await readTensor(device, tensors.scaler);
     return { step, tokens, layout: flat, values, m, v, scaler: [scale, good, skipped], skips };
   }
@@ -211,24 +234,32 @@ export class GpuTrainer implements Trainer {
   restore({ step, tokens, values, m, v, scaler, skips }: TrainerState): void {
     const { device, layout, tensors } = this;
     const flat = new ParameterLayout(layout.dims);
-    const convert = (part: TrainerState["values"]) =>
-      flat.convert(part, layout, new Float32Array(layout.size));
-    const write = (tensor: Tensor, part: TrainerState["values"]) =>
-      writeTensor(device, tensor, convert(part));
-    writeParameters(device, tensors, convert(values));
-    write(tensors.m, m);
-    write(tensors.v, v);
+    const { from, to } = this.moments();
+    const write = (name: MomentName, part: TrainerState["values"]) => {
+      const padded = to[name].convert(part, from[name], new Float32Array(from[name].size));
+      if (tensors[name]) writeTensor(device, tensors[name], padded);
+    };
+    writeParameters(device, tensors, flat.convert(values, layout, new Float32Array(layout.size)));
+    write("m", m);
+    write("v", v);
     writeTensor(device, tensors.scaler, Float32Array.from(scaler));
     this.windows.startAt(step);
     this.tokens = tokens;
     this.skips = skips;
   }
 
+  /** Where the moments lie on the device, and where in a state. */
+  private moments() {
+    const { config, layout } = this;
+    const at = (align: number) => momentLayouts(config, layout.dims, align);
+    return { from: at(PARAMETER_ALIGNMENT), to: at(1) };
+  }
+
   /** The gradients of the last step, flat in the order of `layout`. */
   async gradients() {
     const { size } = this.layout;
     const plane = { name: "grads", shape: [size], offset: 0, size };
-    const first = sliceTensor(this.tensors.grads, plane);
+    const first = sliceTensor(this.tensors.grad_sums ?? this.tensors.grads, plane);
     return { layout: this.layout, values: await readTensor(this.device, first) };
   }
 
@@ -242,6 +273,7 @@ export class GpuTrainer implements Trainer {
     this.predictor?.destroy();
     this.evaluator?.destroy();
     this.schedule.destroy();
+    this.micro?.destroy();
     this.windows.destroy();
     destroyTensors(this.tensors);
   }

@@ -150,9 +150,9 @@ function trainingBytes(config: Config, dims: Dims, device: Device): number {
     const half = isHalf(config.dtype) ? 2 : 0;
     return (4 * 4 + half) * parameterCount(dims) + tableBytes(passing);
   }
-  const { table, groups, list, evaluation } = planStep(device, config, dims);
+  const { table, groups, list, micro, evaluation } = planStep(device, config, dims);
   const tensors = placeholders(table);
-  const { length } = list(tensors);
+  const length = list(tensors).length + micro(tensors).length;
   const validating =
     config.val_fraction > 0 ? evaluation(tensors).length * ALIGNMENT + READ_BYTES : 0;
   return tableBytes(table, groups) + length * ALIGNMENT + WINDOWS * CAPACITY * 8 + validating;

@@ -83,8 +83,8 @@ export function checkComparable(
 
 /** What models of a group have in common: their tensors' sizes, what they train on, and so whether they fit. */
 function shapeKey(config: ReadConfig): string {
-  const { batch_size, format, val_fraction, dtype } = config;
-  const shape = [dimsOf(config, 0), isLikeMicrogpt(config)];
+  const { batch_size, format, val_fraction, dtype, optimizer, grad_accumulation } = config;
+  const shape = [dimsOf(config, 0), isLikeMicrogpt(config), optimizer, grad_accumulation];
   return JSON.stringify([shape, batch_size, format, val_fraction, dtype]);
 }
 

@@ -9,7 +9,7 @@ import { dimsOf, initialParameters } from "../model/parameters.ts";
 import { planStep } from "../model/step_plan.ts";
 import { PythonRandom } from "../random.ts";
 import { ReferenceGpt } from "../reference/gpt.ts";
-import { batchAt, tokenizeDocuments } from "../text/batches.ts";
+import { microBatchesAt, tokenizeDocuments } from "../text/batches.ts";
 import { CharTokenizer } from "../text/tokenizer.ts";
 import { CpuTrainer } from "../training/cpu_trainer.ts";
 import { GpuTrainer } from "../training/gpu_trainer.ts";
@@ -30,7 +30,7 @@ const BOUNDS = {
   f16: { gradient: 8 * 2 ** -11, loss: 2 * 2 ** -11 },
 };
 
-/** Models that reach every branch: one layer and several, both activations, batches, clipping. */
+/** Models that reach every branch: one layer and several, both activations, batches, clipping, every optimizer. */
 const modelConfigs: { name: string; overrides: Partial<Config> }[] = [
   { name: "microgpt", overrides: {} },
   {
@@ -54,6 +54,24 @@ const modelConfigs: { name: string; overrides: Partial<Config> }[] = [
   {
     name: "B 2, NH 3, HS 4, H 50, final_norm",
     overrides: { batch_size: 2, n_head: 3, head_dim: 4, mlp_hidden: 50, final_norm: true },
+  },
+  {
+    name: "muon, L 2, C 10, NH 5, clipped, decayed, 3 micro-batches",
+    overrides: {
+      optimizer: "muon",
+      n_layer: 2,
+      n_embd: 10,
+      n_head: 5,
+      batch_size: 2,
+      grad_accumulation: 3,
+      grad_clip: 0.5,
+      weight_decay: 0.1,
+      warmup_steps: 3,
+    },
+  },
+  {
+    name: "sgd, clipped, decayed",
+    overrides: { optimizer: "sgd", learning_rate: 0.1, grad_clip: 0.5, weight_decay: 0.1 },
   },
 ];
 
@@ -98,11 +116,17 @@ export async function checkGradients(
   overrides: Partial<Config>,
 ): Promise<CheckResult> {
   const { config, dims, params, sequences } = setUp(overrides);
-  const batch = batchAt(sequences, 0, config.batch_size);
+  const { batches, num_targets } = microBatchesAt(sequences, 0, config);
   const reference = new ReferenceGpt(config, dims, params);
-  reference.forward(batch, { step: 0 });
-  reference.loss(batch);
-  reference.backward(batch);
+  const grads = new Float64Array(reference.grads.length);
+  let row = 0;
+  for (const batch of batches) {
+    reference.forward(batch, { step: 0, row });
+    row += batch.B;
+    reference.loss({ ...batch, num_targets });
+    reference.backward(batch);
+    reference.grads.forEach((gradient, i) => (grads[i] += gradient));
+  }
   const trainer = await GpuTrainer.create(device, config, dims, params, sequences);
   for await (const _ of trainer.run(1));
   const { layout, values } = await trainer.gradients();
@@ -112,7 +136,7 @@ export async function checkGradients(
   layout.slices.forEach(({ name: tensor, offset, size }, i) => {
     const found = values.subarray(offset, offset + size);
     const first = reference.layout.slices[i].offset;
-    const error = relativeError(found, reference.grads.subarray(first, first + size));
+    const error = relativeError(found, grads.subarray(first, first + size));
     if (!(error <= worst.error)) worst = { error, tensor };
   });
   return {

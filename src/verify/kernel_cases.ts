@@ -11,6 +11,7 @@ import { NORM_BOUND, UNIT_ROUNDOFF } from "./compare.ts";
 import type { KernelCase } from "./kernel_case.ts";
 import { optimizerCases, stepData } from "./optimizer_cases.ts";
 import { smallCases } from "./small_cases.ts";
+import { updateCases } from "./update_cases.ts";
 
 /** Sizes that are no multiple of any tile, and their neighbours that are. */
 const ODD = [1, 2, 3, 7, 15, 16, 17, 31, 33, 63, 64, 65, 127, 129];
@@ -60,6 +61,13 @@ const inRows: Record<string, string> = {
   cross_entropy: "N 15, V 63",
   gradient_sum: "size 320, planes 2, scale 1",
   adamw: "size 1000",
+  sgd: "size 1000",
+  muon_momentum: "rows 17, columns 33",
+  muon_normalize: "rows 17, columns 33",
+  muon_polynomial: "n 31",
+  muon_update: "rows 17, columns 33",
+  accumulate: "size 1000, planes 3, the third",
+  muon_transpose: "rows 17, columns 33",
 };
 
 function rowsOfTwo(test: KernelCase): KernelCase {
@@ -95,6 +103,7 @@ const families: (() => KernelCase[])[] = [
   () => attentionCases(normal),
   crossEntropyCases,
   () => optimizerCases(normal),
+  () => updateCases(normal),
   () => smallCases(normal, ids),
 ];
 

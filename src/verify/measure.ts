@@ -84,7 +84,13 @@ function shapeOf({ op, sizes, bindings }: Dispatch): string {
 const inPlace: Record<string, string[]> = {
   rmsnorm_backward: ["dinp"],
   cross_entropy: ["logits"],
+  accumulate: ["sums"],
   adamw: ["params", "m", "v"],
+  sgd: ["params", "m"],
+  muon_momentum: ["m"],
+  muon_normalize: ["x"],
+  muon_polynomial: ["a"],
+  muon_update: ["params"],
 };
 
 /** Bytes that must be read and written at least: a tensor that is bound twice, as two types, counts once. */

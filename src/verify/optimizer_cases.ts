@@ -1,5 +1,6 @@
 // The cases of what follows the gradients: their sum and norm, a step's record, the optimizer.
 
+import { adamw } from "../model/optimizer_ops.ts";
 import * as ref from "../reference/ops.ts";
 import { NORM_BOUND } from "./compare.ts";
 import type { KernelCase } from "./kernel_case.ts";
@@ -14,10 +15,13 @@ export function stepData(
   correction2 = 0,
   loss_scale = 0,
   step = 1,
+  muon_lr = 0,
+  micro = 0,
 ): Uint32Array {
   const bytes = new ArrayBuffer(32);
-  new Float32Array(bytes).set([lr, correction1, correction2, loss_scale, step], 1);
+  new Float32Array(bytes).set([lr, correction1, correction2, loss_scale, step, muon_lr], 1);
   new Uint32Array(bytes)[0] = slot;
+  new Uint32Array(bytes)[7] = micro;
   return new Uint32Array(bytes);
 }
 
@@ -179,11 +183,11 @@ function adamwCase(
       ...(copied && { weights: { ...out, initial: normal(size) } }),
     },
     half: copied ? [["weights"]] : [],
-    dispatch: (ops, { params, m, v, weights = null, ...t }) =>
-      ops.adamw(params, m, v, weights, t.grads, t.records, t.scaler, t.step_data, {
-        ...settings,
-        grad_clip,
-      }),
+    dispatch: ({ device }, { params, m, v, weights = null, grads, ...step }) => {
+      const { records, scaler, step_data } = step;
+      const read = { records, scaler, step_data };
+      return adamw(device, params, m, v, weights, grads, read, { ...settings, grad_clip });
+    },
     reference: (o, { values }) => {
       if (!Number.isFinite(grad_norm)) return;
       ref.adamw(o.params, o.m, o.v, values.grads, {

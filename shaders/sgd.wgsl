@@ -1,0 +1,48 @@
+// Stochastic gradient descent with momentum over all parameters at once, in place.
+//
+//   g       = grads[i] * min(1, grad_clip / grad_norm)          (grad_clip 0: no clipping)
+//   m[i]    = momentum * m[i] + g
+//   params -= lr * (m[i] + weight_decay * params[i])
+//
+// Nothing changes where the gradients' norm is not finite. With HALF the new parameters go into weights too, for
+// products in f16. One thread an element.
+// with: step
+// reference: sgd()
+
+override WG: u32 = 64u;         // threads in a workgroup
+override HALF: bool = false;    // whether weights are written
+
+alias Weight = f32;   // given: f16 with HALF
+
+struct Sizes {
+  size: u32,           // elements
+  momentum: f32,
+  weight_decay: f32,
+  grad_clip: f32,
+}
+
+@group(0) @binding(0) var<storage, read_write> params: array<f32>;       // (size)
+@group(0) @binding(1) var<storage, read_write> m: array<f32>;            // (size)
+@group(0) @binding(2) var<storage, read_write> weights: array<Weight>;   // (size), or where it is not written, any
+@group(0) @binding(3) var<storage, read> grads: array<f32>;              // (size)
+@group(0) @binding(4) var<storage, read> records: array<Record>;         // (slots)
+@group(0) @binding(5) var<uniform> step_data: Step;
+@group(0) @binding(6) var<uniform> sizes: Sizes;
+
+@compute @workgroup_size(WG)
+fn sgd(
+  @builtin(global_invocation_id) thread: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+) {
+  let i = thread.x + thread.y * groups.x * WG;
+  if (i >= sizes.size) { return; }
+  let norm = records[step_data.slot].grad_norm;
+  if ((bitcast<u32>(norm) & 0x7f800000u) == 0x7f800000u) { return; }
+  var g = grads[i];
+  if (sizes.grad_clip > 0.0 && norm > sizes.grad_clip) { g *= sizes.grad_clip / norm; }
+  let mean = sizes.momentum * m[i] + g;
+  m[i] = mean;
+  let param = params[i] - step_data.lr * (mean + sizes.weight_decay * params[i]);
+  params[i] = param;
+  if (HALF) { weights[i] = Weight(param); }
+}
