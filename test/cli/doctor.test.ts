@@ -121,7 +121,7 @@ test.each([
   const certificate = await recallCertificate(device);
   expect(certificate).toEqual({ date: expect.stringMatching(/^\d{4}-\d\d-\d\d$/), dtypes });
   expect(stdout.text).toContain(
-    `checks passed\nRemembered in ${place}: ${what} on ${certificate!.date}. --dtype auto takes ${auto}\n`,
+    `checks passed\nRemembered in ${place}: ${what} on ${certificate!.date} for ${platform.versions().webgpu}. --dtype auto takes ${auto}\n`,
   );
   expect(existsSync(place)).toBe(true);
   const json = new FakeIo().stdout;

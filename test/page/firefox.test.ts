@@ -7,10 +7,10 @@ import { drivePage, open, server, train } from "./driver.ts";
 const executable = findFirefox();
 const settings = { num_steps: "30", n_embd: "8", num_samples: "3" };
 
-test.runIf(!executable)("nothing is tried in Firefox: none is installed (FIREFOX_PATH)", () => {});
+const where = executable ?? "skipped, for none is installed; FIREFOX_PATH can name one";
 
 test.runIf(executable)(
-  "Firefox and Chrome train the same, on the GPU",
+  `Firefox and Chrome train the same, on the GPU (${where})`,
   async (context) => {
     const firefox = await Firefox.launch(executable!);
     onTestFinished(() => firefox.close());
