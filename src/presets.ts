@@ -84,15 +84,27 @@ const medium: Config = {
 
 /** How the newer ones are trained: the one place for rates and schedules. */
 const rates = {
-  shakespeare: { learning_rate: 0.001, lr_schedule: "cosine", beta2: 0.99, weight_decay: 0.1 },
-  gpt2: { learning_rate: 6e-4, lr_schedule: "cosine", beta2: 0.95, weight_decay: 0.1 },
-  llama: { learning_rate: 5e-4, lr_schedule: "cosine", beta2: 0.95, weight_decay: 0.1 },
-  qwen3: { learning_rate: 0.001, lr_schedule: "cosine", beta2: 0.95, weight_decay: 0.1 },
-  nanochat: { learning_rate: 0.003, lr_schedule: "cosine", beta2: 0.95, grad_clip: 0 },
-  tiny: { learning_rate: 0.002, beta2: 0.99 },
-  small: { learning_rate: 0.002, beta2: 0.99 },
-  medium: { learning_rate: 0.001, beta2: 0.99 },
-  large: { learning_rate: 6e-4, beta2: 0.99 },
+  shakespeare: {
+    learning_rate: 0.001,
+    warmup_steps: 100,
+    final_lr_fraction: 0.1,
+    beta2: 0.99,
+    weight_decay: 0.1,
+  },
+  gpt2: { learning_rate: 6e-4, beta2: 0.95, weight_decay: 0.1 },
+  llama: { learning_rate: 5e-4, warmup_steps: 1000, beta2: 0.95, weight_decay: 0.1 },
+  qwen3: { learning_rate: 0.001, warmup_steps: 1000, beta2: 0.95, weight_decay: 0.1 },
+  nanochat: {
+    optimizer: "muon",
+    learning_rate: 0.003,
+    lr_schedule: "wsd",
+    beta2: 0.95,
+    grad_clip: 0,
+  },
+  tiny: { learning_rate: 0.002, warmup_steps: 100, beta2: 0.99 },
+  small: { learning_rate: 0.002, warmup_steps: 100, beta2: 0.99 },
+  medium: { learning_rate: 0.001, warmup_steps: 200, beta2: 0.99 },
+  large: { learning_rate: 6e-4, warmup_steps: 500, beta2: 0.99 },
 } as const satisfies Record<string, Partial<Config>>;
 
 /** nanoGPT's model of characters, without LayerNorm's means and biases. */

@@ -4,10 +4,9 @@ import { expect, test } from "vitest";
 import { type Config, resolveConfig } from "../src/config.ts";
 import { dimsOf, initialParameters } from "../src/model/parameters.ts";
 import { PythonRandom } from "../src/random.ts";
-import { biasCorrections } from "../src/model/optimizer.ts";
-import { adamw } from "../src/reference/ops.ts";
 import { ReferenceGpt } from "../src/reference/gpt.ts";
 import { IGNORED } from "../src/text/batches.ts";
+import { CpuOptimizer } from "../src/training/cpu_optimizer.ts";
 import { CpuTrainer } from "../src/training/cpu_trainer.ts";
 import { flatten, modern } from "./harness/modern.ts";
 
@@ -39,29 +38,17 @@ test.each(modern)("logits, loss and every gradient are the oracle's: $name", (mo
   }
 });
 
-test.each(modern.filter(({ optimizer }) => optimizer === "adamw"))(
+test.each(modern)(
   "losses of 8 steps, and the parameters after them, are the oracle's: $name",
   (model) => {
     const { config, dims, batch, layout, trace } = model;
     const gpt = new ReferenceGpt(config, dims, model.parameters());
-    const [m, v] = [new Float64Array(layout.size), new Float64Array(layout.size)];
+    const optimizer = new CpuOptimizer(config, layout);
     const losses = trace.losses.map((_, step) => {
       gpt.forward(batch);
       const loss = gpt.loss(batch);
       gpt.backward(batch);
-      for (const { shape, offset, size } of layout.slices) {
-        const [params, mean, square, grads] = [gpt.params, m, v, gpt.grads].map((flat) =>
-          flat.subarray(offset, offset + size),
-        );
-        adamw(params, mean, square, grads, {
-          ...config,
-          ...biasCorrections(config, step),
-          size,
-          lr: config.learning_rate,
-          weight_decay: shape.length === 2 ? config.weight_decay : 0, // of matrices alone
-          clip: 1,
-        });
-      }
+      for (const _part of optimizer.update(gpt.params, gpt.grads, step, 1));
       return loss;
     });
     expect(error(losses, trace.losses)).toBeLessThan(1e-12);

@@ -60,6 +60,7 @@ test.each(Object.keys(presets))("%s trains, at a reduced size", async (preset) =
     batch_size: 2,
     mlp_hidden: 12,
     num_steps: 2,
+    warmup_steps: 0,
   });
   const documents = Array.from({ length: 20 }, (_, i) => "abcdefghij".slice(i % 5));
   const training = await Training.open({ config, documents, device: "cpu" });

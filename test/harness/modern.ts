@@ -10,7 +10,9 @@ type Trace = (typeof golden)[number];
 
 /** Each with its name, its settings, and its tensors flat in the layout's order. */
 export const modern = golden.map((trace) => {
-  const known = Object.entries(trace.config).filter(([name]) => name in presets.microgpt);
+  const { momentum, muon_learning_rate, ...rest } = trace.config;
+  const rates = { ...rest, sgd_momentum: momentum, muon_lr: muon_learning_rate };
+  const known = Object.entries(rates).filter(([name]) => name in presets.microgpt);
   const config = resolveConfig("microgpt", {
     ...(Object.fromEntries(known) as Partial<Config>),
     lr_schedule: "constant",
@@ -30,7 +32,6 @@ export const modern = golden.map((trace) => {
   return {
     name: trace.name,
     trace: trace as Trace,
-    optimizer: trace.config.optimizer,
     config,
     dims,
     layout,
