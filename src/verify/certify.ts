@@ -56,12 +56,14 @@ const modelConfigs: { name: string; overrides: Partial<Config> }[] = [
     overrides: { batch_size: 2, n_head: 3, head_dim: 4, mlp_hidden: 50, final_norm: true },
   },
   {
-    name: "muon, L 2, C 10, NH 5, clipped, decayed, 3 micro-batches",
+    name: "muon, L 2, C 24, NH 3, T 6, relu_squared, clipped, decayed, 3 micro-batches",
     overrides: {
       optimizer: "muon",
       n_layer: 2,
-      n_embd: 10,
-      n_head: 5,
+      n_embd: 24,
+      n_head: 3,
+      block_size: 6,
+      activation: "relu_squared",
       batch_size: 2,
       grad_accumulation: 3,
       grad_clip: 0.5,
