@@ -125,12 +125,16 @@ function needsRows(config: Config, needs: Needs) {
 }
 
 function settingRows(config: Config): string[] {
-  return [...listed()].flatMap(([title, settings], i) => [
+  const groups = [...listed()];
+  const names = groups.flatMap(([, settings]) => settings.map(({ name }) => name));
+  const width = Math.max(...names.map((name) => name.length)) + 2;
+  const values = Math.max(...names.map((name) => String(config[name]).length)) + 2;
+  return groups.flatMap(([title, settings], i) => [
     ...(i === 0 ? [] : [``]),
     title,
-    ...settings.map(
-      ({ name, help }) => `  ${name.padEnd(16)}${String(config[name]).padEnd(13)}${help}`,
-    ),
+    ...settings.map(({ name, help }) => {
+      return `  ${name.padEnd(width)}${String(config[name]).padEnd(values)}${help}`;
+    }),
   ]);
 }
 

@@ -297,7 +297,7 @@ test("info tells what auto is here", async () => {
   expect(run.dtype_reason).toMatch(reason);
   const { stdout } = await runCli(info, argv);
   expect(stdout).toContain(`\ndtype      ${run.dtype_reason}\n`);
-  expect(stdout).toMatch(/^dtype +f32 +of what matrix products read/m);
+  expect(stdout).toMatch(/^ {2}dtype +f32 +of what matrix products read/m);
 });
 
 test("the versions are this package's and Dawn's", async () => {

@@ -6,6 +6,7 @@ import { expect, test } from "vitest";
 import { main as info } from "../../cli/info.ts";
 import { saveModel } from "../../src/files/model_dir.node.ts";
 import { type Config, resolveConfig } from "../../src/config.ts";
+import { settings } from "../../src/config/settings.ts";
 import { dimsOf, initialParameters, ParameterLayout } from "../../src/model/parameters.ts";
 import { PythonRandom } from "../../src/random.ts";
 import { CharTokenizer } from "../../src/text/tokenizer.ts";
@@ -32,6 +33,8 @@ test("shows files, steps, tokenizer, settings and tensors, the layers after the 
   expect(stdout).toContain("trained    1,234 steps\n");
   expect(stdout).toContain(`tokenizer  char, 4 tokens: BOS and "abc"\n`);
   expect(stdout).toMatch(/^ {2}n_layer +12 +transformer blocks$/m);
+  for (const { name } of settings)
+    expect(stdout).toMatch(new RegExp(`^ {2}${name} {2,}\\S+ {2,}\\S`, "m"));
   expect(stdout).toMatch(/^wte +\(4, 16\) +64$/m);
   expect(stdout).toMatch(/^layer0\.mlp_fc1 +\(64, 16\) +1,024$/m);
   expect(stdout).toMatch(/^layer1\.\.11 +each as layer0 +33,792$/m);
