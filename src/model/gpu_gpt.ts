@@ -29,7 +29,7 @@ export interface GpuGpt {
 /** ids (B, T) to logits (B, T, V). */
 export function forwardList(gpt: Omit<GpuGpt, "grads" | "scaler">, ids: Tensor): Dispatch[] {
   const { ops, config, dims, B, layout, tensors: t, params, weights } = gpt;
-  const { T, C, V, NH, L } = dims;
+  const { T, C, V, NH, NKV, HS, L } = dims;
   const N = B * T;
   const { rmsnorm_eps: eps } = config;
   const activation = reluOf(config);
@@ -42,6 +42,7 @@ export function forwardList(gpt: Omit<GpuGpt, "grads" | "scaler">, ids: Tensor):
   ];
   const fc1 = { N, C, OC: 4 * C };
   const fc2 = { N, C: 4 * C, OC: C };
+  const attention = { B, T, C: NH * HS, NH, NKV };
   let x = t.x;
   for (let l = 0; l < L; l++) {
     const a = (name: string) => t[`layer${l}.${name}`];
@@ -49,7 +50,7 @@ export function forwardList(gpt: Omit<GpuGpt, "grads" | "scaler">, ids: Tensor):
     list.push(
       ops.rmsnormForward(a("ln1"), a("rstd1"), x, { N, C, eps }),
       ops.matmulForward(a("qkv"), a("ln1"), wl("attn_wqkv"), { N, C, OC: 3 * C }),
-      ops.attentionForward(a("att"), a("stats"), a("qkv"), { B, T, C, NH }),
+      ops.attentionForward(a("att"), a("stats"), a("qkv"), attention),
       ops.matmulResidualForward(a("mid"), x, a("att"), wl("attn_wo"), { N, C, OC: C }),
       ops.rmsnormForward(a("ln2"), a("rstd2"), a("mid"), { N, C, eps }),
       ops.matmulActivationForward(a("act"), a("ln2"), wl("mlp_fc1"), { ...fc1, activation }),
@@ -75,7 +76,7 @@ export function lossList(
 /** dlogits to the gradient of every parameter; order and starts are the ids sorted by token. */
 export function backwardList(gpt: GpuGpt, order: Tensor, starts: Tensor): Dispatch[] {
   const { ops, config, dims, B, layout, tensors: t, weights, grads } = gpt;
-  const { T, C, V, NH, L } = dims;
+  const { T, C, V, NH, NKV, HS, L } = dims;
   const N = B * T;
   const activation = reluOf(config);
   const plane = layout.size;
@@ -95,7 +96,7 @@ export function backwardList(gpt: GpuGpt, order: Tensor, starts: Tensor): Dispat
   const fc1 = { N, C, OC: 4 * C, plane };
   const wo = { N, C, OC: C, plane };
   const qkv = { N, C, OC: 3 * C, plane };
-  const attention = { B, T, C, NH };
+  const attention = { B, T, C: NH * HS, NH, NKV };
   const list = [ops.matmulBackward(t.dx, across("lm_head"), dlogits, last, w("lm_head"), head)];
   for (let l = L - 1; l >= 0; l--) {
     const a = (name: string) => t[`layer${l}.${name}`];
