@@ -4,6 +4,7 @@
 //   dscore[t,s] = p[t,s] * (dout[t] . v[s] - delta[t]) / sqrt(HS)
 //   dk[s]       = sum over t >= s of dscore[t,s] * q[t]
 //   dv[s]       = sum over t >= s of p[t,s] * dout[t]
+// summed over the heads of q that share the key's, one after the other.
 //
 // Writes the k and v parts of dqkv; delta comes from attention_backward_q. A workgroup a key (s, head,
 // batch), in chunks of WG queries: a thread a query for p and dscore, then the threads across channels.
@@ -16,10 +17,10 @@ override WG: u32 = 64u;   // threads in a workgroup
 // What qkv, dout and dqkv hold: numbers in f32, or in f16; all arithmetic is f32.
 alias Element = f32;   // given
 
-@group(0) @binding(0) var<storage, read_write> dqkv: array<Element>;   // (B, T, 3C)
+@group(0) @binding(0) var<storage, read_write> dqkv: array<Element>;   // (B, T, W)
 @group(0) @binding(1) var<storage, read> delta: array<f32>;            // (B, NH, T)
 @group(0) @binding(2) var<storage, read> dout: array<Element>;         // (B, T, C)
-@group(0) @binding(3) var<storage, read> qkv: array<Element>;          // (B, T, 3C)
+@group(0) @binding(3) var<storage, read> qkv: array<Element>;          // (B, T, W)
 @group(0) @binding(4) var<storage, read> stats: array<vec2f>;          // (B, NH, T, 2) largest, 1 / sum
 @group(0) @binding(5) var<uniform> sizes: Sizes;
 
@@ -36,9 +37,10 @@ fn attention_backward_kv(
   @builtin(local_invocation_index) i: u32,
 ) {
   let s = group.x;
-  let at = places_of(group.z, group.y);
-  let k_s = at.k + s * qkv_line();
-  let v_s = at.v + s * qkv_line();
+  let kv_head = group.y;
+  let own = places_of(group.z, kv_head * sharers());
+  let k_s = own.k + s * qkv_line();
+  let v_s = own.v + s * qkv_line();
   for (var c = i; c < HS; c += WG) {
     k[c] = f32(qkv[k_s + c]) / sqrt(f32(HS));
     v[c] = f32(qkv[v_s + c]);
@@ -47,35 +49,38 @@ fn attention_backward_kv(
   }
   workgroupBarrier();
 
-  for (var first = s; first < sizes.T; first += WG) {
-    let t = first + i;
-    if (t < sizes.T) {
-      let q = at.q + t * qkv_line();
-      let o = at.out + t * out_line();
-      var score = 0.0;
-      var dp = 0.0;
-      for (var c = 0u; c < HS; c++) {
-        score += f32(qkv[q + c]) * k[c];
-        dp += f32(dout[o + c]) * v[c];
+  for (var n = 0u; n < sharers(); n++) {
+    let at = places_of(group.z, kv_head * sharers() + n);
+    for (var first = s; first < sizes.T; first += WG) {
+      let t = first + i;
+      if (t < sizes.T) {
+        let q = at.q + t * qkv_line();
+        let o = at.out + t * out_line();
+        var score = 0.0;
+        var dp = 0.0;
+        for (var c = 0u; c < HS; c++) {
+          score += f32(qkv[q + c]) * k[c];
+          dp += f32(dout[o + c]) * v[c];
+        }
+        let softmax = stats[at.row + t];
+        let weight = exp(score - softmax.x) * softmax.y;
+        p[i] = weight;
+        dscore[i] = weight * (dp - delta[at.row + t]) / sqrt(f32(HS));
       }
-      let softmax = stats[at.row + t];
-      let weight = exp(score - softmax.x) * softmax.y;
-      p[i] = weight;
-      dscore[i] = weight * (dp - delta[at.row + t]) / sqrt(f32(HS));
-    }
-    workgroupBarrier();
-    let queries = min(WG, sizes.T - first);
-    for (var c = i; c < HS; c += WG) {
-      var sum_k = dk[c];
-      var sum_v = dv[c];
-      for (var j = 0u; j < queries; j++) {
-        sum_k += dscore[j] * f32(qkv[at.q + (first + j) * qkv_line() + c]);
-        sum_v += p[j] * f32(dout[at.out + (first + j) * out_line() + c]);
+      workgroupBarrier();
+      let queries = min(WG, sizes.T - first);
+      for (var c = i; c < HS; c += WG) {
+        var sum_k = dk[c];
+        var sum_v = dv[c];
+        for (var j = 0u; j < queries; j++) {
+          sum_k += dscore[j] * f32(qkv[at.q + (first + j) * qkv_line() + c]);
+          sum_v += p[j] * f32(dout[at.out + (first + j) * out_line() + c]);
+        }
+        dk[c] = sum_k;
+        dv[c] = sum_v;
       }
-      dk[c] = sum_k;
-      dv[c] = sum_v;
+      workgroupBarrier();   // p and dscore are read to the end before the next chunk overwrites them
     }
-    workgroupBarrier();   // p and dscore are read to the end before the next chunk overwrites them
   }
   for (var c = i; c < HS; c += WG) {
     dqkv[k_s + c] = Element(dk[c]);

@@ -5,6 +5,7 @@
 //   dscore[t,s] = p[t,s] * (dout[t] . v[s] - delta[t]) / sqrt(HS)
 //   dk[s]       = sum over t >= s of dscore[t,s] * q[t]
 //   dv[s]       = sum over t >= s of p[t,s] * dout[t]
+// summed over the heads of q that share the key's, one after the other.
 //
 // Writes the k and v parts of dqkv; delta comes from attention_backward_q_matrix. Its work is spread as there, with
 // keys for queries: UNIT_M keys a subgroup, whose k, v, dk and dv stay in matrices, the queries 32 at a time. All
@@ -19,10 +20,10 @@ enable chromium_experimental_subgroup_matrix;
 // What qkv, dout and dqkv hold: numbers in f32, or in f16.
 alias Element = vec4f;   // given
 
-@group(0) @binding(0) var<storage, read_write> dqkv: array<Element>;   // (B, T, 3C)
+@group(0) @binding(0) var<storage, read_write> dqkv: array<Element>;   // (B, T, W)
 @group(0) @binding(1) var<storage, read> delta: array<f32>;            // (B, NH, T)
 @group(0) @binding(2) var<storage, read> dout: array<Element>;         // (B, T, C)
-@group(0) @binding(3) var<storage, read> qkv: array<Element>;          // (B, T, 3C)
+@group(0) @binding(3) var<storage, read> qkv: array<Element>;          // (B, T, W)
 @group(0) @binding(4) var<storage, read> stats: array<vec2f>;          // (B, NH, T, 2) largest, 1 / sum
 @group(0) @binding(5) var<uniform> sizes: Sizes;
 
@@ -57,60 +58,63 @@ fn attention_backward_kv_matrix(
   let row = first + lane % UNIT_M;
   let s0 = group.z * ROWS;
   let s = s0 + row;
-  let at = vectors_of(group.y, group.x);
+  let own = vectors_of(group.y, group.x * sharers());
   let scale = 1.0 / sqrt(f32(HS));
 
   var keys: array<Left, WIDTH / UNIT_K>;
   var values: array<Left, WIDTH / UNIT_K>;
-  stage_rows(at.k, s0, thread);
+  stage_rows(own.k, s0, thread);
   workgroupBarrier();
   for (var i = 0u; i < WIDTH / UNIT_K; i++) { keys[i] = own_at(first, i); }
   workgroupBarrier();
-  stage_rows(at.v, s0, thread);
+  stage_rows(own.v, s0, thread);
   workgroupBarrier();
   for (var i = 0u; i < WIDTH / UNIT_K; i++) { values[i] = own_at(first, i); }
 
   var dk: array<Sums, WIDTH / UNIT_N>;
   var dv: array<Sums, WIDTH / UNIT_N>;
   for (var j = 0u; j < WIDTH / UNIT_N; j++) { dk[j] = Sums(); dv[j] = Sums(); }   // no driver need do it
-  for (var t0 = s0; t0 < sizes.T; t0 += STEP) {
-    workgroupBarrier();   // the tile is read to the end
-    stage(at.q, t0, 0u, thread);
-    stage_gradients(at.out, t0, STEP, thread);
-    stage_queries(at.row, t0, thread);
-    workgroupBarrier();
-    for (var across = 0u; across < ACROSS; across++) {
-      let j = across * UNIT_N;
-      var score = Sums();   // a declaration without it is zero the first time only
-      var dp = Sums();
-      for (var i = 0u; i < WIDTH / UNIT_K; i++) {
-        let queries = columns_at(j, i);
-        let gradients = columns_at(STEP + j, i);
-        score = subgroupMatrixMultiplyAccumulate(keys[i], queries, score);
-        dp = subgroupMatrixMultiplyAccumulate(values[i], gradients, dp);
+  for (var n = 0u; n < sharers(); n++) {
+    let at = vectors_of(group.y, group.x * sharers() + n);
+    for (var t0 = s0; t0 < sizes.T; t0 += STEP) {
+      workgroupBarrier();   // the tile is read to the end
+      stage(at.q, t0, 0u, thread);
+      stage_gradients(at.out, t0, STEP, thread);
+      stage_queries(at.row, t0, thread);
+      workgroupBarrier();
+      for (var across = 0u; across < ACROSS; across++) {
+        let j = across * UNIT_N;
+        var score = Sums();   // a declaration without it is zero the first time only
+        var dp = Sums();
+        for (var i = 0u; i < WIDTH / UNIT_K; i++) {
+          let queries = columns_at(j, i);
+          let gradients = columns_at(STEP + j, i);
+          score = subgroupMatrixMultiplyAccumulate(keys[i], queries, score);
+          dp = subgroupMatrixMultiplyAccumulate(values[i], gradients, dp);
+        }
+        subgroupMatrixStore<row_major>(&scores, first * SCORE_PITCH + j / 4u, score, SCORE_PITCH);
+        subgroupMatrixStore<row_major>(&dps, first * SCORE_PITCH + j / 4u, dp, SCORE_PITCH);
       }
-      subgroupMatrixStore<row_major>(&scores, first * SCORE_PITCH + j / 4u, score, SCORE_PITCH);
-      subgroupMatrixStore<row_major>(&dps, first * SCORE_PITCH + j / 4u, dp, SCORE_PITCH);
-    }
-    workgroupBarrier();
-    for (var n = 0u; n < STEP / 4u / PARTS; n++) {
-      let i = n * PARTS + part;
-      let queries = vec4u(t0 + i * 4u) + vec4u(0u, 1u, 2u, 3u);
-      let exponential = exp(min(scores[row * SCORE_PITCH + i] * scale - largests[i], vec4f()));
-      let p = select(vec4f(), exponential * inverses[i], queries >= vec4u(s));
-      weights[row * WEIGHT_PITCH + i] = vec4h(p);
-      dscores[row * WEIGHT_PITCH + i] = vec4h(p * (dps[row * SCORE_PITCH + i] - deltas[i]) * scale);
-    }
-    workgroupBarrier();
-    for (var depth = 0u; depth < STEP / UNIT_K; depth++) {
-      let i = depth * UNIT_K;
-      let p = subgroupMatrixLoad<Left, row_major>(&weights, first * WEIGHT_PITCH + i / 4u, WEIGHT_PITCH);
-      let dscore = subgroupMatrixLoad<Left, row_major>(&dscores, first * WEIGHT_PITCH + i / 4u, WEIGHT_PITCH);
-      for (var j = 0u; j < WIDTH / UNIT_N; j++) {
-        let queries = rows_at(i, j);
-        let gradients = rows_at(STEP + i, j);
-        dk[j] = subgroupMatrixMultiplyAccumulate(dscore, queries, dk[j]);
-        dv[j] = subgroupMatrixMultiplyAccumulate(p, gradients, dv[j]);
+      workgroupBarrier();
+      for (var n = 0u; n < STEP / 4u / PARTS; n++) {
+        let i = n * PARTS + part;
+        let queries = vec4u(t0 + i * 4u) + vec4u(0u, 1u, 2u, 3u);
+        let exponential = exp(min(scores[row * SCORE_PITCH + i] * scale - largests[i], vec4f()));
+        let p = select(vec4f(), exponential * inverses[i], queries >= vec4u(s));
+        weights[row * WEIGHT_PITCH + i] = vec4h(p);
+        dscores[row * WEIGHT_PITCH + i] = vec4h(p * (dps[row * SCORE_PITCH + i] - deltas[i]) * scale);
+      }
+      workgroupBarrier();
+      for (var depth = 0u; depth < STEP / UNIT_K; depth++) {
+        let i = depth * UNIT_K;
+        let p = subgroupMatrixLoad<Left, row_major>(&weights, first * WEIGHT_PITCH + i / 4u, WEIGHT_PITCH);
+        let dscore = subgroupMatrixLoad<Left, row_major>(&dscores, first * WEIGHT_PITCH + i / 4u, WEIGHT_PITCH);
+        for (var j = 0u; j < WIDTH / UNIT_N; j++) {
+          let queries = rows_at(i, j);
+          let gradients = rows_at(STEP + i, j);
+          dk[j] = subgroupMatrixMultiplyAccumulate(dscore, queries, dk[j]);
+          dv[j] = subgroupMatrixMultiplyAccumulate(p, gradients, dv[j]);
+        }
       }
     }
   }
@@ -128,8 +132,8 @@ fn attention_backward_kv_matrix(
       let i = n * PARTS + part;
       if (s < sizes.T && c0 + i * 4u < HS) {
         let vector = s * (qkv_line() / 4u) + c0 / 4u + i;
-        dqkv[at.k + vector] = Element(scores[row * SCORE_PITCH + i]);
-        dqkv[at.v + vector] = Element(dps[row * SCORE_PITCH + i]);
+        dqkv[own.k + vector] = Element(scores[row * SCORE_PITCH + i]);
+        dqkv[own.v + vector] = Element(dps[row * SCORE_PITCH + i]);
       }
     }
     workgroupBarrier();

@@ -4,6 +4,7 @@
 //   dscore[t,s] = p[t,s] * (dout[t] . v[s] - delta[t]) / sqrt(HS)
 //   dk[s]       = sum over t >= s of dscore[t,s] * q[t]
 //   dv[s]       = sum over t >= s of p[t,s] * dout[t]
+// summed over the heads of q that share the key's, one after the other.
 //
 // Writes the k and v parts of dqkv; delta comes from attention_backward_q_tiles. A workgroup serves 64
 // keys of a head and 64 of their channels, the queries 32 at a time, spread as in attention_forward_tiles
@@ -16,10 +17,10 @@
 // What qkv, dout and dqkv hold: numbers in f32, or in f16; all arithmetic is f32.
 alias Element = vec4f;   // given
 
-@group(0) @binding(0) var<storage, read_write> dqkv: array<Element>;   // (B, T, 3C)
+@group(0) @binding(0) var<storage, read_write> dqkv: array<Element>;   // (B, T, W)
 @group(0) @binding(1) var<storage, read> delta: array<f32>;            // (B, NH, T)
 @group(0) @binding(2) var<storage, read> dout: array<Element>;         // (B, T, C)
-@group(0) @binding(3) var<storage, read> qkv: array<Element>;          // (B, T, 3C)
+@group(0) @binding(3) var<storage, read> qkv: array<Element>;          // (B, T, W)
 @group(0) @binding(4) var<storage, read> stats: array<vec2f>;          // (B, NH, T, 2) largest, 1 / sum
 @group(0) @binding(5) var<uniform> sizes: Sizes;
 
@@ -73,40 +74,43 @@ fn attention_backward_kv_tiles(
   let i = team * 8u;            // where the team's tiles begin
   let scores = team == 0u;   // whether the thread makes the scores, or else the gradients of p
   let share = share_of(thread, group.x);
-  let at = vectors_of(group.y, share.head);
+  let own = vectors_of(group.y, share.head * sharers());
   let s0 = group.z * 64u;
   let s = s0 + share.y;
   let scale = 1.0 / sqrt(f32(sizes.HS));
 
   var sums = Rows();   // of dv in team 0, of dk in team 1
-  for (var t0 = s0; t0 < sizes.T; t0 += 32u) {
-    var p0 = mat4x4f();
-    var p1 = mat4x4f();
-    for (var c = 0u; c < sizes.HS / 4u; c += DEPTH) {
-      workgroupBarrier();   // all tiles are read to the end
-      stage_left(i, select(at.v, at.k, scores), s0, c, thread);
-      if (scores) { stage_right(i, at.q, t0, c, thread); } else { stage_gradients(i, at.out, t0, c, thread); }
+  for (var n = 0u; n < sharers(); n++) {
+    let at = vectors_of(group.y, share.head * sharers() + n);
+    for (var t0 = s0; t0 < sizes.T; t0 += 32u) {
+      var p0 = mat4x4f();
+      var p1 = mat4x4f();
+      for (var c = 0u; c < sizes.HS / 4u; c += DEPTH) {
+        workgroupBarrier();   // all tiles are read to the end
+        stage_left(i, select(at.v, at.k, scores), s0, c, thread);
+        if (scores) { stage_right(i, at.q, t0, c, thread); } else { stage_gradients(i, at.out, t0, c, thread); }
+        workgroupBarrier();
+        add_chunk(&p0, &p1, i, share.x, share.y);
+      }
+      let queries = vec4u(t0 + share.x) + vec4u(0u, 8u, 16u, 24u);
+      let rows = at.row + min(queries, vec4u(sizes.T - 1u));
       workgroupBarrier();
-      add_chunk(&p0, &p1, i, share.x, share.y);
+      if (scores) { stage_gradient_block(i, at.out, t0, share.block, thread); } else { stage_block(i, at.q, t0, share.block, thread); }
+      if (scores) {
+        let largest = vec4f(stats[rows.x].x, stats[rows.y].x, stats[rows.z].x, stats[rows.w].x);
+        let inverse = vec4f(stats[rows.x].y, stats[rows.y].y, stats[rows.z].y, stats[rows.w].y);
+        store_left(0u, share.y, share.x, softmax(p0 * scale, largest, inverse, queries, s));
+        store_left(4u, share.y, share.x, softmax(p1 * scale, largest, inverse, queries, s + 32u));
+      }
+      workgroupBarrier();
+      if (!scores) {
+        let less = vec4f(delta[rows.x], delta[rows.y], delta[rows.z], delta[rows.w]);
+        store_left(8u, share.y, share.x, dscores(left_rows(0u, share.y, share.x), p0, less) * scale);
+        store_left(12u, share.y, share.x, dscores(left_rows(4u, share.y, share.x), p1, less) * scale);
+      }
+      workgroupBarrier();
+      add_block(&sums, i, share.x, share.y);
     }
-    let queries = vec4u(t0 + share.x) + vec4u(0u, 8u, 16u, 24u);
-    let rows = at.row + min(queries, vec4u(sizes.T - 1u));
-    workgroupBarrier();
-    if (scores) { stage_gradient_block(i, at.out, t0, share.block, thread); } else { stage_block(i, at.q, t0, share.block, thread); }
-    if (scores) {
-      let largest = vec4f(stats[rows.x].x, stats[rows.y].x, stats[rows.z].x, stats[rows.w].x);
-      let inverse = vec4f(stats[rows.x].y, stats[rows.y].y, stats[rows.z].y, stats[rows.w].y);
-      store_left(0u, share.y, share.x, softmax(p0 * scale, largest, inverse, queries, s));
-      store_left(4u, share.y, share.x, softmax(p1 * scale, largest, inverse, queries, s + 32u));
-    }
-    workgroupBarrier();
-    if (!scores) {
-      let less = vec4f(delta[rows.x], delta[rows.y], delta[rows.z], delta[rows.w]);
-      store_left(8u, share.y, share.x, dscores(left_rows(0u, share.y, share.x), p0, less) * scale);
-      store_left(12u, share.y, share.x, dscores(left_rows(4u, share.y, share.x), p1, less) * scale);
-    }
-    workgroupBarrier();
-    add_block(&sums, i, share.x, share.y);
   }
-  store_rows(select(at.k, at.v, scores), s, share.block + share.x, sums);
+  store_rows(select(own.k, own.v, scores), s, share.block + share.x, sums);
 }

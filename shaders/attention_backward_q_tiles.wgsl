@@ -15,11 +15,11 @@
 // What out, qkv, dout and dqkv hold: numbers in f32, or in f16; all arithmetic is f32.
 alias Element = vec4f;   // given
 
-@group(0) @binding(0) var<storage, read_write> dqkv: array<Element>;   // (B, T, 3C)
+@group(0) @binding(0) var<storage, read_write> dqkv: array<Element>;   // (B, T, W)
 @group(0) @binding(1) var<storage, read_write> delta: array<f32>;      // (B, NH, T)
 @group(0) @binding(2) var<storage, read> dout: array<Element>;         // (B, T, C)
 @group(0) @binding(3) var<storage, read> out: array<Element>;          // (B, T, C)
-@group(0) @binding(4) var<storage, read> qkv: array<Element>;          // (B, T, 3C)
+@group(0) @binding(4) var<storage, read> qkv: array<Element>;          // (B, T, W)
 @group(0) @binding(5) var<storage, read> stats: array<vec2f>;          // (B, NH, T, 2) largest, 1 / sum
 @group(0) @binding(6) var<uniform> sizes: Sizes;
 

@@ -19,7 +19,7 @@ alias Element = vec4f;   // given
 
 @group(0) @binding(0) var<storage, read_write> out: array<Element>;   // (B, T, C)
 @group(0) @binding(1) var<storage, read_write> stats: array<vec2f>;   // (B, NH, T, 2) largest, 1 / sum
-@group(0) @binding(2) var<storage, read> qkv: array<Element>;         // (B, T, 3C)
+@group(0) @binding(2) var<storage, read> qkv: array<Element>;         // (B, T, W)
 @group(0) @binding(3) var<uniform> sizes: Sizes;
 
 // The largest of what all lanes hold, by shuffles: faster there than the built-in reduction.

@@ -2,19 +2,29 @@
 
 import { expect, test } from "vitest";
 import * as attention from "../src/reference/attention.ts";
+import * as columns from "../src/reference/column_sum.ts";
+import * as heads from "../src/reference/heads.ts";
 import * as ops from "../src/reference/ops.ts";
 import * as optimizers from "../src/reference/optimizers.ts";
 import * as small from "../src/small/reference.ts";
 import { attentionFamilies } from "../src/model/attention.ts";
 import { GpuOps } from "../src/model/gpu_ops.ts";
 import * as optimizerOps from "../src/model/optimizer_ops.ts";
+import { HeadOps } from "../src/model/head_ops.ts";
 import * as smallOps from "../src/small/ops.ts";
 import { gridOf } from "../src/device/schedule.ts";
 import { device } from "./harness/device.ts";
 import { dispatchesOf } from "./harness/dispatches.ts";
 
 const kernels = device.kernels.names;
-const references: Record<string, unknown> = { ...ops, ...attention, ...optimizers, ...small };
+const references: Record<string, unknown> = {
+  ...ops,
+  ...attention,
+  ...heads,
+  ...columns,
+  ...optimizers,
+  ...small,
+};
 
 /** Kernels that the cases dispatch, with the operations they were dispatched for. */
 const dispatched = new Map<string, Set<string>>();
@@ -80,6 +90,7 @@ test("attention is made in tiles where a workgroup has the memory and the thread
 test("every operation of the GPU has a case", () => {
   const methods = [
     ...Object.getOwnPropertyNames(GpuOps.prototype),
+    ...Object.getOwnPropertyNames(HeadOps.prototype),
     ...Object.keys(new GpuOps(device)),
     ...Object.keys(optimizerOps),
     ...Object.keys(smallOps),
@@ -92,6 +103,8 @@ test("every operation of the GPU has a case", () => {
     "rowThreads",
     "MUON_CHUNK",
     "smallTuning",
+    "heads",
+    "threads",
   ];
   const shared = ["attention", "product"];
   const tested = new Set([...dispatched.values()].flatMap((set) => [...set].map(camel)));

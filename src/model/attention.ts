@@ -62,8 +62,11 @@ const MATRIX_MEMORY = {
 export interface AttentionSizes {
   B: number;
   T: number;
+  /** Channels of q, NH·HS. */
   C: number;
   NH: number;
+  /** Heads of keys and values, each for NH / NKV of q; as many as NH where absent. */
+  NKV?: number;
 }
 
 /** The families that a device has, the one that the rule takes first; those behind serve what it does not. */
@@ -157,9 +160,10 @@ function sequences(
   { first, WG }: { first: AttentionKernels; WG: number },
   op: AttentionOp,
   bindings: Dispatch["bindings"],
-  { B, T, C, NH }: AttentionSizes,
+  { B, T, C, NH, NKV = NH }: AttentionSizes,
 ): Dispatch {
   const HS = C / NH;
+  const heads = op === "attention_backward_kv" ? NKV : NH; // that workgroups serve
   const half = bindings.qkv.dtype === "f16";
   const serves = (family: AttentionKernels) => {
     if (family === "matrix") return half && matrixRows(device, op, HS) > 0;
@@ -167,7 +171,7 @@ function sequences(
   };
   const family = [first, ...attentionFamilies(device)].find(serves)!;
   const call = { op, kernel: KERNELS[op][family], bindings };
-  const sizes = { T, C, NH, HS };
+  const sizes = { T, C, W: C + 2 * NKV * HS, NH, NKV, HS };
   if (family === "matrix") {
     const unit = matrixUnit(device)!;
     const rows = matrixRows(device, op, HS);
@@ -175,7 +179,7 @@ function sequences(
       ...call,
       constants: { ...unitConstants(unit), HS, DOWN: rows / unit.M },
       sizes,
-      grid: [NH, B, Math.ceil(T / rows)], // as below
+      grid: [heads, B, Math.ceil(T / rows)], // as below
     };
   }
   if (family === "lanes") {
@@ -184,7 +188,7 @@ function sequences(
       ...call,
       constants: { LANES },
       sizes,
-      grid: [Math.ceil(T / (LANES * LANE_ROWS)), NH * Math.ceil(HS / (LANES * 4)), B],
+      grid: [Math.ceil(T / (LANES * LANE_ROWS)), heads * Math.ceil(HS / (LANES * 4)), B],
     };
   }
   if (family === "tiles") {
@@ -193,8 +197,8 @@ function sequences(
       ...call,
       constants: { DEPTH, WIDE: Number(HS > 32) },
       sizes,
-      grid: [NH * Math.ceil(HS / 64), B, Math.ceil(T / TILE)], // z goes from the longest tile down
+      grid: [heads * Math.ceil(HS / 64), B, Math.ceil(T / TILE)], // z goes from the longest tile down
     };
   }
-  return { ...call, constants: { HS, WG }, sizes, grid: [T, NH, B] };
+  return { ...call, constants: { HS, WG }, sizes, grid: [T, heads, B] };
 }

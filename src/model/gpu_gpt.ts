@@ -6,7 +6,7 @@ import { type Tensor, sliceTensor } from "../device/tensors.ts";
 import type { Dispatch } from "../device/schedule.ts";
 import type { GpuOps } from "./gpu_ops.ts";
 import type { ForwardConfig } from "./forward_config.ts";
-import type { Dims, ParameterLayout } from "./parameters.ts";
+import { type Dims, type ParameterLayout, qkvChannels } from "./parameters.ts";
 
 export interface GpuGpt {
   ops: GpuOps;
@@ -29,8 +29,8 @@ export interface GpuGpt {
 /** ids (B, T) to logits (B, T, V). */
 export function forwardList(gpt: Omit<GpuGpt, "grads" | "scaler">, ids: Tensor): Dispatch[] {
   const { ops, config, dims, B, layout, tensors: t, params, weights } = gpt;
-  const { T, C, V, NH, HS, H, L } = dims;
-  const [N, A] = [B * T, NH * HS];
+  const { T, C, V, NH, NKV, HS, H, L } = dims;
+  const [N, A, W] = [B * T, NH * HS, qkvChannels(dims)];
   const { rmsnorm_eps: eps } = config;
   const activation = reluOf(config);
   const table = (name: string) => sliceTensor(params, layout.slice(name));
@@ -42,14 +42,15 @@ export function forwardList(gpt: Omit<GpuGpt, "grads" | "scaler">, ids: Tensor):
   ];
   const fc1 = { N, C, OC: H };
   const fc2 = { N, C: H, OC: C };
+  const attention = { B, T, C: A, NH, NKV };
   let x = t.x;
   for (let l = 0; l < L; l++) {
     const a = (name: string) => t[`layer${l}.${name}`];
     const wl = (name: string) => w(`layer${l}.${name}`);
     list.push(
       ops.rmsnormForward(a("ln1"), a("rstd1"), x, { N, C, eps }),
-      ops.matmulForward(a("qkv"), a("ln1"), wl("attn_wqkv"), { N, C, OC: 3 * A }),
-      ops.attentionForward(a("att"), a("stats"), a("qkv"), { B, T, C: A, NH }),
+      ops.matmulForward(a("qkv"), a("ln1"), wl("attn_wqkv"), { N, C, OC: W }),
+      ops.attentionForward(a("att"), a("stats"), a("qkv"), attention),
       ops.matmulResidualForward(a("mid"), x, a("att"), wl("attn_wo"), { N, C: A, OC: C }),
       ops.rmsnormForward(a("ln2"), a("rstd2"), a("mid"), { N, C, eps }),
       ops.matmulActivationForward(a("act"), a("ln2"), wl("mlp_fc1"), { ...fc1, activation }),
@@ -79,8 +80,8 @@ export function lossList(
 /** dlogits to the gradient of every parameter; order and starts are the ids sorted by token. */
 export function backwardList(gpt: GpuGpt, order: Tensor, starts: Tensor): Dispatch[] {
   const { ops, config, dims, B, layout, tensors: t, weights, grads } = gpt;
-  const { T, C, V, NH, HS, H, L } = dims;
-  const [N, A] = [B * T, NH * HS];
+  const { T, C, V, NH, NKV, HS, H, L } = dims;
+  const [N, A, W] = [B * T, NH * HS, qkvChannels(dims)];
   const activation = reluOf(config);
   const plane = layout.size;
   const planes = grads.shape[0];
@@ -97,8 +98,8 @@ export function backwardList(gpt: GpuGpt, order: Tensor, starts: Tensor): Dispat
   const fc2 = { N, C: H, OC: C, activation, plane };
   const fc1 = { N, C, OC: H, plane };
   const wo = { N, C: A, OC: C, plane };
-  const qkv = { N, C, OC: 3 * A, plane };
-  const attention = { B, T, C: A, NH };
+  const qkv = { N, C, OC: W, plane };
+  const attention = { B, T, C: A, NH, NKV };
   const [dlast, last] = config.final_norm ? [t.dln, t.lnf] : [t.dx, t[`layer${L - 1}.x`]];
   const list = [ops.matmulBackward(dlast, across("head"), dlogits, last, w("head"), head)];
   if (config.final_norm) {

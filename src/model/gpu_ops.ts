@@ -12,6 +12,7 @@ import {
   type AttentionOp,
   type AttentionSizes,
 } from "./attention.ts";
+import { HeadOps } from "./head_ops.ts";
 import {
   halvesOf,
   product,
@@ -36,9 +37,11 @@ export interface Choices {
 export class GpuOps {
   readonly device: Device;
   private readonly choices: Required<Choices>;
+  readonly heads: HeadOps;
 
   constructor(device: Device, choices: Choices = {}) {
     this.device = device;
+    this.heads = new HeadOps(device);
     this.choices = {
       planes: 1,
       product: firstVariant,

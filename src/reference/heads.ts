@@ -1,6 +1,7 @@
 // What happens to q and k between their product and attention: RMSNorm of each head (qk_norm), then the turn by its
 // position (rope). A row of qkv is (NH + 2·NKV) heads of HS channels, q's, k's and v's; v is left as it is.
 
+import type { Turns } from "../model/turns.ts";
 import { dot } from "./product.ts";
 import type { Values } from "./values.ts";
 
@@ -16,22 +17,6 @@ interface Sizes {
 export interface HeadGains {
   q: Values;
   k: Values;
-}
-
-/** cos and sin (T, HS / 2) of the angles t · theta^(-2i / HS). */
-export interface Turns {
-  cos: Float64Array;
-  sin: Float64Array;
-}
-
-/** For up to T positions. */
-export function turnsOf(theta: number, { T, HS }: Pick<Sizes, "T" | "HS">): Turns {
-  const half = HS / 2;
-  const angles = Float64Array.from(
-    { length: T * half },
-    (_, i) => Math.floor(i / half) * theta ** ((-2 * (i % half)) / HS),
-  );
-  return { cos: angles.map(Math.cos), sin: angles.map(Math.sin) };
 }
 
 /**

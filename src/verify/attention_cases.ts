@@ -1,4 +1,5 @@
-// The cases of the attention kernels: sequence lengths, head sizes and batches that fit no chunk, large scores.
+// The cases of the attention kernels: sequence lengths, head sizes and batches that fit no chunk, large scores, heads of
+// k and v that several of q share.
 
 import { fromHalves, toHalves } from "../device/half.ts";
 import * as ref from "../reference/attention.ts";
@@ -30,6 +31,14 @@ const shapes = [
   [1, 130, 1, 128],
 ];
 
+/** The same, and NKV; of heads that compile anyway, the first in f16 too. */
+const grouped = [
+  [1, 65, 4, 64, 1],
+  [2, 17, 3, 15, 1],
+  [2, 33, 4, 12, 2],
+  [1, 70, 6, 20, 2],
+];
+
 export function attentionCases(normal: (size: number, std?: number) => Float32Array): KernelCase[] {
   return [
     ...shapes.flatMap(([B, T, NH, HS]) =>
@@ -41,22 +50,27 @@ export function attentionCases(normal: (size: number, std?: number) => Float32Ar
     ...attentionTriple("B 4, T 64, NH 1, HS 64, in 2 dispatches", [4, 64, 1, 64], 1, normal).map(
       (test) => ({ ...test, parts: 2 }),
     ),
+    ...grouped.flatMap(([B, T, NH, HS, NKV]) => {
+      const name = `B ${B}, T ${T}, NH ${NH}, NKV ${NKV}, HS ${HS}`;
+      return attentionTriple(name, [B, T, NH, HS, NKV], 1, normal);
+    }),
   ];
 }
 
 function attentionTriple(
   name: string,
-  [B, T, NH, HS]: number[],
+  [B, T, NH, HS, NKV = NH]: number[],
   std: number,
   normal: (size: number, std?: number) => Float32Array,
   rising = false,
 ): KernelCase[] {
   const C = NH * HS;
   const N = B * T;
-  const sizes = { B, T, C, NH };
-  const drawn = normal(N * 3 * C).map((x, i) => {
-    if (i % (3 * C) >= 2 * C) return x;
-    const position = Math.floor(i / (3 * C)) % T;
+  const W = C + 2 * NKV * HS;
+  const sizes = { B, T, C, NH, NKV };
+  const drawn = normal(N * W).map((x, i) => {
+    if (i % W >= C + NKV * HS) return x;
+    const position = Math.floor(i / W) % T;
     return rising ? (Math.abs(x) * std * position) / T : x * std;
   });
   // Numbers that f16 has too, so that stats are of the same scores with both types.
@@ -71,8 +85,8 @@ function attentionTriple(
   const delta = new Float32Array(B * NH * T);
   const dout = normal(N * C);
   ref.attentionForward(out, stats, qkv, sizes);
-  ref.attentionBackwardQ(new Float32Array(N * 3 * C), delta, dout, out, qkv, stats, sizes);
-  const dqkv = { size: N * 3 * C, allowed: backward, initial: normal(N * 3 * C) };
+  ref.attentionBackwardQ(new Float32Array(N * W), delta, dout, out, qkv, stats, sizes);
+  const dqkv = { size: N * W, allowed: backward, initial: normal(N * W) };
   return [
     {
       kernel: "attention_forward",

@@ -8,6 +8,7 @@ import { PythonRandom } from "../random.ts";
 import * as ref from "../reference/ops.ts";
 import { attentionCases } from "./attention_cases.ts";
 import { NORM_BOUND, UNIT_ROUNDOFF } from "./compare.ts";
+import { headCases } from "./head_cases.ts";
 import type { KernelCase } from "./kernel_case.ts";
 import { optimizerCases, stepData } from "./optimizer_cases.ts";
 import { smallCases } from "./small_cases.ts";
@@ -58,6 +59,8 @@ const inRows: Record<string, string> = {
   rmsnorm_backward: "N 15, C 63",
   matmul_forward: "N 260, C 4, OC 132",
   matmul_backward: "N 260, C 4, OC 132, 3 parts",
+  heads_forward: "B 2, T 5, NH 4, NKV 2, HS 8: norm, gains, turn",
+  heads_backward: "B 2, T 5, NH 4, NKV 2, HS 8: norm, gains, turn",
   cross_entropy: "N 15, V 63",
   gradient_sum: "size 320, planes 2, scale 1",
   adamw: "size 1000",
@@ -101,6 +104,7 @@ const families: (() => KernelCase[])[] = [
   ],
   () => [...triples, [24, 16, 64], [130, 68, 132], [64, 36, 67]].flatMap(epilogueCases),
   () => attentionCases(normal),
+  () => headCases(normal),
   crossEntropyCases,
   () => optimizerCases(normal),
   () => updateCases(normal),

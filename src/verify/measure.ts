@@ -83,6 +83,7 @@ function shapeOf({ op, sizes, bindings }: Dispatch): string {
 /** Tensors that an operation both reads and writes. */
 const inPlace: Record<string, string[]> = {
   rmsnorm_backward: ["dinp"],
+  heads_backward: ["dqkv"],
   cross_entropy: ["logits"],
   accumulate: ["sums"],
   adamw: ["params", "m", "v"],
