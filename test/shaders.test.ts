@@ -1,18 +1,29 @@
 // No kernel without a name that fits, a reference and a case.
 
 import { expect, test } from "vitest";
+import * as activations from "../src/reference/activations.ts";
 import * as attention from "../src/reference/attention.ts";
+import * as dropout from "../src/reference/dropout.ts";
+import * as gains from "../src/reference/gains.ts";
 import * as ops from "../src/reference/ops.ts";
 import * as small from "../src/small/reference.ts";
 import { attentionFamilies } from "../src/model/attention.ts";
 import { GpuOps } from "../src/model/gpu_ops.ts";
+import { RowOps } from "../src/model/row_ops.ts";
 import * as smallOps from "../src/small/ops.ts";
 import { gridOf } from "../src/device/schedule.ts";
 import { device } from "./harness/device.ts";
 import { dispatchesOf } from "./harness/dispatches.ts";
 
 const kernels = device.kernels.names;
-const references: Record<string, unknown> = { ...ops, ...attention, ...small };
+const references: Record<string, unknown> = {
+  ...ops,
+  ...activations,
+  ...attention,
+  ...dropout,
+  ...gains,
+  ...small,
+};
 
 /** Kernels that the cases dispatch, with the operations they were dispatched for. */
 const dispatched = new Map<string, Set<string>>();
@@ -77,7 +88,7 @@ test("attention is made in tiles where a workgroup has the memory and the thread
 
 test("every operation of the GPU has a case", () => {
   const methods = [
-    ...Object.getOwnPropertyNames(GpuOps.prototype),
+    ...new Set([GpuOps, RowOps].flatMap((ops) => Object.getOwnPropertyNames(ops.prototype))),
     ...Object.keys(new GpuOps(device)),
     ...Object.keys(smallOps),
   ];
@@ -90,7 +101,7 @@ test("every operation of the GPU has a case", () => {
     "elements",
     "smallTuning",
   ];
-  const shared = ["attention", "product"];
+  const shared = ["attention", "product", "norm", "activation", "leaveOut"];
   const tested = new Set([...dispatched.values()].flatMap((set) => [...set].map(camel)));
   expect(methods.filter((m) => ![...helpers, ...shared].includes(m)).sort()).toEqual(
     [...tested].sort(),

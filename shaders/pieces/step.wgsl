@@ -7,6 +7,8 @@ struct Step {
   correction2: f32,   // 1 / (1 - beta2^step)
   loss_scale: f32,    // 1 / (positions that count)
   step: f32,          // from 1
+  done: vec2u,        // steps before it, their low and their high word
+  row: u32,           // of the batch's first, where it is a part of the step's
 }
 
 struct Record {

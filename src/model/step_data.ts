@@ -2,6 +2,7 @@
 // rate and its company, and the positions sorted by token for the embedding's gradient.
 
 import { ALIGNMENT, type Tensor, type TensorSpec, sliceTensor } from "../device/tensors.ts";
+import { words } from "../philox.ts";
 import type { Batch } from "../text/batches.ts";
 
 /** The uniform `Step` of the kernels, in its order. */
@@ -11,9 +12,16 @@ export interface StepScalars {
   lr: number;
   correction1: number;
   correction2: number;
+  /** 1 / (positions that count). */
+  loss_scale: number;
   /** From 1. */
   step: number;
+  /** The batch's first row among those of the step, where it is a part of them; 0 where absent. */
+  row?: number;
 }
+
+/** Numbers that the uniform `Step` takes, its struct's end included. */
+export const STEP_FIELDS = 12;
 
 /** Records (loss, gradient norm) that the GPU keeps until they are read. */
 export const SLOTS = 512;
@@ -25,6 +33,14 @@ export const LARGEST_SCALE = 2 ** 24;
 
 const ELEMENTS = ALIGNMENT / 4;
 const padded = (size: number) => Math.ceil(size / ELEMENTS) * ELEMENTS;
+
+/** The uniform `Step`, at the beginning of bytes. */
+export function packScalars(bytes: ArrayBuffer, { slot, step, row = 0, ...s }: StepScalars): void {
+  new Float32Array(bytes).set([s.lr, s.correction1, s.correction2, s.loss_scale, step], 1);
+  const integers = new Uint32Array(bytes);
+  integers[0] = slot;
+  integers.set([...words(step - 1), row], 6);
+}
 
 export class StepData {
   private readonly size: number; // elements of the buffer
@@ -61,7 +77,7 @@ export class StepData {
     const part = (name: string, offset: number, size: number) =>
       sliceTensor(step, { name, shape: [size], offset, size });
     return {
-      step_data: part("step_data", 0, 8), // 6 scalars, and room for the struct's size
+      step_data: part("step_data", 0, STEP_FIELDS),
       ids: part("ids", ids, N), // (N)
       targets: part("targets", targets, N), // (N)
       order: part("order", order, N), // (N)
@@ -70,11 +86,9 @@ export class StepData {
   }
 
   /** Fills `bytes` with a batch of N rows and the step's scalars. */
-  pack(batch: Batch, { slot, lr, correction1, correction2, step }: StepScalars): void {
+  pack(batch: Batch, scalars: Omit<StepScalars, "loss_scale">): void {
     const { bytes, offsets, N, V } = this;
-    new Uint32Array(bytes)[0] = slot;
-    const loss_scale = 1 / Math.max(batch.num_targets, 1);
-    new Float32Array(bytes).set([lr, correction1, correction2, loss_scale, step], 1);
+    packScalars(bytes, { ...scalars, loss_scale: 1 / Math.max(batch.num_targets, 1) });
     new Int32Array(bytes, offsets.ids * 4, N).set(batch.inputs);
     new Int32Array(bytes, offsets.targets * 4, N).set(batch.targets);
     sortByToken(
