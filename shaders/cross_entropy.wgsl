@@ -1,19 +1,22 @@
 // Softmax cross-entropy, forward and backward in one: the losses, and the logits become their gradient.
 //
-//   losses[n]   = log(sum_v exp(logits[n,v] - largest)) - (logits[n,target] - largest)
-//   logits[n,v] = (exp(logits[n,v] - largest) / sum - [v = target]) * step.loss_scale * scaler.scale
+//   losses[n]   = log(sum_v exp(y[n,v] - largest)) - (y[n,target] - largest)
+//   logits[n,v] = (exp(y[n,v] - largest) / sum - [v = target]) * step.loss_scale * scaler.scale
 //
+// y are the logits; with CAPPED y = softcap * tanh(logits / softcap), and the gradient is times 1 - (y / softcap)^2.
 // loss_scale is 1 / (positions that count); scale is 1 unless operands of products are f16. A row whose target
 // is outside 0..V-1 is ignored: its loss and its gradient are 0. A workgroup a row, its threads across the
 // vocabulary.
-// with: reductions, step
+// with: reductions, softcap, step
 // reference: crossEntropy()
 
-override WG: u32 = 64u;   // threads in a workgroup, a power of two
+override WG: u32 = 64u;          // threads in a workgroup, a power of two
+override CAPPED: bool = false;   // whether the logits have a cap, which they do not stand below yet
 
 struct Sizes {
-  N: u32,   // rows, B*T
-  V: u32,   // vocabulary
+  N: u32,         // rows, B*T
+  V: u32,         // vocabulary
+  softcap: f32,
 }
 
 @group(0) @binding(0) var<storage, read_write> losses: array<f32>;   // (N)
@@ -22,6 +25,11 @@ struct Sizes {
 @group(0) @binding(3) var<uniform> step_data: Step;
 @group(0) @binding(4) var<storage, read> scaler: Scaler;
 @group(0) @binding(5) var<uniform> sizes: Sizes;
+
+fn logit(at: u32) -> f32 {
+  if (CAPPED) { return capped(logits[at]); }
+  return logits[at];
+}
 
 @compute @workgroup_size(WG)
 fn cross_entropy(
@@ -36,22 +44,23 @@ fn cross_entropy(
   let counts = target_id >= 0 && u32(target_id) < V;
 
   var highest = -3.4e38;
-  for (var v = i; v < V; v += WG) { highest = max(highest, logits[n * V + v]); }
+  for (var v = i; v < V; v += WG) { highest = max(highest, logit(n * V + v)); }
   let largest = reduce_max(highest, i);
   var sum = 0.0;
-  for (var v = i; v < V; v += WG) { sum += exp(logits[n * V + v] - largest); }
+  for (var v = i; v < V; v += WG) { sum += exp(logit(n * V + v) - largest); }
   let total = reduce_sum(sum, i);
 
   if (i == 0u) {
     var loss = 0.0;
-    if (counts) { loss = log(total) - (logits[n * V + u32(target_id)] - largest); }
+    if (counts) { loss = log(total) - (logit(n * V + u32(target_id)) - largest); }
     losses[n] = loss;
   }
   let gradient_scale = step_data.loss_scale * scaler.scale;
   storageBarrier();   // the target's logit is read before its thread overwrites it
   for (var v = i; v < V; v += WG) {
-    let p = exp(logits[n * V + v] - largest) / total;
-    let d = (p - select(0.0, 1.0, v == u32(target_id))) * gradient_scale;
+    let p = exp(logit(n * V + v) - largest) / total;
+    var d = (p - select(0.0, 1.0, v == u32(target_id))) * gradient_scale;
+    if (CAPPED) { d *= cap_slope(logits[n * V + v]); }
     logits[n * V + v] = select(0.0, d, counts);
   }
 }

@@ -1,20 +1,20 @@
-// Embedding forward, token plus position, and the RMSNorm that follows it.
+// Embedding forward, token plus position, if positions are learned, and the RMSNorm that follows it.
 //
 //   e[c]     = wte[ids[n],c] + wpe[n mod T,c]
 //   rstd[n]  = 1 / sqrt(mean_c e[c]^2 + eps)
 //   out[n,c] = e[c] * rstd[n]
 //
-// An id outside 0..V-1 has no row in wte and adds nothing. A workgroup a row, its threads across channels.
-// with: rstd
+// A workgroup a row, its threads across channels.
+// with: embedding, rstd
 // reference: embeddingRmsnormForward()
 
 override WG: u32 = 64u;   // threads in a workgroup, a power of two
 
 struct Sizes {
-  N: u32,     // rows, B*T
-  T: u32,     // positions
-  C: u32,     // channels
-  V: u32,     // vocabulary
+  N: u32,           // rows, B*T
+  C: u32,           // channels
+  V: u32,           // vocabulary
+  positions: u32,   // T, or 0 where wpe is nothing
   eps: f32,
 }
 
@@ -22,15 +22,8 @@ struct Sizes {
 @group(0) @binding(1) var<storage, read_write> rstd: array<f32>;   // (N)
 @group(0) @binding(2) var<storage, read> ids: array<i32>;          // (N)
 @group(0) @binding(3) var<storage, read> wte: array<f32>;          // (V, C)
-@group(0) @binding(4) var<storage, read> wpe: array<f32>;          // (T, C)
+@group(0) @binding(4) var<storage, read> wpe: array<f32>;          // (positions, C)
 @group(0) @binding(5) var<uniform> sizes: Sizes;
-
-fn embedding(n: u32, c: u32) -> f32 {
-  let id = ids[n];
-  let position = wpe[(n % sizes.T) * sizes.C + c];
-  if (id < 0 || u32(id) >= sizes.V) { return position; }
-  return position + wte[u32(id) * sizes.C + c];
-}
 
 @compute @workgroup_size(WG)
 fn embedding_rmsnorm_forward(

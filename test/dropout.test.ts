@@ -6,7 +6,7 @@ import { dropped, DropoutWords, threshold } from "../src/model/dropout.ts";
 import { dimsOf, initialParameters } from "../src/model/parameters.ts";
 import { philox, words } from "../src/philox.ts";
 import { PythonRandom } from "../src/random.ts";
-import { dropout } from "../src/reference/dropout.ts";
+import { dropout, dropoutResidual } from "../src/reference/dropout.ts";
 import { ReferenceGpt } from "../src/reference/gpt.ts";
 import { batchAt } from "../src/text/batches.ts";
 import { CpuTrainer } from "../src/training/cpu_trainer.ts";
@@ -39,6 +39,15 @@ test("as many are left out as was asked for, the others grow by as much", () => 
     expect(out.reduce((sum, x) => sum + x, 0) / out.length).toBeCloseTo(1, 1);
   }
   expect(threshold(0.5)).toBe(2 ** 31);
+});
+
+test("what a block adds to the residual stream is left out, the stream is not", () => {
+  const sizes = { B: 2, T: 5, C: 5, context: 5, row: 0, dropout: 0.5 };
+  const [plain, out] = [ones(50), ones(50)];
+  dropout(plain, plain, key, sizes);
+  dropoutResidual(out, ones(50).fill(3), key, sizes);
+  expect(out).toEqual(plain.map((x) => 3 + x));
+  expect(new Set(out)).toEqual(new Set([3, 5]));
 });
 
 test("another seed, step or tensor leaves out others", () => {

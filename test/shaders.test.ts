@@ -1,9 +1,12 @@
 // No kernel without a name that fits, a reference and a case.
 
 import { expect, test } from "vitest";
+import * as activations from "../src/reference/activations.ts";
 import * as attention from "../src/reference/attention.ts";
 import * as columns from "../src/reference/column_sum.ts";
 import * as heads from "../src/reference/heads.ts";
+import * as dropout from "../src/reference/dropout.ts";
+import * as gains from "../src/reference/gains.ts";
 import * as ops from "../src/reference/ops.ts";
 import * as optimizers from "../src/reference/optimizers.ts";
 import * as small from "../src/small/reference.ts";
@@ -11,6 +14,7 @@ import { attentionFamilies } from "../src/model/attention.ts";
 import { GpuOps } from "../src/model/gpu_ops.ts";
 import * as optimizerOps from "../src/model/optimizer_ops.ts";
 import { HeadOps } from "../src/model/head_ops.ts";
+import { RowOps } from "../src/model/row_ops.ts";
 import * as smallOps from "../src/small/ops.ts";
 import { gridOf } from "../src/device/schedule.ts";
 import { device } from "./harness/device.ts";
@@ -19,9 +23,12 @@ import { dispatchesOf } from "./harness/dispatches.ts";
 const kernels = device.kernels.names;
 const references: Record<string, unknown> = {
   ...ops,
+  ...activations,
   ...attention,
-  ...heads,
   ...columns,
+  ...dropout,
+  ...gains,
+  ...heads,
   ...optimizers,
   ...small,
 };
@@ -89,8 +96,9 @@ test("attention is made in tiles where a workgroup has the memory and the thread
 
 test("every operation of the GPU has a case", () => {
   const methods = [
-    ...Object.getOwnPropertyNames(GpuOps.prototype),
-    ...Object.getOwnPropertyNames(HeadOps.prototype),
+    ...new Set(
+      [GpuOps, RowOps, HeadOps].flatMap((ops) => Object.getOwnPropertyNames(ops.prototype)),
+    ),
     ...Object.keys(new GpuOps(device)),
     ...Object.keys(optimizerOps),
     ...Object.keys(smallOps),
@@ -101,12 +109,13 @@ test("every operation of the GPU has a case", () => {
     "choices",
     "grid",
     "rowThreads",
+    "elements",
     "MUON_CHUNK",
     "smallTuning",
     "heads",
     "threads",
   ];
-  const shared = ["attention", "product"];
+  const shared = ["attention", "product", "norm", "activation", "leaveOut"];
   const tested = new Set([...dispatched.values()].flatMap((set) => [...set].map(camel)));
   expect(methods.filter((m) => ![...helpers, ...shared].includes(m)).sort()).toEqual(
     [...tested].sort(),

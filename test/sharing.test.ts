@@ -75,7 +75,7 @@ test("a tensor that is read before it is written keeps its own memory", () => {
     kernel: "rmsnorm_forward",
     constants: {},
     sizes: {},
-    bindings: { out, rstd, inp },
+    bindings: { out, rstd, inp, gain: device.nothing },
     grid: [1, 1, 1],
   });
   // a comes from outside: what it holds must be there for the first dispatch.

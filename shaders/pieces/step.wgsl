@@ -9,6 +9,8 @@ struct Step {
   step: f32,          // from 1
   muon_lr: f32,       // learning rate of Muon's matrices
   micro: u32,         // which of its step's micro-batches it is, from 0
+  done: vec2u,        // steps before it, their low and their high word
+  row: u32,           // of the batch's first, where it is a part of the step's
 }
 
 struct Record {

@@ -1,9 +1,9 @@
 // Every operation of the reference as a dispatch of its kernel: same names (in camelCase), same order of
-// arguments. This is the one place that chooses a kernel, its constants and its grid for a shape.
+// arguments. This and what it extends are the one place that chooses a kernel, its constants and its grid for a shape.
 
 import type { Relu } from "../choices.ts";
 import type { Device } from "../device/device.ts";
-import { type Dispatch, gridOf } from "../device/schedule.ts";
+import type { Dispatch } from "../device/schedule.ts";
 import type { Tensor } from "../device/tensors.ts";
 import {
   attention,
@@ -21,8 +21,8 @@ import {
   type ProductVariant,
   productVariants,
 } from "./product.ts";
+import { RowOps } from "./row_ops.ts";
 import { LARGEST_SCALE } from "./step_data.ts";
-import { rowThreads } from "./workgroups.ts";
 
 /** What decides between kernels, where more than one can serve. */
 export interface Choices {
@@ -34,98 +34,18 @@ export interface Choices {
   attention?: AttentionKernels;
 }
 
-export class GpuOps {
-  readonly device: Device;
+export class GpuOps extends RowOps {
   private readonly choices: Required<Choices>;
   readonly heads: HeadOps;
 
   constructor(device: Device, choices: Choices = {}) {
-    this.device = device;
+    super(device);
     this.heads = new HeadOps(device);
     this.choices = {
       planes: 1,
       product: firstVariant,
       attention: attentionFamilies(device)[0],
       ...choices,
-    };
-  }
-
-  private grid(count: number): Dispatch["grid"] {
-    return gridOf(this.device, count);
-  }
-
-  private rowThreads(width: number): number {
-    return rowThreads(this.device, width);
-  }
-
-  embeddingRmsnormForward(
-    out: Tensor,
-    rstd: Tensor,
-    ids: Tensor,
-    wte: Tensor,
-    wpe: Tensor,
-    { B, T, C, V, eps }: { B: number; T: number; C: number; V: number; eps: number },
-  ): Dispatch {
-    return {
-      op: "embedding_rmsnorm_forward",
-      kernel: "embedding_rmsnorm_forward",
-      constants: { WG: this.rowThreads(C) },
-      sizes: { N: B * T, T, C, V, eps },
-      bindings: { out, rstd, ids, wte, wpe },
-      grid: this.grid(B * T),
-    };
-  }
-
-  /** @param order, starts positions sorted by token, see model/step_data.ts */
-  embeddingBackward(
-    dwte: Tensor,
-    dwpe: Tensor,
-    dout: Tensor,
-    order: Tensor,
-    starts: Tensor,
-    { B, T, C, V }: { B: number; T: number; C: number; V: number },
-  ): Dispatch {
-    const [X, Y] = this.device.software ? [8, 1] : [32, 8];
-    return {
-      op: "embedding_backward",
-      kernel: "embedding_backward",
-      constants: { X, Y },
-      sizes: { B, T, C, V },
-      bindings: { dwte, dwpe, dout, order, starts },
-      grid: this.grid((V + T) * Math.ceil(C / X)),
-    };
-  }
-
-  rmsnormForward(
-    out: Tensor,
-    rstd: Tensor,
-    inp: Tensor,
-    { N, C, eps }: { N: number; C: number; eps: number },
-  ): Dispatch {
-    return {
-      op: "rmsnorm_forward",
-      kernel: "rmsnorm_forward",
-      constants: { WG: this.rowThreads(C) },
-      sizes: { N, C, eps },
-      bindings: { out, rstd, inp },
-      grid: this.grid(N),
-    };
-  }
-
-  rmsnormBackward(
-    dinp: Tensor,
-    dout: Tensor,
-    out: Tensor,
-    rstd: Tensor,
-    { N, C, accumulate }: { N: number; C: number; accumulate: boolean },
-  ): Dispatch {
-    return {
-      op: "rmsnorm_backward",
-      kernel: "rmsnorm_backward",
-      constants: { WG: this.rowThreads(C) },
-      sizes: { N, C, accumulate: Number(accumulate) },
-      bindings: { dinp, dout, out, rstd },
-      grid: this.grid(N),
     };
   }
 
@@ -234,24 +154,6 @@ export class GpuOps {
     const { device, choices } = this;
     const WG = this.rowThreads(sizes.T);
     return attention(device, { first: choices.attention, WG }, op, bindings, sizes);
-  }
-
-  crossEntropy(
-    losses: Tensor,
-    logits: Tensor,
-    targets: Tensor,
-    step_data: Tensor,
-    scaler: Tensor,
-    { N, V }: { N: number; V: number },
-  ): Dispatch {
-    return {
-      op: "cross_entropy",
-      kernel: "cross_entropy",
-      constants: { WG: this.rowThreads(V) },
-      sizes: { N, V },
-      bindings: { losses, logits, targets, step_data, scaler },
-      grid: this.grid(N),
-    };
   }
 
   /**

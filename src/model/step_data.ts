@@ -2,6 +2,7 @@
 // rate and its company, and the positions sorted by token for the embedding's gradient.
 
 import { ALIGNMENT, type Tensor, type TensorSpec, sliceTensor } from "../device/tensors.ts";
+import { words } from "../philox.ts";
 import type { Batch } from "../text/batches.ts";
 
 /** The uniform `Step` of the kernels, in its order. */
@@ -11,15 +12,26 @@ export interface StepScalars {
   lr: number;
   correction1: number;
   correction2: number;
+  /** 1 / (positions that count). */
+  loss_scale: number;
   /** From 1. */
   step: number;
   /** Learning rate of Muon's matrices; 0 where absent. */
   muon_lr?: number;
   /** Which of its step's micro-batches it is, from 0; 0 where absent. */
   micro?: number;
+  /** The batch's first row among those of the step, where it is a part of them; 0 where absent. */
+  row?: number;
+}
+
+/** What a batch of a step is packed with. */
+export interface BatchScalars extends Omit<StepScalars, "loss_scale"> {
   /** Positions of the step that count; the batch's where absent. */
   num_targets?: number;
 }
+
+/** Numbers that the uniform `Step` takes, its struct's end included. */
+export const STEP_FIELDS = 12;
 
 /** Records (loss, gradient norm) that the GPU keeps until they are read. */
 export const SLOTS = 512;
@@ -31,6 +43,16 @@ export const LARGEST_SCALE = 2 ** 24;
 
 const ELEMENTS = ALIGNMENT / 4;
 const padded = (size: number) => Math.ceil(size / ELEMENTS) * ELEMENTS;
+
+/** The uniform `Step`, at the beginning of bytes. */
+export function packScalars(bytes: ArrayBuffer, scalars: StepScalars): void {
+  const { slot, lr, correction1, correction2, loss_scale, step } = scalars;
+  const { muon_lr = 0, micro = 0, row = 0 } = scalars;
+  new Float32Array(bytes).set([lr, correction1, correction2, loss_scale, step, muon_lr], 1);
+  const integers = new Uint32Array(bytes);
+  integers[0] = slot;
+  integers.set([micro, ...words(step - 1), row], 7);
+}
 
 export class StepData {
   private readonly size: number; // elements of the buffer
@@ -67,7 +89,7 @@ export class StepData {
     const part = (name: string, offset: number, size: number) =>
       sliceTensor(step, { name, shape: [size], offset, size });
     return {
-      step_data: part("step_data", 0, 8), // its scalars
+      step_data: part("step_data", 0, STEP_FIELDS),
       ids: part("ids", ids, N), // (N)
       targets: part("targets", targets, N), // (N)
       order: part("order", order, N), // (N)
@@ -76,13 +98,10 @@ export class StepData {
   }
 
   /** Fills `bytes` with a batch of N rows and the step's scalars. */
-  pack(batch: Batch, { slot, lr, correction1, correction2, step, ...given }: StepScalars): void {
+  /** Fills `bytes` with a batch of N rows and the step's scalars. */
+  pack(batch: Batch, { num_targets = batch.num_targets, ...scalars }: BatchScalars): void {
     const { bytes, offsets, N, V } = this;
-    const { muon_lr = 0, micro = 0, num_targets = batch.num_targets } = given;
-    new Uint32Array(bytes)[0] = slot;
-    const loss_scale = 1 / Math.max(num_targets, 1);
-    new Float32Array(bytes).set([lr, correction1, correction2, loss_scale, step, muon_lr], 1);
-    new Uint32Array(bytes)[7] = micro;
+    packScalars(bytes, { ...scalars, loss_scale: 1 / Math.max(num_targets, 1) });
     new Int32Array(bytes, offsets.ids * 4, N).set(batch.inputs);
     new Int32Array(bytes, offsets.targets * 4, N).set(batch.targets);
     sortByToken(

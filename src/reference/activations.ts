@@ -1,7 +1,6 @@
 // Activations of the MLP that need their input again in the backward pass, and the softcap of the logits.
 
-import type { Relu } from "../choices.ts";
-import type { Config } from "../config.ts";
+import type { Smooth } from "../choices.ts";
 import type { Values } from "./values.ts";
 
 /** GPT-2's: x·(1 + tanh(u)) / 2 with u = √(2/π)·(x + CUBE·x³). */
@@ -9,7 +8,7 @@ const ROOT = Math.sqrt(2 / Math.PI);
 const CUBE = 0.044715;
 
 /** act (N, H) = gelu(pre (N, H)). */
-export function geluForward(act: Values, pre: Values, { N, H }: { N: number; H: number }): void {
+function geluForward(act: Values, pre: Values, { N, H }: { N: number; H: number }): void {
   for (let i = 0; i < N * H; i++) {
     const x = pre[i];
     act[i] = 0.5 * x * (1 + Math.tanh(ROOT * (x + CUBE * x ** 3)));
@@ -17,7 +16,7 @@ export function geluForward(act: Values, pre: Values, { N, H }: { N: number; H: 
 }
 
 /** dpre (N, H) = dact · gelu'(pre), which may be in dact's place. */
-export function geluBackward(
+function geluBackward(
   dpre: Values,
   dact: Values,
   pre: Values,
@@ -67,11 +66,32 @@ export function softcapForward(
   for (let i = 0; i < N * V; i++) logits[i] = softcap * Math.tanh(logits[i] / softcap);
 }
 
-/** Those whose slope takes their input. */
-export const smooth: Record<
-  Exclude<Config["activation"], Relu>,
-  { forward: typeof geluForward; backward: typeof geluBackward }
-> = {
+const smooth: Record<Smooth, { forward: typeof geluForward; backward: typeof geluBackward }> = {
   gelu: { forward: geluForward, backward: geluBackward },
   swiglu: { forward: swigluForward, backward: swigluBackward },
 };
+
+interface ActivationSizes {
+  N: number;
+  H: number;
+  activation: Smooth;
+}
+
+/** act (N, H) = activation(pre), where pre is (N, H), of swiglu (N, 2H). */
+export function activationForward(
+  act: Values,
+  pre: Values,
+  { activation, ...sizes }: ActivationSizes,
+): void {
+  smooth[activation].forward(act, pre, sizes);
+}
+
+/** dpre, as pre in shape, the gradient of pre, from that of act (N, H). */
+export function activationBackward(
+  dpre: Values,
+  dact: Values,
+  pre: Values,
+  { activation, ...sizes }: ActivationSizes,
+): void {
+  smooth[activation].backward(dpre, dact, pre, sizes);
+}

@@ -32,3 +32,10 @@ export function dropout(out: Values, inp: Values, key: DropoutKey, sizes: Sizes)
     }
   }
 }
+
+/** out (B, T, C) = x + dropout(out): what a block adds to the residual stream. */
+export function dropoutResidual(out: Values, x: Values, key: DropoutKey, sizes: Sizes): void {
+  dropout(out, out, key, sizes);
+  const size = sizes.B * sizes.T * sizes.C;
+  for (let i = 0; i < size; i++) out[i] += x[i];
+}

@@ -19,8 +19,8 @@ export function rmsnormGainForward(
 }
 
 /**
- * With normed = inp · rstd: dgain (C) = sum over the rows of dout · normed; and with dnormed = dout · gain
- * dinp (N, C) = rstd · (dnormed - normed · mean(dnormed · normed)), added to what dinp holds if `accumulate`: there the
+ * With normed = inp · rstd: dgain (parts, C) = sums of dout · normed, over ceil(N / parts) rows each; and with
+ * dnormed = dout · gain dinp (N, C) = rstd · (dnormed - normed · mean(dnormed · normed)), added to what dinp holds if `accumulate`: there the
  * residual's gradient already stands.
  */
 export function rmsnormGainBackward(
@@ -30,15 +30,17 @@ export function rmsnormGainBackward(
   inp: Values,
   rstd: Values,
   gain: Values,
-  { N, C, accumulate }: { N: number; C: number; accumulate: boolean },
+  { N, C, accumulate, parts = 1 }: { N: number; C: number; accumulate: boolean; parts?: number },
 ): void {
   dgain.fill(0);
+  const rows = Math.ceil(N / parts);
   for (let n = 0; n < N; n++) {
     const scale = rstd[n];
+    const part = Math.floor(n / rows) * C;
     let pull = 0;
     for (let c = 0; c < C; c++) {
       const normed = inp[n * C + c] * scale;
-      dgain[c] += dout[n * C + c] * normed;
+      dgain[part + c] += dout[n * C + c] * normed;
       pull += dout[n * C + c] * gain[c] * normed;
     }
     pull /= C;
@@ -48,4 +50,10 @@ export function rmsnormGainBackward(
       dinp[n * C + c] = before + scale * d;
     }
   }
+}
+
+/** dgain (C) = the sum of parts (P, C). */
+export function gainSum(dgain: Values, parts: Values, { P, C }: { P: number; C: number }): void {
+  dgain.fill(0);
+  for (let i = 0; i < P * C; i++) dgain[i % C] += parts[i];
 }

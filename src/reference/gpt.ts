@@ -7,9 +7,9 @@ import type { ForwardConfig } from "../model/forward_config.ts";
 import { type Dims, mlpChannels, ParameterLayout, qkvChannels } from "../model/parameters.ts";
 import { type Turns, turnsOf } from "../model/turns.ts";
 import type { Batch } from "../text/batches.ts";
-import { smooth, softcapForward } from "./activations.ts";
+import { activationBackward, activationForward, softcapForward } from "./activations.ts";
 import { attentionBackwardKv, attentionBackwardQ, attentionForward } from "./attention.ts";
-import { dropout } from "./dropout.ts";
+import { dropout, dropoutResidual } from "./dropout.ts";
 import { rmsnormGainBackward, rmsnormGainForward } from "./gains.ts";
 import { headsBackward, headsForward } from "./heads.ts";
 import * as ops from "./ops.ts";
@@ -108,7 +108,7 @@ export class ReferenceGpt {
         yield* inParts(2 * N * C * IN, (part) =>
           ops.matmulForward(pre, a.ln2, wl.mlp_in, { N, C, OC: IN }, part),
         );
-        smooth[activation].forward(a.act, pre, { N, H });
+        activationForward(a.act, pre, { N, H, activation });
       } else {
         const sizes = { N, C, OC: H, activation: reluOf(this.config) };
         yield* inParts(2 * N * C * H, (part) =>
@@ -180,7 +180,7 @@ export class ReferenceGpt {
         yield* inParts(4 * N * C * H, (part) =>
           ops.matmulBackward(dact, dwl.mlp_fc2, dmlp, a.act, wl.mlp_fc2, { N, C: H, OC: C }, part),
         );
-        smooth[activation].backward(dpre, dact, pre, { N, H });
+        activationBackward(dpre, dact, pre, { N, H, activation });
       } else {
         const sizes = { N, C: H, OC: C, activation: reluOf(this.config) };
         yield* inParts(4 * N * C * H, (part) =>
@@ -272,8 +272,7 @@ export class ReferenceGpt {
       return;
     }
     yield* inParts(flops, (part) => ops.matmulForward(out, inp, weight, sizes, part));
-    this.dropped(out, out, tensor, B, T);
-    for (let i = 0; i < B * T * C; i++) out[i] += x[i];
+    dropoutResidual(out, x, ...this.leftOut(this.noise, tensor, B, T));
   }
 
   /** What dropout leaves of inp (B, T, C), in out; inp itself where it leaves out nothing. */
@@ -284,18 +283,19 @@ export class ReferenceGpt {
     B: number,
     T: number,
   ): V {
-    const { noise, dims, config } = this;
+    const { noise } = this;
     if (!noise || !out) return inp;
-    const { seed } = config;
-    const sizes = {
-      B,
-      T,
-      C: dims.C,
-      context: dims.T,
-      row: noise.row ?? 0,
-      dropout: config.dropout,
-    };
-    dropout(out, inp, { seed, step: noise.step, tensor }, sizes);
+    dropout(out, inp, ...this.leftOut(noise, tensor, B, T));
     return out;
+  }
+
+  /** What dropout leaves out of a tensor of the batch. */
+  private leftOut({ step, row = 0 }: Noise, tensor: number, B: number, T: number) {
+    const { seed, dropout } = this.config;
+    const { C, T: context } = this.dims;
+    return [
+      { seed, step, tensor },
+      { B, T, C, context, row, dropout },
+    ] as const;
   }
 }

@@ -20,7 +20,7 @@ import { GpuOps } from "../model/gpu_ops.ts";
 import { biasCorrections, learningRate } from "../model/optimizer.ts";
 import { adamw } from "../model/optimizer_ops.ts";
 import type { Dims } from "../model/parameters.ts";
-import { SCALER_FIELDS } from "../model/step_data.ts";
+import { SCALER_FIELDS, STEP_FIELDS } from "../model/step_data.ts";
 import type { Sequences } from "../text/documents.ts";
 import { MODEL_FIELDS, packDocuments, packModel, packSchedule, ROW_FIELDS } from "./data.ts";
 import { SmallLayout } from "./layout.ts";
@@ -182,7 +182,7 @@ export function smallBatchList(
   const sum = sliceTensor(t.grads, { name: "sum", shape: [size], offset: 0, size });
   const part = (name: string, offset: number, size: number) =>
     sliceTensor(t.step, { name, shape: [size], offset, size });
-  const step_data = part("step_data", 0, 8);
+  const step_data = part("step_data", 0, STEP_FIELDS);
   const schedules = part("schedules", ALIGNMENT / 4, ROW_FIELDS);
   const bindings = { ...t, records: t.shares, schedules };
   const read = { records: t.records, scaler: t.scaler };

@@ -6,6 +6,9 @@ export const UNIT_ROUNDOFF = 2 ** -24;
 /** Relative error that is allowed to softmax, norms, cross-entropy and the optimizer, in float32. */
 export const NORM_BOUND = 1e-6;
 
+/** Relative error that is allowed to an element's own arithmetic, a few roundings. */
+export const ELEMENT_BOUND = 4 * UNIT_ROUNDOFF;
+
 /**
  * Relative error in the Frobenius norm, ‖found - expected‖ / ‖expected‖; ‖found‖ where all of expected is 0.
  * Infinity if a number is finite in one of them only.

@@ -3,20 +3,22 @@
 // Bounds: a product's relative error is at most u·√K (random signs, u = 2^-24); softmax, norms and
 // cross-entropy 1e-6; an element's own arithmetic a few u.
 
-import { sortByToken } from "../model/step_data.ts";
 import { PythonRandom } from "../random.ts";
+import { softcapForward } from "../reference/activations.ts";
 import * as ref from "../reference/ops.ts";
 import { attentionCases } from "./attention_cases.ts";
-import { NORM_BOUND, UNIT_ROUNDOFF } from "./compare.ts";
+import { ELEMENT_BOUND, NORM_BOUND, UNIT_ROUNDOFF } from "./compare.ts";
+import { elementCases } from "./element_cases.ts";
+import { embeddingCases, plainEmbeddingCases } from "./embedding_cases.ts";
 import { headCases } from "./head_cases.ts";
 import type { KernelCase } from "./kernel_case.ts";
+import { gainCases, normCases } from "./norm_cases.ts";
 import { optimizerCases, stepData } from "./optimizer_cases.ts";
 import { smallCases } from "./small_cases.ts";
 import { updateCases } from "./update_cases.ts";
 
 /** Sizes that are no multiple of any tile, and their neighbours that are. */
 const ODD = [1, 2, 3, 7, 15, 16, 17, 31, 33, 63, 64, 65, 127, 129];
-const ELEMENT_BOUND = 4 * UNIT_ROUNDOFF;
 
 /** Of one family of cases: those of the others do not change when cases are added to it. */
 let random = new PythonRandom(1);
@@ -54,9 +56,16 @@ export function kernelCases(): KernelCase[] {
 /** Cases that run once more on a grid of more than one row, as shapes have that need more workgroups than x can have. */
 const inRows: Record<string, string> = {
   embedding_rmsnorm_forward: "B 3, T 31, C 129, V 1",
+  embedding_forward: "B 3, T 5, C 17, V 7",
   embedding_backward: "B 3, T 31, C 129, V 1",
   rmsnorm_forward: "N 15, C 63",
   rmsnorm_backward: "N 15, C 63",
+  rmsnorm_gain_backward: "N 33, C 64",
+  gain_sum: "P 33, C 129",
+  activation_forward: "gelu, N 33, H 65",
+  activation_backward: "swiglu, N 33, H 65",
+  softcap_forward: "N 7, V 65, softcap 15",
+  dropout: "B 5, T 7, C 27, row 3",
   matmul_forward: "N 260, C 4, OC 132",
   matmul_backward: "N 260, C 4, OC 132, 3 parts",
   heads_forward: "B 2, T 5, NH 4, NKV 2, HS 8: norm, gains, turn",
@@ -82,12 +91,10 @@ function inParts(test: KernelCase): KernelCase {
 }
 
 const families: (() => KernelCase[])[] = [
-  embeddingCases,
-  () => [
-    ...pairs.flatMap(([N, C]) => rmsnormCases(N, C, `N ${N}, C ${C}`, normal(N * C))),
-    ...rmsnormCases(3, 17, "a row of zeros", normal(3 * 17).fill(0, 17, 34)),
-    ...rmsnormCases(2, 4097, "C 4097", normal(2 * 4097)),
-  ],
+  () => triples.flatMap((sizes, i) => embeddingCases(normal, ids, sizes, ODD[(i * 3 + 1) % 14])),
+  () => plainEmbeddingCases(normal, ids),
+  () => normCases(normal, pairs),
+  () => gainCases(normal),
   () => [
     ...[
       ...triples,
@@ -106,93 +113,12 @@ const families: (() => KernelCase[])[] = [
   () => attentionCases(normal),
   () => headCases(normal),
   crossEntropyCases,
+  cappedCases,
+  () => elementCases(normal),
   () => optimizerCases(normal),
   () => updateCases(normal),
   () => smallCases(normal, ids),
 ];
-
-function embeddingCases(): KernelCase[] {
-  return triples.flatMap(([B, C, V], i): KernelCase[] => {
-    const T = ODD[(i * 3 + 1) % 14];
-    const N = B * T;
-    const tokens = ids(N, V);
-    if (N > 1) tokens[N >> 1] = V; // an id outside the vocabulary
-    const order = new Uint32Array(N);
-    const starts = new Uint32Array(V + 1);
-    sortByToken(order, starts, tokens);
-    const name = `B ${B}, T ${T}, C ${C}, V ${V}`;
-    const eps = 1e-5;
-    return [
-      {
-        kernel: "embedding_rmsnorm_forward",
-        name,
-        inputs: { ids: tokens, wte: normal(V * C), wpe: normal(T * C) },
-        outputs: {
-          out: { size: N * C, allowed: NORM_BOUND },
-          rstd: { size: N, allowed: NORM_BOUND },
-        },
-        dispatch: (ops, t) =>
-          ops.embeddingRmsnormForward(t.out, t.rstd, t.ids, t.wte, t.wpe, { B, T, C, V, eps }),
-        reference: ({ out, rstd }, { values: v, ids: i }) =>
-          ref.embeddingRmsnormForward(out, rstd, i.ids, v.wte, v.wpe, { B, T, C, V, eps }),
-      },
-      {
-        kernel: "embedding_backward",
-        name,
-        inputs: { ids: tokens, order, starts, dout: normal(N * C) },
-        outputs: {
-          dwte: { size: V * C, allowed: UNIT_ROUNDOFF * Math.sqrt(N) },
-          dwpe: { size: T * C, allowed: UNIT_ROUNDOFF * Math.sqrt(B) },
-        },
-        dispatch: (ops, t) =>
-          ops.embeddingBackward(t.dwte, t.dwpe, t.dout, t.order, t.starts, { B, T, C, V }),
-        reference: ({ dwte, dwpe }, { values, ids: i }) =>
-          ref.embeddingBackward(dwte, dwpe, values.dout, i.ids, { B, T, C, V }),
-      },
-    ];
-  });
-}
-
-function rmsnormCases(N: number, C: number, name: string, inp: Float32Array): KernelCase[] {
-  const eps = 1e-5;
-  const rstd = new Float32Array(N);
-  const out = new Float32Array(N * C);
-  ref.rmsnormForward(out, rstd, inp, { N, C, eps });
-  const backward = (accumulate: boolean): KernelCase => ({
-    kernel: "rmsnorm_backward",
-    name: accumulate ? `${name}, accumulating` : name,
-    inputs: { dout: normal(N * C), out, rstd },
-    outputs: {
-      // At C = 1 the gradient is what eps leaves of two numbers that cancel, eps / inp² of either.
-      dinp: {
-        size: N * C,
-        allowed: C === 1 && !accumulate ? 0.1 : NORM_BOUND,
-        initial: accumulate ? normal(N * C) : undefined,
-      },
-    },
-    half: [["out"]],
-    dispatch: (ops, t) => ops.rmsnormBackward(t.dinp, t.dout, t.out, t.rstd, { N, C, accumulate }),
-    reference: ({ dinp }, { values: v }) =>
-      ref.rmsnormBackward(dinp, v.dout, v.out, v.rstd, { N, C, accumulate }),
-  });
-  return [
-    {
-      kernel: "rmsnorm_forward",
-      name,
-      inputs: { inp },
-      outputs: {
-        out: { size: N * C, allowed: NORM_BOUND },
-        rstd: { size: N, allowed: NORM_BOUND },
-      },
-      half: [["out"]],
-      dispatch: (ops, t) => ops.rmsnormForward(t.out, t.rstd, t.inp, { N, C, eps }),
-      reference: ({ out, rstd }, { values }) =>
-        ref.rmsnormForward(out, rstd, values.inp, { N, C, eps }),
-    },
-    backward(true),
-    backward(false),
-  ];
-}
 
 /** @param largest operands are spread up to here */
 function matmulCases([N, C, OC]: number[], largest = Infinity): KernelCase[] {
@@ -309,7 +235,26 @@ function crossEntropyCases(): KernelCase[] {
     crossEntropyCase(5, 65, "all logits equal", new Float32Array(5 * 65).fill(3.25)),
     crossEntropyCase(5, 65, "one logit of +88.8", spike),
     crossEntropyCase(65, 65, "a logit of +1e3, at every place", places),
-    crossEntropyCase(4, 9, "every position ignored", normal(36), [-1, -1, 9, -1]),
+    crossEntropyCase(4, 9, "every position ignored", normal(36), {
+      targets: [-1, -1, 9, -1],
+    }),
+  ];
+}
+
+function cappedCases(): KernelCase[] {
+  const capped = (N: number, V: number, std: number, softcap: number) =>
+    crossEntropyCase(N, V, `N ${N}, V ${V}, softcap ${softcap}`, normal(N * V, std), { softcap });
+  const huge = normal(5 * 65).map((x) => 1e4 * Math.sign(x));
+  return [
+    capped(7, 31, 2, 15),
+    capped(4, 65, 40, 30),
+    capped(3, 1000, 0.05, 1),
+    capped(1, 1, 1, 15),
+    crossEntropyCase(5, 65, "logits of ±1e4, softcap 15", huge, { softcap: 15 }),
+    crossEntropyCase(3, 9, "every position ignored, softcap 15", normal(27), {
+      targets: [-1, -1, 9],
+      softcap: 15,
+    }),
   ];
 }
 
@@ -318,7 +263,7 @@ function crossEntropyCase(
   V: number,
   name: string,
   initial: Float32Array,
-  fixed?: number[],
+  { targets: fixed, softcap }: { targets?: number[]; softcap?: number } = {},
 ): KernelCase {
   const targets = fixed ? Int32Array.from(fixed) : ids(N, V);
   if (!fixed && N > 2) targets.set([-1, V], 1); // ignored, and outside the vocabulary
@@ -329,7 +274,7 @@ function crossEntropyCase(
     name,
     inputs: {
       targets,
-      step_data: stepData(0, 0, 0, 0, scale),
+      step_data: stepData({ loss_scale: scale }),
       scaler: Float32Array.of(gradient_scale, 3),
     },
     outputs: {
@@ -337,8 +282,11 @@ function crossEntropyCase(
       logits: { size: N * V, allowed: NORM_BOUND, initial },
     },
     dispatch: (ops, t) =>
-      ops.crossEntropy(t.losses, t.logits, t.targets, t.step_data, t.scaler, { N, V }),
-    reference: (o, { ids: i }) =>
-      ref.crossEntropy(o.losses, o.logits, i.targets, { N, V, scale: scale * gradient_scale }),
+      ops.crossEntropy(t.losses, t.logits, t.targets, t.step_data, t.scaler, { N, V, softcap }),
+    reference: (o, { ids: i }) => {
+      if (softcap !== undefined) softcapForward(o.logits, { N, V, softcap });
+      const sizes = { N, V, scale: scale * gradient_scale, softcap };
+      ref.crossEntropy(o.losses, o.logits, i.targets, sizes);
+    },
   };
 }

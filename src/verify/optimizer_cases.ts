@@ -1,27 +1,18 @@
 // The cases of what follows the gradients: their sum and norm, a step's record, the optimizer.
 
 import { adamw } from "../model/optimizer_ops.ts";
+import { packScalars, STEP_FIELDS, type StepScalars } from "../model/step_data.ts";
 import * as ref from "../reference/ops.ts";
 import { NORM_BOUND } from "./compare.ts";
 import type { KernelCase } from "./kernel_case.ts";
 
 type Normal = (size: number, std?: number) => Float32Array;
 
-/** The uniform `Step`, as model/step_data.ts packs it. */
-export function stepData(
-  slot: number,
-  lr = 0,
-  correction1 = 0,
-  correction2 = 0,
-  loss_scale = 0,
-  step = 1,
-  muon_lr = 0,
-  micro = 0,
-): Uint32Array {
-  const bytes = new ArrayBuffer(32);
-  new Float32Array(bytes).set([lr, correction1, correction2, loss_scale, step, muon_lr], 1);
-  new Uint32Array(bytes)[0] = slot;
-  new Uint32Array(bytes)[7] = micro;
+/** The uniform `Step`; of what it holds what is given, the others 0. */
+export function stepData(scalars: Partial<StepScalars>): Uint32Array {
+  const bytes = new ArrayBuffer(STEP_FIELDS * 4);
+  const none = { slot: 0, lr: 0, correction1: 0, correction2: 0, loss_scale: 0, step: 1 };
+  packScalars(bytes, { ...none, ...scalars });
   return new Uint32Array(bytes);
 }
 
@@ -97,7 +88,7 @@ function recordCase(
     inputs: {
       losses: normal(N * stride).map(Math.abs),
       partials,
-      step_data: stepData(slot, 0, correction1, correction2, scale, step),
+      step_data: stepData({ slot, correction1, correction2, loss_scale: scale, step }),
     },
     outputs: {
       records: { size: records * 2, allowed: NORM_BOUND, initial: normal(records * 2) },
@@ -174,7 +165,7 @@ function adamwCase(
       grads,
       records: Float32Array.from([0, 0, 0, grad_norm]),
       scaler: Float32Array.of(8, 1, 2, correction1, correction2),
-      step_data: stepData(1, lr),
+      step_data: stepData({ slot: 1, lr }),
     },
     outputs: {
       params: { ...out, initial: normal(size) },

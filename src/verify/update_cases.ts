@@ -54,7 +54,7 @@ export function updateCases(normal: Normal): KernelCase[] {
 function stepInputs({ grad_norm = 2 }: Options, lr: number, muon_lr = 0, micro = 0) {
   return {
     records: Float32Array.from([0, 0, 0, grad_norm]),
-    step_data: stepData(1, lr, 0, 0, 0, 1, muon_lr, micro),
+    step_data: stepData({ slot: 1, lr, muon_lr, micro }),
   };
 }
 
