@@ -16,11 +16,14 @@ const start = (argv: string[], env?: NodeJS.ProcessEnv) => startDeno("cli/start.
 async function lines(...argv: string[]) {
   const { code, stdout, stderr } = await finish(start([...argv, "--json"]));
   expect(code).toBe(0);
-  expect(stderr).toMatch(/^(compiling \d+ kernels\n)?$/);
+  expect(stderr).not.toMatch(/error|warning/i); // it may be told how far the compiling is
   return parseLines(stdout);
 }
 
-describe.runIf(findDeno())("under Deno, where npm has it for this system", () => {
+// Its compiler's kernels are new to the driver's cache.
+const patience = { timeout: 300_000 };
+
+describe.runIf(findDeno())("under Deno, where npm has it for this system", patience, () => {
   test("a run's losses and samples are microgpt.py's; generate, info", async () => {
     const output = temporaryFolder();
     const events = await lines(
