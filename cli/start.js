@@ -5,5 +5,11 @@
 import * as module from "node:module";
 
 module.enableCompileCache?.(); // Node 20 has none
-const { start } = await import("./main.ts");
+const { start } = await import("./main.ts").catch((error) => {
+  if (error.code !== "ERR_UNKNOWN_FILE_EXTENSION") throw error;
+  console.error(
+    `Node ${process.versions.node} does not run TypeScript: take Node 22.18 or newer, or the one that npm installs here, as in npm run train.`,
+  );
+  process.exit(1);
+});
 await start();

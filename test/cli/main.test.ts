@@ -139,3 +139,10 @@ describe("a command to be pasted", () => {
     expect(line).toBe('npx microgpt-webgpu info "C:\\a b" C:\\out');
   });
 });
+
+test("a Node that runs no TypeScript is told which does", () => {
+  const argv = ["--no-strip-types", join(root, "cli/start.js"), "train"];
+  const { status, stdout, stderr } = spawnSync(process.execPath, argv, { encoding: "utf8" });
+  expect({ status, stdout }).toEqual({ status: 1, stdout: "" });
+  expect(stderr).toMatch(/^Node [\d.]+ does not run TypeScript: take Node 22\.18 or newer, .*\n$/);
+});
