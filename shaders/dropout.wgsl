@@ -32,7 +32,6 @@ fn dropout(
   @builtin(num_workgroups) groups: vec3u,
 ) {
   let place = thread.x + thread.y * groups.x * WG;
-  if (place > sizes.size / 4u + 1u) { return; }
   // The first element is row * line, which may be too large for a word: as a call's place and one of its four words.
   let rest = step_data.row % 4u * sizes.line;
   let first = step_data.row / 4u * sizes.line + rest / 4u;

@@ -171,7 +171,7 @@ export class RowOps {
 
   /** @param parts (P, C), as rmsnormGainBackward() makes them */
   gainSum(dgain: Tensor, parts: Tensor, { P, C }: { P: number; C: number }): Dispatch {
-    const [X, Y] = this.device.software ? [8, 1] : [8, 32];
+    const [X, Y] = this.device.software ? [8, 4] : [8, 32];
     return {
       op: "gain_sum",
       kernel: "gain_sum",

@@ -1,6 +1,6 @@
 // The cases of what becomes of each element by itself: activations, the logits' cap, dropout.
 
-import { dropped } from "../model/dropout.ts";
+import { dropped, DropoutWords } from "../model/dropout.ts";
 import { activationBackward, activationForward, softcapForward } from "../reference/activations.ts";
 import { dropout, dropoutResidual } from "../reference/dropout.ts";
 import { ELEMENT_BOUND, NORM_BOUND } from "./compare.ts";
@@ -129,11 +129,13 @@ function dropoutCases(normal: Normal): KernelCase[] {
       },
     };
   };
+  const word = new DropoutWords({ seed, step: step - 1, tensor: dropped.mlp(1) }).at(7);
   return [
     one("dropout", [1, 1, 1, 0]),
-    one("dropout", [5, 7, 27, 3]),
+    one("dropout", [5, 7, 45, 3]),
     one("dropout", [2, 3, 5, 2], { dropout: 0.9 }),
     one("dropout", [3, 16, 4, 1], { step: 1 }),
+    one("dropout", [1, 4, 5, 0], { dropout: word / 2 ** 32 }), // the element of that word is kept
     one("dropout", [1, 5, 3, 2 ** 31 + 7]), // its elements are beyond 2^32
     one("dropout_residual", [1, 1, 1, 2]),
     one("dropout_residual", [5, 7, 27, 3]),

@@ -56,7 +56,7 @@ export function kernelCases(): KernelCase[] {
 /** Cases that run once more on a grid of more than one row, as shapes have that need more workgroups than x can have. */
 const inRows: Record<string, string> = {
   embedding_rmsnorm_forward: "B 3, T 31, C 129, V 1",
-  embedding_forward: "B 3, T 5, C 17, V 7",
+  embedding_forward: "B 2, T 31, C 64, V 129",
   embedding_backward: "B 3, T 31, C 129, V 1",
   rmsnorm_forward: "N 15, C 63",
   rmsnorm_backward: "N 15, C 63",
@@ -65,7 +65,7 @@ const inRows: Record<string, string> = {
   activation_forward: "gelu, N 33, H 65",
   activation_backward: "swiglu, N 33, H 65",
   softcap_forward: "N 7, V 65, softcap 15",
-  dropout: "B 5, T 7, C 27, row 3",
+  dropout: "B 5, T 7, C 45, row 3",
   matmul_forward: "N 260, C 4, OC 132",
   matmul_backward: "N 260, C 4, OC 132, 3 parts",
   heads_forward: "B 2, T 5, NH 4, NKV 2, HS 8: norm, gains, turn",

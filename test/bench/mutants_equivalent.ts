@@ -13,10 +13,10 @@ interface Equivalent {
 
 const list: Equivalent[] = [
   {
-    line: /^if \(i < half\) \{ partial\[i\]/,
+    line: /^if \((i|line) < half\) \{ (partial|line_sums)\[i\]/,
     was: /^<$/,
     is: "<=",
-    why: "what is added to partial[half] is not read again; lanes that run in step do not show the race",
+    why: "what is added to the first of the other half is not read again; lanes that run in step do not show the race",
   },
   {
     line: /^if \(i == 0u\) \{ rstd\[n\] = scale; \}|^if \(i == 0u && .* \{ partials\[.*\] = total; \}/,
@@ -45,6 +45,23 @@ const list: Equivalent[] = [
     was: /^1\.0$/,
     is: "(1.0 + 0.5)",
     why: "n takes whole numbers: 2 is above both",
+  },
+  {
+    line: /logits\[i\] = capped\(logits\[i\]\); \}/,
+    was: /^<$/,
+    is: "<=",
+    why: "what stands behind the logits is no number, and as it is none it keeps its bits",
+  },
+  {
+    line: /^if \(sizes\.positions > 0u\) \{ position = wpe/,
+    was: /^(>|positions)$/,
+    why: "where there are no positions, what is bound in their place holds zeros",
+  },
+  {
+    line: /^let near = clamp\(x, -10\.0, 10\.0\)/,
+    was: /^10\.0$/,
+    is: "(10.0 + 0.5)",
+    why: "from 10 on sigmoid is 0 or 1 to float32",
   },
 ];
 
