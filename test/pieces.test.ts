@@ -4,6 +4,7 @@ import { platform } from "#platform";
 import { expect, test } from "vitest";
 import { giveConstants, giveHalves } from "../src/device/kernels.ts";
 import { filesOf, kernelNames, link } from "../src/device/link.ts";
+import { pipelineSpec } from "../src/device/schedule.ts";
 import { unroll } from "../src/device/unroll.ts";
 import { dispatchesOf } from "./harness/dispatches.ts";
 import { openNowhere } from "./harness/nowhere.ts";
@@ -58,9 +59,8 @@ const beyond =
 
 const device = await openNowhere();
 const made = new Map<string, { kernel: string; code: string; overrides: Record<string, number> }>();
-for (const { dispatch, half } of dispatchesOf(device)) {
-  const { kernel, constants = {}, bindings } = dispatch;
-  const halves = Object.keys(bindings).filter((name) => half.includes(bindings[name].name));
+for (const { dispatch } of dispatchesOf(device)) {
+  const { kernel, constants, halves } = pipelineSpec(dispatch);
   const text = giveHalves(device.kernels.source(kernel), halves);
   const { code, overrides } = giveConstants(text, constants);
   made.set(`${code} ${JSON.stringify(overrides)}`, { kernel, code, overrides });
