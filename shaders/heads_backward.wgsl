@@ -4,8 +4,8 @@
 //   dqkv[n,h,c] = rstd[n,h] * (d * gain[c] - normed * mean_c(d * gain * normed))
 //   dgain[c]    = sum over rows and heads of d * normed
 //
-// v's part is left as it is. A workgroup `rows` rows, Y heads at a time, those of q and then those of k; what its rows
-// have in the gains' gradients goes to partials, which column_sum adds up.
+// v's part is left as it is. A workgroup `rows` rows, Y heads at a time, those of q and then those of k; its part of the
+// gains' gradients goes to dgains, where gain_sum adds the parts.
 // with: head_pairs
 // reference: headsBackward()
 
@@ -26,10 +26,11 @@ struct Sizes {
   gain: u32,
   turn: u32,
   rows: u32,   // of a workgroup
+  plane: u32,  // numbers from q's parts to k's
 }
 
 @group(0) @binding(0) var<storage, read_write> dqkv: array<Element>;   // (N, NH + 2 NKV, HS)
-@group(0) @binding(1) var<storage, read_write> partials: array<f32>;   // (workgroups, 2, HS) of dgain, q's and k's
+@group(0) @binding(1) var<storage, read_write> dgains: array<f32>;     // (2, plane): (workgroups, HS) of q's, of k's
 @group(0) @binding(2) var<storage, read> qkv: array<Element>;          // (N, NH + 2 NKV, HS)
 @group(0) @binding(3) var<storage, read> rstd: array<f32>;             // (N, NH + NKV)
 @group(0) @binding(4) var<storage, read> q_gain: array<f32>;           // (HS)
@@ -90,8 +91,9 @@ fn heads_backward(
       for (var j = i; j < half(); j += X * Y) {
         var sum = vec2f();
         for (var y = 0u; y < Y; y++) { sum += sums[j / X * X * Y + y * X + j % X]; }
-        partials[(g * 2u + k) * sizes.HS + j] = sum.x;
-        if (whole(j)) { partials[(g * 2u + k) * sizes.HS + other(j)] = sum.y; }
+        let part = k * sizes.plane + g * sizes.HS;
+        dgains[part + j] = sum.x;
+        if (whole(j)) { dgains[part + other(j)] = sum.y; }
       }
       workgroupBarrier();   // the sums are read to the end
     }

@@ -3,7 +3,6 @@
 import { expect, test } from "vitest";
 import * as activations from "../src/reference/activations.ts";
 import * as attention from "../src/reference/attention.ts";
-import * as columns from "../src/reference/column_sum.ts";
 import * as heads from "../src/reference/heads.ts";
 import * as dropout from "../src/reference/dropout.ts";
 import * as gains from "../src/reference/gains.ts";
@@ -13,7 +12,7 @@ import * as small from "../src/small/reference.ts";
 import { attentionFamilies } from "../src/model/attention.ts";
 import { GpuOps } from "../src/model/gpu_ops.ts";
 import * as optimizerOps from "../src/model/optimizer_ops.ts";
-import { HeadOps } from "../src/model/head_ops.ts";
+import * as headOps from "../src/model/head_ops.ts";
 import { RowOps } from "../src/model/row_ops.ts";
 import * as smallOps from "../src/small/ops.ts";
 import { gridOf } from "../src/device/schedule.ts";
@@ -25,7 +24,6 @@ const references: Record<string, unknown> = {
   ...ops,
   ...activations,
   ...attention,
-  ...columns,
   ...dropout,
   ...gains,
   ...heads,
@@ -96,10 +94,9 @@ test("attention is made in tiles where a workgroup has the memory and the thread
 
 test("every operation of the GPU has a case", () => {
   const methods = [
-    ...new Set(
-      [GpuOps, RowOps, HeadOps].flatMap((ops) => Object.getOwnPropertyNames(ops.prototype)),
-    ),
+    ...new Set([GpuOps, RowOps].flatMap((ops) => Object.getOwnPropertyNames(ops.prototype))),
     ...Object.keys(new GpuOps(device)),
+    ...Object.keys(headOps),
     ...Object.keys(optimizerOps),
     ...Object.keys(smallOps),
   ];
@@ -112,8 +109,7 @@ test("every operation of the GPU has a case", () => {
     "elements",
     "MUON_CHUNK",
     "smallTuning",
-    "heads",
-    "threads",
+    "headParts",
   ];
   const shared = ["attention", "product", "norm", "activation", "leaveOut"];
   const tested = new Set([...dispatched.values()].flatMap((set) => [...set].map(camel)));

@@ -12,7 +12,6 @@ import {
   type AttentionOp,
   type AttentionSizes,
 } from "./attention.ts";
-import { HeadOps } from "./head_ops.ts";
 import {
   halvesOf,
   product,
@@ -36,11 +35,9 @@ export interface Choices {
 
 export class GpuOps extends RowOps {
   private readonly choices: Required<Choices>;
-  readonly heads: HeadOps;
 
   constructor(device: Device, choices: Choices = {}) {
     super(device);
-    this.heads = new HeadOps(device);
     this.choices = {
       planes: 1,
       product: firstVariant,

@@ -2,12 +2,14 @@
 
 import type { Device } from "../device/device.ts";
 import { type Dispatch, gridOf } from "../device/schedule.ts";
-import { type Tensor, sizeOf } from "../device/tensors.ts";
+import type { Tensor } from "../device/tensors.ts";
 
+/** Workgroups that the backward pass is shared out to at most, whatever the device: by it memory is planned. */
+const MOST_PARTS = 1024;
 /** Channels of a head that a pipeline of the backward pass has room for at least: one serves all smaller ones. */
 const LEAST_ROOM = 64;
-/** Workgroups that the backward pass is shared out to at most, whatever the device: the gains' planes are as many. */
-const MOST_CHUNKS = 1024;
+/** Numbers at whose multiples a piece of a tensor may start. */
+const ALIGNED = 64;
 
 interface HeadSizes {
   B: number;
@@ -23,120 +25,95 @@ export interface HeadGains {
   k: Tensor;
 }
 
-/** Rows that a workgroup of the backward pass has; N rows make (chunks, 2, HS) partials of the gains' gradients. */
-export function headChunks(N: number): { rows: number; chunks: number } {
-  const rows = Math.ceil(N / MOST_CHUNKS);
-  return { rows, chunks: Math.ceil(N / rows) };
+/**
+ * How the gains' gradients of N rows are made: in (2, plane) numbers, which begin with (parts, HS) for q's gain and,
+ * from `plane` on, for k's. A part is that of `rows` rows.
+ */
+export function headParts(N: number, HS: number, rows = Math.ceil(N / MOST_PARTS)) {
+  const parts = Math.ceil(N / rows);
+  return { rows, parts, plane: Math.ceil((parts * HS) / ALIGNED) * ALIGNED };
 }
 
-export class HeadOps {
-  private readonly device: Device;
+/**
+ * At least one of norm and turn must be wanted; out is another tensor than qkv.
+ * @param rstd (B·T, NH + NKV); null where there is no norm
+ * @param gains null where there are none
+ * @param turns as turnTable() makes it; null where nothing turns
+ */
+export function headsForward(
+  device: Device,
+  out: Tensor,
+  rstd: Tensor | null,
+  qkv: Tensor,
+  gains: HeadGains | null,
+  turns: Tensor | null,
+  { B, T, eps, ...heads }: HeadSizes & { eps: number },
+): Dispatch {
+  const unread = turns ?? device.nothing; // without turns rstd is there, and nothing is written to nothing
+  return {
+    op: "heads_forward",
+    kernel: "heads_forward",
+    constants: threads(device, heads.HS),
+    sizes: { N: B * T, T, ...heads, ...wanted(rstd, gains, turns), eps },
+    bindings: {
+      out,
+      rstd: rstd ?? device.nothing,
+      qkv,
+      q_gain: gains?.q ?? unread,
+      k_gain: gains?.k ?? unread,
+      turns: unread,
+    },
+    grid: gridOf(device, B * T),
+  };
+}
 
-  constructor(device: Device) {
-    this.device = device;
-  }
+/**
+ * dqkv from the gradient of what headsForward() made, which it holds.
+ * @param dgains (2, plane) as headParts() says; null where there are no gains
+ * @param qkv, rstd of the forward pass; null where there is no norm
+ * @param rows of a part; as headParts() says where absent
+ */
+export function headsBackward(
+  device: Device,
+  dqkv: Tensor,
+  dgains: Tensor | null,
+  qkv: Tensor | null,
+  rstd: Tensor | null,
+  gains: HeadGains | null,
+  turns: Tensor | null,
+  { B, T, rows: given, ...heads }: HeadSizes & { rows?: number },
+): Dispatch {
+  const N = B * T;
+  const { rows, parts, plane } = headParts(N, heads.HS, given);
+  const unread = turns ?? rstd ?? device.nothing; // not the nothing that dgains may be
+  const { X, Y } = threads(device, heads.HS);
+  return {
+    op: "heads_backward",
+    kernel: "heads_backward",
+    constants: { X, Y, PAIRS: powerOfTwo(Math.max(heads.HS, LEAST_ROOM) / 2 / X) },
+    sizes: { N, T, ...heads, ...wanted(rstd, gains, turns), rows, plane },
+    bindings: {
+      dqkv,
+      dgains: dgains ?? device.nothing,
+      qkv: qkv ?? { ...unread, dtype: dqkv.dtype }, // one pipeline with and without
+      rstd: rstd ?? unread,
+      q_gain: gains?.q ?? unread,
+      k_gain: gains?.k ?? unread,
+      turns: unread,
+    },
+    grid: gridOf(device, parts),
+  };
+}
 
-  /** Threads that share a head, a power of two, and heads that a workgroup has at a time. */
-  private threads(HS: number): { X: number; Y: number } {
-    if (this.device.software) return { X: 8, Y: 1 }; // barriers cost there with each thread
-    const X = Math.min(128, powerOfTwo(HS / 2));
-    return { X, Y: 128 / X };
-  }
-
-  /**
-   * At least one of norm and turn must be wanted; out is another tensor than qkv.
-   * @param rstd (B·T, NH + NKV); null where there is no norm
-   * @param gains null where there are none
-   * @param turns as turnTable() makes it; null where nothing turns
-   */
-  headsForward(
-    out: Tensor,
-    rstd: Tensor | null,
-    qkv: Tensor,
-    gains: HeadGains | null,
-    turns: Tensor | null,
-    { B, T, eps, ...heads }: HeadSizes & { eps: number },
-  ): Dispatch {
-    const { nothing } = this.device;
-    const unread = turns ?? nothing; // where rstd is the nothing that is written to
-    return {
-      op: "heads_forward",
-      kernel: "heads_forward",
-      constants: this.threads(heads.HS),
-      sizes: { N: B * T, T, ...heads, ...parts(rstd, gains, turns), eps },
-      bindings: {
-        out,
-        rstd: rstd ?? nothing,
-        qkv,
-        q_gain: gains?.q ?? unread,
-        k_gain: gains?.k ?? unread,
-        turns: unread,
-      },
-      grid: gridOf(this.device, B * T),
-    };
-  }
-
-  /**
-   * dqkv from the gradient of what headsForward() made, which it holds.
-   * @param partials (chunks, 2, HS), whose sums over the chunks are the gains' gradients; null where there are no gains
-   * @param qkv, rstd of the forward pass; null where there is no norm
-   * @param rows of a chunk; as headChunks() says where absent
-   */
-  headsBackward(
-    dqkv: Tensor,
-    partials: Tensor | null,
-    qkv: Tensor | null,
-    rstd: Tensor | null,
-    gains: HeadGains | null,
-    turns: Tensor | null,
-    { B, T, rows = headChunks(B * T).rows, ...heads }: HeadSizes & { rows?: number },
-  ): Dispatch {
-    const N = B * T;
-    const { nothing } = this.device;
-    const unread = turns ?? rstd ?? nothing; // where partials are the nothing that is written to
-    const { X, Y } = this.threads(heads.HS);
-    return {
-      op: "heads_backward",
-      kernel: "heads_backward",
-      constants: { X, Y, PAIRS: powerOfTwo(Math.max(heads.HS, LEAST_ROOM) / 2 / X) },
-      sizes: { N, T, ...heads, ...parts(rstd, gains, turns), rows },
-      bindings: {
-        dqkv,
-        partials: partials ?? nothing,
-        qkv: qkv ?? { ...unread, dtype: dqkv.dtype }, // one pipeline with and without
-        rstd: rstd ?? unread,
-        q_gain: gains?.q ?? unread,
-        k_gain: gains?.k ?? unread,
-        turns: unread,
-      },
-      grid: gridOf(this.device, Math.ceil(N / rows)),
-    };
-  }
-
-  /** out (C) = the sums of C columns of inp (N, stride) from column `first` on. */
-  columnSum(
-    out: Tensor,
-    inp: Tensor,
-    {
-      N,
-      C = sizeOf(out),
-      stride = C,
-      first = 0,
-    }: { N: number; C?: number; stride?: number; first?: number },
-  ): Dispatch {
-    return {
-      op: "column_sum",
-      kernel: "column_sum",
-      constants: {},
-      sizes: { N, C, stride, first },
-      bindings: { out, inp },
-      grid: [Math.ceil(C / 8), 1, 1],
-    };
-  }
+/** Threads that share a head, a power of two, and heads that a workgroup has at a time. */
+function threads({ software }: Device, HS: number): { X: number; Y: number } {
+  if (software) return { X: 8, Y: 1 }; // barriers cost there with each thread
+  const X = Math.min(128, powerOfTwo(HS / 2));
+  return { X, Y: 128 / X };
 }
 
 /** Which of them there are. */
-function parts(rstd: Tensor | null, gains: HeadGains | null, turns: Tensor | null) {
+function wanted(rstd: Tensor | null, gains: HeadGains | null, turns: Tensor | null) {
   return {
     norm: Number(rstd !== null),
     gain: Number(gains !== null),

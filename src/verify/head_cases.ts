@@ -1,11 +1,10 @@
 // The cases of what happens to q and k between their product and attention: norm, gains and turn, each there or not.
 
-import { headChunks } from "../model/head_ops.ts";
+import * as ops from "../model/head_ops.ts";
 import { turnsOf, turnTable } from "../model/turns.ts";
-import { columnSum } from "../reference/column_sum.ts";
 import { headsBackward, headsForward } from "../reference/heads.ts";
 import type { Values } from "../reference/values.ts";
-import { NORM_BOUND, UNIT_ROUNDOFF } from "./compare.ts";
+import { NORM_BOUND } from "./compare.ts";
 import type { KernelCase } from "./kernel_case.ts";
 
 interface HeadCase {
@@ -32,33 +31,14 @@ const cases: HeadCase[] = [
 type Normal = (size: number, std?: number) => Float32Array;
 
 export function headCases(normal: Normal): KernelCase[] {
-  return [
-    ...cases.flatMap((it) => headPair(it, normal)),
-    ...[
-      { N: 1, C: 1 },
-      { N: 7, C: 9 },
-      { N: 129, C: 3, stride: 10, first: 5 },
-      { N: 1024, C: 8, stride: 16, first: 8 },
-    ].map((sizes): KernelCase => {
-      const { N, C, stride = C, first = 0 } = sizes;
-      return {
-        kernel: "column_sum",
-        name: `N ${N}, C ${C}, columns from ${first} on of ${stride}`,
-        inputs: { inp: normal(N * stride) },
-        outputs: { out: { size: C, allowed: UNIT_ROUNDOFF * Math.sqrt(N) } },
-        dispatch: (ops, t) => ops.heads.columnSum(t.out, t.inp, sizes),
-        reference: ({ out }, { values }) => columnSum(out, values.inp, sizes),
-      };
-    }),
-  ];
+  return cases.flatMap((it) => headPair(it, normal));
 }
 
 function headPair({ shape, norm, gain, turn, ...given }: HeadCase, normal: Normal): KernelCase[] {
   const [B, T, NH, NKV, HS] = shape;
   const sizes = { B, T, NH, NKV, HS };
   const N = B * T;
-  const { rows = headChunks(N).rows } = given;
-  const chunks = Math.ceil(N / rows);
+  const { rows, parts, plane } = ops.headParts(N, HS, given.rows);
   const size = N * (NH + 2 * NKV) * HS;
   const normed = N * (NH + NKV);
   const kinds = [norm && "norm", gain && "gains", turn && "turn"].filter(Boolean).join(", ");
@@ -82,8 +62,8 @@ function headPair({ shape, norm, gain, turn, ...given }: HeadCase, normal: Norma
         ...(norm && { rstd: { size: normed, allowed: NORM_BOUND } }),
       },
       half: [["qkv", "out"]],
-      dispatch: (ops, t) =>
-        ops.heads.headsForward(t.out, t.rstd ?? null, t.qkv, gainsOf(t), t.turns ?? null, {
+      dispatch: ({ device }, t) =>
+        ops.headsForward(device, t.out, t.rstd ?? null, t.qkv, gainsOf(t), t.turns ?? null, {
           ...sizes,
           eps,
         }),
@@ -96,23 +76,27 @@ function headPair({ shape, norm, gain, turn, ...given }: HeadCase, normal: Norma
       inputs: { ...(norm && { qkv, rstd }), ...inputs },
       outputs: {
         dqkv: { size, allowed: NORM_BOUND, initial: normal(size) },
-        ...(gain && { partials: { size: chunks * 2 * HS, allowed: NORM_BOUND } }),
+        // Behind the parts of q's and of k's stays what stood there.
+        ...(gain && {
+          dgains: { size: 2 * plane, allowed: NORM_BOUND, initial: normal(2 * plane) },
+        }),
       },
       // A pipeline with more room shows nothing more in f16.
       half: HS > 64 ? [] : [norm ? ["dqkv", "qkv"] : ["dqkv"]],
-      dispatch: (ops, t) =>
-        ops.heads.headsBackward(
+      dispatch: ({ device }, t) =>
+        ops.headsBackward(
+          device,
           t.dqkv,
-          t.partials ?? null,
+          t.dgains ?? null,
           t.qkv ?? null,
           t.rstd ?? null,
           gainsOf(t),
           t.turns ?? null,
           { ...sizes, ...given },
         ),
-      reference: ({ dqkv, partials }, { values: v }) => {
-        partials?.fill(0);
-        // Row by row: a chunk's rows need not be whole sequences.
+      reference: ({ dqkv, dgains: all }, { values: v }) => {
+        for (const first of [0, plane]) all?.fill(0, first, first + parts * HS);
+        // Row by row: a part's rows need not be whole sequences.
         for (let n = 0; n < N; n++) {
           const row = { B: 1, T: 1, NH, NKV, HS };
           const line = (of: Values) =>
@@ -131,8 +115,9 @@ function headPair({ shape, norm, gain, turn, ...given }: HeadCase, normal: Norma
             row,
           );
           if (!dgains) continue;
-          const first = Math.floor(n / rows) * 2 * HS;
-          [...dgains.q, ...dgains.k].forEach((value, i) => (partials[first + i] += value));
+          const first = Math.floor(n / rows) * HS;
+          dgains.q.forEach((value, c) => (all[first + c] += value));
+          dgains.k.forEach((value, c) => (all[plane + first + c] += value));
         }
       },
     },

@@ -13,6 +13,12 @@ interface Equivalent {
 
 const list: Equivalent[] = [
   {
+    line: /^if \(i % X < step\) \{ partial\[i\]/,
+    was: /^%$/,
+    is: "/",
+    why: "with one line of threads, as software GPUs have it: what else is added up is not read",
+  },
+  {
     line: /^if \((i|line) < half\) \{ (partial|line_sums)\[i\]/,
     was: /^<$/,
     is: "<=",
