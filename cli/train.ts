@@ -24,7 +24,7 @@ import { type Output, run } from "./run.ts";
 import { RunFolder } from "./run_folder.ts";
 import { count } from "../src/count.ts";
 import { NOTHING, prepareProgress } from "./progress.ts";
-import { humanReport, jsonReport, type TrainReport } from "./train_report.ts";
+import { type EndEvent, humanReport, jsonReport, type TrainReport } from "./train_report.ts";
 
 const description = {
   name: "train",
@@ -134,7 +134,7 @@ async function train(
   let startedAt = performance.now();
   let { tokens } = done;
   let skipped = 0;
-  let val_loss: number | null = null;
+  let found: Pick<EndEvent, "val_loss" | "bits_per_byte"> = { val_loss: null, bits_per_byte: null };
   let seconds: number;
   try {
     try {
@@ -147,7 +147,7 @@ async function train(
         }
         keeper.add(event);
         if (event.type === "eval") {
-          ({ val_loss } = event);
+          found = { val_loss: event.val_loss, bits_per_byte: event.bits_per_byte };
           report.evaluation(event);
         } else {
           ({ tokens } = event);
@@ -178,7 +178,7 @@ async function train(
     steps: step,
     seconds,
     tokens_per_s: (tokens - done.tokens) / seconds,
-    val_loss,
+    ...found,
     model_dir: keeper.hasSaved ? folder.path : null,
     ...(isHalf(training.start.config.dtype) ? { skipped } : {}),
     ...(interrupt.code === 0 ? {} : { interrupted: true }),

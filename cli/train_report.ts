@@ -13,7 +13,7 @@ import type { Output } from "./run.ts";
 import { SamplePrinter } from "./samples.ts";
 import { textRows } from "./text_rows.ts";
 
-interface EndEvent {
+export interface EndEvent {
   type: "end";
   /** Steps done, those before the run was resumed included. */
   steps: number;
@@ -22,6 +22,7 @@ interface EndEvent {
   tokens_per_s: number;
   /** Of the last validation; null if there was none. */
   val_loss: number | null;
+  bits_per_byte: number | null;
   /** Where the model was saved; null if it was not, for want of a single step. */
   model_dir: string | null;
   /** There only with dtype f16: steps whose gradients were too large for a number, so that nothing was learnt. */
@@ -95,8 +96,9 @@ export function humanReport(out: Output, source: string, before = NOTHING): Trai
     step(event) {
       progress!.step(event);
     },
-    evaluation({ step, val_loss }) {
-      progress!.note(`step ${step}  val loss ${val_loss.toFixed(4)}`);
+    evaluation({ step, val_loss, bits_per_byte }) {
+      const bits = bits_per_byte === null ? "" : `  ${bits_per_byte.toFixed(4)} bits/byte`;
+      progress!.note(`step ${step}  val loss ${val_loss.toFixed(4)}${bits}`);
     },
     checkpoint(folder, { step, due }) {
       if (due === "time") return; // every minute would be a line too often

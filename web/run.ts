@@ -234,7 +234,7 @@ export class Run {
       while (this.marks.length > 2 && this.marks[1].train_ms < report.train_ms - SPEED_WINDOW_MS)
         this.marks.shift();
     } else if (report.type === "eval") {
-      this.history.validate(report.step, report.val_loss);
+      this.history.validate(report.step, report.val_loss, report.bits_per_byte);
     } else if (report.type === "sample") {
       this.takeSample(report);
     } else if (report.type === "written") {

@@ -81,8 +81,9 @@ export class View {
     write("choices", choices(history.mean));
     const validating = (config?.val_fraction ?? 0) > 0;
     byId("validation").hidden = byId("key-validation").hidden = !validating;
-    const { validation } = history;
+    const { validation, bitsPerByte } = history;
     write("val-loss", Number.isNaN(validation) ? "–" : formatLoss(validation));
+    write("val-bits", bitsPerByte === null ? "" : `${formatNumber(bitsPerByte, 2)} bits/byte`);
     const speed = run.speed();
     write("speed", speed ? formatNumber(speed.tokensPerSecond) : "–");
     write("time-left", phase === "done" ? "none" : speed ? formatSeconds(speed.secondsLeft) : "–");

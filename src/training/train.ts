@@ -3,7 +3,7 @@
 
 import { platform } from "#platform";
 import { isHalf, isStream } from "../choices.ts";
-import type { Config, ConfigChoice } from "../config.ts";
+import type { ConfigChoice } from "../config.ts";
 import type { DeviceChoice } from "../device/choose.ts";
 import type { PrepareEvent } from "../device/prepare.ts";
 import { DataError } from "../errors.ts";
@@ -22,77 +22,24 @@ import { dimsOf, initialParameters, parameterCount } from "../model/parameters.t
 import { estimate, trainingWork } from "../model/work.ts";
 import { PythonRandom } from "../random.ts";
 import { fingerprint } from "../text/fingerprint.ts";
-import { coverage, type Coverage } from "../text/coverage.ts";
+import { coverage } from "../text/coverage.ts";
 import { identity } from "../text/documents.ts";
 import { corpusOf, type TextSource } from "../text/read_corpus.ts";
-import { type Split, splitTokens, type Tokens } from "../text/split.ts";
+import { splitTokens, type Tokens } from "../text/split.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
-import { summaryOf, type TuneOptions, type TuningSummary } from "../tuning/tune.ts";
+import { summaryOf, type TuneOptions } from "../tuning/tune.ts";
 import { chooseDtype } from "./choose_dtype.ts";
 import { checkHalf, chooseSmall, createTrainer } from "./choose_trainer.ts";
 import type { Model } from "../files/model_files.ts";
+import type { EvalEvent, SaveEvent, StartEvent, StepEvent } from "./events.ts";
 import { startNotes } from "./notes.ts";
 import { differences, resumedConfig, withoutDevice } from "./resume.ts";
-import { diverged, divergedAt } from "./diverged.ts";
+import { divergedAt } from "./diverged.ts";
 import { isFloat } from "./tally.ts";
-import type { StepRecord, Trainer } from "./trainer.ts";
+import type { Trainer } from "./trainer.ts";
+import { Validation } from "./validation.ts";
 
-export type { PrepareEvent };
-
-/** What a run is about to do, and where. */
-export interface StartEvent extends Coverage {
-  type: "start";
-  device: "webgpu" | "cpu";
-  /** The GPU's name; null on the CPU. */
-  adapter: string | null;
-  /** Why `auto` took the CPU; null where it did not. */
-  fallback: string | null;
-  /** What `auto` weighed where there was the CPU or a GPU in software to take; null where there was no choice. */
-  device_reason: string | null;
-  /** Documents, those that are held out included; 1 where the text is one stream. */
-  num_docs: number;
-  num_val_docs: number;
-  /** Tokens that one pass over the text trains on, those that are held out included. */
-  num_tokens: number;
-  num_val_tokens: number;
-  /** Which format `auto` is here, and why: "text: …"; null where the format was asked for. */
-  format_reason: string | null;
-  vocab_size: number;
-  num_params: number;
-  /** How the kernels of the products were chosen; null where there was nothing to choose. */
-  kernels: TuningSummary | null;
-  /** Which dtype `auto` is here, and why: "f32: …"; null where the dtype was asked for. */
-  dtype_reason: string | null;
-  /** Steps that were done before, in another run; null where this one is new. */
-  resumed_from: number | null;
-  /** What is to be known about text and settings, a sentence each. */
-  notes: string[];
-  /** Why it may not go on as it would have in one piece, a sentence each; none where it does, bit for bit. */
-  differences: string[];
-  config: Config;
-}
-
-export interface StepEvent extends StepRecord {
-  type: "step";
-}
-
-/** A validation, which trains nothing. */
-export interface EvalEvent {
-  type: "eval";
-  /** Steps that were done before it. */
-  step: number;
-  /** Mean over the positions of the held-out part, or of a part of it that is always the same. */
-  val_loss: number;
-}
-
-/** The moment to save a checkpoint, between two steps. */
-export interface SaveEvent {
-  type: "save";
-  /** Steps that were done before it. */
-  step: number;
-  /** Why now: save_every, save_seconds, or that the last validation comes next, in which the run may be ended. */
-  due: "steps" | "time" | "validation";
-}
+export type { EvalEvent, PrepareEvent, SaveEvent, StartEvent, StepEvent };
 
 export interface TrainingOptions {
   config: ConfigChoice;
@@ -126,7 +73,7 @@ export interface WriteOptions extends Partial<Sampling> {
 export class Training {
   readonly start: StartEvent;
   readonly tokenizer: Tokenizer;
-  private readonly validation: Split["validation"];
+  private readonly validation: Validation;
   private readonly trainer: Trainer;
   private readonly random: PythonRandom;
   private readonly tokens: Tokens;
@@ -141,7 +88,7 @@ export class Training {
     tokens: Tokens,
     input: string | null,
     tokenizer: Tokenizer,
-    validation: Split["validation"],
+    validation: Validation,
     trainer: Trainer,
     random: PythonRandom,
   ) {
@@ -234,7 +181,8 @@ export class Training {
       config,
     };
     const { input = resume?.input ?? null } = options;
-    const training = new Training(start, tokens, input, tokenizer, validation, trainer, random);
+    const judge = new Validation(validation, tokenizer);
+    const training = new Training(start, tokens, input, tokenizer, judge, trainer, random);
     if (resume && !resume.validated) training.done--;
     return training;
   }
@@ -277,7 +225,7 @@ export class Training {
       if (step === until && this.done < until) {
         if (this.validatesAfter(step)) {
           if (last) yield { type: "save", step, due: "validation" };
-          const event = await this.evaluate(signal);
+          const event = await this.validation.after(step, this.trainer, signal);
           if (event === null) return;
           this.done = until;
           yield event;
@@ -300,21 +248,7 @@ export class Training {
 
   private validatesAfter(step: number): boolean {
     const { num_steps, eval_every } = this.start.config;
-    return this.validation.length > 0 && (step === num_steps || isDue(step, eval_every));
-  }
-
-  /** Null if the signal came first. */
-  private async evaluate(signal?: AbortSignal): Promise<EvalEvent | null> {
-    const { step } = this;
-    let val_loss: number;
-    try {
-      val_loss = await this.trainer.evaluate(this.validation, signal);
-    } catch (error) {
-      if (signal?.aborted && error === signal.reason) return null;
-      throw error;
-    }
-    if (!isFloat(val_loss)) throw diverged(`after step ${step} the validation loss is ${val_loss}`);
-    return { type: "eval", step, val_loss };
+    return this.validation.possible && (step === num_steps || isDue(step, eval_every));
   }
 
   /** num_samples texts from the model as it is, drawn from the run's own random numbers. */

@@ -302,6 +302,7 @@ describe("the last validation", () => {
     expect(parseLines(stdout).at(-1)).toMatchObject({
       steps: 8,
       val_loss: null,
+      bits_per_byte: null,
       interrupted: true,
     });
     expect(loadModel(output).step).toBe(8);
