@@ -4,7 +4,7 @@
 
 import { Generator } from "../src/generation/from_model.ts";
 import { command } from "./command.ts";
-import { loadModel } from "../src/files/model_dir.node.ts";
+import { loadBest, loadModel } from "../src/files/model_dir.node.ts";
 import * as options from "./options.ts";
 import { prepareProgress } from "./progress.ts";
 import { run } from "./run.ts";
@@ -15,6 +15,7 @@ const description = {
   summary: "Prints texts that a saved model writes.",
   options: [
     options.modelDir,
+    options.best,
     options.prompt,
     options.device,
     ...options.settingOptions("num_samples", "temperature", "top_k", "max_tokens", "seed"),
@@ -25,7 +26,8 @@ export const main = command(description, async (flags, io) => {
   const { num_samples, temperature, top_k, max_tokens, seed } = flags.config("microgpt");
   const prompt = flags.text(options.prompt);
   const device = flags.choice(options.device, options.devices);
-  const model = loadModel(flags.text(options.modelDir));
+  const folder = flags.text(options.modelDir);
+  const model = flags.has(options.best) ? loadBest(folder) : loadModel(folder);
 
   const generator = await Generator.open(model, device, prepareProgress(io.stderr));
   if (generator.fallback !== null) {

@@ -109,6 +109,12 @@ export const prompt: Option = {
   help: "what every sample begins with",
 };
 
+export const best: Option = {
+  flag: "best",
+  env: [],
+  help: "the model whose validation had the lowest loss, in the last one's place",
+};
+
 export const only: Option = {
   flag: "only",
   env: [],

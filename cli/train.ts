@@ -116,7 +116,11 @@ function goOn(before: Checkpoint, flags: Flags): Config {
       `The run to resume was trained on standard input; give it the same text again, with --input -.`,
     );
   }
-  return resumedConfig(before, overrides, { num_steps: "--steps", ...labels });
+  return resumedConfig(before, overrides, {
+    num_steps: "--steps",
+    patience: "--patience",
+    ...labels,
+  });
 }
 
 async function train(
@@ -134,6 +138,7 @@ async function train(
   let startedAt = performance.now();
   let { tokens } = done;
   let skipped = 0;
+  let stopped: EndEvent["stopped"];
   let found: Pick<EndEvent, "val_loss" | "bits_per_byte"> = { val_loss: null, bits_per_byte: null };
   let seconds: number;
   try {
@@ -145,10 +150,16 @@ async function train(
           if (await keeper.save()) report.checkpoint(folder.path, event);
           continue;
         }
+        if (event.type === "stop") {
+          report.stop(event);
+          stopped = event.reason;
+          continue;
+        }
         keeper.add(event);
         if (event.type === "eval") {
           found = { val_loss: event.val_loss, bits_per_byte: event.bits_per_byte };
           report.evaluation(event);
+          await keeper.keepBest(event);
         } else {
           ({ tokens } = event);
           if (event.skipped) skipped++;
@@ -179,8 +190,10 @@ async function train(
     seconds,
     tokens_per_s: (tokens - done.tokens) / seconds,
     ...found,
+    best: training.best && { step: training.best.step, val_loss: training.best.val_loss },
     model_dir: keeper.hasSaved ? folder.path : null,
     ...(isHalf(training.start.config.dtype) ? { skipped } : {}),
+    ...(stopped === undefined ? {} : { stopped }),
     ...(interrupt.code === 0 ? {} : { interrupted: true }),
   });
 }

@@ -65,6 +65,7 @@ export interface Config {
   // reports and saves
   log_every: number; // steps between two reports
   eval_every: number; // steps between two validations; 0 is only after the last one
+  patience: number; // validations without a lower loss than the lowest before them, after which the run ends; 0 is off
   save_every: number; // steps between two checkpoints; 0 is none by steps
   save_seconds: number; // seconds of training between two checkpoints; 0 is none by time
 }

@@ -18,7 +18,13 @@
  * @module
  */
 
-import { loadCheckpoint as loadRun, loadModel, saveCheckpoint, saveModel } from "#model_dir";
+import {
+  loadBest,
+  loadCheckpoint as loadRun,
+  loadModel,
+  saveCheckpoint,
+  saveModel,
+} from "#model_dir";
 import { checkSettingNames, type ConfigChoice, resolveConfig } from "./config.ts";
 import { type DeviceChoice, devices } from "./device/choose.ts";
 import { ConfigError, DataError } from "./errors.ts";
@@ -38,7 +44,7 @@ export type { Config, ConfigChoice } from "./config.ts";
 export type { Setting } from "./config/settings.ts";
 export type { DeviceChoice } from "./device/choose.ts";
 export * from "./errors.ts";
-export type { Checkpoint, Circumstances, TrainerState } from "./files/checkpoint.ts";
+export type { Best, Checkpoint, Circumstances, TrainerState } from "./files/checkpoint.ts";
 export type { Model } from "./files/model_files.ts";
 export type { SamplingOptions } from "./generation/from_model.ts";
 export type { PieceEvent, SampleEvent } from "./generation/generate.ts";
@@ -49,6 +55,7 @@ export type {
   SaveEvent,
   StartEvent,
   StepEvent,
+  StopEvent,
   Training,
   WriteOptions,
 } from "./training/train.ts";
@@ -142,10 +149,13 @@ const samplingNames = Object.keys({
 /**
  * A saved model.
  * @param from the folder where it lies, in Node; or the bytes of its model.safetensors
+ * @param options `best`: of a folder, the model that the run kept as its best, by the loss of its validations, in the
+ *   last one's place; its file's bytes are given as those of any model
  * @throws ModelFileError if there is no model that can be used
  */
-export async function load(from: string | Bytes): Promise<Model> {
-  if (typeof from === "string") return loadModel(from);
+export async function load(from: string | Bytes, options: { best?: boolean } = {}): Promise<Model> {
+  checkNames("option", options, ["best"]);
+  if (typeof from === "string") return options.best ? loadBest(from) : loadModel(from);
   const bytes = await toArray(from);
   return decodeModel((name) => (name === WEIGHTS_FILE ? bytes : undefined), "the bytes");
 }

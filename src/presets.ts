@@ -52,6 +52,7 @@ const microgpt: Config = {
   num_samples: 20,
   log_every: 100,
   eval_every: 0,
+  patience: 0,
   save_every: 0,
   save_seconds: 60,
 };

@@ -96,7 +96,7 @@ export class View {
     write("fallback", fallback);
     byId("offer").hidden = offered === null;
     write("offer-text", offered ? `A run on ${offered.name} is kept: ${describe(offered)}.` : "");
-    write("note", note);
+    write("note", [run.stopped, note].filter(Boolean).join(" "));
     write("alert", run.error?.message ?? "");
     write("device", deviceLine(run));
     write("status", statusLine(run));

@@ -78,7 +78,7 @@ async function train({ config, documents, device, temperature, resume }: StartRe
       lastStep = performance.now();
       continue;
     }
-    if (event.type === "eval") {
+    if (event.type === "eval" || event.type === "stop") {
       report();
       post(event);
       await nextTask();

@@ -267,6 +267,15 @@ const table: Record<Group, Row[]> = {
       ...count,
       since: 2,
     }),
+    setting(
+      "patience",
+      "integer",
+      "validations without a better one that end the run, 0 for none",
+      {
+        ...count,
+        since: 6,
+      },
+    ),
     setting("save_every", "integer", "steps between two saves, 0 for none by steps", {
       ...count,
       since: 3,

@@ -51,6 +51,18 @@ export interface EvalEvent {
   val_loss: number;
   /** The same loss in bits, for each UTF-8 byte of the text that those positions stand for; null where they have none. */
   bits_per_byte: number | null;
+  /** Whether no validation before it found so low a loss. */
+  best: boolean;
+}
+
+/** The end of a run before its last step. */
+export interface StopEvent {
+  type: "stop";
+  /** Steps that were done before it. */
+  step: number;
+  reason: "patience";
+  /** Why, as a sentence. */
+  message: string;
 }
 
 /** The moment to save a checkpoint, between two steps. */

@@ -7,7 +7,7 @@ import type { ConfigChoice } from "../config.ts";
 import type { DeviceChoice } from "../device/choose.ts";
 import type { PrepareEvent } from "../device/prepare.ts";
 import { DataError } from "../errors.ts";
-import { type Checkpoint, checkSavable } from "../files/checkpoint.ts";
+import { type Best, type Checkpoint, checkSavable } from "../files/checkpoint.ts";
 import {
   generate,
   type GenerateOptions,
@@ -31,7 +31,7 @@ import { summaryOf, type TuneOptions } from "../tuning/tune.ts";
 import { chooseDtype } from "./choose_dtype.ts";
 import { checkHalf, chooseSmall, createTrainer } from "./choose_trainer.ts";
 import type { Model } from "../files/model_files.ts";
-import type { EvalEvent, SaveEvent, StartEvent, StepEvent } from "./events.ts";
+import type { EvalEvent, SaveEvent, StartEvent, StepEvent, StopEvent } from "./events.ts";
 import { startNotes } from "./notes.ts";
 import { differences, resumedConfig, withoutDevice } from "./resume.ts";
 import { divergedAt } from "./diverged.ts";
@@ -39,7 +39,7 @@ import { isFloat } from "./tally.ts";
 import type { Trainer } from "./trainer.ts";
 import { Validation } from "./validation.ts";
 
-export type { EvalEvent, PrepareEvent, SaveEvent, StartEvent, StepEvent };
+export type { EvalEvent, PrepareEvent, SaveEvent, StartEvent, StepEvent, StopEvent };
 
 export interface TrainingOptions {
   config: ConfigChoice;
@@ -181,7 +181,7 @@ export class Training {
       config,
     };
     const { input = resume?.input ?? null } = options;
-    const judge = new Validation(validation, tokenizer);
+    const judge = new Validation(validation, tokenizer, resume?.best ?? null);
     const training = new Training(start, tokens, input, tokenizer, judge, trainer, random);
     if (resume && !resume.validated) training.done--;
     return training;
@@ -192,14 +192,19 @@ export class Training {
     return this.trainer.step;
   }
 
+  /** The validation with the lowest loss so far; null before the first. */
+  get best(): Best | null {
+    return this.validation.best;
+  }
+
   /**
    * Every step up to num_steps, and between them the validations: after every eval_every steps and after the
    * last one, where something is held out. It tells when a checkpoint is due: after every save_every steps but the
-   * last one, save_seconds after it began or the last one was due, and before the last validation. Not pulling
+   * last one, save_seconds after it began or the last one was due, and before the last validation. Where patience runs out, it tells so and ends. Not pulling
    * pauses; an aborted signal ends it after the steps in flight, or within a validation.
    * @throws DivergedError at the first loss or gradient norm that is not finite in float32
    */
-  async *run(signal?: AbortSignal): AsyncGenerator<StepEvent | EvalEvent | SaveEvent> {
+  async *run(signal?: AbortSignal): AsyncGenerator<StepEvent | EvalEvent | SaveEvent | StopEvent> {
     const { num_steps, eval_every, save_every, save_seconds } = this.start.config;
     const next = (every: number) =>
       every > 0 ? (Math.floor(this.done / every) + 1) * every : Infinity;
@@ -207,6 +212,8 @@ export class Training {
     const isLate = () => save_seconds > 0 && performance.now() - savedAt >= save_seconds * 1000;
     let until: number;
     do {
+      const stop = this.validation.stopAfter(this.step, this.start.config);
+      if (stop !== null) return yield stop;
       until = Math.min(num_steps, next(eval_every), next(save_every));
       const pause = new AbortController();
       const ended = signal ? AbortSignal.any([signal, pause.signal]) : pause.signal;
@@ -298,7 +305,8 @@ export class Training {
     const text = (this.text ??= await fingerprint(tokens, tokenizer));
     const state = await trainer.state();
     const validated = this.done >= state.step || !this.validatesAfter(state.step);
-    return { config, tokenizer, ...state, text, input, device, adapter, kernels, validated };
+    const { best } = this.validation;
+    return { config, tokenizer, ...state, text, input, device, adapter, kernels, validated, best };
   }
 
   /** Gives back all that the run holds; nothing can be asked of it after that. */

@@ -303,6 +303,7 @@ describe("the last validation", () => {
       steps: 8,
       val_loss: null,
       bits_per_byte: null,
+      best: null,
       interrupted: true,
     });
     expect(loadModel(output).step).toBe(8);

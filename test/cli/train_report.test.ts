@@ -82,6 +82,7 @@ test("skipped steps are counted at the end", () => {
       tokens_per_s: 5,
       val_loss: null,
       bits_per_byte: null,
+      best: null,
       model_dir: "there",
     };
     report.end({ type: "end", ...done, ...(skipped === undefined ? {} : { skipped }) });
