@@ -7,6 +7,7 @@ import { command } from "./command.ts";
 import { loadBest, loadModel } from "../src/files/model_dir.node.ts";
 import * as options from "./options.ts";
 import { prepareProgress } from "./progress.ts";
+import { promptOf } from "./prompt.ts";
 import { run } from "./run.ts";
 import { SamplePrinter } from "./samples.ts";
 
@@ -17,6 +18,7 @@ const description = {
     options.modelDir,
     options.best,
     options.prompt,
+    options.promptFile,
     options.device,
     ...options.settingOptions("num_samples", "temperature", "top_k", "max_tokens", "seed"),
   ],
@@ -24,7 +26,7 @@ const description = {
 
 export const main = command(description, async (flags, io) => {
   const { num_samples, temperature, top_k, max_tokens, seed } = flags.config("microgpt");
-  const prompt = flags.text(options.prompt);
+  const prompt = promptOf(flags);
   const device = flags.choice(options.device, options.devices);
   const folder = flags.text(options.modelDir);
   const model = flags.has(options.best) ? loadBest(folder) : loadModel(folder);

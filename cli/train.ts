@@ -20,6 +20,7 @@ import { Interrupt } from "./interrupt.ts";
 import { Keeper } from "./keeper.ts";
 import { loadCheckpoint } from "../src/files/model_dir.node.ts";
 import * as options from "./options.ts";
+import { promptOf } from "./prompt.ts";
 import { type Output, run } from "./run.ts";
 import { RunFolder } from "./run_folder.ts";
 import { count } from "../src/count.ts";
@@ -39,6 +40,8 @@ const description = {
     options.size,
     options.configFile,
     options.tuning,
+    options.prompt,
+    options.promptFile,
     ...options.settingOptions(),
   ],
 };
@@ -56,6 +59,7 @@ export const main = command(description, async (flags, io) => {
   const config = before ? goOn(before, flags) : flags.config(flags.text(options.preset));
   const device = flags.choice(options.device, options.devices);
   const mode = flags.choice(options.tuning, tuningModes);
+  const prompt = promptOf(flags);
   const input = flags.text(options.input) ?? before?.input ?? undefined;
   const { corpus, source } = await readText(input, io, config.format);
 
@@ -72,6 +76,7 @@ export const main = command(description, async (flags, io) => {
       tuning,
       progress: prepareProgress(io.stderr),
       input: input ?? null,
+      prompt,
       resume: before,
     });
     const report = flags.has(options.json)
@@ -148,6 +153,10 @@ async function train(
       for await (const event of training.run(signal)) {
         if (event.type === "save") {
           if (await keeper.save()) report.checkpoint(folder.path, event);
+          continue;
+        }
+        if (event.type === "look") {
+          report.look(event);
           continue;
         }
         if (event.type === "stop") {

@@ -5,6 +5,7 @@ import type { PieceEvent, SampleEvent } from "../src/generation/generate.ts";
 import { commandLine } from "../src/platform/invocation.ts";
 import type {
   EvalEvent,
+  LookEvent,
   SaveEvent,
   StartEvent,
   StepEvent,
@@ -16,7 +17,7 @@ import { pathWord } from "./format.ts";
 import { count, plural } from "../src/count.ts";
 import { NOTHING, Progress } from "./progress.ts";
 import type { Output } from "./run.ts";
-import { SamplePrinter } from "./samples.ts";
+import { printable, SamplePrinter } from "./samples.ts";
 import { textRows } from "./text_rows.ts";
 
 export interface EndEvent {
@@ -45,6 +46,8 @@ export interface TrainReport {
   start(event: StartEvent): void;
   step(event: StepEvent): void;
   evaluation(event: EvalEvent): void;
+  /** A text between two steps. */
+  look(event: LookEvent): void;
   /** The run ends before its last step. */
   stop(event: StopEvent): void;
   /** A checkpoint was saved in the folder, and the run goes on. */
@@ -69,6 +72,10 @@ export function jsonReport(out: Output, log_every: number): TrainReport {
       if (event.step % log_every === 0) this.endSteps();
     },
     evaluation(event) {
+      this.endSteps();
+      print(event);
+    },
+    look(event) {
       this.endSteps();
       print(event);
     },
@@ -119,6 +126,10 @@ export function humanReport(out: Output, source: string, before = NOTHING): Trai
       progress!.note(
         `step ${step}  val loss ${val_loss.toFixed(4)}${bits}${several && best ? "  best" : ""}`,
       );
+    },
+    look({ step, index, text }) {
+      const shown = out.isTTY ? printable(text) : text;
+      progress!.note(`step ${step}  sample ${index}: ${shown}`);
     },
     stop({ step, message }) {
       progress!.note(`stopped after step ${count(step)}: ${message}`);

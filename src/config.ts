@@ -61,6 +61,7 @@ export interface Config {
   top_k: number; // tokens that may come next, the likeliest ones; 0 is all
   max_tokens: number; // that a text gets after its prompt at most; 0 is as many as fill the context
   num_samples: number; // texts to generate
+  sample_every: number; // steps between two looks at what the model writes by then; 0 is none before the end
 
   // reports and saves
   log_every: number; // steps between two reports

@@ -52,6 +52,8 @@ export type { Dims, ParameterLayout, Slice } from "./model/parameters.ts";
 export type { Tokenizer, TokenizerFile } from "./text/tokenizer.ts";
 export type {
   EvalEvent,
+  LookEvent,
+  RunEvent,
   SaveEvent,
   StartEvent,
   StepEvent,
@@ -70,6 +72,8 @@ export interface TrainOptions extends Partial<ConfigChoice> {
   device?: DeviceChoice;
   /** How the kernels of products are chosen; `auto` where absent. */
   tuning?: TuningMode;
+  /** What the run's own texts begin with, those of sample_every too. */
+  prompt?: string;
   /** A run to go on with; of the settings only those may differ that leave it the same run. */
   resume?: Checkpoint;
 }
@@ -95,12 +99,26 @@ export async function train(
   text: string | readonly string[],
   options: TrainOptions = {},
 ): Promise<Training> {
-  const { preset = "microgpt", device = "auto", tuning: mode = "auto", resume, ...given } = options;
-  checkSettingNames("option", given, ["preset", "device", "tuning", "resume"]);
+  const {
+    preset = "microgpt",
+    device = "auto",
+    tuning: mode = "auto",
+    resume,
+    prompt,
+    ...given
+  } = options;
+  checkSettingNames("option", given, ["preset", "device", "tuning", "resume", "prompt"]);
   checkChoice("device", device, devices);
   checkChoice("tuning", mode, tuningModes);
   const config = resume ? resumedConfig(resume, given) : resolveConfig(preset, given);
-  return Training.open({ config, documents: documentsIn(text), device, tuning: { mode }, resume });
+  return Training.open({
+    config,
+    documents: documentsIn(text),
+    device,
+    tuning: { mode },
+    resume,
+    prompt,
+  });
 }
 
 function documentsIn(text: unknown): TextSource {

@@ -50,6 +50,7 @@ const microgpt: Config = {
   top_k: 0,
   max_tokens: 0,
   num_samples: 20,
+  sample_every: 0,
   log_every: 100,
   eval_every: 0,
   patience: 0,

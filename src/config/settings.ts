@@ -256,6 +256,10 @@ const table: Record<Group, Row[]> = {
       max: MAX_SIZE,
       alias: "sample_size",
     }),
+    setting("sample_every", "integer", "steps between two looks at what it writes, 0 for none", {
+      ...count,
+      since: 6,
+    }),
   ],
   saving: [
     setting("log_every", "integer", "steps between two reports", {

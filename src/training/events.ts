@@ -65,6 +65,16 @@ export interface StopEvent {
   message: string;
 }
 
+/** A text from the model as it is by then, between two steps. */
+export interface LookEvent {
+  type: "look";
+  /** Steps that were done before it. */
+  step: number;
+  /** From 1. */
+  index: number;
+  text: string;
+}
+
 /** The moment to save a checkpoint, between two steps. */
 export interface SaveEvent {
   type: "save";
@@ -73,3 +83,6 @@ export interface SaveEvent {
   /** Why now: save_every, save_seconds, or that the last validation comes next, in which the run may be ended. */
   due: "steps" | "time" | "validation";
 }
+
+/** What a run gives between its start and its end. */
+export type RunEvent = StepEvent | EvalEvent | LookEvent | SaveEvent | StopEvent;

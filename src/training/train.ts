@@ -31,7 +31,7 @@ import { summaryOf, type TuneOptions } from "../tuning/tune.ts";
 import { chooseDtype } from "./choose_dtype.ts";
 import { checkHalf, chooseSmall, createTrainer } from "./choose_trainer.ts";
 import type { Model } from "../files/model_files.ts";
-import type { EvalEvent, SaveEvent, StartEvent, StepEvent, StopEvent } from "./events.ts";
+import type { LookEvent, RunEvent, SaveEvent, StartEvent, StepEvent } from "./events.ts";
 import { startNotes } from "./notes.ts";
 import { differences, resumedConfig, withoutDevice } from "./resume.ts";
 import { divergedAt } from "./diverged.ts";
@@ -39,7 +39,8 @@ import { isFloat } from "./tally.ts";
 import type { Trainer } from "./trainer.ts";
 import { Validation } from "./validation.ts";
 
-export type { EvalEvent, PrepareEvent, SaveEvent, StartEvent, StepEvent, StopEvent };
+export type { PrepareEvent };
+export type * from "./events.ts";
 
 export interface TrainingOptions {
   config: ConfigChoice;
@@ -54,6 +55,8 @@ export interface TrainingOptions {
   tuning?: TuneOptions;
   /** Told how far the run is with what comes before its first step, while open() is at it. */
   progress?: (event: PrepareEvent) => void;
+  /** What the run's texts begin with. */
+  prompt?: string;
   /** Where the text came from, for whoever resumes the run. */
   input?: string | null;
   /** The run to go on with; `config` differs from its only as resumedConfig() has it, the documents not at all. */
@@ -69,6 +72,9 @@ export interface WriteOptions extends Partial<Sampling> {
   signal?: AbortSignal;
 }
 
+/** Texts of a look at most. */
+const MOST_LOOKED_AT = 5;
+
 /** A run: its steps are done as they are asked for, one after the other. */
 export class Training {
   readonly start: StartEvent;
@@ -78,6 +84,7 @@ export class Training {
   private readonly random: PythonRandom;
   private readonly tokens: Tokens;
   private readonly input: string | null;
+  private readonly prompt: string;
   /** The tokens' fingerprint, once it was needed. */
   private text: string | undefined;
   /** Steps up to which all is done, a validation included; before `step` where that one's is still to come. */
@@ -86,7 +93,7 @@ export class Training {
   private constructor(
     start: StartEvent,
     tokens: Tokens,
-    input: string | null,
+    { input = null, prompt = "" }: Pick<TrainingOptions, "input" | "prompt">,
     tokenizer: Tokenizer,
     validation: Validation,
     trainer: Trainer,
@@ -96,6 +103,7 @@ export class Training {
     this.done = trainer.step;
     this.tokens = tokens;
     this.input = input;
+    this.prompt = prompt;
     this.tokenizer = tokenizer;
     this.validation = validation;
     this.trainer = trainer;
@@ -107,6 +115,7 @@ export class Training {
    * and, where the dtype is `auto`, chooses it.
    * @throws DataError or ConfigError if the text is too short for the settings
    * @throws DataError or ConfigError if text or settings are not those of the run to resume
+   * @throws UnknownCharacterError if the prompt has a character that is not in the text
    * @throws NoWebGpuError if `webgpu` was asked for and there is none
    * @throws TensorTooLargeError if the model fits neither device nor memory, before anything is allocated
    * @throws ModelFileError if the model could not be saved, for its characters or layers are too many
@@ -117,6 +126,8 @@ export class Training {
     const corpus = corpusOf(options.documents, asked.format);
     const { format, tokenizer, num_docs } = corpus;
     const wanted = { ...asked, format };
+    const { input = resume?.input ?? null, prompt = "" } = options;
+    const promptLength = tokenizer.encode(prompt).length;
     const choice = resume && options.device === "auto" ? resume.device : options.device;
     const random = new PythonRandom(wanted.seed);
     const order = identity(num_docs);
@@ -176,13 +187,24 @@ export class Training {
       kernels: tuning && summaryOf(tuning),
       dtype_reason,
       resumed_from: resume ? resume.step : null,
-      notes: startNotes(config, counts.num_tokens - counts.num_val_tokens, parameterCount(dims)),
+      notes: startNotes(config, {
+        num_tokens: counts.num_tokens - counts.num_val_tokens,
+        num_params: parameterCount(dims),
+        prompt: promptLength,
+      }),
       differences: resume ? differences(resume, { ...place, config }) : [],
       config,
     };
-    const { input = resume?.input ?? null } = options;
     const judge = new Validation(validation, tokenizer, resume?.best ?? null);
-    const training = new Training(start, tokens, input, tokenizer, judge, trainer, random);
+    const training = new Training(
+      start,
+      tokens,
+      { input, prompt },
+      tokenizer,
+      judge,
+      trainer,
+      random,
+    );
     if (resume && !resume.validated) training.done--;
     return training;
   }
@@ -200,12 +222,13 @@ export class Training {
   /**
    * Every step up to num_steps, and between them the validations: after every eval_every steps and after the
    * last one, where something is held out. It tells when a checkpoint is due: after every save_every steps but the
-   * last one, save_seconds after it began or the last one was due, and before the last validation. Where patience runs out, it tells so and ends. Not pulling
+   * last one, save_seconds after it began or the last one was due, and before the last validation; after every sample_every steps but the last it has a few texts
+   * written. Where patience runs out, it tells so and ends. Not pulling
    * pauses; an aborted signal ends it after the steps in flight, or within a validation.
    * @throws DivergedError at the first loss or gradient norm that is not finite in float32
    */
-  async *run(signal?: AbortSignal): AsyncGenerator<StepEvent | EvalEvent | SaveEvent | StopEvent> {
-    const { num_steps, eval_every, save_every, save_seconds } = this.start.config;
+  async *run(signal?: AbortSignal): AsyncGenerator<RunEvent> {
+    const { num_steps, eval_every, save_every, save_seconds, sample_every } = this.start.config;
     const next = (every: number) =>
       every > 0 ? (Math.floor(this.done / every) + 1) * every : Infinity;
     let savedAt = performance.now();
@@ -214,7 +237,7 @@ export class Training {
     do {
       const stop = this.validation.stopAfter(this.step, this.start.config);
       if (stop !== null) return yield stop;
-      until = Math.min(num_steps, next(eval_every), next(save_every));
+      until = Math.min(num_steps, next(eval_every), next(save_every), next(sample_every));
       const pause = new AbortController();
       const ended = signal ? AbortSignal.any([signal, pause.signal]) : pause.signal;
       for await (const record of this.trainer.run(until, ended)) {
@@ -238,6 +261,7 @@ export class Training {
           yield event;
         }
         this.done = until;
+        if (isDue(step, sample_every) && !last) yield* this.look(signal);
         if (isDue(step, save_every)) due = "steps";
       }
       if (isLate()) due ??= "time";
@@ -256,6 +280,12 @@ export class Training {
   private validatesAfter(step: number): boolean {
     const { num_steps, eval_every } = this.start.config;
     return this.validation.possible && (step === num_steps || isDue(step, eval_every));
+  }
+
+  private async *look(signal?: AbortSignal): AsyncGenerator<LookEvent> {
+    const { step } = this;
+    const texts = this.preview(Math.min(MOST_LOOKED_AT, this.start.config.num_samples), signal);
+    for await (const { index, text } of texts) yield { type: "look", step, index, text };
   }
 
   /** num_samples texts from the model as it is, drawn from the run's own random numbers. */
@@ -278,9 +308,10 @@ export class Training {
   }
 
   private writing({ seed, ...options }: WriteOptions): GenerateOptions {
-    const { tokenizer, trainer, random } = this;
+    const { tokenizer, trainer, random, prompt } = this;
     return {
       ...this.start.config,
+      prompt,
       ...options,
       tokenizer,
       random: seed === undefined ? random : new PythonRandom(seed),

@@ -67,6 +67,7 @@ const others: Record<keyof Config, string> = {
   top_k: "7",
   max_tokens: "50",
   num_samples: "3",
+  sample_every: "5",
   log_every: "5",
   eval_every: "5",
   patience: "3",
