@@ -2,14 +2,14 @@
 
 import { copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import type { Config } from "../src/config.ts";
 import { ModelFileError } from "../src/errors.ts";
 import { describeRun, STATE_FILE } from "../src/files/checkpoint.ts";
-import { CONFIG_FILE, TOKENIZER_FILE, WEIGHTS_FILE } from "../src/files/model_files.ts";
+import { BEST_FILE, CONFIG_FILE, TOKENIZER_FILE, WEIGHTS_FILE } from "../src/files/model_files.ts";
 import { decodeMetadata, MAX_HEADER } from "../src/files/safetensors.ts";
 import { METRICS_FILE } from "./metrics.ts";
 import { flushFolder, modelFiles, readOptional } from "../src/files/model_dir.node.ts";
 import { count } from "../src/count.ts";
+import { isOutOfPatience } from "../src/training/validation.ts";
 
 /** Every file that a run writes, in the order in which they are moved aside. */
 export const ownFiles: readonly string[] = [...modelFiles, METRICS_FILE];
@@ -20,7 +20,7 @@ interface Contents {
   /** The files that a new run would replace. */
   files: string[];
   /** The run that can be resumed there, if it is one that has trained and is whole. */
-  run?: { config: Config; step: number; input: string | null; validated: boolean };
+  run?: ReturnType<typeof describeRun>;
   /** Whether there is more than the beginning of a run that has not trained yet. */
   valuable: boolean;
 }
@@ -37,9 +37,14 @@ export function examine(folder: string): Contents {
       return undefined; // damaged, or of another program
     }
   };
-  const [model, state] = [metadata(WEIGHTS_FILE), metadata(STATE_FILE)];
+  const [model, best, state] = [WEIGHTS_FILE, BEST_FILE, STATE_FILE].map(metadata);
   const config = readOptional(join(folder, CONFIG_FILE), MAX_HEADER);
-  const texts = [model?.config, state?.config, config && new TextDecoder().decode(config)];
+  const texts = [
+    model?.config,
+    best?.config,
+    state?.config,
+    config && new TextDecoder().decode(config),
+  ];
   if (!texts.some((text) => text?.includes('"format_version"'))) {
     throw new ModelFileError(
       `${folder} holds a ${files[0]} that this program did not write, or that is damaged; nothing of it is replaced. ` +
@@ -58,8 +63,8 @@ export function examine(folder: string): Contents {
 export function refuseUnfinished(folder: string): void {
   const { run } = examine(folder);
   if (run === undefined || run.step === 0) return;
-  const { config, step, input, validated } = run;
-  if (step >= config.num_steps && validated) return;
+  const { config, step, input, validated, best } = run;
+  if ((step >= config.num_steps && validated) || isOutOfPatience(config, best)) return;
   const text = input === null ? "" : input === "-" ? " on standard input" : ` on ${input}`;
   throw new ModelFileError(
     `${folder} holds a run that is not finished: ${count(step)} of ${count(config.num_steps)} steps${text}. Go on ` +

@@ -4,9 +4,10 @@
 
 import { Generator } from "../src/generation/from_model.ts";
 import { command } from "./command.ts";
-import { loadModel } from "../src/files/model_dir.node.ts";
+import { loadBest, loadModel } from "../src/files/model_dir.node.ts";
 import * as options from "./options.ts";
 import { prepareProgress } from "./progress.ts";
+import { promptOf } from "./prompt.ts";
 import { run } from "./run.ts";
 import { SamplePrinter } from "./samples.ts";
 
@@ -15,7 +16,9 @@ const description = {
   summary: "Prints texts that a saved model writes.",
   options: [
     options.modelDir,
+    options.best,
     options.prompt,
+    options.promptFile,
     options.device,
     ...options.settingOptions("num_samples", "temperature", "top_k", "max_tokens", "seed"),
   ],
@@ -23,9 +26,10 @@ const description = {
 
 export const main = command(description, async (flags, io) => {
   const { num_samples, temperature, top_k, max_tokens, seed } = flags.config("microgpt");
-  const prompt = flags.text(options.prompt);
+  const prompt = promptOf(flags);
   const device = flags.choice(options.device, options.devices);
-  const model = loadModel(flags.text(options.modelDir));
+  const folder = flags.text(options.modelDir);
+  const model = flags.has(options.best) ? loadBest(folder) : loadModel(folder);
 
   const generator = await Generator.open(model, device, prepareProgress(io.stderr));
   if (generator.fallback !== null) {

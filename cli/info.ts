@@ -81,7 +81,10 @@ async function describeRun(flags: Flags, io: Io): Promise<[object, string]> {
   const { config, dtype_reason } = await withDtype({ ...wanted, format }, dims, train);
   const needs = needsOf(config, dims, train);
   const covered = { format_reason, ...coverage(corpus, config.block_size) };
-  const notes = startNotes(config, num_tokens - num_val_tokens, needs.num_params);
+  const notes = startNotes(config, {
+    num_tokens: num_tokens - num_val_tokens,
+    num_params: needs.num_params,
+  });
   const text = isStream(format)
     ? `one text of ${plural(ids.length, "token")}`
     : plural(num_docs, "document");

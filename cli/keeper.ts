@@ -3,6 +3,7 @@
 
 import { GpuError } from "../src/errors.ts";
 import type { Checkpoint } from "../src/files/checkpoint.ts";
+import type { Model } from "../src/files/model_files.ts";
 import type { EvalEvent, StepEvent, Training } from "../src/training/train.ts";
 import { Metrics } from "./metrics.ts";
 import { refusal, saveCheckpoint } from "../src/files/model_dir.node.ts";
@@ -20,6 +21,8 @@ export class Keeper {
   private saved: number;
   /** Whether there is more of the run than that. */
   private changed = false;
+  /** The best model, while the disk refuses it. */
+  private best: Model | undefined;
   /** Whether something was saved after the beginning. */
   hasSaved = false;
 
@@ -57,9 +60,30 @@ export class Keeper {
     this.changed = true;
   }
 
+  /** After a validation: the model that it found to be the best so far is kept, before the run that knows of it. */
+  async keepBest({ best }: EvalEvent): Promise<void> {
+    if (!best || this.training.start.config.eval_every === 0) return; // the last model is the only one
+    this.best = await this.training.model();
+    this.saveBest();
+  }
+
+  private saveBest(): void {
+    if (this.best === undefined) return;
+    try {
+      this.folder.saveBest(this.best);
+      this.best = undefined;
+    } catch (error) {
+      const { message } = refusal(this.folder.path, error);
+      this.say(
+        `warning: Saving the best model failed. ${message} It is tried again at the next save.`,
+      );
+    }
+  }
+
   /** Saves between two steps. @returns whether that could be done; if not, it is told */
   async save(): Promise<boolean> {
     this.metrics?.write();
+    this.saveBest();
     const { step } = this.training;
     try {
       this.folder.save(await this.training.checkpoint());
@@ -87,6 +111,7 @@ export class Keeper {
    */
   async finish(): Promise<void> {
     this.metrics?.write();
+    this.saveBest();
     if (!this.changed) return;
     try {
       const checkpoint = await this.training.checkpoint();

@@ -109,6 +109,19 @@ export const prompt: Option = {
   help: "what every sample begins with",
 };
 
+export const promptFile: Option = {
+  flag: "prompt-file",
+  env: ["MICROGPT_PROMPT_FILE"],
+  value: "FILE",
+  help: "text file that every sample begins with, in the prompt's place",
+};
+
+export const best: Option = {
+  flag: "best",
+  env: [],
+  help: "the model whose validation had the lowest loss, in the last one's place",
+};
+
 export const only: Option = {
   flag: "only",
   env: [],
@@ -138,7 +151,19 @@ export function settingOptions(...names: Setting["name"][]): Option[] {
 
 /** Every environment variable that some command reads. */
 export const variables: ReadonlySet<string> = new Set(
-  [input, output, modelDir, preset, configFile, device, tuning, prompt, ...settings, size]
+  [
+    input,
+    output,
+    modelDir,
+    preset,
+    configFile,
+    device,
+    tuning,
+    prompt,
+    promptFile,
+    ...settings,
+    size,
+  ]
     .flatMap(({ env }) => env)
     .concat("MICROGPT_CACHE_DIR", "MICROGPT_SHADER_CHECKS"),
 );

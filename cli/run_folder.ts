@@ -16,6 +16,7 @@ import {
   isTemporary,
   refusal,
   replaceFile,
+  saveBest,
   saveCheckpoint,
   saveModel,
 } from "../src/files/model_dir.node.ts";
@@ -99,6 +100,18 @@ export class RunFolder {
       this.lock.renew();
     });
     saveCheckpoint(this.path, checkpoint);
+  }
+
+  /**
+   * Saves a model as the best of the run so far, as save() does.
+   * @throws ModelFileError as saveBest()
+   */
+  saveBest(model: Model): void {
+    attempt(this.path, () => {
+      makeFolder(this.path);
+      this.lock.renew();
+    });
+    saveBest(this.path, model);
   }
 
   /**

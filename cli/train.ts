@@ -20,11 +20,12 @@ import { Interrupt } from "./interrupt.ts";
 import { Keeper } from "./keeper.ts";
 import { loadCheckpoint } from "../src/files/model_dir.node.ts";
 import * as options from "./options.ts";
+import { promptOf } from "./prompt.ts";
 import { type Output, run } from "./run.ts";
 import { RunFolder } from "./run_folder.ts";
 import { count } from "../src/count.ts";
 import { NOTHING, prepareProgress } from "./progress.ts";
-import { humanReport, jsonReport, type TrainReport } from "./train_report.ts";
+import { type EndEvent, humanReport, jsonReport, type TrainReport } from "./train_report.ts";
 
 const description = {
   name: "train",
@@ -39,6 +40,8 @@ const description = {
     options.size,
     options.configFile,
     options.tuning,
+    options.prompt,
+    options.promptFile,
     ...options.settingOptions(),
   ],
 };
@@ -56,6 +59,7 @@ export const main = command(description, async (flags, io) => {
   const config = before ? goOn(before, flags) : flags.config(flags.text(options.preset));
   const device = flags.choice(options.device, options.devices);
   const mode = flags.choice(options.tuning, tuningModes);
+  const prompt = promptOf(flags);
   const input = flags.text(options.input) ?? before?.input ?? undefined;
   const { corpus, source } = await readText(input, io, config.format);
 
@@ -72,6 +76,7 @@ export const main = command(description, async (flags, io) => {
       tuning,
       progress: prepareProgress(io.stderr),
       input: input ?? null,
+      prompt,
       resume: before,
     });
     const report = flags.has(options.json)
@@ -116,7 +121,11 @@ function goOn(before: Checkpoint, flags: Flags): Config {
       `The run to resume was trained on standard input; give it the same text again, with --input -.`,
     );
   }
-  return resumedConfig(before, overrides, { num_steps: "--steps", ...labels });
+  return resumedConfig(before, overrides, {
+    num_steps: "--steps",
+    patience: "--patience",
+    ...labels,
+  });
 }
 
 async function train(
@@ -134,7 +143,8 @@ async function train(
   let startedAt = performance.now();
   let { tokens } = done;
   let skipped = 0;
-  let val_loss: number | null = null;
+  let stopped: EndEvent["stopped"];
+  let found: Pick<EndEvent, "val_loss" | "bits_per_byte"> = { val_loss: null, bits_per_byte: null };
   let seconds: number;
   try {
     try {
@@ -145,10 +155,20 @@ async function train(
           if (await keeper.save()) report.checkpoint(folder.path, event);
           continue;
         }
+        if (event.type === "look") {
+          report.look(event);
+          continue;
+        }
+        if (event.type === "stop") {
+          report.stop(event);
+          stopped = event.reason;
+          continue;
+        }
         keeper.add(event);
         if (event.type === "eval") {
-          ({ val_loss } = event);
+          found = { val_loss: event.val_loss, bits_per_byte: event.bits_per_byte };
           report.evaluation(event);
+          await keeper.keepBest(event);
         } else {
           ({ tokens } = event);
           if (event.skipped) skipped++;
@@ -178,9 +198,11 @@ async function train(
     steps: step,
     seconds,
     tokens_per_s: (tokens - done.tokens) / seconds,
-    val_loss,
+    ...found,
+    best: training.best && { step: training.best.step, val_loss: training.best.val_loss },
     model_dir: keeper.hasSaved ? folder.path : null,
     ...(isHalf(training.start.config.dtype) ? { skipped } : {}),
+    ...(stopped === undefined ? {} : { stopped }),
     ...(interrupt.code === 0 ? {} : { interrupted: true }),
   });
 }

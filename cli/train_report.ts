@@ -3,17 +3,24 @@
 import { isStream } from "../src/choices.ts";
 import type { PieceEvent, SampleEvent } from "../src/generation/generate.ts";
 import { commandLine } from "../src/platform/invocation.ts";
-import type { EvalEvent, SaveEvent, StartEvent, StepEvent } from "../src/training/train.ts";
+import type {
+  EvalEvent,
+  LookEvent,
+  SaveEvent,
+  StartEvent,
+  StepEvent,
+  StopEvent,
+} from "../src/training/train.ts";
 import type { TuningSummary } from "../src/tuning/tune.ts";
 import { duration } from "../src/duration.ts";
 import { pathWord } from "./format.ts";
 import { count, plural } from "../src/count.ts";
 import { NOTHING, Progress } from "./progress.ts";
 import type { Output } from "./run.ts";
-import { SamplePrinter } from "./samples.ts";
+import { printable, SamplePrinter } from "./samples.ts";
 import { textRows } from "./text_rows.ts";
 
-interface EndEvent {
+export interface EndEvent {
   type: "end";
   /** Steps done, those before the run was resumed included. */
   steps: number;
@@ -22,10 +29,15 @@ interface EndEvent {
   tokens_per_s: number;
   /** Of the last validation; null if there was none. */
   val_loss: number | null;
+  bits_per_byte: number | null;
+  /** The validation with the lowest loss, of those of before too; null if there was none. */
+  best: { step: number; val_loss: number } | null;
   /** Where the model was saved; null if it was not, for want of a single step. */
   model_dir: string | null;
   /** There only with dtype f16: steps whose gradients were too large for a number, so that nothing was learnt. */
   skipped?: number;
+  /** There only if the run ended before its last step by itself. */
+  stopped?: StopEvent["reason"];
   /** There only if a signal ended the run before its last step or sample. */
   interrupted?: true;
 }
@@ -34,6 +46,10 @@ export interface TrainReport {
   start(event: StartEvent): void;
   step(event: StepEvent): void;
   evaluation(event: EvalEvent): void;
+  /** A text between two steps. */
+  look(event: LookEvent): void;
+  /** The run ends before its last step. */
+  stop(event: StopEvent): void;
   /** A checkpoint was saved in the folder, and the run goes on. */
   checkpoint(folder: string, event: SaveEvent): void;
   /** No further step comes, be it because all are done, of a signal or of an error. */
@@ -56,6 +72,14 @@ export function jsonReport(out: Output, log_every: number): TrainReport {
       if (event.step % log_every === 0) this.endSteps();
     },
     evaluation(event) {
+      this.endSteps();
+      print(event);
+    },
+    look(event) {
+      this.endSteps();
+      print(event);
+    },
+    stop(event) {
       this.endSteps();
       print(event);
     },
@@ -84,19 +108,31 @@ export function humanReport(out: Output, source: string, before = NOTHING): Trai
   const samples = new SamplePrinter(out);
   let progress: Progress | undefined;
   let num_steps = 0;
+  let several = false; // validations
   let savedStep = -1; // the last one that was told
   return {
     start(event) {
       const { log_every } = event.config;
       ({ num_steps } = event.config);
+      several = event.config.eval_every > 0;
       out.write(header(event, source));
       progress = new Progress(out, num_steps, log_every, before);
     },
     step(event) {
       progress!.step(event);
     },
-    evaluation({ step, val_loss }) {
-      progress!.note(`step ${step}  val loss ${val_loss.toFixed(4)}`);
+    evaluation({ step, val_loss, bits_per_byte, best }) {
+      const bits = bits_per_byte === null ? "" : `  ${bits_per_byte.toFixed(4)} bits/byte`;
+      progress!.note(
+        `step ${step}  val loss ${val_loss.toFixed(4)}${bits}${several && best ? "  best" : ""}`,
+      );
+    },
+    look({ step, index, text }) {
+      const shown = out.isTTY ? printable(text) : text;
+      progress!.note(`step ${step}  sample ${index}: ${shown}`);
+    },
+    stop({ step, message }) {
+      progress!.note(`stopped after step ${count(step)}: ${message}`);
     },
     checkpoint(folder, { step, due }) {
       if (due === "time") return; // every minute would be a line too often
@@ -116,7 +152,7 @@ export function humanReport(out: Output, source: string, before = NOTHING): Trai
     endSamples() {
       samples.end();
     },
-    end({ steps, seconds, tokens_per_s, model_dir, skipped, interrupted }) {
+    end({ steps, seconds, tokens_per_s, model_dir, skipped, best, stopped, interrupted }) {
       const speed = `${duration(seconds)}, ${count(Math.round(tokens_per_s))} tokens/s`;
       const done = plural(steps - before.step, "step");
       out.write(`${interrupted ? "stopped" : "done"}: ${done} in ${speed}\n`);
@@ -124,7 +160,11 @@ export function humanReport(out: Output, source: string, before = NOTHING): Trai
       if (model_dir === null) out.write("Nothing was saved: there was no step to save.\n");
       else
         out.write(`More samples: ${commandLine("generate", "--model-dir", pathWord(model_dir))}\n`);
-      if (model_dir !== null && steps < num_steps) {
+      if (model_dir !== null && several && best !== null && best.step < steps) {
+        const words = ["--model-dir", pathWord(model_dir), "--best"] as const;
+        out.write(`Of the best, step ${count(best.step)}: ${commandLine("generate", ...words)}\n`);
+      }
+      if (model_dir !== null && steps < num_steps && stopped === undefined) {
         out.write(
           `To go on: ${commandLine("train", "--output", pathWord(model_dir), "--resume")}\n`,
         );

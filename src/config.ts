@@ -61,10 +61,12 @@ export interface Config {
   top_k: number; // tokens that may come next, the likeliest ones; 0 is all
   max_tokens: number; // that a text gets after its prompt at most; 0 is as many as fill the context
   num_samples: number; // texts to generate
+  sample_every: number; // steps between two looks at what the model writes by then; 0 is none before the end
 
   // reports and saves
   log_every: number; // steps between two reports
   eval_every: number; // steps between two validations; 0 is only after the last one
+  patience: number; // validations without a lower loss than the lowest before them, after which the run ends; 0 is off
   save_every: number; // steps between two checkpoints; 0 is none by steps
   save_seconds: number; // seconds of training between two checkpoints; 0 is none by time
 }

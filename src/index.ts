@@ -18,7 +18,13 @@
  * @module
  */
 
-import { loadCheckpoint as loadRun, loadModel, saveCheckpoint, saveModel } from "#model_dir";
+import {
+  loadBest,
+  loadCheckpoint as loadRun,
+  loadModel,
+  saveCheckpoint,
+  saveModel,
+} from "#model_dir";
 import { checkSettingNames, type ConfigChoice, resolveConfig } from "./config.ts";
 import { type DeviceChoice, devices } from "./device/choose.ts";
 import { ConfigError, DataError } from "./errors.ts";
@@ -38,7 +44,7 @@ export type { Config, ConfigChoice } from "./config.ts";
 export type { Setting } from "./config/settings.ts";
 export type { DeviceChoice } from "./device/choose.ts";
 export * from "./errors.ts";
-export type { Checkpoint, Circumstances, TrainerState } from "./files/checkpoint.ts";
+export type { Best, Checkpoint, Circumstances, TrainerState } from "./files/checkpoint.ts";
 export type { Model } from "./files/model_files.ts";
 export type { SamplingOptions } from "./generation/from_model.ts";
 export type { PieceEvent, SampleEvent } from "./generation/generate.ts";
@@ -46,9 +52,12 @@ export type { Dims, ParameterLayout, Slice } from "./model/parameters.ts";
 export type { Tokenizer, TokenizerFile } from "./text/tokenizer.ts";
 export type {
   EvalEvent,
+  LookEvent,
+  RunEvent,
   SaveEvent,
   StartEvent,
   StepEvent,
+  StopEvent,
   Training,
   WriteOptions,
 } from "./training/train.ts";
@@ -63,6 +72,8 @@ export interface TrainOptions extends Partial<ConfigChoice> {
   device?: DeviceChoice;
   /** How the kernels of products are chosen; `auto` where absent. */
   tuning?: TuningMode;
+  /** What the run's own texts begin with, those of sample_every too. */
+  prompt?: string;
   /** A run to go on with; of the settings only those may differ that leave it the same run. */
   resume?: Checkpoint;
 }
@@ -88,12 +99,26 @@ export async function train(
   text: string | readonly string[],
   options: TrainOptions = {},
 ): Promise<Training> {
-  const { preset = "microgpt", device = "auto", tuning: mode = "auto", resume, ...given } = options;
-  checkSettingNames("option", given, ["preset", "device", "tuning", "resume"]);
+  const {
+    preset = "microgpt",
+    device = "auto",
+    tuning: mode = "auto",
+    resume,
+    prompt,
+    ...given
+  } = options;
+  checkSettingNames("option", given, ["preset", "device", "tuning", "resume", "prompt"]);
   checkChoice("device", device, devices);
   checkChoice("tuning", mode, tuningModes);
   const config = resume ? resumedConfig(resume, given) : resolveConfig(preset, given);
-  return Training.open({ config, documents: documentsIn(text), device, tuning: { mode }, resume });
+  return Training.open({
+    config,
+    documents: documentsIn(text),
+    device,
+    tuning: { mode },
+    resume,
+    prompt,
+  });
 }
 
 function documentsIn(text: unknown): TextSource {
@@ -142,10 +167,13 @@ const samplingNames = Object.keys({
 /**
  * A saved model.
  * @param from the folder where it lies, in Node; or the bytes of its model.safetensors
+ * @param options `best`: of a folder, the model that the run kept as its best, by the loss of its validations, in the
+ *   last one's place; its file's bytes are given as those of any model
  * @throws ModelFileError if there is no model that can be used
  */
-export async function load(from: string | Bytes): Promise<Model> {
-  if (typeof from === "string") return loadModel(from);
+export async function load(from: string | Bytes, options: { best?: boolean } = {}): Promise<Model> {
+  checkNames("option", options, ["best"]);
+  if (typeof from === "string") return options.best ? loadBest(from) : loadModel(from);
   const bytes = await toArray(from);
   return decodeModel((name) => (name === WEIGHTS_FILE ? bytes : undefined), "the bytes");
 }

@@ -50,8 +50,10 @@ const microgpt: Config = {
   top_k: 0,
   max_tokens: 0,
   num_samples: 20,
+  sample_every: 0,
   log_every: 100,
   eval_every: 0,
+  patience: 0,
   save_every: 0,
   save_seconds: 60,
 };

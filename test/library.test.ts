@@ -124,7 +124,9 @@ test("a model is the same from its folder, its bytes and a Blob of them, and wri
   await save(model, folder);
   expect(readdirSync(folder)).toContain("model.safetensors");
   const bytes = toBytes(model);
-  const copies = await Promise.all([folder, bytes, bytes.buffer, new Blob([bytes])].map(load));
+  const copies = await Promise.all(
+    [folder, bytes, bytes.buffer, new Blob([bytes])].map((from) => load(from)),
+  );
   const options = { prompt: "a", device: "cpu", seed: 7 } as const;
   const texts = await collect(generate(copies[0], options));
   expect(texts).toHaveLength(2);
@@ -159,6 +161,7 @@ test("a browser has no folders, and says what there is instead", async () => {
   const checkpoint = await training.checkpoint();
   const calls = [
     () => noFolders.loadModel("output"),
+    () => noFolders.loadBest("output"),
     () => noFolders.loadCheckpoint("output"),
     () => noFolders.saveModel("output", model),
     () => noFolders.saveCheckpoint("output", checkpoint),

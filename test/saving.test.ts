@@ -35,6 +35,7 @@ async function saved(on: typeof device | undefined): Promise<Checkpoint> {
     adapter: null,
     kernels: null,
     validated: false,
+    best: null,
   } as const;
   return { config, tokenizer, ...state, ...place };
 }

@@ -7,8 +7,8 @@ import { describeRange, parseSetting } from "../src/config/values.ts";
 import { ConfigError } from "../src/errors.ts";
 import { isPreset, presets } from "../src/presets.ts";
 
-/** The page shows every step, and saves none. */
-const hidden = new Set<keyof Config>(["log_every", "save_every", "save_seconds"]);
+/** The page shows every step, saves none, and looks at what the model writes whenever there is time. */
+const hidden = new Set<keyof Config>(["log_every", "save_every", "save_seconds", "sample_every"]);
 
 interface Field {
   setting: Setting;

@@ -4,13 +4,20 @@
 /** More points than this no screen can show apart. */
 const MAX_POINTS = 1000;
 
+interface Evaluation {
+  step: number;
+  loss: number;
+  /** Bits per byte; null or absent where they are not known. */
+  bits?: number | null;
+}
+
 /** A history as a plain object. */
 export interface HistoryState {
   window: number;
   steps: number[];
   losses: number[];
   means: number[];
-  evaluations: { step: number; loss: number }[];
+  evaluations: Evaluation[];
   stepsPerPoint: number;
   stepsInLast: number;
   count: number;
@@ -42,7 +49,7 @@ export class LossHistory {
   /** Running mean after the last step; NaN before the first. */
   mean = NaN;
   /** In the order of their steps. */
-  private readonly evaluations: { step: number; loss: number }[] = [];
+  private readonly evaluations: Evaluation[] = [];
   private stepsPerPoint = 1;
   private stepsInLast = Infinity;
   private count = 0;
@@ -97,14 +104,19 @@ export class LossHistory {
     }
   }
 
-  /** Takes the validation loss after `step` steps. */
-  validate(step: number, loss: number): void {
-    this.evaluations.push({ step, loss });
+  /** Takes the validation loss after `step` steps, and its bits per byte. */
+  validate(step: number, loss: number, bits: number | null = null): void {
+    this.evaluations.push({ step, loss, bits });
   }
 
   /** The newest validation loss; NaN before the first. */
   get validation(): number {
     return this.evaluations.at(-1)?.loss ?? NaN;
+  }
+
+  /** Of the newest validation; null where they are not known. */
+  get bitsPerByte(): number | null {
+    return this.evaluations.at(-1)?.bits ?? null;
   }
 
   /** Validation loss at each point; null where there was none. */

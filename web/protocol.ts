@@ -2,7 +2,13 @@
 
 import type { Config, ConfigChoice } from "../src/config.ts";
 import type { DeviceChoice } from "../src/device/choose.ts";
-import type { EvalEvent, PrepareEvent, StartEvent, StepEvent } from "../src/training/train.ts";
+import type {
+  EvalEvent,
+  PrepareEvent,
+  StartEvent,
+  StepEvent,
+  StopEvent,
+} from "../src/training/train.ts";
 
 /** Page to worker. One worker has one model, to train it or to write with it; a reset ends it. */
 export type Request = StartRequest | OpenRequest | Wish;
@@ -52,6 +58,7 @@ export type Report =
   | StartEvent
   | StepsReport
   | EvalEvent
+  | StopEvent
   | SampleReport
   | WrittenReport
   | SavedReport

@@ -67,6 +67,8 @@ export class Run {
   /** Why the last request was not written, and what is to be known about it. */
   unwritten = "";
   notes: string[] = [];
+  /** Why the run ended before its last step. */
+  stopped = "";
   /** Why the last save failed. */
   unsaved = "";
   /** Why the CPU writes. */
@@ -234,7 +236,9 @@ export class Run {
       while (this.marks.length > 2 && this.marks[1].train_ms < report.train_ms - SPEED_WINDOW_MS)
         this.marks.shift();
     } else if (report.type === "eval") {
-      this.history.validate(report.step, report.val_loss);
+      this.history.validate(report.step, report.val_loss, report.bits_per_byte);
+    } else if (report.type === "stop") {
+      this.stopped = `Stopped early: ${report.message}`;
     } else if (report.type === "sample") {
       this.takeSample(report);
     } else if (report.type === "written") {

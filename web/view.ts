@@ -81,8 +81,9 @@ export class View {
     write("choices", choices(history.mean));
     const validating = (config?.val_fraction ?? 0) > 0;
     byId("validation").hidden = byId("key-validation").hidden = !validating;
-    const { validation } = history;
+    const { validation, bitsPerByte } = history;
     write("val-loss", Number.isNaN(validation) ? "–" : formatLoss(validation));
+    write("val-bits", bitsPerByte === null ? "" : `${formatNumber(bitsPerByte, 2)} bits/byte`);
     const speed = run.speed();
     write("speed", speed ? formatNumber(speed.tokensPerSecond) : "–");
     write("time-left", phase === "done" ? "none" : speed ? formatSeconds(speed.secondsLeft) : "–");
@@ -95,7 +96,7 @@ export class View {
     write("fallback", fallback);
     byId("offer").hidden = offered === null;
     write("offer-text", offered ? `A run on ${offered.name} is kept: ${describe(offered)}.` : "");
-    write("note", note);
+    write("note", [run.stopped, note].filter(Boolean).join(" "));
     write("alert", run.error?.message ?? "");
     write("device", deviceLine(run));
     write("status", statusLine(run));

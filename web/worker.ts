@@ -73,12 +73,13 @@ async function train({ config, documents, device, temperature, resume }: StartRe
   let lastStep = NaN; // the first step may have to compile, and is not counted
 
   for await (const event of training.run()) {
+    if (event.type === "look") continue; // the page has looks of its own
     if (event.type === "save") {
       if (isSecureContext) await save(); // where not, there is nothing to tell its text by
       lastStep = performance.now();
       continue;
     }
-    if (event.type === "eval") {
+    if (event.type === "eval" || event.type === "stop") {
       report();
       post(event);
       await nextTask();

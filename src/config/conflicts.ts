@@ -86,12 +86,20 @@ function* schedules(config: Partial<ConfigChoice>, label: Label): Iterable<Confl
 const SLACK = 1e-6;
 
 function* validations(config: Partial<ConfigChoice>, label: Label): Iterable<Conflict> {
-  const { eval_every = 0, val_fraction } = config;
+  const { eval_every = 0, val_fraction, patience = 0 } = config;
   if (eval_every > 0 && val_fraction === 0) {
     yield [
       "eval_every",
       `${label("eval_every")} is ${eval_every}, but nothing is held out to validate with; set ` +
         `${label("val_fraction")} to a part of the text, such as 0.1, or leave ${label("eval_every")} at 0.`,
+    ];
+  }
+  if (patience > 0 && config.eval_every === 0) {
+    yield [
+      "patience",
+      `${label("patience")} is ${patience}, but the run is validated at its end at most; set ${label("eval_every")} to ` +
+        `the steps between two validations, and ${label("val_fraction")} to the part of the text that is held out for ` +
+        `them, or leave ${label("patience")} at 0.`,
     ];
   }
 }

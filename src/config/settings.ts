@@ -256,6 +256,10 @@ const table: Record<Group, Row[]> = {
       max: MAX_SIZE,
       alias: "sample_size",
     }),
+    setting("sample_every", "integer", "steps between two looks at what it writes, 0 for none", {
+      ...count,
+      since: 6,
+    }),
   ],
   saving: [
     setting("log_every", "integer", "steps between two reports", {
@@ -267,6 +271,15 @@ const table: Record<Group, Row[]> = {
       ...count,
       since: 2,
     }),
+    setting(
+      "patience",
+      "integer",
+      "validations without a better one that end the run, 0 for none",
+      {
+        ...count,
+        since: 6,
+      },
+    ),
     setting("save_every", "integer", "steps between two saves, 0 for none by steps", {
       ...count,
       since: 3,

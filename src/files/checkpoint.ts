@@ -55,10 +55,21 @@ export interface Circumstances {
   kernels: string | null;
 }
 
+/** The validation with the lowest loss so far. */
+export interface Best {
+  /** Steps that were done before it. */
+  step: number;
+  val_loss: number;
+  /** Validations after it. */
+  later: number;
+}
+
 /** A run between two of its steps. */
 export interface Checkpoint extends Model, TrainerState, Circumstances {
   /** False where a validation is due after `step`, and still to come. */
   validated: boolean;
+  /** Null before the first validation. */
+  best: Best | null;
 }
 
 export const STATE_FILE = "training.safetensors";
@@ -91,7 +102,7 @@ export function checkSavable(config: ConfigChoice, tokenizer: Tokenizer): void {
 /** @throws ModelFileError if a number is not finite; such a run is never saved */
 export function encodeCheckpoint(checkpoint: Checkpoint): ModelFile {
   const { config, layout, values, m, v, tokens, scaler, skips } = checkpoint;
-  const { text, input, device, adapter, kernels, validated } = checkpoint;
+  const { text, input, device, adapter, kernels, validated, best } = checkpoint;
   const dtype = values instanceof Float64Array ? "F64" : "F32";
   const flats = [values, m, v];
   const tensors = parts(config, layout.dims).flatMap(({ prefix, layout }, i) =>
@@ -101,7 +112,18 @@ export function encodeCheckpoint(checkpoint: Checkpoint): ModelFile {
       return { name: prefix + name, shape, dtype, values: part } as const;
     }),
   );
-  const training = { tokens, scaler, skips, text, input, device, adapter, kernels, validated };
+  const training = {
+    tokens,
+    scaler,
+    skips,
+    text,
+    input,
+    device,
+    adapter,
+    kernels,
+    validated,
+    best,
+  };
   const metadata = { ...metadataOf(checkpoint), training: toText(training) };
   return new ModelFile(STATE_FILE, safetensorsPieces(tensors, metadata));
 }
@@ -140,8 +162,8 @@ export function decodeCheckpoint(bytes: Uint8Array | undefined, where: string): 
  */
 export function describeRun(metadata: Readonly<Record<string, string>>, path: string) {
   const { config, step } = readConfig(...partOf(metadata, "config", path));
-  const { input, validated } = readTraining(...partOf(metadata, "training", path));
-  return { config, step, input, validated };
+  const { input, validated, best } = readTraining(...partOf(metadata, "training", path));
+  return { config, step, input, validated, best };
 }
 
 function partOf(
@@ -154,13 +176,19 @@ function partOf(
   return [parseJson(metadata[key], source), source];
 }
 
-/** Files of before there was `validated` were saved after the validation. */
+/** Files of before there was `validated` were saved after the validation, and of `best` they know nothing. */
 function readTraining(json: unknown, source: string) {
   if (!isObject(json)) fail(source, "is not an object");
-  const file = { validated: true, ...json } as Record<string, unknown>;
+  const file = { validated: true, best: null, ...json } as Record<string, unknown>;
   const isText = (value: unknown) => typeof value === "string";
   const isTextOrNull = (value: unknown) => value === null || isText(value);
   const isCount = (value: unknown) => Number.isSafeInteger(value) && (value as number) >= 0;
+  const isBest = (value: unknown) =>
+    value === null ||
+    (isObject(value) &&
+      isCount(value.step) &&
+      isCount(value.later) &&
+      Number.isFinite(value.val_loss));
   const isScaler = (value: unknown) => {
     if (!Array.isArray(value) || value.length < 2 || value.length > 3) return false;
     const [scale, ...counts] = value;
@@ -176,11 +204,15 @@ function readTraining(json: unknown, source: string) {
     adapter: isTextOrNull,
     kernels: isTextOrNull,
     validated: (value) => typeof value === "boolean",
+    best: isBest,
   };
   for (const [key, isGood] of Object.entries(good)) {
     if (!isGood(file[key])) fail(source, `has ${show(file[key])} as its ${key}`);
   }
-  const read = file as unknown as Pick<Checkpoint, "tokens" | "scaler" | "skips" | "validated"> &
+  const read = file as unknown as Pick<
+    Checkpoint,
+    "tokens" | "scaler" | "skips" | "validated" | "best"
+  > &
     Circumstances;
   const [scale, steps, skipped = 0] = read.scaler; // of two numbers where it is an older version's
   return { ...read, scaler: [scale, steps, skipped] as const };

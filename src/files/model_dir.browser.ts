@@ -8,6 +8,10 @@ export function loadModel(folder: string): Model {
   return refuse(folder);
 }
 
+export function loadBest(folder: string): Model {
+  return refuse(folder);
+}
+
 export function loadCheckpoint(folder: string): Checkpoint {
   return refuse(folder);
 }

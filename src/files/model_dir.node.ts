@@ -16,8 +16,10 @@ import { join } from "node:path";
 import { ModelFileError } from "../errors.ts";
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint, STATE_FILE } from "./checkpoint.ts";
 import {
+  BEST_FILE,
   CONFIG_FILE,
   decodeModel,
+  decodeModelFile,
   encodeModel,
   type Model,
   TOKENIZER_FILE,
@@ -29,6 +31,7 @@ import { reason } from "./reason.node.ts";
 /** Of a model, and of the run that trains it. */
 export const modelFiles: readonly string[] = [
   WEIGHTS_FILE,
+  BEST_FILE,
   STATE_FILE,
   CONFIG_FILE,
   TOKENIZER_FILE,
@@ -47,6 +50,20 @@ export function loadModel(folder: string): Model {
   if (run.step > 0) return run;
   throw new ModelFileError(
     `The run in ${folder} ended before it saved a model; go on with it: train --resume.`,
+  );
+}
+
+/**
+ * The model that its run kept as the best, by the loss of its validations.
+ * @throws ModelFileError if the folder holds none that can be used
+ */
+export function loadBest(folder: string): Model {
+  const path = join(folder, BEST_FILE);
+  const bytes = readOptional(path);
+  if (bytes !== undefined) return decodeModelFile(bytes, path);
+  throw new ModelFileError(
+    `${folder} holds no best model: there is no ${BEST_FILE} in it. A run keeps one if it has an eval_every and ` +
+      `something is held out; ask for the last model, or train so.`,
   );
 }
 
@@ -70,7 +87,7 @@ export function readOptional(path: string, most = Infinity): Uint8Array | undefi
 
 /**
  * Saves the model. Each file is written beside its place, flushed to the disk and then renamed, the one
- * that is a whole model by itself first. A run that could be resumed there has another model, and goes.
+ * that is a whole model by itself first. A run that could be resumed there has another model, and goes with its best.
  * @throws ModelFileError if the disk refuses it or a weight is not finite; the model before it is still there
  */
 export function saveModel(folder: string, model: Model, before?: () => void): void {
@@ -78,8 +95,20 @@ export function saveModel(folder: string, model: Model, before?: () => void): vo
   attempt(folder, () => {
     makeFolder(folder);
     replaceFile(folder, weights.name, weights.pieces, before);
-    rmSync(join(folder, STATE_FILE), { force: true });
+    for (const name of [STATE_FILE, BEST_FILE]) rmSync(join(folder, name), { force: true });
     for (const { name, pieces } of others) replaceFile(folder, name, pieces);
+    flushFolder(folder);
+  });
+}
+
+/**
+ * Saves a model as the best of the run in the folder, in one piece.
+ * @throws ModelFileError as saveModel()
+ */
+export function saveBest(folder: string, model: Model): void {
+  const [{ pieces }] = encodeModel(model);
+  attempt(folder, () => {
+    replaceFile(folder, BEST_FILE, pieces);
     flushFolder(folder);
   });
 }

@@ -49,9 +49,11 @@ export class ModelFile {
 }
 
 /** Raised when an older program could not read, or would misread, what is written. */
-export const FORMAT_VERSION = 5;
+export const FORMAT_VERSION = 6;
 
 export const WEIGHTS_FILE = "model.safetensors";
+/** The model of the validation with the lowest loss so far, beside the last one; whole by itself too. */
+export const BEST_FILE = "best.safetensors";
 export const CONFIG_FILE = "config.json";
 export const TOKENIZER_FILE = "tokenizer.json";
 

@@ -15,6 +15,8 @@ export interface Tokenizer {
   encode(text: string): number[];
   /** The text of some tokens; the special ones have none. */
   decode(ids: Iterable<number>): string;
+  /** UTF-8 bytes of a token's text; the special ones have none. */
+  byteLength(id: number): number;
   /** What tokenizer.json holds; tokenizerFromJSON() reads it back. */
   toJSON(): TokenizerFile;
 }
@@ -85,6 +87,10 @@ export class CharTokenizer implements Tokenizer {
     let text = "";
     for (const id of ids) text += this.chars[id] ?? "";
     return text;
+  }
+
+  byteLength(id: number): number {
+    return new TextEncoder().encode(this.chars[id] ?? "").length;
   }
 
   toJSON(): TokenizerFile {

@@ -9,10 +9,19 @@ const FEW_TOKENS = 1000;
 /** Parameters for each token with which a model has room for the whole text. */
 const ROOMY = 20;
 
-/** @param num_tokens that are trained on */
-export function startNotes(config: Config, num_tokens: number, num_params: number): string[] {
+/**
+ * @param about tokens that are trained on, and those of the prompt that the run's texts begin with
+ */
+export function startNotes(
+  config: Config,
+  {
+    num_tokens,
+    num_params,
+    prompt = 0,
+  }: { num_tokens: number; num_params: number; prompt?: number },
+): string[] {
   // Of a stream any window is as good as another.
-  const notes = isStream(config.format) ? [] : lengthNotes(config, 0);
+  const notes = isStream(config.format) && prompt === 0 ? [] : lengthNotes(config, prompt);
   if (num_tokens < FEW_TOKENS || num_params > ROOMY * num_tokens) {
     const number = (n: number) => n.toLocaleString("en-US");
     const better = num_tokens < FEW_TOKENS ? "longer text" : "longer text or a smaller model";

@@ -6,6 +6,7 @@ import { aside, settings } from "../config/settings.ts";
 import { plural } from "../count.ts";
 import { ConfigError, NoWebGpuError } from "../errors.ts";
 import type { Checkpoint, Circumstances } from "../files/checkpoint.ts";
+import { isOutOfPatience } from "./validation.ts";
 
 /** What decides how a model trains; of num_steps only the steps to come depend. */
 const decisive = settings
@@ -35,7 +36,12 @@ export function checkSame(
  * @throws ConfigError if a setting would make it another run, or leaves no step to be done
  */
 export function resumedConfig(
-  { config: before, step, validated }: Pick<Checkpoint, "config" | "step" | "validated">,
+  {
+    config: before,
+    step,
+    validated,
+    best,
+  }: Pick<Checkpoint, "config" | "step" | "validated" | "best">,
   overrides: Partial<ConfigChoice> = {},
   labels: Labels = {},
 ): Config {
@@ -49,6 +55,14 @@ export function resumedConfig(
       config.num_steps === step
         ? `The run to resume has done all its ${plural(step, "step")}. To train it further, set ${steps} to more.`
         : `${steps} is ${config.num_steps}, but the run to resume has done ${plural(step, "step")} already; set it to more.`,
+    );
+  }
+  if (isOutOfPatience(config, best)) {
+    const patience = labels.patience ?? "patience";
+    throw new ConfigError(
+      "patience",
+      `${patience} is ${config.patience}, and the run to resume has had ${plural(best!.later, "validation")} since its ` +
+        `best, after step ${best!.step}. To train it further all the same, set ${patience} to more, or to 0.`,
     );
   }
   return config;

@@ -3,11 +3,11 @@
 
 import { platform } from "#platform";
 import { isHalf, isStream } from "../choices.ts";
-import type { Config, ConfigChoice } from "../config.ts";
+import type { ConfigChoice } from "../config.ts";
 import type { DeviceChoice } from "../device/choose.ts";
 import type { PrepareEvent } from "../device/prepare.ts";
 import { DataError } from "../errors.ts";
-import { type Checkpoint, checkSavable } from "../files/checkpoint.ts";
+import { type Best, type Checkpoint, checkSavable } from "../files/checkpoint.ts";
 import {
   generate,
   type GenerateOptions,
@@ -22,77 +22,25 @@ import { dimsOf, initialParameters, parameterCount } from "../model/parameters.t
 import { estimate, trainingWork } from "../model/work.ts";
 import { PythonRandom } from "../random.ts";
 import { fingerprint } from "../text/fingerprint.ts";
-import { coverage, type Coverage } from "../text/coverage.ts";
+import { coverage } from "../text/coverage.ts";
 import { identity } from "../text/documents.ts";
 import { corpusOf, type TextSource } from "../text/read_corpus.ts";
-import { type Split, splitTokens, type Tokens } from "../text/split.ts";
+import { splitTokens, type Tokens } from "../text/split.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
-import { summaryOf, type TuneOptions, type TuningSummary } from "../tuning/tune.ts";
+import { summaryOf, type TuneOptions } from "../tuning/tune.ts";
 import { chooseDtype } from "./choose_dtype.ts";
 import { checkHalf, chooseSmall, createTrainer } from "./choose_trainer.ts";
 import type { Model } from "../files/model_files.ts";
+import type { LookEvent, RunEvent, SaveEvent, StartEvent, StepEvent } from "./events.ts";
 import { startNotes } from "./notes.ts";
 import { differences, resumedConfig, withoutDevice } from "./resume.ts";
-import { diverged, divergedAt } from "./diverged.ts";
+import { divergedAt } from "./diverged.ts";
 import { isFloat } from "./tally.ts";
-import type { StepRecord, Trainer } from "./trainer.ts";
+import type { Trainer } from "./trainer.ts";
+import { Validation } from "./validation.ts";
 
 export type { PrepareEvent };
-
-/** What a run is about to do, and where. */
-export interface StartEvent extends Coverage {
-  type: "start";
-  device: "webgpu" | "cpu";
-  /** The GPU's name; null on the CPU. */
-  adapter: string | null;
-  /** Why `auto` took the CPU; null where it did not. */
-  fallback: string | null;
-  /** What `auto` weighed where there was the CPU or a GPU in software to take; null where there was no choice. */
-  device_reason: string | null;
-  /** Documents, those that are held out included; 1 where the text is one stream. */
-  num_docs: number;
-  num_val_docs: number;
-  /** Tokens that one pass over the text trains on, those that are held out included. */
-  num_tokens: number;
-  num_val_tokens: number;
-  /** Which format `auto` is here, and why: "text: …"; null where the format was asked for. */
-  format_reason: string | null;
-  vocab_size: number;
-  num_params: number;
-  /** How the kernels of the products were chosen; null where there was nothing to choose. */
-  kernels: TuningSummary | null;
-  /** Which dtype `auto` is here, and why: "f32: …"; null where the dtype was asked for. */
-  dtype_reason: string | null;
-  /** Steps that were done before, in another run; null where this one is new. */
-  resumed_from: number | null;
-  /** What is to be known about text and settings, a sentence each. */
-  notes: string[];
-  /** Why it may not go on as it would have in one piece, a sentence each; none where it does, bit for bit. */
-  differences: string[];
-  config: Config;
-}
-
-export interface StepEvent extends StepRecord {
-  type: "step";
-}
-
-/** A validation, which trains nothing. */
-export interface EvalEvent {
-  type: "eval";
-  /** Steps that were done before it. */
-  step: number;
-  /** Mean over the positions of the held-out part, or of a part of it that is always the same. */
-  val_loss: number;
-}
-
-/** The moment to save a checkpoint, between two steps. */
-export interface SaveEvent {
-  type: "save";
-  /** Steps that were done before it. */
-  step: number;
-  /** Why now: save_every, save_seconds, or that the last validation comes next, in which the run may be ended. */
-  due: "steps" | "time" | "validation";
-}
+export type * from "./events.ts";
 
 export interface TrainingOptions {
   config: ConfigChoice;
@@ -107,6 +55,8 @@ export interface TrainingOptions {
   tuning?: TuneOptions;
   /** Told how far the run is with what comes before its first step, while open() is at it. */
   progress?: (event: PrepareEvent) => void;
+  /** What the run's texts begin with. */
+  prompt?: string;
   /** Where the text came from, for whoever resumes the run. */
   input?: string | null;
   /** The run to go on with; `config` differs from its only as resumedConfig() has it, the documents not at all. */
@@ -122,15 +72,19 @@ export interface WriteOptions extends Partial<Sampling> {
   signal?: AbortSignal;
 }
 
+/** Texts of a look at most. */
+const MOST_LOOKED_AT = 5;
+
 /** A run: its steps are done as they are asked for, one after the other. */
 export class Training {
   readonly start: StartEvent;
   readonly tokenizer: Tokenizer;
-  private readonly validation: Split["validation"];
+  private readonly validation: Validation;
   private readonly trainer: Trainer;
   private readonly random: PythonRandom;
   private readonly tokens: Tokens;
   private readonly input: string | null;
+  private readonly prompt: string;
   /** The tokens' fingerprint, once it was needed. */
   private text: string | undefined;
   /** Steps up to which all is done, a validation included; before `step` where that one's is still to come. */
@@ -139,9 +93,9 @@ export class Training {
   private constructor(
     start: StartEvent,
     tokens: Tokens,
-    input: string | null,
+    { input = null, prompt = "" }: Pick<TrainingOptions, "input" | "prompt">,
     tokenizer: Tokenizer,
-    validation: Split["validation"],
+    validation: Validation,
     trainer: Trainer,
     random: PythonRandom,
   ) {
@@ -149,6 +103,7 @@ export class Training {
     this.done = trainer.step;
     this.tokens = tokens;
     this.input = input;
+    this.prompt = prompt;
     this.tokenizer = tokenizer;
     this.validation = validation;
     this.trainer = trainer;
@@ -160,6 +115,7 @@ export class Training {
    * and, where the dtype is `auto`, chooses it.
    * @throws DataError or ConfigError if the text is too short for the settings
    * @throws DataError or ConfigError if text or settings are not those of the run to resume
+   * @throws UnknownCharacterError if the prompt has a character that is not in the text
    * @throws NoWebGpuError if `webgpu` was asked for and there is none
    * @throws TensorTooLargeError if the model fits neither device nor memory, before anything is allocated
    * @throws ModelFileError if the model could not be saved, for its characters or layers are too many
@@ -170,6 +126,8 @@ export class Training {
     const corpus = corpusOf(options.documents, asked.format);
     const { format, tokenizer, num_docs } = corpus;
     const wanted = { ...asked, format };
+    const { input = resume?.input ?? null, prompt = "" } = options;
+    const promptLength = tokenizer.encode(prompt).length;
     const choice = resume && options.device === "auto" ? resume.device : options.device;
     const random = new PythonRandom(wanted.seed);
     const order = identity(num_docs);
@@ -229,12 +187,24 @@ export class Training {
       kernels: tuning && summaryOf(tuning),
       dtype_reason,
       resumed_from: resume ? resume.step : null,
-      notes: startNotes(config, counts.num_tokens - counts.num_val_tokens, parameterCount(dims)),
+      notes: startNotes(config, {
+        num_tokens: counts.num_tokens - counts.num_val_tokens,
+        num_params: parameterCount(dims),
+        prompt: promptLength,
+      }),
       differences: resume ? differences(resume, { ...place, config }) : [],
       config,
     };
-    const { input = resume?.input ?? null } = options;
-    const training = new Training(start, tokens, input, tokenizer, validation, trainer, random);
+    const judge = new Validation(validation, tokenizer, resume?.best ?? null);
+    const training = new Training(
+      start,
+      tokens,
+      { input, prompt },
+      tokenizer,
+      judge,
+      trainer,
+      random,
+    );
     if (resume && !resume.validated) training.done--;
     return training;
   }
@@ -244,22 +214,30 @@ export class Training {
     return this.trainer.step;
   }
 
+  /** The validation with the lowest loss so far; null before the first. */
+  get best(): Best | null {
+    return this.validation.best;
+  }
+
   /**
    * Every step up to num_steps, and between them the validations: after every eval_every steps and after the
    * last one, where something is held out. It tells when a checkpoint is due: after every save_every steps but the
-   * last one, save_seconds after it began or the last one was due, and before the last validation. Not pulling
+   * last one, save_seconds after it began or the last one was due, and before the last validation; after every sample_every steps but the last it has a few texts
+   * written. Where patience runs out, it tells so and ends. Not pulling
    * pauses; an aborted signal ends it after the steps in flight, or within a validation.
    * @throws DivergedError at the first loss or gradient norm that is not finite in float32
    */
-  async *run(signal?: AbortSignal): AsyncGenerator<StepEvent | EvalEvent | SaveEvent> {
-    const { num_steps, eval_every, save_every, save_seconds } = this.start.config;
+  async *run(signal?: AbortSignal): AsyncGenerator<RunEvent> {
+    const { num_steps, eval_every, save_every, save_seconds, sample_every } = this.start.config;
     const next = (every: number) =>
       every > 0 ? (Math.floor(this.done / every) + 1) * every : Infinity;
     let savedAt = performance.now();
     const isLate = () => save_seconds > 0 && performance.now() - savedAt >= save_seconds * 1000;
     let until: number;
     do {
-      until = Math.min(num_steps, next(eval_every), next(save_every));
+      const stop = this.validation.stopAfter(this.step, this.start.config);
+      if (stop !== null) return yield stop;
+      until = Math.min(num_steps, next(eval_every), next(save_every), next(sample_every));
       const pause = new AbortController();
       const ended = signal ? AbortSignal.any([signal, pause.signal]) : pause.signal;
       for await (const record of this.trainer.run(until, ended)) {
@@ -277,12 +255,13 @@ export class Training {
       if (step === until && this.done < until) {
         if (this.validatesAfter(step)) {
           if (last) yield { type: "save", step, due: "validation" };
-          const event = await this.evaluate(signal);
+          const event = await this.validation.after(step, this.trainer, signal);
           if (event === null) return;
           this.done = until;
           yield event;
         }
         this.done = until;
+        if (isDue(step, sample_every) && !last) yield* this.look(signal);
         if (isDue(step, save_every)) due = "steps";
       }
       if (isLate()) due ??= "time";
@@ -300,21 +279,13 @@ export class Training {
 
   private validatesAfter(step: number): boolean {
     const { num_steps, eval_every } = this.start.config;
-    return this.validation.length > 0 && (step === num_steps || isDue(step, eval_every));
+    return this.validation.possible && (step === num_steps || isDue(step, eval_every));
   }
 
-  /** Null if the signal came first. */
-  private async evaluate(signal?: AbortSignal): Promise<EvalEvent | null> {
+  private async *look(signal?: AbortSignal): AsyncGenerator<LookEvent> {
     const { step } = this;
-    let val_loss: number;
-    try {
-      val_loss = await this.trainer.evaluate(this.validation, signal);
-    } catch (error) {
-      if (signal?.aborted && error === signal.reason) return null;
-      throw error;
-    }
-    if (!isFloat(val_loss)) throw diverged(`after step ${step} the validation loss is ${val_loss}`);
-    return { type: "eval", step, val_loss };
+    const texts = this.preview(Math.min(MOST_LOOKED_AT, this.start.config.num_samples), signal);
+    for await (const { index, text } of texts) yield { type: "look", step, index, text };
   }
 
   /** num_samples texts from the model as it is, drawn from the run's own random numbers. */
@@ -337,9 +308,10 @@ export class Training {
   }
 
   private writing({ seed, ...options }: WriteOptions): GenerateOptions {
-    const { tokenizer, trainer, random } = this;
+    const { tokenizer, trainer, random, prompt } = this;
     return {
       ...this.start.config,
+      prompt,
       ...options,
       tokenizer,
       random: seed === undefined ? random : new PythonRandom(seed),
@@ -364,7 +336,8 @@ export class Training {
     const text = (this.text ??= await fingerprint(tokens, tokenizer));
     const state = await trainer.state();
     const validated = this.done >= state.step || !this.validatesAfter(state.step);
-    return { config, tokenizer, ...state, text, input, device, adapter, kernels, validated };
+    const { best } = this.validation;
+    return { config, tokenizer, ...state, text, input, device, adapter, kernels, validated, best };
   }
 
   /** Gives back all that the run holds; nothing can be asked of it after that. */

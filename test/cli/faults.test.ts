@@ -302,6 +302,8 @@ describe("the last validation", () => {
     expect(parseLines(stdout).at(-1)).toMatchObject({
       steps: 8,
       val_loss: null,
+      bits_per_byte: null,
+      best: null,
       interrupted: true,
     });
     expect(loadModel(output).step).toBe(8);

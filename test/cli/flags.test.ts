@@ -67,8 +67,10 @@ const others: Record<keyof Config, string> = {
   top_k: "7",
   max_tokens: "50",
   num_samples: "3",
+  sample_every: "5",
   log_every: "5",
   eval_every: "5",
+  patience: "3",
   save_every: "5",
   save_seconds: "2.5",
 };
@@ -81,7 +83,8 @@ describe("every setting", () => {
       const value = kind === "choice" ? text : JSON.parse(text);
       const argv =
         kind === "boolean" ? [value ? `--${flag}` : `--no-${flag}`] : [`--${flag}`, text];
-      const held: Env = { MICROGPT_VAL_FRACTION: "0.1" }; // without which eval_every has no meaning
+      // Without which eval_every and patience have no meaning.
+      const held: Env = { MICROGPT_VAL_FRACTION: "0.1", MICROGPT_EVAL_EVERY: "7" };
       expect(configOf(argv, held)[name]).toBe(value);
       expect(env.length).toBeGreaterThan(0);
       for (const variable of env) {

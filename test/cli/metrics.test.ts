@@ -17,7 +17,13 @@ const stepOf = (step: number, loss = 1 / step): StepEvent => ({
   grad_norm: 2,
   tokens: 7 * step,
 });
-const evalOf = (step: number): EvalEvent => ({ type: "eval", step, val_loss: 3 });
+const evalOf = (step: number): EvalEvent => ({
+  type: "eval",
+  step,
+  val_loss: 3,
+  bits_per_byte: 4,
+  best: false,
+});
 
 const read = (folder: string) => readFileSync(join(folder, METRICS_FILE), "utf8");
 const silent = () => {

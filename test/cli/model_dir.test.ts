@@ -36,7 +36,17 @@ function checkpointOf(chars: string, step: number): Checkpoint {
   const [m, v] = [values.map((x) => x / 2), values.map((x) => x * x)];
   const place = { text: "1a2b", input: null, device: "cpu", adapter: null, kernels: null } as const;
   const validated = true;
-  return { ...model, m, v, tokens: 7 * step, scaler: [1, 0, 0], skips: 0, ...place, validated };
+  return {
+    ...model,
+    m,
+    v,
+    tokens: 7 * step,
+    scaler: [1, 0, 0],
+    skips: 0,
+    ...place,
+    validated,
+    best: null,
+  };
 }
 
 test("a folder is made, with its parents, and holds three files after a save", () => {

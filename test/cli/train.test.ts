@@ -60,6 +60,8 @@ test("--json prints start, every log-every-th step, the last one, samples and en
     seconds: expect.any(Number),
     tokens_per_s: expect.any(Number),
     val_loss: null,
+    bits_per_byte: null,
+    best: null,
     model_dir: output,
   });
 });
@@ -95,7 +97,7 @@ test("--json tells each validation after its step, and the last one at the end",
     ["sample", undefined],
     ["sample", undefined],
   ]);
-  expect(Object.keys(events[2])).toEqual(["type", "step", "val_loss"]);
+  expect(Object.keys(events[2])).toEqual(["type", "step", "val_loss", "bits_per_byte", "best"]);
   expect(events.at(-1)).toMatchObject({ type: "end", val_loss: events[5].val_loss });
   expect(loadModel(output).config.format).toBe("text");
   const texts = await runCli(generate, ["--model-dir", output, "--prompt", "so", "--json"]);
@@ -118,13 +120,15 @@ test("people are told what is held out, and each validation on a line of its own
   ]);
   const lines = await runCli(train, argv);
   expect(lines.stdout).toMatch(/1,936 documents, 484 of them held out, none longer than/);
-  expect(lines.stdout).toMatch(/^step 5 {2}val loss \d\.\d{4}$/m);
+  expect(lines.stdout).toMatch(/^step 5 {2}val loss \d\.\d{4} {2}\d\.\d{4} bits\/byte {2}best$/m);
 
   const io = new FakeIo();
   io.stdout.isTTY = true;
   await runCli(train, argv, {}, io);
   const printed = io.stdout.text.replaceAll("\x1b[K", "");
-  expect(printed).toMatch(/\rstep 3\/5 {2}loss .*\nstep 3 {2}val loss \d\.\d{4}\n/);
+  expect(printed).toMatch(
+    /\rstep 3\/5 {2}loss .*\nstep 3 {2}val loss \d\.\d{4} {2}.* bits\/byte {2}best\n/,
+  );
 });
 
 test("a text that is too short for a window, or for its parts, is a sentence", async () => {

@@ -76,7 +76,15 @@ test("skipped steps are counted at the end", () => {
   const end = (skipped?: number) => {
     let text = "";
     const report = humanReport({ write: (part) => (text += part) }, "names");
-    const done = { steps: 9, seconds: 1, tokens_per_s: 5, val_loss: null, model_dir: "there" };
+    const done = {
+      steps: 9,
+      seconds: 1,
+      tokens_per_s: 5,
+      val_loss: null,
+      bits_per_byte: null,
+      best: null,
+      model_dir: "there",
+    };
     report.end({ type: "end", ...done, ...(skipped === undefined ? {} : { skipped }) });
     return text;
   };
