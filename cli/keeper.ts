@@ -5,6 +5,8 @@ import { GpuError } from "../src/errors.ts";
 import type { Checkpoint } from "../src/files/checkpoint.ts";
 import type { Model } from "../src/files/model_files.ts";
 import type { EvalEvent, StepEvent, Training } from "../src/training/train.ts";
+import { commandLine } from "../src/platform/invocation.ts";
+import { pathWord } from "./format.ts";
 import { Metrics } from "./metrics.ts";
 import { refusal, saveCheckpoint } from "../src/files/model_dir.node.ts";
 import { count } from "../src/count.ts";
@@ -23,6 +25,8 @@ export class Keeper {
   private changed = false;
   /** The best model, while the disk refuses it. */
   private best: Model | undefined;
+  /** The step of the one that is in the folder. */
+  private bestSaved = 0;
   /** Whether something was saved after the beginning. */
   hasSaved = false;
 
@@ -71,6 +75,7 @@ export class Keeper {
     if (this.best === undefined) return;
     try {
       this.folder.saveBest(this.best);
+      this.bestSaved = this.best.step;
       this.best = undefined;
     } catch (error) {
       const { message } = refusal(this.folder.path, error);
@@ -130,6 +135,11 @@ export class Keeper {
   fail(): void {
     this.metrics?.write();
     if (this.saved > 0) this.say(`Step ${count(this.saved)} of the run is in ${this.folder.path}.`);
+    if (this.bestSaved === 0) return;
+    const words = ["--model-dir", pathWord(this.folder.path), "--best"];
+    this.say(
+      `Its best model is of step ${count(this.bestSaved)}: ${commandLine("generate", ...words)}`,
+    );
   }
 
   private say(text: string): void {

@@ -34,8 +34,7 @@ import type { Model } from "../files/model_files.ts";
 import type { LookEvent, RunEvent, SaveEvent, StartEvent, StepEvent } from "./events.ts";
 import { startNotes } from "./notes.ts";
 import { differences, resumedConfig, withoutDevice } from "./resume.ts";
-import { divergedAt } from "./diverged.ts";
-import { isFloat } from "./tally.ts";
+import { Watch } from "./diverged.ts";
 import type { Trainer } from "./trainer.ts";
 import { Validation } from "./validation.ts";
 
@@ -81,6 +80,7 @@ export class Training {
   readonly tokenizer: Tokenizer;
   private readonly validation: Validation;
   private readonly trainer: Trainer;
+  private readonly watch: Watch;
   private readonly random: PythonRandom;
   private readonly tokens: Tokens;
   private readonly input: string | null;
@@ -101,6 +101,7 @@ export class Training {
   ) {
     this.start = start;
     this.done = trainer.step;
+    this.watch = new Watch(start.config);
     this.tokens = tokens;
     this.input = input;
     this.prompt = prompt;
@@ -241,10 +242,7 @@ export class Training {
       const pause = new AbortController();
       const ended = signal ? AbortSignal.any([signal, pause.signal]) : pause.signal;
       for await (const record of this.trainer.run(until, ended)) {
-        const { loss, grad_norm, skipped } = record;
-        if (!isFloat(loss) || !(skipped || isFloat(grad_norm))) {
-          throw divergedAt(record, this.start.config);
-        }
+        this.watch.check(record);
         yield { type: "step", ...record };
         if (isLate()) pause.abort();
       }
@@ -255,7 +253,7 @@ export class Training {
       if (step === until && this.done < until) {
         if (this.validatesAfter(step)) {
           if (last) yield { type: "save", step, due: "validation" };
-          const event = await this.validation.after(step, this.trainer, signal);
+          const event = await this.validation.after(step, this.trainer, this.watch, signal);
           if (event === null) return;
           this.done = until;
           yield event;

@@ -5,7 +5,7 @@ import { plural } from "../count.ts";
 import type { Best } from "../files/checkpoint.ts";
 import { bitsPerByte, sizeOfTargets } from "../text/bits_per_byte.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
-import { diverged } from "./diverged.ts";
+import type { Watch } from "./diverged.ts";
 import type { EvalEvent, StopEvent } from "./events.ts";
 import { isFloat } from "./tally.ts";
 import type { Trainer } from "./trainer.ts";
@@ -35,7 +35,12 @@ export class Validation {
    * Validates the model as it is after `step` steps; null if the signal came first.
    * @throws DivergedError if the loss is no number
    */
-  async after(step: number, trainer: Trainer, signal?: AbortSignal): Promise<EvalEvent | null> {
+  async after(
+    step: number,
+    trainer: Trainer,
+    watch: Watch,
+    signal?: AbortSignal,
+  ): Promise<EvalEvent | null> {
     let val_loss: number;
     try {
       val_loss = await trainer.evaluate(this.sequences, signal);
@@ -43,7 +48,8 @@ export class Validation {
       if (signal?.aborted && error === signal.reason) return null;
       throw error;
     }
-    if (!isFloat(val_loss)) throw diverged(`after step ${step} the validation loss is ${val_loss}`);
+    if (!isFloat(val_loss))
+      throw watch.diverged(`after step ${step} the validation loss is ${val_loss}`);
     const best = this.best === null || val_loss < this.best.val_loss;
     this.best = best
       ? { step, val_loss, later: 0 }

@@ -195,3 +195,17 @@ test("another model in the folder takes the place of the run and its best", asyn
   await save(await load(folder), folder);
   expect(existsSync(join(folder, "best.safetensors"))).toBe(false);
 });
+
+test("a run that diverges leaves its last save and its best, and says where", async () => {
+  const folder = temporaryFolder();
+  finding([3, 1, 2, NaN]);
+  const { code, stderr } = await runCli(train, [...argv, folder, "--save-every", "6"]);
+  expect(code).toBe(1);
+  const lines = stderr.trimEnd().split("\n");
+  expect(lines[0]).toBe(`Step 6 of the run is in ${folder}.`);
+  expect(lines[1]).toBe(
+    `Its best model is of step 4: npm run generate -- --model-dir ${folder} --best`,
+  );
+  expect(lines[2]).toMatch(/^error: Training diverged: after step 8 the validation loss is NaN/);
+  expect([loadModel(folder).step, loadBest(folder).step]).toEqual([6, 4]);
+});
