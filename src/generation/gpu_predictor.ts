@@ -7,6 +7,7 @@ import { type Tensor, allocateTensors, destroyTensors, writeTensor } from "../de
 import type { ForwardConfig } from "../model/forward_config.ts";
 import { planForward } from "../model/forward_plan.ts";
 import { type Dims, PARAMETER_ALIGNMENT, ParameterLayout } from "../model/parameters.ts";
+import { writeTurns } from "../model/turns.ts";
 import type { Predictor } from "./predictor.ts";
 
 export class GpuPredictor implements Predictor {
@@ -55,6 +56,7 @@ export class GpuPredictor implements Predictor {
   ): Promise<GpuPredictor> {
     const { table, groups, list } = planForward(device, config, layout);
     const tensors: Record<string, Tensor> = await allocateTensors(device, table, groups);
+    writeTurns(device, config, layout.dims, tensors);
     const schedule = await Schedule.create(device, list({ ...tensors, params }));
     return new GpuPredictor(device, layout, tensors, schedule);
   }

@@ -29,17 +29,7 @@ type Beyond = keyof typeof beyond;
 export type EngineConfig = Pick<Config, Beyond | keyof Sizes>;
 
 /** What the GPU has no kernels for yet: a name goes from here with the kernels that come. */
-const missing: readonly Beyond[] = [
-  "n_kv_head",
-  "activation",
-  "position",
-  "qk_norm",
-  "norm_gain",
-  "embedding_norm",
-  "tie_embeddings",
-  "logit_softcap",
-  "dropout",
-];
+const missing: readonly Beyond[] = [];
 
 function beyondMicrogpt(config: EngineConfig): Beyond[] {
   return (Object.keys(beyond) as Beyond[]).filter((name) =>

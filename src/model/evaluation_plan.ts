@@ -11,11 +11,12 @@ import { GpuOps } from "./gpu_ops.ts";
 import type { ParameterLayout } from "./parameters.ts";
 import { SCALER_FIELDS, SLOTS, StepData } from "./step_data.ts";
 import { activationTable } from "./tensor_tables.ts";
+import { turnSpecs } from "./turns.ts";
 
 type EvaluatedConfig = ForwardConfig & Pick<Config, "batch_size">;
 
 export interface EvaluationPlan {
-  /** `params`, flat in the layout's order, `step` and `records`, and what lies between them. */
+  /** `params`, flat in the layout's order, `turns`, `step` and `records`, and what lies between them. */
   table: TensorSpec[];
   /** Names of tensors that are one buffer. */
   groups: string[][];
@@ -34,9 +35,11 @@ export function planEvaluation(
   const B = config.batch_size;
   const N = B * dims.T;
   const ops = new GpuOps(device);
-  const passing = [...activationTable(config, dims, B), { name: "losses", shape: [N] }];
+  const activations = activationTable({ ...config, dropout: 0 }, dims, B);
+  const passing = [...activations, { name: "losses", shape: [N] }];
   const table: TensorSpec[] = [
     { name: "params", shape: [layout.size], sliced: true },
+    ...turnSpecs(config, dims),
     { name: "records", shape: [SLOTS, 2] },
     { name: "scaler", shape: [SCALER_FIELDS] },
     new StepData(N, dims.V).spec,

@@ -9,9 +9,10 @@ import { forwardList } from "./gpu_gpt.ts";
 import { GpuOps } from "./gpu_ops.ts";
 import type { ParameterLayout } from "./parameters.ts";
 import { activationTable } from "./tensor_tables.ts";
+import { turnSpecs } from "./turns.ts";
 
 export interface ForwardPlan {
-  /** `ids` (T), to be written, `logits` (T, V), to be read, and what lies between them. */
+  /** `ids` (T) and `turns`, to be written, `logits` (T, V), to be read, and what lies between them. */
   table: TensorSpec[];
   /** Names of tensors that are one buffer. */
   groups: string[][];
@@ -23,18 +24,21 @@ export interface ForwardPlan {
 
 export function planForward(
   device: Device,
-  config: ForwardConfig,
+  trained: ForwardConfig,
   layout: ParameterLayout,
 ): ForwardPlan {
   const { dims } = layout;
+  const config = { ...trained, dropout: 0 }; // which is for training alone
+  const { logit_softcap: softcap } = config;
   const ops = new GpuOps(device);
   const list = (tensors: Record<string, Tensor>) => {
     const { params, ids } = tensors;
     const gpt = { ops, config, dims, B: 1, layout, tensors, params, weights: params };
-    return forwardList(gpt, ids);
+    const capped = ops.softcapForward(tensors.logits, { N: dims.T, V: dims.V, softcap });
+    return [...forwardList(gpt, ids), ...(softcap > 0 ? [capped] : [])];
   };
   const activations = activationTable(config, dims, 1);
-  const table = [{ name: "ids", shape: [dims.T] }, ...activations];
+  const table = [{ name: "ids", shape: [dims.T] }, ...turnSpecs(config, dims), ...activations];
   const params = { name: "params", shape: [layout.size] };
   const passing = activations.filter(({ name }) => name !== "logits");
   const dispatches = list(placeholders([...table, params]));

@@ -1,12 +1,16 @@
 // The model on the GPU: forward as a list of dispatches, backward as the same list upside down.
 // Letters: parameters.ts. The reference's twin of this file is reference/gpt.ts.
 
-import { reluOf } from "../choices.ts";
+import { isRelu } from "../choices.ts";
 import { type Tensor, sliceTensor } from "../device/tensors.ts";
 import type { Dispatch } from "../device/schedule.ts";
+import { dropped } from "./dropout.ts";
 import type { GpuOps } from "./gpu_ops.ts";
 import type { ForwardConfig } from "./forward_config.ts";
-import { type Dims, type ParameterLayout, qkvChannels } from "./parameters.ts";
+import { headParts, headsBackward, headsForward } from "./head_ops.ts";
+import { type Dims, mlpChannels, type ParameterLayout, qkvChannels } from "./parameters.ts";
+import { gainParts } from "./row_ops.ts";
+import type { StepSlices } from "./step_data.ts";
 
 export interface GpuGpt {
   ops: GpuOps;
@@ -26,40 +30,82 @@ export interface GpuGpt {
   scaler: Tensor;
 }
 
-/** ids (B, T) to logits (B, T, V). */
-export function forwardList(gpt: Omit<GpuGpt, "grads" | "scaler">, ids: Tensor): Dispatch[] {
-  const { ops, config, dims, B, layout, tensors: t, params, weights } = gpt;
-  const { T, C, V, NH, NKV, HS, H, L } = dims;
-  const [N, A, W] = [B * T, NH * HS, qkvChannels(dims)];
-  const { rmsnorm_eps: eps } = config;
-  const activation = reluOf(config);
-  const table = (name: string) => sliceTensor(params, layout.slice(name));
-  const w = (name: string) => sliceTensor(weights, layout.slice(name));
+type Forward = Omit<GpuGpt, "grads" | "scaler">;
 
+/**
+ * ids (B, T) to logits (B, T, V), which have no cap yet.
+ * @param step_data of the step that is being trained; undefined where dropout leaves out nothing
+ */
+export function forwardList(gpt: Forward, ids: Tensor, step_data?: Tensor): Dispatch[] {
+  const { ops, config, dims, B, tensors: t } = gpt;
+  const { T, C, V, NH, NKV, HS, H, L } = dims;
+  const [N, A, W, IN] = [B * T, NH * HS, qkvChannels(dims), mlpChannels(dims)];
+  const { activation, rmsnorm_eps: eps } = config;
+  const { table, gain, headGains, w } = parametersOf(gpt);
+  const noise = noiseOf(gpt, step_data);
+  const norm = (out: Tensor, rstd: Tensor, inp: Tensor, learned: Tensor | undefined) =>
+    learned
+      ? ops.rmsnormGainForward(out, rstd, inp, learned, { N, C, eps })
+      : ops.rmsnormForward(out, rstd, inp, { N, C, eps });
+  /** out = x + dropout(inp · weightᵀ), with IC channels of inp. */
+  const branch = (
+    out: Tensor,
+    x: Tensor,
+    inp: Tensor,
+    weight: Tensor,
+    IC: number,
+    tensor: number,
+  ) => {
+    const sizes = { N, C: IC, OC: C };
+    if (!noise) return [ops.matmulResidualForward(out, x, inp, weight, sizes)];
+    return [
+      ops.matmulForward(out, inp, weight, sizes),
+      ops.dropoutResidual(out, x, ...noise(tensor)),
+    ];
+  };
+
+  const encoded = noise ? t.encoded : t.x;
+  const wpe = dims.wpe ? table("wpe") : undefined;
   const embedding = { B, T, C, V, eps };
   const list = [
-    ops.embeddingRmsnormForward(t.x, t.rstd, ids, table("wte"), table("wpe"), embedding),
+    config.embedding_norm
+      ? ops.embeddingRmsnormForward(encoded, t.rstd, ids, table("wte"), wpe, embedding)
+      : ops.embeddingForward(encoded, ids, table("wte"), wpe, embedding),
   ];
-  const fc1 = { N, C, OC: H };
-  const fc2 = { N, C: H, OC: C };
+  if (noise) list.push(ops.dropout(t.x, encoded, ...noise(dropped.embedding)));
   const attention = { B, T, C: A, NH, NKV };
   let x = t.x;
   for (let l = 0; l < L; l++) {
     const a = (name: string) => t[`layer${l}.${name}`];
     const wl = (name: string) => w(`layer${l}.${name}`);
     list.push(
-      ops.rmsnormForward(a("ln1"), a("rstd1"), x, { N, C, eps }),
+      norm(a("ln1"), a("rstd1"), x, gain(`layer${l}.attn_norm`)),
       ops.matmulForward(a("qkv"), a("ln1"), wl("attn_wqkv"), { N, C, OC: W }),
-      ops.attentionForward(a("att"), a("stats"), a("qkv"), attention),
-      ops.matmulResidualForward(a("mid"), x, a("att"), wl("attn_wo"), { N, C: A, OC: C }),
-      ops.rmsnormForward(a("ln2"), a("rstd2"), a("mid"), { N, C, eps }),
-      ops.matmulActivationForward(a("act"), a("ln2"), wl("mlp_fc1"), { ...fc1, activation }),
-      ops.matmulResidualForward(a("x"), a("mid"), a("act"), wl("mlp_fc2"), fc2),
     );
+    if (a("heads")) {
+      const [rstd, turns] = [a("rstdh") ?? null, t.turns ?? null];
+      const sizes = { B, T, NH, NKV, HS, eps };
+      list.push(headsForward(ops.device, a("heads"), rstd, a("qkv"), headGains(l), turns, sizes));
+    }
+    list.push(
+      ops.attentionForward(a("att"), a("stats"), a("heads") ?? a("qkv"), attention),
+      ...branch(a("mid"), x, a("att"), wl("attn_wo"), A, dropped.attention(l)),
+      norm(a("ln2"), a("rstd2"), a("mid"), gain(`layer${l}.mlp_norm`)),
+    );
+    if (isRelu(activation)) {
+      const sizes = { N, C, OC: H, activation };
+      list.push(ops.matmulActivationForward(a("act"), a("ln2"), wl("mlp_in"), sizes));
+    } else {
+      list.push(
+        ops.matmulForward(a("pre"), a("ln2"), wl("mlp_in"), { N, C, OC: IN }),
+        ops.activationForward(a("act"), a("pre"), { N, H, activation }),
+      );
+    }
+    list.push(...branch(a("x"), a("mid"), a("act"), wl("mlp_fc2"), H, dropped.mlp(l)));
     x = a("x");
   }
   if (config.final_norm) {
-    list.push(ops.rmsnormForward(t.lnf, t.rstdf, x, { N, C, eps }));
+    list.push(norm(t.lnf, t.rstdf, x, gain("final_norm")));
     x = t.lnf;
   }
   list.push(ops.matmulForward(t.logits, x, w("head"), { N, C, OC: V }));
@@ -68,62 +114,147 @@ export function forwardList(gpt: Omit<GpuGpt, "grads" | "scaler">, ids: Tensor):
 
 /** Logits and targets (B, T) to the losses (B, T), and to dlogits in the logits' place. */
 export function lossList(
-  { ops, dims, B, tensors: t, scaler }: Pick<GpuGpt, "ops" | "dims" | "B" | "tensors" | "scaler">,
+  { ops, config, dims, B, tensors: t, scaler }: Omit<GpuGpt, "grads">,
   targets: Tensor,
   step_data: Tensor,
 ): Dispatch[] {
-  return [
-    ops.crossEntropy(t.losses, t.logits, targets, step_data, scaler, { N: B * dims.T, V: dims.V }),
-  ];
+  const sizes = { N: B * dims.T, V: dims.V, softcap: config.logit_softcap };
+  return [ops.crossEntropy(t.losses, t.logits, targets, step_data, scaler, sizes)];
 }
 
 /** dlogits to the gradient of every parameter; order and starts are the ids sorted by token. */
-export function backwardList(gpt: GpuGpt, order: Tensor, starts: Tensor): Dispatch[] {
-  const { ops, config, dims, B, layout, tensors: t, weights, grads } = gpt;
+export function backwardList(
+  gpt: GpuGpt,
+  { order, starts, step_data }: Pick<StepSlices, "order" | "starts" | "step_data">,
+): Dispatch[] {
+  const { ops, config, dims, B, layout, tensors: t, grads } = gpt;
   const { T, C, V, NH, NKV, HS, H, L } = dims;
-  const [N, A, W] = [B * T, NH * HS, qkvChannels(dims)];
-  const activation = reluOf(config);
+  const [N, A, W, IN] = [B * T, NH * HS, qkvChannels(dims), mlpChannels(dims)];
+  const { activation } = config;
+  const { gain, headGains, w } = parametersOf(gpt);
+  const noise = noiseOf(gpt, step_data);
   const plane = layout.size;
   const planes = grads.shape[0];
-  const w = (name: string) => sliceTensor(weights, layout.slice(name));
   const dw = (name: string) => sliceTensor(grads, layout.slice(name));
   /** From a tensor's place in the first plane to its end in the last one. */
   const across = (name: string) => {
     const slice = layout.slice(name);
     return sliceTensor(grads, { ...slice, size: (planes - 1) * plane + slice.size });
   };
+  const list: Dispatch[] = [];
+  /** dx, the residual stream's gradient, from dln, that of its norm. */
+  const normBackward = (
+    name: string,
+    { out, inp, rstd }: Record<"out" | "inp" | "rstd", Tensor>,
+    accumulate: boolean,
+  ) => {
+    const learned = gain(name);
+    const sizes = { N, C, accumulate };
+    if (!learned) {
+      list.push(ops.rmsnormBackward(t.dx, t.dln, out, rstd, sizes));
+      return;
+    }
+    list.push(
+      ops.rmsnormGainBackward(t.dx, t.gain_parts, t.dln, inp, rstd, learned, sizes),
+      ops.gainSum(dw(name), t.gain_parts, { P: gainParts(N), C }),
+    );
+  };
+  /** dqkv, in its place, from the gradient of what a layer's attention reads. */
+  const headBackward = (l: number) => {
+    const [gains, rstd, turns] = [headGains(l), t[`layer${l}.rstdh`] ?? null, t.turns ?? null];
+    const dgains = gains && t.head_parts;
+    const qkv = rstd && t[`layer${l}.qkv`];
+    const sizes = { B, T, NH, NKV, HS };
+    list.push(headsBackward(ops.device, t.dqkv, dgains, qkv, rstd, gains, turns, sizes));
+    if (!dgains) return;
+    const { parts: P, plane } = headParts(N, HS);
+    ["q_norm", "k_norm"].forEach((name, k) => {
+      const slice = { name, shape: [P, HS], offset: k * plane, size: P * HS };
+      const parts = sliceTensor(dgains, slice);
+      list.push(ops.gainSum(dw(`layer${l}.${name}`), parts, { P, C: HS }));
+    });
+  };
+  /** What dropout leaves of dx. */
+  const kept = (tensor: number) => {
+    if (!noise) return t.dx;
+    list.push(ops.dropout(t.dbranch, t.dx, ...noise(tensor)));
+    return t.dbranch;
+  };
+  const stream = (l: number) => (l > 0 ? t[`layer${l - 1}.x`] : t.x);
 
   const dlogits = t.logits;
   const head = { N, C, OC: V, plane };
-  const fc2 = { N, C: H, OC: C, activation, plane };
-  const fc1 = { N, C, OC: H, plane };
+  const fc2 = { N, C: H, OC: C, plane };
   const wo = { N, C: A, OC: C, plane };
-  const qkv = { N, C, OC: W, plane };
   const attention = { B, T, C: A, NH, NKV };
-  const [dlast, last] = config.final_norm ? [t.dln, t.lnf] : [t.dx, t[`layer${L - 1}.x`]];
-  const list = [ops.matmulBackward(dlast, across("head"), dlogits, last, w("head"), head)];
+  const [dlast, last] = config.final_norm ? [t.dln, t.lnf] : [t.dx, stream(L)];
+  list.push(ops.matmulBackward(dlast, across("head"), dlogits, last, w("head"), head));
   if (config.final_norm) {
-    list.push(ops.rmsnormBackward(t.dx, t.dln, t.lnf, t.rstdf, { N, C, accumulate: false }));
+    normBackward("final_norm", { out: t.lnf, inp: stream(L), rstd: t.rstdf }, false);
   }
   for (let l = L - 1; l >= 0; l--) {
     const a = (name: string) => t[`layer${l}.${name}`];
     const wl = (name: string) => w(`layer${l}.${name}`);
     const dwl = (name: string) => across(`layer${l}.${name}`);
+    const dmlp = kept(dropped.mlp(l));
+    const dpre = isRelu(activation) ? t.dact : t.dpre;
+    if (isRelu(activation)) {
+      const sizes = { ...fc2, activation };
+      list.push(
+        ops.matmulActivationBackward(dpre, dwl("mlp_fc2"), dmlp, a("act"), wl("mlp_fc2"), sizes),
+      );
+    } else {
+      list.push(
+        ops.matmulBackward(t.dact, dwl("mlp_fc2"), dmlp, a("act"), wl("mlp_fc2"), fc2),
+        ops.activationBackward(dpre, t.dact, a("pre"), { N, H, activation }),
+      );
+    }
+    const mlp_in = { N, C, OC: IN, plane };
+    list.push(ops.matmulBackward(t.dln, dwl("mlp_in"), dpre, a("ln2"), wl("mlp_in"), mlp_in));
+    const mlp = { out: a("ln2"), inp: a("mid"), rstd: a("rstd2") };
+    normBackward(`layer${l}.mlp_norm`, mlp, true);
+    const dattention = kept(dropped.attention(l));
+    const heads = a("heads") ?? a("qkv");
     list.push(
-      ops.matmulActivationBackward(t.dact, dwl("mlp_fc2"), t.dx, a("act"), wl("mlp_fc2"), fc2),
-      ops.matmulBackward(t.dln, dwl("mlp_fc1"), t.dact, a("ln2"), wl("mlp_fc1"), fc1),
-      ops.rmsnormBackward(t.dx, t.dln, a("ln2"), a("rstd2"), { N, C, accumulate: true }),
-      ops.matmulBackward(t.datt, dwl("attn_wo"), t.dx, a("att"), wl("attn_wo"), wo),
-      ops.attentionBackwardQ(t.dqkv, t.delta, t.datt, a("att"), a("qkv"), a("stats"), attention),
-      ops.attentionBackwardKv(t.dqkv, t.delta, t.datt, a("qkv"), a("stats"), attention),
-      ops.matmulBackward(t.dln, dwl("attn_wqkv"), t.dqkv, a("ln1"), wl("attn_wqkv"), qkv),
-      ops.rmsnormBackward(t.dx, t.dln, a("ln1"), a("rstd1"), { N, C, accumulate: true }),
+      ops.matmulBackward(t.datt, dwl("attn_wo"), dattention, a("att"), wl("attn_wo"), wo),
+      ops.attentionBackwardQ(t.dqkv, t.delta, t.datt, a("att"), heads, a("stats"), attention),
+      ops.attentionBackwardKv(t.dqkv, t.delta, t.datt, heads, a("stats"), attention),
     );
+    if (a("heads")) headBackward(l);
+    const qkv = { N, C, OC: W, plane };
+    list.push(ops.matmulBackward(t.dln, dwl("attn_wqkv"), t.dqkv, a("ln1"), wl("attn_wqkv"), qkv));
+    const attended = { out: a("ln1"), inp: stream(l), rstd: a("rstd1") };
+    normBackward(`layer${l}.attn_norm`, attended, true);
   }
-  const dencoded = t.dln;
-  list.push(
-    ops.rmsnormBackward(dencoded, t.dx, t.x, t.rstd, { N, C, accumulate: false }),
-    ops.embeddingBackward(dw("wte"), dw("wpe"), dencoded, order, starts, { B, T, C, V }),
-  );
+  const dencoded = kept(dropped.embedding);
+  let dembedding = dencoded;
+  if (config.embedding_norm) {
+    dembedding = t.dln;
+    const encoded = noise ? t.encoded : t.x;
+    const sizes = { N, C, accumulate: false };
+    list.push(ops.rmsnormBackward(dembedding, dencoded, encoded, t.rstd, sizes));
+  }
+  const dwpe = dims.wpe ? dw("wpe") : undefined;
+  const sizes = { B, T, C, V, accumulate: !dims.lm_head };
+  list.push(ops.embeddingBackward(dw("wte"), dwpe, dembedding, order, starts, sizes));
   return list;
+}
+
+/** The parameters by name: as they are, gains where the model has them, and what products read. */
+function parametersOf({ dims, layout, params, weights }: Forward) {
+  const table = (name: string) => sliceTensor(params, layout.slice(name));
+  const gain = (name: string) =>
+    (name === "final_norm" ? dims.final_gain : dims.norm_gains) ? table(name) : undefined;
+  const headGains = (l: number) =>
+    dims.head_gains ? { q: table(`layer${l}.q_norm`), k: table(`layer${l}.k_norm`) } : null;
+  const w = (name: string) => sliceTensor(weights, layout.slice(name));
+  return { table, gain, headGains, w };
+}
+
+/** What dropout leaves out of a tensor of the step, one of `dropped`; undefined where it leaves out nothing. */
+function noiseOf({ config, dims, B }: Forward, step_data?: Tensor) {
+  const { seed, dropout } = config;
+  if (!step_data || dropout === 0) return undefined;
+  const { T, C } = dims;
+  return (tensor: number) => [step_data, { seed, tensor, B, T, C, dropout }] as const;
 }

@@ -98,7 +98,6 @@ export class StepData {
   }
 
   /** Fills `bytes` with a batch of N rows and the step's scalars. */
-  /** Fills `bytes` with a batch of N rows and the step's scalars. */
   pack(batch: Batch, { num_targets = batch.num_targets, ...scalars }: BatchScalars): void {
     const { bytes, offsets, N, V } = this;
     packScalars(bytes, { ...scalars, loss_scale: 1 / Math.max(num_targets, 1) });
@@ -111,6 +110,8 @@ export class StepData {
     );
   }
 }
+
+export type StepSlices = ReturnType<StepData["slices"]>;
 
 /**
  * Counting sort: `order` gets the positions of ids (N), token by token, and starts (V + 1) where each

@@ -21,6 +21,7 @@ import { accumulate } from "./optimizer_ops.ts";
 import { type Dims, PARAMETER_ALIGNMENT, ParameterLayout } from "./parameters.ts";
 import { SCALER_FIELDS, SLOTS, StepData } from "./step_data.ts";
 import { activationTable, gradientTable } from "./tensor_tables.ts";
+import { turnSpecs } from "./turns.ts";
 
 /** Gradients that one workgroup of the norm sums. */
 const NORM_CHUNK = 8192;
@@ -100,6 +101,7 @@ function keptTable(layout: ParameterLayout, config: Config, planes: number): Ten
     { name: "grads", shape: [planes, size], sliced: true },
     ...(grad_accumulation > 1 ? sums : []),
     ...momentTable(config, layout),
+    ...turnSpecs(config, dims),
     { name: "partials", shape: [Math.ceil(size / NORM_CHUNK)] },
     { name: "records", shape: [SLOTS, 2] },
     { name: "scaler", shape: [SCALER_FIELDS] },
@@ -129,11 +131,11 @@ function batchList(
   const { weights = params } = tensors;
   const gpt: GpuGpt = { ops, config, dims, B, layout, tensors, params, weights, grads, scaler };
   const data = new StepData(B * dims.T, dims.V).slices(tensors.step);
-  const { ids, targets, order, starts, step_data } = data;
+  const { ids, targets, step_data } = data;
   const list = [
-    ...forwardList(gpt, ids),
+    ...forwardList(gpt, ids, step_data),
     ...lossList(gpt, targets, step_data),
-    ...backwardList(gpt, order, starts),
+    ...backwardList(gpt, data),
   ];
   if (!grad_sums) return list;
   for (const { segment, part, ...sizes } of gradientParts(device, params, grads)) {

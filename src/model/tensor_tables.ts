@@ -5,7 +5,9 @@ import { isRelu, isRope } from "../choices.ts";
 import type { Config } from "../config.ts";
 import type { Half, TensorSpec } from "../device/tensors.ts";
 import type { ForwardConfig } from "./forward_config.ts";
+import { headParts } from "./head_ops.ts";
 import { type Dims, mlpChannels, qkvChannels } from "./parameters.ts";
+import { gainParts } from "./row_ops.ts";
 
 /**
  * What the forward pass writes; what the backward pass reads of it is kept until then.
@@ -22,7 +24,7 @@ export function activationTable(
   const half = halfOf(dtype);
   const turned = config.qk_norm || isRope(config.position);
   const table: TensorSpec[] = [
-    { name: "rstd", shape: [N] },
+    ...some(config.embedding_norm, { name: "rstd", shape: [N] }),
     ...some(config.dropout > 0, { name: "encoded", shape: [N, C] }), // the embedding before dropout
     { name: "x", shape: [N, C] }, // the residual stream before the first layer
     ...some(config.final_norm, { name: "lnf", shape: [N, C], ...half }),
@@ -72,6 +74,9 @@ export function gradientTable(
     { name: "datt", shape: [N, NH * HS], ...half },
     { name: "delta", shape: [B, NH, T] },
     { name: "dqkv", shape: [N, qkvChannels(dims)], ...half },
+    // Sums over some of the rows, of which the gains' gradients are made.
+    ...some(dims.norm_gains, { name: "gain_parts", shape: [gainParts(N), C] }),
+    ...some(dims.head_gains, { name: "head_parts", shape: [2, headParts(N, HS).plane] }),
   ];
 }
 

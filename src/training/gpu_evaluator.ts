@@ -8,6 +8,7 @@ import { allocateTensors, destroyTensors, type Tensor, writeTensor } from "../de
 import { type EvaluationPlan, planEvaluation } from "../model/evaluation_plan.ts";
 import { type Dims, PARAMETER_ALIGNMENT, ParameterLayout } from "../model/parameters.ts";
 import { SLOTS, StepData } from "../model/step_data.ts";
+import { writeTurns } from "../model/turns.ts";
 import { type Batch, batchesOf } from "../text/batches.ts";
 import { Pace } from "../device/pace.ts";
 
@@ -78,6 +79,7 @@ export class GpuEvaluator {
     const { table, groups, list } = planEvaluation(device, config, layout);
     const tensors: Record<string, Tensor> = await allocateTensors(device, table, groups);
     const evaluator = await GpuEvaluator.create(device, config, layout, tensors, list);
+    writeTurns(device, config, dims, tensors);
     evaluator.owned = tensors;
     return evaluator;
   }

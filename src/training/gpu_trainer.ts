@@ -24,6 +24,7 @@ import { LARGEST_SCALE, SLOTS, StepData } from "../model/step_data.ts";
 import { type Examples, microBatchesAt } from "../text/batches.ts";
 import type { Tuning } from "../tuning/tune.ts";
 import { planForward } from "../model/forward_plan.ts";
+import { writeTurns } from "../model/turns.ts";
 import { planStep, type StepPlan } from "../model/step_plan.ts";
 import { GpuEvaluator } from "./gpu_evaluator.ts";
 import type { StepRecord, Trainer } from "./trainer.ts";
@@ -121,6 +122,7 @@ export class GpuTrainer implements Trainer {
     const before = micro(tensors);
     const values = new ParameterLayout(dims).convert(params, layout, new Float32Array(layout.size));
     writeParameters(device, tensors, values);
+    writeTurns(device, config, dims, tensors);
     writeTensor(device, tensors.scaler, Float32Array.of(isHalf(config.dtype) ? SCALE : 1, 0, 0));
     return new GpuTrainer(
       device,
@@ -157,9 +159,11 @@ export class GpuTrainer implements Trainer {
       const step = first + k;
       const { batches, ...scalars } = this.readStep(step);
       let micro = 0;
+      let row = 0;
       for (const batch of batches) {
-        this.stepData.pack(batch, { ...scalars, slot: slot + k, micro });
+        this.stepData.pack(batch, { ...scalars, slot: slot + k, micro, row });
         micro++;
+        row += batch.B;
         gpu.queue.writeBuffer(this.tensors.step.buffer, 0, this.stepData.bytes);
         const updates = micro === this.config.grad_accumulation;
         const encoder = updates && k === steps - 1 ? last : gpu.createCommandEncoder();
