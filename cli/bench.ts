@@ -4,8 +4,8 @@
 
 import { platform } from "#platform";
 import type { Config } from "../src/config.ts";
+import { chooseDevice } from "../src/device/choose.ts";
 import { isPreset, presetNames } from "../src/presets.ts";
-import { chooseEngine } from "../src/model/engines.ts";
 import { benchmark, neededBytes } from "../src/verify/benchmark.ts";
 import { tuningModes } from "../src/tuning/tune.ts";
 import { microgptSuite } from "../src/verify/suite.ts";
@@ -98,9 +98,7 @@ export const main = command(description, async (flags, io) => {
     tuning: { mode: flags.choice(options.tuning, tuningModes) },
     progress: prepareProgress(io.stderr),
   };
-  const { device, fallback } = await chooseEngine(flags.choice(options.device, options.devices), [
-    work.config,
-  ]);
+  const { device, fallback } = await chooseDevice(flags.choice(options.device, options.devices));
   if (fallback !== null) io.stderr.write(`The CPU is measured: ${fallback}\n`);
   if (measured.kernels && device === undefined) {
     throw new UsageError(

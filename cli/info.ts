@@ -8,9 +8,9 @@ import { join } from "node:path";
 import { isHalf, isStream } from "../src/choices.ts";
 import type { Config, ReadConfig } from "../src/config.ts";
 import { listed } from "../src/config/settings.ts";
+import { chooseDevice } from "../src/device/choose.ts";
 import { STATE_FILE } from "../src/files/checkpoint.ts";
 import { CONFIG_FILE, type Model, TOKENIZER_FILE, WEIGHTS_FILE } from "../src/files/model_files.ts";
-import { chooseEngine, whyNotGpu } from "../src/model/engines.ts";
 import { type Dims, dimsOf } from "../src/model/parameters.ts";
 import type { Examples } from "../src/text/batches.ts";
 import { coverage } from "../src/text/coverage.ts";
@@ -106,13 +106,12 @@ async function describeRun(flags: Flags, io: Io): Promise<[object, string]> {
 /** Only where the dtype is left open it takes a device to tell what a run would need. */
 async function withDtype(wanted: ReadConfig, dims: Dims, train: Examples) {
   if (wanted.dtype !== "auto") return chooseDtype(undefined, wanted, undefined);
-  const { device } = await chooseEngine("auto", [wanted]);
+  const { device } = await chooseDevice("auto");
   return chooseDtype(device, wanted, chooseSmall(device, wanted, dims, train));
 }
 
 function needsRows(config: Config, needs: Needs) {
   const { batch_size, grad_accumulation, dtype } = config;
-  const obstacle = whyNotGpu(config);
   const { training, dtype_bytes, generation, flops_per_token } = needs;
   const row = ({ device_bytes, host_bytes, cpu_bytes }: Needs["training"]) =>
     `${bytes(device_bytes)} of GPU memory and ${bytes(host_bytes)} of main memory; on the CPU ${bytes(cpu_bytes)}`;
@@ -121,7 +120,6 @@ function needsRows(config: Config, needs: Needs) {
   return [
     `training   with a batch of ${count(batch_size)}${times}: ${row(training)}`,
     `           with --dtype ${other} ${bytes(dtype_bytes[other])} of GPU memory`,
-    ...(obstacle === null ? [] : [`           ${obstacle}`]),
     `           ${count(flops_per_token)} floating-point operations a token`,
     `writing    ${row(generation)}`,
   ];

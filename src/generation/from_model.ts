@@ -1,8 +1,7 @@
 // A saved model, ready to write texts on the device of one's choice.
 
-import type { DeviceChoice } from "../device/choose.ts";
+import { chooseDevice, type DeviceChoice } from "../device/choose.ts";
 import type { Preparation } from "../device/prepare.ts";
-import { chooseEngine } from "../model/engines.ts";
 import { ParameterLayout } from "../model/parameters.ts";
 import { estimate, writingWork } from "../model/work.ts";
 import { PythonRandom } from "../random.ts";
@@ -54,11 +53,7 @@ export class Generator {
     const { config, layout } = model;
     const { dims } = layout;
     const work = writingWork(dims, config.num_samples, config.block_size);
-    const { device, fallback } = await chooseEngine(
-      choice,
-      [{ ...config, dropout: 0 }],
-      estimate([work]),
-    );
+    const { device, fallback } = await chooseDevice(choice, estimate([work]));
     const flat = new ParameterLayout(dims);
     const params = layout.convert(model.values, flat, new Float64Array(flat.size));
     const predictor = device

@@ -1,9 +1,7 @@
-// Which engine can train a model: small_train those like microgpt, the GPU's kernels these and more, the CPU all.
+// Which models small_train can train: those like microgpt. The general trainer and the CPU train them all.
 
 import { isRelu, isRope } from "../choices.ts";
 import type { Config } from "../config.ts";
-import { type ChosenDevice, chooseDevice, type DeviceChoice } from "../device/choose.ts";
-import { ConfigError } from "../errors.ts";
 
 const on = (value: boolean) => value;
 
@@ -25,47 +23,12 @@ const beyond = {
 
 type Sizes = Pick<Config, "n_embd" | "n_head">;
 type Beyond = keyof typeof beyond;
-/** What decides which engine can train a model. */
+/** What decides whether it can. */
 export type EngineConfig = Pick<Config, Beyond | keyof Sizes>;
-
-/** What the GPU has no kernels for yet: a name goes from here with the kernels that come. */
-const missing: readonly Beyond[] = [];
-
-function beyondMicrogpt(config: EngineConfig): Beyond[] {
-  return (Object.keys(beyond) as Beyond[]).filter((name) =>
-    (beyond[name] as (value: unknown, sizes: Sizes) => boolean)(config[name], config),
-  );
-}
 
 /** Whether a model has nothing that microgpt's have not, whatever its sizes. */
 export function isLikeMicrogpt(config: EngineConfig): boolean {
-  return beyondMicrogpt(config).length === 0;
-}
-
-/** Why no GPU can train the model, as a sentence; null where one can. */
-export function whyNotGpu(config: EngineConfig): string | null {
-  const names = beyondMicrogpt(config).filter((name) => missing.includes(name));
-  if (names.length === 0) return null;
-  return `There are no GPU kernels yet for ${names.map((name) => `${name} ${config[name]}`).join(", ")}.`;
-}
-
-/**
- * The device for some models: chooseDevice()'s, but the CPU for what no GPU can train.
- * @throws ConfigError if `webgpu` was asked for, and one of them is none for a GPU
- * @throws NoWebGpuError as chooseDevice()
- */
-export async function chooseEngine(
-  choice: DeviceChoice,
-  configs: readonly EngineConfig[],
-  estimate?: Parameters<typeof chooseDevice>[1],
-): Promise<ChosenDevice> {
-  const fallback = configs.map(whyNotGpu).find((why) => why !== null);
-  if (fallback === undefined || choice === "cpu") return chooseDevice(choice, estimate);
-  if (choice === "webgpu") {
-    throw new ConfigError(
-      "device",
-      `${fallback} Choose the device auto or cpu, or leave them out.`,
-    );
-  }
-  return { device: undefined, fallback, device_reason: null };
+  const goes = (name: Beyond) =>
+    (beyond[name] as (value: unknown, sizes: Sizes) => boolean)(config[name], config);
+  return !(Object.keys(beyond) as Beyond[]).some(goes);
 }

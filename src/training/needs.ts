@@ -1,12 +1,11 @@
 // What training and generating with a model will need, before anything of it is allocated.
 
 import { platform } from "#platform";
-import { isHalf, isStream } from "../choices.ts";
+import { isStream } from "../choices.ts";
 import type { Config } from "../config.ts";
 import type { Device } from "../device/device.ts";
 import { Kernels } from "../device/kernels.ts";
 import { ALIGNMENT, placeholders, sizeOf, tableBytes, type TensorSpec } from "../device/tensors.ts";
-import { whyNotGpu } from "../model/engines.ts";
 import { planForward } from "../model/forward_plan.ts";
 import { hostBytes } from "../model/memory.ts";
 import {
@@ -32,7 +31,7 @@ import { smallCapacity, smallRunsTable } from "../small/runs.ts";
 import { SPREAD_FROM } from "./small_trainer.ts";
 import { planEvaluation } from "../model/evaluation_plan.ts";
 import { planStep } from "../model/step_plan.ts";
-import { activationTable, gradientTable } from "../model/tensor_tables.ts";
+import { activationTable } from "../model/tensor_tables.ts";
 import type { Examples } from "../text/batches.ts";
 import type { Sequences } from "../text/documents.ts";
 import { TokenStream } from "../text/stream.ts";
@@ -142,14 +141,8 @@ function unknownExamples(config: Config, { T }: Dims): Examples {
   return isStream(config.format) ? new TokenStream(tokens, config) : [tokens];
 }
 
-/** Of all buffers that GpuTrainer holds; or would hold at least, with a model that no GPU trains yet. */
+/** Of all buffers that GpuTrainer holds. */
 function trainingBytes(config: Config, dims: Dims, device: Device): number {
-  if (whyNotGpu(config) !== null) {
-    const tables = [activationTable, gradientTable];
-    const passing = tables.flatMap((table) => table(config, dims, config.batch_size, config.dtype));
-    const half = isHalf(config.dtype) ? 2 : 0;
-    return (4 * 4 + half) * parameterCount(dims) + tableBytes(passing);
-  }
   const { table, groups, list, micro, evaluation } = planStep(device, config, dims);
   const tensors = placeholders(table);
   const length = list(tensors).length + micro(tensors).length;
@@ -191,9 +184,6 @@ function smallBytes(
 
 /** Of all buffers that GpuPredictor holds with weights of its own, and of one readback. */
 function generationBytes(config: Config, dims: Dims, device: Device): number {
-  if (whyNotGpu({ ...config, dropout: 0 }) !== null) {
-    return 4 * parameterCount(dims) + tableBytes(activationTable(config, dims, 1));
-  }
   const layout = new ParameterLayout(dims, PARAMETER_ALIGNMENT);
   const { table, groups, dispatches } = planForward(device, config, layout);
   const params = { name: "params", shape: [layout.size] };

@@ -4,13 +4,12 @@
 import { platform } from "#platform";
 import { isHalf, isStream } from "../choices.ts";
 import type { Config, ConfigChoice, ReadConfig } from "../config.ts";
-import type { ChosenDevice, DeviceChoice } from "../device/choose.ts";
+import { type ChosenDevice, chooseDevice, type DeviceChoice } from "../device/choose.ts";
 import type { Device } from "../device/device.ts";
 import type { PrepareEvent } from "../device/prepare.ts";
 import { ConfigError } from "../errors.ts";
 import { checkSavable } from "../files/checkpoint.ts";
 import type { Model } from "../files/model_files.ts";
-import { chooseEngine } from "../model/engines.ts";
 import { checkHostMemory } from "../model/memory.ts";
 import { type Dims, dimsOf, initialParameters } from "../model/parameters.ts";
 import type { SmallRun } from "../small/data.ts";
@@ -144,7 +143,7 @@ export class Sweep {
     const corpus = corpusOf(documents, sweepFormat(options.configs));
     const { format, tokenizer } = corpus;
     const configs = options.configs.map((config) => ({ ...config, format }));
-    const place = await chooseEngine(choice, configs, estimateSweep(configs, corpus));
+    const place = await chooseDevice(choice, estimateSweep(configs, corpus));
     const { device } = place;
     for (const config of configs) {
       const dims = dimsOf(config, tokenizer.vocab_size);

@@ -4,7 +4,7 @@
 import { platform } from "#platform";
 import { isHalf, isStream } from "../choices.ts";
 import type { ConfigChoice } from "../config.ts";
-import type { DeviceChoice } from "../device/choose.ts";
+import { chooseDevice, type DeviceChoice } from "../device/choose.ts";
 import type { PrepareEvent } from "../device/prepare.ts";
 import { DataError } from "../errors.ts";
 import { type Best, type Checkpoint, checkSavable } from "../files/checkpoint.ts";
@@ -16,7 +16,6 @@ import {
   type Sampling,
   write,
 } from "../generation/generate.ts";
-import { chooseEngine } from "../model/engines.ts";
 import { checkHostMemory } from "../model/memory.ts";
 import { dimsOf, initialParameters, parameterCount } from "../model/parameters.ts";
 import { estimate, trainingWork } from "../model/work.ts";
@@ -146,7 +145,7 @@ export class Training {
     });
     // What the CPU cannot do is not weighed.
     const weighed = wanted.dtype !== "auto" && isHalf(wanted.dtype) ? undefined : estimate([work]);
-    const { device, fallback, device_reason } = await chooseEngine(choice, [wanted], weighed).catch(
+    const { device, fallback, device_reason } = await chooseDevice(choice, weighed).catch(
       (error: unknown) => {
         throw resume ? withoutDevice(resume, error) : error;
       },

@@ -30,7 +30,7 @@ const BOUNDS = {
   f16: { gradient: 8 * 2 ** -11, loss: 2 * 2 ** -11 },
 };
 
-/** Models that reach every branch: one layer and several, both activations, batches, clipping, every optimizer. */
+/** Models that reach every branch: one layer and several, every option, batches, clipping, every optimizer. */
 const modelConfigs: { name: string; overrides: Partial<Config> }[] = [
   { name: "microgpt", overrides: {} },
   {
@@ -69,6 +69,47 @@ const modelConfigs: { name: string; overrides: Partial<Config> }[] = [
       grad_clip: 0.5,
       weight_decay: 0.1,
       warmup_steps: 3,
+    },
+  },
+  {
+    name: "gelu, B 2, T 5, C 9, NH 3, H 10, learned positions, gains, tied, softcap, dropout, 2 micro-batches",
+    overrides: {
+      batch_size: 2,
+      grad_accumulation: 2,
+      block_size: 5,
+      n_embd: 9,
+      n_head: 3,
+      mlp_hidden: 10,
+      activation: "gelu",
+      norm_gain: true,
+      tie_embeddings: true,
+      logit_softcap: 3,
+      dropout: 0.2,
+    },
+  },
+  {
+    name: "swiglu, B 3, L 2, T 7, C 15, NH 6, NKV 3, HS 4, H 11, rope, gains, qk_norm, tied, softcap, dropout, muon",
+    overrides: {
+      batch_size: 3,
+      n_layer: 2,
+      block_size: 7,
+      n_embd: 15,
+      n_head: 6,
+      n_kv_head: 3,
+      head_dim: 4,
+      mlp_hidden: 11,
+      activation: "swiglu",
+      position: "rope",
+      rope_theta: 100,
+      norm_gain: true,
+      final_norm: true,
+      embedding_norm: false,
+      qk_norm: true,
+      tie_embeddings: true,
+      logit_softcap: 5,
+      dropout: 0.1,
+      optimizer: "muon",
+      grad_clip: 1,
     },
   },
   {
