@@ -13,6 +13,18 @@ const models: Partial<Config>[] = [
   {},
   { n_layer: 2, n_embd: 64, block_size: 64, batch_size: 8 },
   { n_layer: 5, n_embd: 12, n_head: 3, block_size: 9, batch_size: 4 },
+  { n_layer: 2, activation: "gelu", dropout: 0.1, embedding_norm: false, norm_gain: true },
+  {
+    n_layer: 2,
+    activation: "swiglu",
+    position: "rope",
+    qk_norm: true,
+    norm_gain: true,
+    final_norm: true,
+    tie_embeddings: true,
+    dropout: 0.1,
+    optimizer: "muon",
+  },
 ];
 
 /** The buffers of a dispatch, by label, and whether it writes to them. */
@@ -21,6 +33,15 @@ function uses({ kernel, bindings }: Dispatch): [string, boolean][] {
     .bindings(kernel)
     .filter(({ name }) => name !== "sizes")
     .map(({ name, writes }) => [bindings[name].buffer.label, writes]);
+}
+
+/** Where in a list each tensor is used, by label. */
+function placesIn(list: readonly Dispatch[]): Map<string, number[]> {
+  const places = new Map<string, number[]>();
+  list.forEach((dispatch, i) => {
+    for (const [label] of uses(dispatch)) places.set(label, [...(places.get(label) ?? []), i]);
+  });
+  return places;
 }
 
 /** Dispatches before which a barrier stands: what they touch was written, or read and is written now. */
@@ -46,10 +67,7 @@ test.each(models)(
     expect(tableBytes(table, groups)).toBeLessThan(tableBytes(table));
     expect(new Set(groups.flat()).size).toBe(groups.flat().length);
 
-    const places = new Map<string, number[]>();
-    dispatches.forEach((dispatch, i) => {
-      for (const [label] of uses(dispatch)) places.set(label, [...(places.get(label) ?? []), i]);
-    });
+    const places = placesIn(dispatches);
     for (const names of groups) {
       const lives = names.map((name) => places.get(name)!).toSorted((a, b) => a[0] - b[0]);
       for (let k = 1; k < lives.length; k++) {
@@ -65,6 +83,23 @@ test.each(models)(
     );
   },
 );
+
+test.each(models)("nor in a validation between two steps: %j", (overrides) => {
+  const config = resolveConfig("microgpt", overrides);
+  const { table, groups, evaluation } = planStep(device, config, dimsOf(config, 27));
+  const dispatches = evaluation(placeholders(table));
+  const places = placesIn(dispatches);
+  for (const names of groups) {
+    const lives = names
+      .filter((name) => places.has(name))
+      .map((name) => ({ name, at: places.get(name)! }))
+      .toSorted((a, b) => a.at[0] - b.at[0]);
+    lives.forEach(({ name, at }, k) => {
+      expect(uses(dispatches[at[0]])).toContainEqual([name, true]);
+      expect(lives[k - 1]?.at.at(-1) ?? -1).toBeLessThan(at[0]);
+    });
+  }
+});
 
 test("a tensor that is read before it is written keeps its own memory", () => {
   const table = ["a", "b", "c"].map((name) => ({ name, shape: [4, 4] }));

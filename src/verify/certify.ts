@@ -110,6 +110,7 @@ const modelConfigs: { name: string; overrides: Partial<Config> }[] = [
       dropout: 0.1,
       optimizer: "muon",
       grad_clip: 1,
+      seed: 7, // with others a head of q or k may be short, and its norm magnify what f16 rounds
     },
   },
   {
