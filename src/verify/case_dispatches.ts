@@ -2,7 +2,7 @@
 
 import type { Dispatch } from "../device/schedule.ts";
 import { placeholders } from "../device/tensors.ts";
-import type { KernelCase, Variant } from "./kernel_case.ts";
+import { halvesOf, type KernelCase, type Variant } from "./kernel_case.ts";
 
 interface CaseDispatch {
   dispatch: Dispatch;
@@ -24,9 +24,9 @@ export function caseDispatches(
         ...(half.includes(name) && { dtype: "f16" as const }),
       })),
     );
-  return variants.flatMap(({ ops, dtype }) =>
-    (dtype === "f16" ? (kernelCase.half ?? []) : [[]]).map((half) => ({
-      dispatch: kernelCase.dispatch(ops, tensors(half)),
+  return variants.flatMap((variant) =>
+    halvesOf(kernelCase, variant).map((half) => ({
+      dispatch: kernelCase.dispatch(variant.ops, tensors(half)),
       half,
     })),
   );

@@ -3,6 +3,7 @@
 // A kernel gets no chance to look right by accident: outputs are poisoned beforehand, every tensor lies
 // between guard bands that must come back untouched, and inputs must come back as they were.
 
+import { isHalf } from "../choices.ts";
 import type { Config } from "../config.ts";
 import type { Device } from "../device/device.ts";
 import { fromHalves, toHalves } from "../device/half.ts";
@@ -69,8 +70,18 @@ export interface CheckResult {
 export interface Variant {
   ops: GpuOps;
   dtype: "f32" | "f16";
-  /** Runs one in so many of an operation's cases; all of them where absent. */
+  /** Runs one in so many of an operation's cases, and each in one place of a step; all where absent. */
   every?: number;
+}
+
+/** The tensors that hold f16, for each time that a case is run by a variant. */
+export function halvesOf(
+  { half = [], place = 0 }: KernelCase,
+  { dtype, every }: Variant,
+): readonly (readonly string[])[] {
+  if (every !== undefined && place % every > 0) return [];
+  const places = isHalf(dtype) ? half : [[]];
+  return every === undefined ? places : places.slice(0, 1);
 }
 
 /**
@@ -137,9 +148,9 @@ export async function runCase(
   test: KernelCase,
 ): Promise<CheckResult> {
   const results = new Map<string, CheckResult>();
-  for (const { ops, dtype, every = 1 } of variants) {
-    if ((test.place ?? 0) % every > 0) continue;
-    for (const half of dtype === "f16" ? (test.half ?? []) : [[]]) {
+  for (const variant of variants) {
+    const { ops } = variant;
+    for (const half of halvesOf(test, variant)) {
       const guarded = guardAll(device, test, half);
       const dispatch = test.dispatch(ops, tensorsOf(guarded));
       const { kernel, constants } = dispatch;

@@ -7,40 +7,52 @@ import { type Choices, GpuOps } from "../model/gpu_ops.ts";
 import { MATRIX_TILES, WIDE_TILES } from "../model/product.ts";
 import type { Variant } from "./kernel_case.ts";
 
-/** Of so many cases of an operation one is run. */
-const SHARE = 5;
+/**
+ * What a software GPU would never take itself compiles there for minutes in f16: of so many cases of an operation one is
+ * run, among them one of each whose sizes every kernel serves.
+ */
+const SHARE = 7;
+
+const PLAIN = "matmul 64x64";
 
 /** Choices that together take every kernel this device can run; the first is the one it is given. */
 export function opsVariants(device: Device): Variant[] {
   // Software GPUs compile for long: of the tiles, one a thread loads a block for, and one with two.
   const tiles = device.software ? [WIDE_TILES[0], WIDE_TILES[2]] : WIDE_TILES;
-  const products = ["matmul 64x64", ...tiles.map((tile) => `matmul_wide ${tile.join("x")}`)];
+  const products = [PLAIN, ...tiles.map((tile) => `matmul_wide ${tile.join("x")}`)];
   const families = attentionFamilies(device).filter(
     (family) => family === "tiles" || family === "rows",
   );
-  const force = (name: string): Choices["product"] => {
-    return (_, variants) => variants.find((variant) => variant.name === name) ?? variants[0];
-  };
   const forced = products.map((name, i) => {
-    return new GpuOps(device, { product: force(name), attention: families[i % families.length] });
+    const attention = families[i % families.length];
+    return new GpuOps(device, { product: force(device, name), attention });
   });
   const all = [new GpuOps(device), ...forced];
   const byMatrices = MATRIX_TILES.map(({ tile }) => {
-    return new GpuOps(device, {
-      product: force(`matmul_matrix ${tile.join("x")}`),
-      attention: "matrix",
-    });
+    const product = force(device, `matmul_matrix ${tile.join("x")}`);
+    return new GpuOps(device, { product, attention: "matrix" });
   });
   const whole = matrixUnit(device, "f32") ? byMatrices : [];
   const variants = [...all, ...whole].map((ops): Variant => ({ ops, dtype: "f32" }));
   if (!device.features.includes("shader-f16")) return variants;
   const half = matrixUnit(device) || matrixUnit(device, "f32") ? byMatrices : [];
-  // What a software GPU would never take itself compiles there for minutes in f16: one case in SHARE has to do, and
-  // what the second tile would show, it shows in f32.
   const own: Variant = { ops: all[0], dtype: "f16" };
+  // What the second tile would show, it shows in f32.
   const again = device.software ? forced.slice(0, -1) : forced;
   const others = [...again, ...half].map((ops): Variant => {
     return { ops, dtype: "f16", ...(device.software && { every: SHARE }) };
   });
   return [...variants, own, ...others];
+}
+
+/**
+ * The kernel of a name, wherever it serves. What becomes of sums is a piece that all of them share, so on software GPUs
+ * one of its kinds is enough in those that compile for long.
+ */
+function force({ software }: Device, name: string): Choices["product"] {
+  const every = !software || name === PLAIN;
+  return ({ epilogue }, variants) => {
+    const wanted = every || epilogue === "none" || epilogue === "residual";
+    return variants.find((variant) => wanted && variant.name === name) ?? variants[0];
+  };
 }
