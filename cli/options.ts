@@ -102,6 +102,12 @@ export const tuning = {
   default: "auto" as const,
 } satisfies Option;
 
+export const tensorboard: Option = {
+  flag: "tensorboard",
+  env: [],
+  help: "write event files for TensorBoard into the output folder, as --resume does where there are some",
+};
+
 export const prompt: Option = {
   flag: "prompt",
   env: ["MICROGPT_PROMPT"],
