@@ -63,6 +63,7 @@ export const main = command(description, async (flags, io) => {
   const prompt = promptOf(flags);
   const input = flags.text(options.input) ?? before?.input ?? undefined;
   const { corpus, source } = await readText(input, io, config.format);
+  if (!before) flags.config(flags.text(options.preset), { format: corpus.format }); // what it decides may be in conflict
 
   const folder = await RunFolder.open(path, resumes ? "resume" : replaces ? "replace" : "keep");
   const interrupt = new Interrupt(io);
