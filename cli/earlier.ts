@@ -7,12 +7,22 @@ import { describeRun, STATE_FILE } from "../src/files/checkpoint.ts";
 import { BEST_FILE, CONFIG_FILE, TOKENIZER_FILE, WEIGHTS_FILE } from "../src/files/model_files.ts";
 import { decodeMetadata, MAX_HEADER } from "../src/files/safetensors.ts";
 import { METRICS_FILE } from "./metrics.ts";
+import { eventFilesIn } from "./tensorboard.ts";
 import { flushFolder, modelFiles, readOptional } from "../src/files/model_dir.node.ts";
 import { count } from "../src/count.ts";
 import { isOutOfPatience } from "../src/training/validation.ts";
 
-/** Every file that a run writes, in the order in which they are moved aside. */
-export const ownFiles: readonly string[] = [...modelFiles, METRICS_FILE];
+/** What a run writes of its steps. */
+export function logsIn(folder: string): string[] {
+  const metrics = existsSync(join(folder, METRICS_FILE)) ? [METRICS_FILE] : [];
+  return [...metrics, ...eventFilesIn(folder)];
+}
+
+/** Every file there that a run writes, in the order in which they are moved aside. */
+export function ownFilesIn(folder: string): string[] {
+  return [...modelFiles.filter((name) => existsSync(join(folder, name))), ...logsIn(folder)];
+}
+
 /** So small that they are copied, and stay until the others are there too. */
 const small: readonly string[] = [CONFIG_FILE, TOKENIZER_FILE];
 
@@ -27,7 +37,7 @@ interface Contents {
 
 /** @throws ModelFileError if some of the files that a run writes are there, and are of another program */
 export function examine(folder: string): Contents {
-  const files = ownFiles.filter((name) => existsSync(join(folder, name)));
+  const files = ownFilesIn(folder);
   if (files.length === 0) return { files, valuable: false };
   const metadata = (name: string) => {
     try {

@@ -1,7 +1,7 @@
 // What the user asked a command for: flags, and environment variables where there is no flag.
 
 import { parseArgs } from "node:util";
-import { type ConfigChoice, type Labels, resolveConfig, unsaid } from "../src/config.ts";
+import { type ConfigChoice, type Labels, resolveConfig, unsaidIn } from "../src/config.ts";
 import { settings } from "../src/config/settings.ts";
 import { parseSetting } from "../src/config/values.ts";
 import { nearest } from "../src/nearest.ts";
@@ -71,11 +71,18 @@ export class Flags {
     throw new UsageError(`${label} is "${text}"; it must be a whole number of at least ${min}.`);
   }
 
-  /** The preset with the settings that were given in their place. */
-  config(preset: string): ConfigChoice {
+  /**
+   * The preset with the settings that were given in their place.
+   * @param known what was left open and is known by now
+   */
+  config(preset: string, known: Partial<ConfigChoice> = {}): ConfigChoice {
     const { overrides, labels } = this.settings();
     const flags = Object.fromEntries(settings.map(({ name, flag }) => [name, `--${flag}`]));
-    return resolveConfig(preset, { ...unsaid, ...overrides }, { ...flags, ...labels });
+    return resolveConfig(
+      preset,
+      { ...unsaidIn(preset), ...overrides, ...known },
+      { ...flags, ...labels },
+    );
   }
 
   /** The settings that were given, and how the user wrote each of them. */

@@ -14,6 +14,7 @@ import { CONFIG_FILE, type Model, TOKENIZER_FILE, WEIGHTS_FILE } from "../src/fi
 import { type Dims, dimsOf } from "../src/model/parameters.ts";
 import type { Examples } from "../src/text/batches.ts";
 import { coverage } from "../src/text/coverage.ts";
+import { chooseHeldOut } from "../src/text/hold_out.ts";
 import { splitTokens } from "../src/text/split.ts";
 import { chooseDtype } from "../src/training/choose_dtype.ts";
 import { chooseSmall } from "../src/training/choose_trainer.ts";
@@ -72,19 +73,17 @@ async function describeRun(flags: Flags, io: Io): Promise<[object, string]> {
   const wanted = flags.config(flags.text(options.preset));
   const { corpus, source } = await readText(flags.text(options.input), io, wanted.format);
   const { format, format_reason, num_docs, ids } = corpus;
+  flags.config(flags.text(options.preset), { format }); // what it decides may be in conflict
   const { vocab_size } = corpus.tokenizer;
   const dims = dimsOf(wanted, vocab_size);
-  const { train, num_tokens, num_val_tokens } = splitTokens(
-    { ...wanted, format },
-    corpus.tokens(wanted.block_size),
-  );
-  const { config, dtype_reason } = await withDtype({ ...wanted, format }, dims, train);
+  const { val_fraction, note } = chooseHeldOut({ ...wanted, format }, ids.length);
+  const read = { ...wanted, format, val_fraction };
+  const { train, num_tokens, num_val_tokens } = splitTokens(read, corpus.tokens(wanted.block_size));
+  const { config, dtype_reason } = await withDtype(read, dims, train);
   const needs = needsOf(config, dims, train);
   const covered = { format_reason, ...coverage(corpus, config.block_size) };
-  const notes = startNotes(config, {
-    num_tokens: num_tokens - num_val_tokens,
-    num_params: needs.num_params,
-  });
+  const about = { num_tokens: num_tokens - num_val_tokens, num_params: needs.num_params };
+  const notes = [...startNotes(config, about), ...(note === null ? [] : [note])];
   const text = isStream(format)
     ? `one text of ${plural(ids.length, "token")}`
     : plural(num_docs, "document");

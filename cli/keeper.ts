@@ -1,4 +1,4 @@
-// Keeps a run: its metrics as they come, and its state whenever a save is due. A disk that refuses one ends nothing but
+// Keeps a run: its logs as they come, and its state whenever a save is due. A disk that refuses one ends nothing but
 // the last.
 
 import { GpuError } from "../src/errors.ts";
@@ -10,6 +10,7 @@ import { pathWord } from "./format.ts";
 import { Metrics } from "./metrics.ts";
 import { refusal, saveCheckpoint } from "../src/files/model_dir.node.ts";
 import { count } from "../src/count.ts";
+import { eventFilesIn, TensorBoard } from "./tensorboard.ts";
 import type { Output } from "./run.ts";
 import { type RunFolder, saveAtLast } from "./run_folder.ts";
 
@@ -18,7 +19,9 @@ export class Keeper {
   private readonly folder: RunFolder;
   private readonly stderr: Output;
   private readonly before: Checkpoint | undefined;
-  private metrics: Metrics | undefined;
+  private readonly tensorboard: boolean;
+  /** What is written down of every step and validation. */
+  private logs: (Metrics | TensorBoard)[] = [];
   /** The last step whose state is in the folder. */
   private saved: number;
   /** Whether there is more of the run than that. */
@@ -30,13 +33,18 @@ export class Keeper {
   /** Whether something was saved after the beginning. */
   hasSaved = false;
 
-  /** @param before the run that goes on; undefined for a new one */
+  /**
+   * @param before the run that goes on; undefined for a new one
+   * @param tensorboard whether event files are asked for; where a run goes on that has some, they are written all the same
+   */
   constructor(
     training: Training,
     folder: RunFolder,
     stderr: Output,
     before: Checkpoint | undefined,
+    tensorboard = false,
   ) {
+    this.tensorboard = tensorboard;
     this.training = training;
     this.folder = folder;
     this.stderr = stderr;
@@ -54,13 +62,16 @@ export class Keeper {
       const aside = folder.begin(await this.training.checkpoint());
       if (aside !== null) this.say(`The model that was in ${folder.path} is now in ${aside}.`);
     }
-    this.metrics = new Metrics(folder.path, before, (text) =>
-      this.say(`warning: ${text} The run goes on, and tries it again.`),
-    );
+    const warn = (text: string) =>
+      this.say(`warning: ${text} The run goes on, and tries it again.`);
+    this.logs = [new Metrics(folder.path, before, warn)];
+    if (this.tensorboard || (before && eventFilesIn(folder.path).length > 0)) {
+      this.logs.push(new TensorBoard(folder.path, before, warn));
+    }
   }
 
   add(event: StepEvent | EvalEvent): void {
-    this.metrics?.add(event);
+    for (const log of this.logs) log.add(event);
     this.changed = true;
   }
 
@@ -87,7 +98,7 @@ export class Keeper {
 
   /** Saves between two steps. @returns whether that could be done; if not, it is told */
   async save(): Promise<boolean> {
-    this.metrics?.write();
+    this.write();
     this.saveBest();
     const { step } = this.training;
     try {
@@ -115,7 +126,7 @@ export class Keeper {
    * @throws ModelFileError if its folder refuses it; where there is room elsewhere, it is saved there
    */
   async finish(): Promise<void> {
-    this.metrics?.write();
+    this.write();
     this.saveBest();
     if (!this.changed) return;
     try {
@@ -125,7 +136,7 @@ export class Keeper {
         else saveCheckpoint(elsewhere, checkpoint);
       });
       this.done(checkpoint.step);
-      this.metrics?.write(); // once more, where the folder had been removed
+      this.write(); // once more, where the folder had been removed
     } catch (error) {
       throw error instanceof RangeError ? refusal(this.folder.path, error) : error;
     }
@@ -133,13 +144,17 @@ export class Keeper {
 
   /** After an error: what is there of the run. */
   fail(): void {
-    this.metrics?.write();
+    this.write();
     if (this.saved > 0) this.say(`Step ${count(this.saved)} of the run is in ${this.folder.path}.`);
     if (this.bestSaved === 0) return;
     const words = ["--model-dir", pathWord(this.folder.path), "--best"];
     this.say(
       `Its best model is of step ${count(this.bestSaved)}: ${commandLine("generate", ...words)}`,
     );
+  }
+
+  private write(): void {
+    for (const log of this.logs) log.write();
   }
 
   private say(text: string): void {

@@ -1,38 +1,20 @@
 // metrics.jsonl in the output folder: every step and every validation of a run, a JSON object a line.
 //
-// Written now and then, and before each save: what a killed run has not written comes after the step that it goes on
-// from, and is made again. A disk that refuses it ends no run.
+// What a killed run has not written comes after the step that it goes on from, and is made again.
 
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  ftruncateSync,
-  openSync,
-  readSync,
-  writeSync,
-} from "node:fs";
+import { fstatSync, readSync } from "node:fs";
 import { join } from "node:path";
 import type { Checkpoint } from "../src/files/checkpoint.ts";
 import type { EvalEvent, StepEvent } from "../src/training/train.ts";
-import { reason } from "../src/files/reason.node.ts";
+import { Journal } from "./journal.ts";
 
 export const METRICS_FILE = "metrics.jsonl";
 
-const WRITE_MS = 1000;
-/** Characters that wait for a disk that refuses them; with more, they are given up. */
-const MOST = 2 ** 22;
 /** Bytes that are read at a time, from the end. */
 const PIECE = 2 ** 16;
 
 export class Metrics {
-  private readonly path: string;
-  private readonly warn: (text: string) => void;
-  private text = "";
-  /** Bytes of the file that are whole lines. */
-  private size = 0;
-  private writtenAt = performance.now();
-  private refused = false;
+  private readonly journal: Journal;
 
   /**
    * @param before the run that goes on; of its lines, those after its step go
@@ -43,54 +25,17 @@ export class Metrics {
     before: Pick<Checkpoint, "step" | "validated"> | undefined,
     warn: (text: string) => void,
   ) {
-    this.path = join(folder, METRICS_FILE);
-    this.warn = warn;
-    if (before) {
-      this.attempt((file) => {
-        this.size = fstatSync(file).size; // all of it, if the end cannot be found
-        this.size = endOf(file, before);
-        ftruncateSync(file, this.size);
-      });
-    }
+    this.journal = new Journal(join(folder, METRICS_FILE), warn);
+    if (before) this.journal.goOn((file) => endOf(file, before));
   }
 
   add(event: StepEvent | EvalEvent): void {
-    this.text += `${JSON.stringify(event)}\n`;
-    if (performance.now() - this.writtenAt >= WRITE_MS) this.write();
+    this.journal.add(Buffer.from(`${JSON.stringify(event)}\n`));
   }
 
   /** Writes what is not yet written. */
   write(): void {
-    this.writtenAt = performance.now();
-    if (this.text === "") return;
-    const bytes = Buffer.from(this.text);
-    this.attempt((file) => {
-      this.size = Math.min(this.size, fstatSync(file).size); // a file that was removed begins anew
-      for (let at = 0; at < bytes.length;) {
-        at += writeSync(file, bytes, at, bytes.length - at, this.size + at);
-      }
-      this.size += bytes.length;
-      this.text = "";
-    });
-    if (this.text.length > MOST) this.text = "";
-  }
-
-  private attempt(action: (file: number) => void): void {
-    try {
-      const file = openSync(this.path, constants.O_RDWR | constants.O_CREAT, 0o666);
-      try {
-        action(file);
-        this.refused = false;
-      } catch (error) {
-        ftruncateSync(file, this.size); // no part of a line
-        throw error;
-      } finally {
-        closeSync(file);
-      }
-    } catch (error) {
-      if (!this.refused) this.warn(`${this.path} cannot be written: ${reason(error)}.`);
-      this.refused = true;
-    }
+    this.journal.write();
   }
 }
 

@@ -1,6 +1,6 @@
 // Every flag of every command: the settings of src/config.ts, and the few that are no settings.
 
-import { unsaid } from "../src/config.ts";
+import { unsaidIn } from "../src/config.ts";
 import { listed, type Setting, settings } from "../src/config/settings.ts";
 import { devices } from "../src/device/choose.ts";
 import { presetNames, presets, sizes } from "../src/presets.ts";
@@ -102,6 +102,12 @@ export const tuning = {
   default: "auto" as const,
 } satisfies Option;
 
+export const tensorboard: Option = {
+  flag: "tensorboard",
+  env: [],
+  help: "write event files for TensorBoard into the output folder, as --resume does where there are some",
+};
+
 export const prompt: Option = {
   flag: "prompt",
   env: ["MICROGPT_PROMPT"],
@@ -143,7 +149,7 @@ export function settingOptions(...names: Setting["name"][]): Option[] {
       value: { boolean: undefined, choice: "NAME", integer: "N", number: "X" }[kind],
       help: choices === undefined ? help : `${help}: ${choices.join(", ")}`,
       negatable: kind === "boolean",
-      default: String({ ...presets.microgpt, ...unsaid }[name]),
+      default: String({ ...presets.microgpt, ...unsaidIn("microgpt") }[name]),
       section,
     })),
   );

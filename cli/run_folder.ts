@@ -7,9 +7,8 @@ import { ModelFileError } from "../src/errors.ts";
 import { type Checkpoint, encodeCheckpoint, STATE_FILE } from "../src/files/checkpoint.ts";
 import type { Model } from "../src/files/model_files.ts";
 import { makeFolder } from "../src/platform/platform.node.ts";
-import { examine, moveAside, ownFiles, refuseUnfinished } from "./earlier.ts";
+import { examine, logsIn, moveAside, ownFilesIn, refuseUnfinished } from "./earlier.ts";
 import { FolderLock } from "./lock.ts";
-import { METRICS_FILE } from "./metrics.ts";
 import {
   attempt,
   flushFolder,
@@ -76,7 +75,7 @@ export class RunFolder {
     let aside: string | null = null;
     attempt(this.path, () => {
       replaceFile(this.path, name, pieces, () => (aside = this.makeWay()));
-      for (const other of ownFiles) {
+      for (const other of ownFilesIn(this.path)) {
         if (other !== STATE_FILE) rmSync(join(this.path, other), { force: true });
       }
       flushFolder(this.path);
@@ -127,7 +126,7 @@ export class RunFolder {
     let aside: string | null = null;
     saveModel(this.path, model, () => {
       aside = this.makeWay();
-      rmSync(join(this.path, METRICS_FILE), { force: true }); // of a run that was here
+      for (const name of logsIn(this.path)) rmSync(join(this.path, name), { force: true }); // of a run that was here
     });
     return aside;
   }

@@ -1,6 +1,6 @@
 // The settings of a sweep: each flag may hold a list, and every combination of their values is a model.
 
-import { type Config, type ConfigChoice, resolveConfig, unsaid } from "../src/config.ts";
+import { type Config, type ConfigChoice, resolveConfig, unsaidIn } from "../src/config.ts";
 import { aside, type Setting, settings } from "../src/config/settings.ts";
 import { parseSetting } from "../src/config/values.ts";
 import { checkComparable } from "../src/training/sweep_plan.ts";
@@ -47,7 +47,7 @@ export function sweepConfigs(
     );
   }
   const configs = combinations.map((overrides) =>
-    resolveConfig(preset, { ...unsaid, ...overrides }, labels),
+    resolveConfig(preset, { ...unsaidIn(preset), ...overrides }, labels),
   );
   checkComparable(configs, labels);
   return {

@@ -21,10 +21,10 @@ import { Keeper } from "./keeper.ts";
 import { loadCheckpoint } from "../src/files/model_dir.node.ts";
 import * as options from "./options.ts";
 import { promptOf } from "./prompt.ts";
-import { type Output, run } from "./run.ts";
+import { run } from "./run.ts";
 import { RunFolder } from "./run_folder.ts";
 import { count } from "../src/count.ts";
-import { NOTHING, prepareProgress } from "./progress.ts";
+import { type Before, NOTHING, prepareProgress } from "./progress.ts";
 import { type EndEvent, humanReport, jsonReport, type TrainReport } from "./train_report.ts";
 
 const description = {
@@ -40,6 +40,7 @@ const description = {
     options.size,
     options.configFile,
     options.tuning,
+    options.tensorboard,
     options.prompt,
     options.promptFile,
     ...options.settingOptions(),
@@ -62,6 +63,7 @@ export const main = command(description, async (flags, io) => {
   const prompt = promptOf(flags);
   const input = flags.text(options.input) ?? before?.input ?? undefined;
   const { corpus, source } = await readText(input, io, config.format);
+  if (!before) flags.config(flags.text(options.preset), { format: corpus.format }); // what it decides may be in conflict
 
   const folder = await RunFolder.open(path, resumes ? "resume" : replaces ? "replace" : "keep");
   const interrupt = new Interrupt(io);
@@ -83,7 +85,14 @@ export const main = command(description, async (flags, io) => {
       ? jsonReport(io.stdout, config.log_every)
       : humanReport(io.stdout, source, done);
     try {
-      await train(training, report, folder, interrupt, io.stderr, before);
+      const keeper = new Keeper(
+        training,
+        folder,
+        io.stderr,
+        before,
+        flags.has(options.tensorboard),
+      );
+      await train(training, report, folder, interrupt, keeper, done);
     } finally {
       training.close();
     }
@@ -133,12 +142,10 @@ async function train(
   report: TrainReport,
   folder: RunFolder,
   interrupt: Interrupt,
-  stderr: Output,
-  before: Checkpoint | undefined,
+  keeper: Keeper,
+  done: Before,
 ): Promise<void> {
   const { signal } = interrupt;
-  const done = before ?? NOTHING;
-  const keeper = new Keeper(training, folder, stderr, before);
   report.start(training.start);
   let startedAt = performance.now();
   let { tokens } = done;

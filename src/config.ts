@@ -72,19 +72,27 @@ export interface Config {
 }
 
 /**
- * A config as a user asks for it: which format `auto` is, the text decides (detectFormat), which dtype, the device that
- * it meets (chooseDtype).
+ * A config as a user asks for it: which format `auto` is, the text decides (detectFormat), and which part of it is held
+ * out (chooseHeldOut); which dtype, the device that it meets (chooseDtype).
  */
-export interface ConfigChoice extends Omit<Config, "format" | "dtype"> {
+export interface ConfigChoice extends Omit<Config, "format" | "val_fraction" | "dtype"> {
   format: Config["format"] | "auto";
+  val_fraction: number | "auto";
   dtype: Config["dtype"] | "auto";
 }
 
 /** Once its text is read. */
-export type ReadConfig = ConfigChoice & Pick<Config, "format">;
+export type ReadConfig = ConfigChoice & Pick<Config, "format" | "val_fraction">;
 
 /** What the command line and the page ask for where a user says nothing, in the preset's place. */
-export const unsaid = { format: "auto" } as const satisfies Partial<ConfigChoice>;
+export function unsaidIn(preset: string): Partial<ConfigChoice> {
+  return { format: "auto", ...heldOutIn(preset) };
+}
+
+/** Of a preset that holds nothing out, whether to do so is left to the text. */
+export function heldOutIn(preset: string): Partial<ConfigChoice> {
+  return isPreset(preset) && presets[preset].val_fraction === 0 ? { val_fraction: "auto" } : {};
+}
 
 /** How the user wrote settings, for the messages: `--n-embd`, `MICROGPT_N_EMBD`. */
 export type Labels = Partial<Record<keyof Config, string>>;

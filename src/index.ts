@@ -25,7 +25,7 @@ import {
   saveCheckpoint,
   saveModel,
 } from "#model_dir";
-import { checkSettingNames, type ConfigChoice, resolveConfig } from "./config.ts";
+import { checkSettingNames, type ConfigChoice, heldOutIn, resolveConfig } from "./config.ts";
 import { type DeviceChoice, devices } from "./device/choose.ts";
 import { ConfigError, DataError } from "./errors.ts";
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from "./files/checkpoint.ts";
@@ -110,7 +110,9 @@ export async function train(
   checkSettingNames("option", given, ["preset", "device", "tuning", "resume", "prompt"]);
   checkChoice("device", device, devices);
   checkChoice("tuning", mode, tuningModes);
-  const config = resume ? resumedConfig(resume, given) : resolveConfig(preset, given);
+  const config = resume
+    ? resumedConfig(resume, given)
+    : resolveConfig(preset, { ...heldOutIn(preset), ...given });
   return Training.open({
     config,
     documents: documentsIn(text),

@@ -1,6 +1,6 @@
 // The form of the settings, made from the table of src/config.ts.
 
-import { type Config, type ConfigChoice, resolveConfig, unsaid } from "../src/config.ts";
+import { type Config, type ConfigChoice, resolveConfig, unsaidIn } from "../src/config.ts";
 import { conflicts } from "../src/config/conflicts.ts";
 import { listed, type Setting } from "../src/config/settings.ts";
 import { describeRange, parseSetting } from "../src/config/values.ts";
@@ -114,7 +114,7 @@ export class SettingsForm {
 
   private fill(preset: string): void {
     if (!isPreset(preset)) return;
-    const config = { ...presets[preset], ...unsaid };
+    const config = { ...presets[preset], ...unsaidIn(preset) };
     for (const { setting, input } of this.fields.values()) {
       write(input, String(config[setting.name]));
       this.showError(setting.name, "");
@@ -146,7 +146,7 @@ function createField(setting: Setting): Field {
     input.type = "checkbox";
   } else {
     // Text, not number: what was typed reaches parseSetting as it is, and its message can quote it.
-    input.inputMode = kind === "integer" ? "numeric" : "decimal";
+    input.inputMode = setting.auto ? "text" : kind === "integer" ? "numeric" : "decimal";
     input.autocomplete = "off";
     input.spellcheck = false;
   }

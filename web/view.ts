@@ -79,7 +79,8 @@ export class View {
     write("num-steps", `of ${formatNumber(num_steps)}`);
     write("loss", started ? formatLoss(history.mean) : "–");
     write("choices", choices(history.mean));
-    const validating = (config?.val_fraction ?? 0) > 0;
+    const held = start?.config.val_fraction ?? config?.val_fraction ?? 0;
+    const validating = held !== "auto" && held > 0;
     byId("validation").hidden = byId("key-validation").hidden = !validating;
     const { validation, bitsPerByte } = history;
     write("val-loss", Number.isNaN(validation) ? "–" : formatLoss(validation));

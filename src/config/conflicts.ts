@@ -87,7 +87,8 @@ const SLACK = 1e-6;
 
 function* validations(config: Partial<ConfigChoice>, label: Label): Iterable<Conflict> {
   const { eval_every = 0, val_fraction, patience = 0 } = config;
-  if (eval_every > 0 && val_fraction === 0) {
+  const none = val_fraction === 0 || (val_fraction === "auto" && config.format === "lines");
+  if (eval_every > 0 && none) {
     yield [
       "eval_every",
       `${label("eval_every")} is ${eval_every}, but nothing is held out to validate with; set ` +

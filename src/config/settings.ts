@@ -42,6 +42,8 @@ export interface Setting {
   max?: number;
   below?: boolean;
   choices?: readonly string[];
+  /** Whether a number may be left open, as auto: what is met decides. */
+  auto?: boolean;
   /** Whether it is used as a float32, so that as one too it has to be in its range. */
   float32?: boolean;
   /** Version of the model files that brought it, 1 where absent; in an older file it is as the preset microgpt has it. */
@@ -96,8 +98,8 @@ const table: Record<Group, Row[]> = {
     setting(
       "val_fraction",
       "number",
-      "part of the text that is held out to validate with, such as 0.1",
-      { ...part, since: 2 },
+      "part of the text that is held out to validate with; auto is 0.1 of one stream and none of documents",
+      { ...part, auto: true, since: 2 },
     ),
   ],
   model: [

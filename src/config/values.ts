@@ -19,6 +19,7 @@ export function parseSetting(
   let value: unknown = text;
   if (setting.kind === "boolean" && (text === "true" || text === "1")) value = true;
   else if (setting.kind === "boolean" && (text === "false" || text === "0")) value = false;
+  else if (setting.auto && text.trim() === "auto") value = "auto";
   else if (setting.kind !== "choice" && decimal.test(text.trim())) value = Number(text);
   return checkSetting(setting, value, label, text);
 }
@@ -36,6 +37,7 @@ export function checkSetting(
 ): ConfigChoice[keyof Config] {
   const { kind, choices } = setting;
   let good: boolean;
+  if (setting.auto && value === "auto") return value as ConfigChoice[keyof Config];
   if (kind === "boolean") good = typeof value === "boolean";
   else if (kind === "choice") good = typeof value === "string" && choices!.includes(value);
   else
@@ -90,12 +92,13 @@ function checkFloat32(setting: Setting, value: unknown, label: string, text = St
 }
 
 /** What a setting may be, in words: "a whole number of at least 1". */
-export function describeRange({ kind, min, above, max, below, choices }: Setting): string {
+export function describeRange({ kind, min, above, max, below, choices, auto }: Setting): string {
   if (kind === "boolean") return "true or false";
   if (kind === "choice") return choices!.join(" or ");
   const noun = kind === "integer" ? "a whole number" : "a number";
   const low = min === undefined ? "" : above ? `above ${min}` : `of at least ${min}`;
   const high =
     max === undefined || max === MAX_INTEGER ? "" : below ? `below ${max}` : `at most ${max}`;
-  return [noun, [low, high].filter(Boolean).join(" and ")].filter(Boolean).join(" ");
+  const open = auto ? "auto or " : "";
+  return `${open}${[noun, [low, high].filter(Boolean).join(" and ")].filter(Boolean).join(" ")}`;
 }

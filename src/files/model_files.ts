@@ -193,7 +193,7 @@ export function readConfig(file: unknown, source: string) {
   if (missing !== undefined) fail(source, `lacks the setting ${missing.name}`);
   const unknown = Object.keys(config).find((name) => !known.has(name));
   if (unknown !== undefined) fail(source, `has the unknown setting ${show(unknown)}`);
-  for (const name of ["format", "dtype"]) {
+  for (const name of ["format", "val_fraction", "dtype"]) {
     if (config[name] === "auto")
       fail(source, `has the ${name} "auto", which no model is trained with`);
   }

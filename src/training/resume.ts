@@ -46,8 +46,12 @@ export function resumedConfig(
   labels: Labels = {},
 ): Config {
   checkSame(before, overrides, labels);
-  const { format, dtype } = before;
-  const config = resolveConfig("microgpt", { ...before, ...overrides, format, dtype }, labels);
+  const { format, dtype, val_fraction } = before;
+  const config = resolveConfig(
+    "microgpt",
+    { ...before, ...overrides, format, dtype, val_fraction },
+    labels,
+  );
   if (config.num_steps < step || (config.num_steps === step && validated)) {
     const steps = labels.num_steps ?? "num_steps";
     throw new ConfigError(

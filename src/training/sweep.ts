@@ -16,6 +16,7 @@ import type { SmallRun } from "../small/data.ts";
 import type { SmallTuning } from "../small/ops.ts";
 import { PythonRandom } from "../random.ts";
 import { coverage, type Coverage } from "../text/coverage.ts";
+import { chooseHeldOut } from "../text/hold_out.ts";
 import type { Corpus } from "../text/corpus.ts";
 import { type Documents, identity } from "../text/documents.ts";
 import { corpusOf, type TextSource } from "../text/read_corpus.ts";
@@ -142,7 +143,12 @@ export class Sweep {
     checkComparable(options.configs);
     const corpus = corpusOf(documents, sweepFormat(options.configs));
     const { format, tokenizer } = corpus;
-    const configs = options.configs.map((config) => ({ ...config, format }));
+    // One part for all of them, which has room for the longest windows.
+    const [{ val_fraction: asked }] = options.configs;
+    const block_size = Math.max(...options.configs.map(({ block_size }) => block_size));
+    const held = chooseHeldOut({ format, block_size, val_fraction: asked }, corpus.ids.length);
+    const { val_fraction } = held;
+    const configs = options.configs.map((config) => ({ ...config, format, val_fraction }));
     const place = await chooseDevice(choice, estimateSweep(configs, corpus));
     const { device } = place;
     for (const config of configs) {

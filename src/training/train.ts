@@ -4,6 +4,7 @@
 import { platform } from "#platform";
 import { isHalf, isStream } from "../choices.ts";
 import type { ConfigChoice } from "../config.ts";
+import { conflicts } from "../config/conflicts.ts";
 import { chooseDevice, type DeviceChoice } from "../device/choose.ts";
 import type { PrepareEvent } from "../device/prepare.ts";
 import { DataError } from "../errors.ts";
@@ -23,6 +24,7 @@ import { PythonRandom } from "../random.ts";
 import { fingerprint } from "../text/fingerprint.ts";
 import { coverage } from "../text/coverage.ts";
 import { identity } from "../text/documents.ts";
+import { chooseHeldOut } from "../text/hold_out.ts";
 import { corpusOf, type TextSource } from "../text/read_corpus.ts";
 import { splitTokens, type Tokens } from "../text/split.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
@@ -125,7 +127,9 @@ export class Training {
     const asked = resume ? resumedConfig(resume, options.config) : options.config;
     const corpus = corpusOf(options.documents, asked.format);
     const { format, tokenizer, num_docs } = corpus;
-    const wanted = { ...asked, format };
+    const { val_fraction, note } = chooseHeldOut({ ...asked, format }, corpus.ids.length);
+    const wanted = { ...asked, format, val_fraction };
+    for (const conflict of conflicts(wanted)) throw conflict; // with what the text has decided
     const { input = resume?.input ?? null, prompt = "" } = options;
     const promptLength = tokenizer.encode(prompt).length;
     const choice = resume && options.device === "auto" ? resume.device : options.device;
@@ -187,11 +191,14 @@ export class Training {
       kernels: tuning && summaryOf(tuning),
       dtype_reason,
       resumed_from: resume ? resume.step : null,
-      notes: startNotes(config, {
-        num_tokens: counts.num_tokens - counts.num_val_tokens,
-        num_params: parameterCount(dims),
-        prompt: promptLength,
-      }),
+      notes: [
+        ...startNotes(config, {
+          num_tokens: counts.num_tokens - counts.num_val_tokens,
+          num_params: parameterCount(dims),
+          prompt: promptLength,
+        }),
+        ...(note === null ? [] : [note]),
+      ],
       differences: resume ? differences(resume, { ...place, config }) : [],
       config,
     };

@@ -34,7 +34,7 @@ function configOf(content: object, argv: string[] = [], env: Env = {}) {
 test("a file sets settings and the preset; variables win over it, and flags over both", () => {
   const file = { preset: "tiny", n_layer: 3, learning_rate: 0.5, zero_init: true };
   const tiny = resolveConfig("tiny", { n_layer: 3, learning_rate: 0.5, zero_init: true });
-  expect(configOf(file)).toEqual({ ...tiny, format: "auto" });
+  expect(configOf(file)).toEqual({ ...tiny, format: "auto", val_fraction: "auto" });
   const env = { MICROGPT_N_LAYER: "4", MICROGPT_LR: "0.25" };
   expect(configOf(file, ["--lr", "1", "--no-zero-init"], env)).toMatchObject({
     n_layer: 4,

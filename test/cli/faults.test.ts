@@ -326,7 +326,9 @@ describe("the last validation", () => {
     // People are told of it without a step too.
     await runCli(train, mine, {}, io);
     const told = await runCli(train, ["--output", output, "--resume"]);
-    expect(told.stdout).toMatch(/saved {3}step 8 in .*\nstep 8 {2}val loss \d\.\d+\nsample/);
+    expect(told.stdout).toMatch(
+      /saved {3}step 8 in .*\nstep 8 {2}val loss \d\.\d+ {2}\d\.\d+ bits\/byte\nsample/,
+    );
   });
 
   test("whose loss is no number leaves the model that it was of", async () => {

@@ -118,7 +118,10 @@ test("what a run on one text would need is that of the general trainer, and of i
   expect(text.stdout).toMatch(
     /^data +names\.txt: one text of 12,659 tokens, 28 tokens in the voc/m,
   );
-  const [lines, stream] = [await needs("--steps", "9"), await needs("--format", "text")];
+  const [lines, stream] = [
+    await needs("--steps", "9"),
+    await needs("--format", "text", "--val-fraction", "0"),
+  ];
   expect(stream).not.toBe(lines);
   for (const format of ["lines", "text"]) {
     const validated = await needs("--format", format, "--val-fraction", "0.1");

@@ -56,7 +56,7 @@ test("the share of the characters that the context cuts off is said, and the fla
 test("the format that a text looks like is taken and said; one that is asked for is not", async () => {
   const detected = await trained(book);
   expect(detected).toMatch(/^format {2}text: few long lines; --format lines if that is not so$/m);
-  expect(detected).toMatch(/: one text of 3,901 tokens; /);
+  expect(detected).toMatch(/: one text of 3,901 tokens, 390 of them held out; /);
   expect(await trained(poems)).toMatch(
     /^format {2}lines: each line stands for itself; --format tex/m,
   );

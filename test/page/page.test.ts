@@ -154,7 +154,13 @@ test("says what is wrong with a text", async () => {
 test("says what is wrong, all at once, beside Start and beside each field", async () => {
   const page = await open();
   await page.getByLabel("Paste").check();
-  await set(page, { eval_every: "5", beta1: "1", n_embd: "18", num_steps: "4.5" });
+  await set(page, {
+    val_fraction: "0",
+    eval_every: "5",
+    beta1: "1",
+    n_embd: "18",
+    num_steps: "4.5",
+  });
   await page.click("#go");
   expect(await page.textContent("#setting-num_steps-error")).toBe(
     "num_steps is 4.5; it must be a whole number of at least 1.",
