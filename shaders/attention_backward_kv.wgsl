@@ -11,7 +11,7 @@
 // with: heads
 // reference: attentionBackwardKv()
 
-override HS: u32;          // channels of a head
+override ROOM: u32;        // channels that there is room for, at least those of a head
 override WG: u32 = 64u;   // threads in a workgroup
 
 // What qkv, dout and dqkv hold: numbers in f32, or in f16; all arithmetic is f32.
@@ -26,10 +26,10 @@ alias Element = f32;   // given
 
 var<workgroup> p: array<f32, WG>;        // of the chunk's queries
 var<workgroup> dscore: array<f32, WG>;
-var<workgroup> k: array<f32, HS>;        // the key, divided by sqrt(HS)
-var<workgroup> v: array<f32, HS>;        // the value
-var<workgroup> dk: array<f32, HS>;       // the sums so far
-var<workgroup> dv: array<f32, HS>;
+var<workgroup> k: array<f32, ROOM>;        // the key, divided by sqrt(HS)
+var<workgroup> v: array<f32, ROOM>;        // the value
+var<workgroup> dk: array<f32, ROOM>;       // the sums so far
+var<workgroup> dv: array<f32, ROOM>;
 
 @compute @workgroup_size(WG)
 fn attention_backward_kv(
@@ -41,8 +41,8 @@ fn attention_backward_kv(
   let own = places_of(group.z, kv_head * sharers());
   let k_s = own.k + s * qkv_line();
   let v_s = own.v + s * qkv_line();
-  for (var c = i; c < HS; c += WG) {
-    k[c] = f32(qkv[k_s + c]) / sqrt(f32(HS));
+  for (var c = i; c < sizes.HS; c += WG) {
+    k[c] = f32(qkv[k_s + c]) / sqrt(f32(sizes.HS));
     v[c] = f32(qkv[v_s + c]);
     dk[c] = 0.0;
     dv[c] = 0.0;
@@ -58,18 +58,18 @@ fn attention_backward_kv(
         let o = at.out + t * out_line();
         var score = 0.0;
         var dp = 0.0;
-        for (var c = 0u; c < HS; c++) {
+        for (var c = 0u; c < sizes.HS; c++) {
           score += f32(qkv[q + c]) * k[c];
           dp += f32(dout[o + c]) * v[c];
         }
         let softmax = stats[at.row + t];
         let weight = exp(score - softmax.x) * softmax.y;
         p[i] = weight;
-        dscore[i] = weight * (dp - delta[at.row + t]) / sqrt(f32(HS));
+        dscore[i] = weight * (dp - delta[at.row + t]) / sqrt(f32(sizes.HS));
       }
       workgroupBarrier();
       let queries = min(WG, sizes.T - first);
-      for (var c = i; c < HS; c += WG) {
+      for (var c = i; c < sizes.HS; c += WG) {
         var sum_k = dk[c];
         var sum_v = dv[c];
         for (var j = 0u; j < queries; j++) {
@@ -82,7 +82,7 @@ fn attention_backward_kv(
       workgroupBarrier();   // p and dscore are read to the end before the next chunk overwrites them
     }
   }
-  for (var c = i; c < HS; c += WG) {
+  for (var c = i; c < sizes.HS; c += WG) {
     dqkv[k_s + c] = Element(dk[c]);
     dqkv[v_s + c] = Element(dv[c]);
   }

@@ -10,7 +10,7 @@
 // with: heads, reductions
 // reference: attentionBackwardQ()
 
-override HS: u32;          // channels of a head
+override ROOM: u32;        // channels that there is room for, at least those of a head
 override WG: u32 = 64u;   // threads in a workgroup, a power of two
 
 // What out, qkv, dout and dqkv hold: numbers in f32, or in f16; all arithmetic is f32.
@@ -25,9 +25,9 @@ alias Element = f32;   // given
 @group(0) @binding(6) var<uniform> sizes: Sizes;
 
 var<workgroup> dscore: array<f32, WG>;   // of the chunk's keys
-var<workgroup> q: array<f32, HS>;        // the query, divided by sqrt(HS)
-var<workgroup> dq: array<f32, HS>;       // the sum so far
-var<workgroup> dout_t: array<f32, HS>;   // the query's row of dout
+var<workgroup> q: array<f32, ROOM>;        // the query, divided by sqrt(HS)
+var<workgroup> dq: array<f32, ROOM>;       // the sum so far
+var<workgroup> dout_t: array<f32, ROOM>;   // the query's row of dout
 
 @compute @workgroup_size(WG)
 fn attention_backward_q(
@@ -39,8 +39,8 @@ fn attention_backward_q(
   let q_t = at.q + t * qkv_line();
   let o = at.out + t * out_line();
   var dot = 0.0;
-  for (var c = i; c < HS; c += WG) {
-    q[c] = f32(qkv[q_t + c]) / sqrt(f32(HS));
+  for (var c = i; c < sizes.HS; c += WG) {
+    q[c] = f32(qkv[q_t + c]) / sqrt(f32(sizes.HS));
     dq[c] = 0.0;
     dout_t[c] = f32(dout[o + c]);
     dot += f32(dout[o + c]) * f32(out[o + c]);
@@ -55,15 +55,15 @@ fn attention_backward_q(
       let v = at.v + s * qkv_line();
       var score = 0.0;
       var dp = 0.0;
-      for (var c = 0u; c < HS; c++) {
+      for (var c = 0u; c < sizes.HS; c++) {
         score += q[c] * f32(qkv[k + c]);
         dp += dout_t[c] * f32(qkv[v + c]);
       }
-      dscore[i] = exp(score - softmax.x) * softmax.y * (dp - delta_t) / sqrt(f32(HS));
+      dscore[i] = exp(score - softmax.x) * softmax.y * (dp - delta_t) / sqrt(f32(sizes.HS));
     }
     workgroupBarrier();
     let keys = min(WG, t - first + 1u);
-    for (var c = i; c < HS; c += WG) {
+    for (var c = i; c < sizes.HS; c += WG) {
       var value = dq[c];
       for (var j = 0u; j < keys; j++) {
         value += dscore[j] * f32(qkv[at.k + (first + j) * qkv_line() + c]);
@@ -72,6 +72,6 @@ fn attention_backward_q(
     }
     workgroupBarrier();   // dscore is read to the end before the next chunk overwrites it
   }
-  for (var c = i; c < HS; c += WG) { dqkv[q_t + c] = Element(dq[c]); }
+  for (var c = i; c < sizes.HS; c += WG) { dqkv[q_t + c] = Element(dq[c]); }
   if (i == 0u) { delta[at.row + t] = delta_t; }
 }

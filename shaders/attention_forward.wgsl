@@ -10,7 +10,7 @@
 // with: heads, reductions
 // reference: attentionForward()
 
-override HS: u32;          // channels of a head
+override ROOM: u32;        // channels that there is room for, at least those of a head
 override WG: u32 = 64u;   // threads in a workgroup, a power of two
 
 // What out and qkv hold: numbers in f32, or in f16; all arithmetic is f32.
@@ -22,8 +22,8 @@ alias Element = f32;   // given
 @group(0) @binding(3) var<uniform> sizes: Sizes;
 
 var<workgroup> p: array<f32, WG>;     // the chunk's exponentials
-var<workgroup> q: array<f32, HS>;     // the query, divided by sqrt(HS)
-var<workgroup> sum_v: array<f32, HS>; // the values so far, weighted by exp(score - largest)
+var<workgroup> q: array<f32, ROOM>;     // the query, divided by sqrt(HS)
+var<workgroup> sum_v: array<f32, ROOM>; // the values so far, weighted by exp(score - largest)
 
 @compute @workgroup_size(WG)
 fn attention_forward(
@@ -32,8 +32,8 @@ fn attention_forward(
 ) {
   let t = group.x;
   let at = places_of(group.z, group.y);
-  for (var c = i; c < HS; c += WG) {
-    q[c] = f32(qkv[at.q + t * qkv_line() + c]) / sqrt(f32(HS));
+  for (var c = i; c < sizes.HS; c += WG) {
+    q[c] = f32(qkv[at.q + t * qkv_line() + c]) / sqrt(f32(sizes.HS));
     sum_v[c] = 0.0;
   }
   workgroupBarrier();
@@ -46,7 +46,7 @@ fn attention_forward(
     if (s <= t) {
       let k = at.k + s * qkv_line();
       score = 0.0;
-      for (var c = 0u; c < HS; c++) { score += q[c] * f32(qkv[k + c]); }
+      for (var c = 0u; c < sizes.HS; c++) { score += q[c] * f32(qkv[k + c]); }
     }
     let before = largest;
     largest = max(before, reduce_max(score, i));
@@ -55,7 +55,7 @@ fn attention_forward(
     let rescale = exp(before - largest);
     sum = sum * rescale + reduce_sum(e, i);   // its barriers also publish p
     let keys = min(WG, t - first + 1u);
-    for (var c = i; c < HS; c += WG) {
+    for (var c = i; c < sizes.HS; c += WG) {
       var value = sum_v[c] * rescale;
       for (var j = 0u; j < keys; j++) {
         value += p[j] * f32(qkv[at.v + (first + j) * qkv_line() + c]);
@@ -64,6 +64,6 @@ fn attention_forward(
     }
     workgroupBarrier();   // p is read to the end before the next chunk overwrites it
   }
-  for (var c = i; c < HS; c += WG) { out[at.out + t * out_line() + c] = Element(sum_v[c] / sum); }
+  for (var c = i; c < sizes.HS; c += WG) { out[at.out + t * out_line() + c] = Element(sum_v[c] / sum); }
   if (i == 0u) { stats[at.row + t] = vec2f(largest, 1.0 / sum); }
 }

@@ -43,6 +43,9 @@ const TILE_MEMORY = 32768;
 /** Queries or keys that a subgroup makes for each of its lanes. */
 const LANE_ROWS = 2;
 
+/** Channels by whose multiples the rows make room for a head, so that few sizes of heads have a pipeline of their own. */
+const ROOM_STEP = 64;
+
 /** Queries or keys that a workgroup of the matrix kernels makes: as many as there is room for. */
 const MATRIX_ROWS = [64, 32, 16];
 /** Keys or queries that it takes at a time. */
@@ -200,5 +203,6 @@ function sequences(
       grid: [heads * Math.ceil(HS / 64), B, Math.ceil(T / TILE)], // z goes from the longest tile down
     };
   }
-  return { ...call, constants: { HS, WG }, sizes, grid: [T, heads, B] };
+  const ROOM = Math.ceil(HS / ROOM_STEP) * ROOM_STEP;
+  return { ...call, constants: { ROOM, WG }, sizes, grid: [T, heads, B] };
 }
