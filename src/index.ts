@@ -48,7 +48,7 @@ export type { Best, Checkpoint, Circumstances, TrainerState } from "./files/chec
 export type { Model } from "./files/model_files.ts";
 export type { SamplingOptions } from "./generation/from_model.ts";
 export type { PieceEvent, SampleEvent } from "./generation/generate.ts";
-export type { Dims, ParameterLayout, Slice } from "./model/parameters.ts";
+export type { Dims, ParameterLayout, Shape, Slice } from "./model/parameters.ts";
 export type { Tokenizer, TokenizerFile } from "./text/tokenizer.ts";
 export type {
   EvalEvent,

@@ -79,7 +79,7 @@ export function mlpChannels({ H, mlp_gate }: Pick<Dims, "H" | "mlp_gate">): numb
 }
 
 /** (rows, columns) of a matrix, where a product's weight is (out, in); or (channels) of a gain. */
-type Shape = readonly [number, number] | readonly [number];
+export type Shape = readonly [number, number] | readonly [number];
 
 interface ParameterInfo {
   name: string;
