@@ -70,3 +70,15 @@ const falling: Record<Config["lr_schedule"], boolean> = {
 export function isFalling(lr_schedule: Config["lr_schedule"]): boolean {
   return falling[lr_schedule];
 }
+
+const late: Record<Config["lr_schedule"], boolean> = {
+  linear: false,
+  cosine: false,
+  constant: false,
+  wsd: true,
+};
+
+/** Whether the learning rate stays at its peak, and falls over the last steps alone. */
+export function fallsLate(lr_schedule: Config["lr_schedule"]): boolean {
+  return late[lr_schedule];
+}

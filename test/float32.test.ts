@@ -75,8 +75,8 @@ function run(u: number): { losses: number[]; shut: string[] } {
 
 /** Behind the first layer's relu, (N, 4C). */
 function activationsOf(gpt: ReferenceGpt, N: number): number[] {
-  const { layers } = gpt as unknown as { layers: { act: Float64Array }[] };
-  return [...layers[0].act.subarray(0, N * 4 * gpt.dims.C)];
+  const { a } = gpt as unknown as { a: { layers: { act: Float64Array }[] } };
+  return [...a.layers[0].act.subarray(0, N * 4 * gpt.dims.C)];
 }
 
 const clean = run(0);

@@ -1,6 +1,6 @@
 // What is wrong between settings that are each in their range.
 
-import { isRope } from "../choices.ts";
+import { fallsLate, isRope, isStream } from "../choices.ts";
 import type { Config, ConfigChoice } from "../config.ts";
 import { ConfigError } from "../errors.ts";
 
@@ -63,7 +63,12 @@ function* rotations(config: Partial<ConfigChoice>, label: Label): Iterable<Confl
 }
 
 function* schedules(config: Partial<ConfigChoice>, label: Label): Iterable<Conflict> {
-  const { lr_schedule, num_steps = Infinity, warmup_steps = 0, decay_fraction = 0 } = config;
+  const {
+    lr_schedule = "linear",
+    num_steps = Infinity,
+    warmup_steps = 0,
+    decay_fraction = 0,
+  } = config;
   const rises = `${label("warmup_steps")} is ${warmup_steps}`;
   const advice = `lower ${label("warmup_steps")}, or set ${label("num_steps")} to more`;
   const falling = num_steps * decay_fraction;
@@ -72,7 +77,7 @@ function* schedules(config: Partial<ConfigChoice>, label: Label): Iterable<Confl
       "warmup_steps",
       `${rises}, but ${label("num_steps")} is ${num_steps}: the learning rate would never reach its peak; ${advice}.`,
     ];
-  } else if (lr_schedule === "wsd" && warmup_steps + falling > num_steps + SLACK) {
+  } else if (fallsLate(lr_schedule) && warmup_steps + falling > num_steps + SLACK) {
     yield [
       "warmup_steps",
       `${rises}, but with ${label("lr_schedule")} wsd and ${label("decay_fraction")} ${decay_fraction} the learning rate ` +
@@ -86,8 +91,9 @@ function* schedules(config: Partial<ConfigChoice>, label: Label): Iterable<Confl
 const SLACK = 1e-6;
 
 function* validations(config: Partial<ConfigChoice>, label: Label): Iterable<Conflict> {
-  const { eval_every = 0, val_fraction, patience = 0 } = config;
-  const none = val_fraction === 0 || (val_fraction === "auto" && config.format === "lines");
+  const { eval_every = 0, val_fraction, patience = 0, format = "auto" } = config;
+  const documents = format !== "auto" && !isStream(format);
+  const none = val_fraction === 0 || (val_fraction === "auto" && documents);
   if (eval_every > 0 && none) {
     yield [
       "eval_every",

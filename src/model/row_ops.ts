@@ -1,7 +1,7 @@
 // Operations whose workgroups take a row each, or whose threads an element: embeddings, norms, activations, dropout,
 // the loss. The first half of gpu_ops.ts.
 
-import type { Smooth } from "../choices.ts";
+import { isGated, type Smooth } from "../choices.ts";
 import type { Device } from "../device/device.ts";
 import { type Dispatch, gridOf } from "../device/schedule.ts";
 import type { Tensor } from "../device/tensors.ts";
@@ -199,7 +199,7 @@ export class RowOps {
     return {
       op,
       kernel: op,
-      constants: { ...constants, SWIGLU: Number(activation === "swiglu") },
+      constants: { ...constants, SWIGLU: Number(isGated(activation)) },
       sizes: { N, H },
       bindings,
       grid,

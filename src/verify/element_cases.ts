@@ -1,5 +1,6 @@
 // The cases of what becomes of each element by itself: activations, the logits' cap, dropout.
 
+import { isGated } from "../choices.ts";
 import { dropped, DropoutWords } from "../model/dropout.ts";
 import { activationBackward, activationForward, softcapForward } from "../reference/activations.ts";
 import { dropout, dropoutResidual } from "../reference/dropout.ts";
@@ -23,7 +24,7 @@ function activationCases(normal: Normal): KernelCase[] {
   // f16's largest numbers, where tanh and sigmoid end, and both zeros.
   const extremes = [65504, -65504, 100, -100, 88.5, -88.5, 10, -10, 9.5, -9.5, 1e-4, -1e-4, 0, -0];
   return (["gelu", "swiglu"] as const).flatMap((activation) => {
-    const wide = activation === "swiglu" ? 2 : 1;
+    const wide = isGated(activation) ? 2 : 1;
     const pair = (N: number, H: number, name: string, pre: Float32Array, allowed = NORM_BOUND) =>
       activationPair(normal, { N, H, activation }, `${activation}, ${name}`, pre, allowed);
     const ends = Float32Array.from({ length: 14 * wide }, (_, i) => extremes[i % 14]);

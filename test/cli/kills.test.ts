@@ -81,7 +81,8 @@ async function killing(folder: string, kills: number, random: PythonRandom): Pro
     // The first has begun before it is killed. Of the others some die as they start, most after some steps and saves.
     const early = kill > 0 && random.random() < 0.15;
     const enough = early ? 0 : MOST_OUTPUT * random.random();
-    while (outcome.stdout.length < enough) await once(child.stdout, "data");
+    const begun = () => kill > 0 || outcome.stdout.includes(`"type":"step"`);
+    while (outcome.stdout.length < enough || !begun()) await once(child.stdout, "data");
     await new Promise((resolve) => setTimeout(resolve, (early ? 200 : 10) * random.random()));
     const signal = (["SIGTERM", "SIGHUP"] as const)[Math.floor(20 * random.random())] ?? "SIGKILL";
     child.kill(signal);
