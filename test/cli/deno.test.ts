@@ -81,7 +81,15 @@ describe.runIf(findDeno())("under Deno, where npm has it for this system", patie
 
   test("bench, sweep, doctor, which says what implements WebGPU", async () => {
     const output = temporaryFolder();
-    const [bench] = await lines("bench", "--preset", "tiny", "--device", "webgpu", "--steps", "3");
+    const [bench] = await lines(
+      "bench",
+      "--preset",
+      "microgpt",
+      "--device",
+      "webgpu",
+      "--steps",
+      "3",
+    );
     expect(bench.adapter).toMatch(/ through wgpu$/);
     expect(bench.ms_per_step).toBeGreaterThan(0);
     const two = ["--seed", "1,2", "--steps", "20", "--output", output];
