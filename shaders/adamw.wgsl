@@ -7,7 +7,7 @@
 //
 // Nothing changes where the gradients' norm is not finite. With HALF the new parameters go into weights too, for
 // products in f16. One thread an element. Source: Loshchilov and Hutter, Decoupled Weight Decay Regularization, 2019.
-// with: step
+// with: clip, step
 // reference: adamw()
 
 override WG: u32 = 64u;         // threads in a workgroup
@@ -42,9 +42,8 @@ fn adamw(
   let i = thread.x + thread.y * groups.x * WG;
   if (i >= sizes.size) { return; }
   let norm = records[step_data.slot].grad_norm;
-  if ((bitcast<u32>(norm) & 0x7f800000u) == 0x7f800000u) { return; }
-  var g = grads[i];
-  if (sizes.grad_clip > 0.0 && norm > sizes.grad_clip) { g *= sizes.grad_clip / norm; }
+  if (!is_finite(norm)) { return; }
+  let g = clipped(grads[i], norm);
   let mean = sizes.beta1 * m[i] + (1.0 - sizes.beta1) * g;
   let square = sizes.beta2 * v[i] + (1.0 - sizes.beta2) * g * g;
   m[i] = mean;

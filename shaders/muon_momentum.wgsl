@@ -8,7 +8,7 @@
 // m does not change where the gradients' norm is not finite; what becomes of x is then of no use. Matrices of one
 // buffer lie one behind the other, so that not all begin where a binding may: m and grads are read from `first` on.
 // A workgroup a chunk.
-// with: reductions, step
+// with: clip, reductions, step
 // reference: muonMomentum()
 
 override WG: u32 = 64u;   // threads in a workgroup, a power of two
@@ -40,13 +40,11 @@ fn muon_momentum(
   let size = sizes.rows * sizes.columns;
   let end = min((p + 1u) * sizes.chunk, size);
   let norm = records[step_data.slot].grad_norm;
-  let finite = (bitcast<u32>(norm) & 0x7f800000u) != 0x7f800000u;
-  let clipped = sizes.grad_clip > 0.0 && norm > sizes.grad_clip;
+  let finite = is_finite(norm);
   var squares = 0.0;
   for (var k = p * sizes.chunk + i; k < end; k += WG) {
     let at = sizes.first + k;
-    var g = grads[at];
-    if (clipped) { g *= sizes.grad_clip / norm; }
+    let g = clipped(grads[at], norm);
     let mean = sizes.momentum * m[at] + g;
     if (finite) { m[at] = mean; }
     let ahead = g + sizes.momentum * mean;

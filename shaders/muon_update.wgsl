@@ -37,7 +37,7 @@ fn muon_update(
   let columns = sizes.columns;
   if (i >= rows * columns) { return; }
   let norm = records[step_data.slot].grad_norm;
-  if ((bitcast<u32>(norm) & 0x7f800000u) == 0x7f800000u) { return; }
+  if (!is_finite(norm)) { return; }
   var place = i;
   if (rows > columns) { place = i % columns * rows + i / columns; }
   let update = sqrt(max(1.0, f32(rows) / f32(columns))) * x[place];

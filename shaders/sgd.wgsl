@@ -6,7 +6,7 @@
 //
 // Nothing changes where the gradients' norm is not finite. With HALF the new parameters go into weights too, for
 // products in f16. One thread an element.
-// with: step
+// with: clip, step
 // reference: sgd()
 
 override WG: u32 = 64u;         // threads in a workgroup
@@ -37,9 +37,8 @@ fn sgd(
   let i = thread.x + thread.y * groups.x * WG;
   if (i >= sizes.size) { return; }
   let norm = records[step_data.slot].grad_norm;
-  if ((bitcast<u32>(norm) & 0x7f800000u) == 0x7f800000u) { return; }
-  var g = grads[i];
-  if (sizes.grad_clip > 0.0 && norm > sizes.grad_clip) { g *= sizes.grad_clip / norm; }
+  if (!is_finite(norm)) { return; }
+  let g = clipped(grads[i], norm);
   let mean = sizes.momentum * m[i] + g;
   m[i] = mean;
   let param = params[i] - step_data.lr * (mean + sizes.weight_decay * params[i]);

@@ -51,7 +51,7 @@ fn step_record(@builtin(local_invocation_index) i: u32) {
   if (i > 0u) { return; }
   records[step_data.slot] = Record(loss * step_data.loss_scale, sqrt(squares));
   if (sizes.growth > 0u) {
-    let finite = (bitcast<u32>(squares) & 0x7f800000u) != 0x7f800000u;
+    let finite = is_finite(squares);
     let good = scaler.good + 1.0;
     let grows = finite && good >= f32(sizes.growth);
     let scale = scaler.scale * select(select(1.0, 2.0, grows), 0.5, !finite);

@@ -25,3 +25,6 @@ struct Scaler {
   correction1: f32,   // 1 / (1 - beta1^t), t the updates up to this step's
   correction2: f32,   // 1 / (1 - beta2^t)
 }
+
+// Whether x is a number, and not infinite.
+fn is_finite(x: f32) -> bool { return (bitcast<u32>(x) & 0x7f800000u) != 0x7f800000u; }
