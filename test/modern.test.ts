@@ -8,6 +8,7 @@ import { ReferenceGpt } from "../src/reference/gpt.ts";
 import { IGNORED } from "../src/text/batches.ts";
 import { CpuOptimizer } from "../src/training/cpu_optimizer.ts";
 import { CpuTrainer } from "../src/training/cpu_trainer.ts";
+import { expectGradients } from "./harness/finite_differences.ts";
 import { flatten, modern } from "./harness/modern.ts";
 
 /** The largest difference, where 1 is the largest number expected. */
@@ -123,24 +124,7 @@ test.each(options)("gradients agree with finite differences: %s", (_, overrides)
     targets: Int32Array.from([1, 2, 3, 6, 5, 5, 6, IGNORED]),
     num_targets: 7,
   };
-  const loss = () => {
-    gpt.forward(batch, { step: 3 });
-    return gpt.loss(batch);
-  };
-  loss();
-  gpt.backward(batch);
-  const grads = gpt.grads.slice();
-  const step = 1e-6;
-  for (let i = 0; i < params.length; i++) {
-    const value = params[i];
-    params[i] = value + step;
-    const above = loss();
-    params[i] = value - step;
-    const below = loss();
-    params[i] = value;
-    const numeric = (above - below) / (2 * step);
-    expect(Math.abs(numeric - grads[i])).toBeLessThan(1e-5 + 1e-3 * Math.abs(numeric));
-  }
+  const grads = expectGradients(gpt, batch, { step: 3 });
   for (const { name, offset, size } of gpt.layout.slices) {
     const most = Math.max(...grads.subarray(offset, offset + size).map(Math.abs));
     expect({ name, most }).toSatisfy(({ most }) => most > 1e-4); // each has a part in the loss

@@ -3,74 +3,18 @@
 import fs from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
+import { join } from "node:path";
+import { describe, expect, test, vi } from "vitest";
 import { loadCheckpoint, loadModel } from "../../src/files/model_dir.node.ts";
-import { main as sweep } from "../../cli/sweep.ts";
 import { main as train } from "../../cli/train.ts";
 import { makeFolder } from "../../src/platform/platform.node.ts";
 import { CpuTrainer } from "../../src/training/cpu_trainer.ts";
 import { Training } from "../../src/training/train.ts";
+import { fail, faults, faultyDisk, full } from "../harness/faulty_disk.ts";
 import { FakeIo, parseLines, runCli, temporaryFolder } from "./fake_io.ts";
 
-const watched = [
-  "openSync",
-  "writeSync",
-  "fsyncSync",
-  "closeSync",
-  "renameSync",
-  "mkdirSync",
-] as const;
-const real = Object.fromEntries(watched.map((name) => [name, fs[name]]));
-/** Throws for a call of node:fs that should fail; it is not told where something is only read. */
-const faults = { check: (_call: string, _path: unknown): void => {} };
-
-beforeAll(() => {
-  for (const name of watched) {
-    const call = (...args: unknown[]) => {
-      faults.check(name, args[1] === "r" ? "" : args[0]);
-      if (name === "fsyncSync") return undefined; // it would take most of the time
-      return (real[name] as (...args: unknown[]) => unknown)(...args);
-    };
-    Object.assign(fs, { [name]: call });
-  }
-  syncBuiltinESMExports();
-});
-
-afterAll(() => {
-  Object.assign(fs, real);
-  syncBuiltinESMExports();
-});
-
-afterEach(() => {
-  faults.check = () => {};
-});
-
-const fail = (code: string) => {
-  throw Object.assign(new Error(`${code}: injected`), { code });
-};
-/** What is written into a folder fails. */
-const full = (folder: string, code = "ENOSPC") => {
-  faults.check = (call, path) => {
-    if (call === "openSync" && String(path).startsWith(`${folder}/`)) fail(code);
-  };
-};
-
 const argv = "--device cpu --num-samples 1 --steps 8 --json --log-every 1".split(" ");
-// What is saved elsewhere, as its folder refuses it, goes with the test.
-const scratch = fs.mkdtempSync(join(tmpdir(), "microgpt-faults-"));
-const { TMPDIR } = process.env;
-process.env.TMPDIR = scratch;
-afterAll(() => {
-  if (TMPDIR === undefined) delete process.env.TMPDIR;
-  else process.env.TMPDIR = TMPDIR;
-  fs.rmSync(scratch, { recursive: true, force: true });
-});
-
-const input = join(scratch, "names.txt");
-argv.push("--input", input);
-beforeAll(() => fs.writeFileSync(input, "anna\nbob\ncarla\ndave\n"));
-afterAll(() => fs.rmSync(dirname(input), { recursive: true }));
+argv.push("--input", faultyDisk());
 
 /** Acts when a step is told. */
 function acting(actions: Record<number, () => void>): FakeIo {
@@ -156,30 +100,6 @@ describe("a disk that is full", () => {
     const rest = await runCli(train, ["--output", output, "--resume", "--json"]);
     expect(rest.code).toBe(0);
     expect(loadCheckpoint(output)).toMatchObject({ step: 8, config: { seed: 2 } });
-  });
-
-  test("leaves the best model of a sweep elsewhere", async () => {
-    const output = temporaryFolder();
-    const io = new FakeIo();
-    io.stdout.onWrite = () => full(output);
-    const lists = [
-      "--input",
-      input,
-      "--device",
-      "cpu",
-      "--steps",
-      "3",
-      "--seed",
-      "1,2",
-      "--output",
-      output,
-      "--json",
-    ];
-    const { code, stderr } = await runCli(sweep, lists, {}, io);
-    expect(code).toBe(1);
-    const refuge = / It is saved in (\S+) instead\.\n$/.exec(stderr)![1];
-    expect(loadModel(refuge).step).toBe(3);
-    fs.rmSync(refuge, { recursive: true });
   });
 });
 
@@ -344,26 +264,6 @@ describe("the last validation", () => {
   });
 });
 
-test("a sweep saves its best model on the way: one that is killed leaves it", async () => {
-  const output = temporaryFolder();
-  let now = 0;
-  vi.spyOn(performance, "now").mockImplementation(() => (now += 20_000));
-  const io = new FakeIo();
-  let seen = 0;
-  io.stdout.onWrite = (text) => {
-    if (!text.includes('"type":"model","index":5')) return;
-    expect(loadModel(output).step).toBe(3);
-    full(output);
-    seen++;
-  };
-  const lists = ["--input", input, "--device", "cpu", "--steps", "3", "--seed", "1..9", "--json"];
-  const { stderr, code } = await runCli(sweep, [...lists, "--output", output], {}, io);
-  vi.restoreAllMocks();
-  expect({ seen, code }).toEqual({ seen: 1, code: 1 });
-  const refuge = / It is saved in (\S+) instead\.\n$/.exec(stderr)?.[1];
-  if (refuge) fs.rmSync(refuge, { recursive: true });
-});
-
 test("a folder on a drive that is not there is refused, and not looked for without end", () => {
   faults.check = (call) => {
     if (call === "mkdirSync") fail("ENOENT");
@@ -377,28 +277,4 @@ test("a folder on a drive that is not there is refused, and not looked for witho
     exists.mockRestore();
     syncBuiltinESMExports();
   }
-});
-
-test("a sweep whose model cannot be saved leaves the earlier one in its place, and tells its results", async () => {
-  const output = temporaryFolder();
-  const own = argv.filter(
-    (word) => !["--json", "--log-every", "--num-samples", "1"].includes(word),
-  );
-  expect((await runCli(train, [...argv, "--output", output])).code).toBe(0);
-  const before = fs.readFileSync(join(output, "model.safetensors"));
-  faults.check = (call, path) => {
-    const weights = String(path).includes(join(output, ".model.safetensors"));
-    if (call === "openSync" && weights) fail("ENOSPC");
-  };
-  const { code, stdout, stderr } = await runCli(sweep, [
-    ...own,
-    "--seed",
-    "1,2",
-    "--output",
-    output,
-  ]);
-  expect(code).toBe(1);
-  expect(stdout).toMatch(/^done: 2 models/m);
-  expect(stderr).toContain("is saved in");
-  expect(fs.readFileSync(join(output, "model.safetensors"))).toEqual(before);
 });
