@@ -59,7 +59,9 @@ fn heads_backward(
   for (var k = 0u; k < 2u; k++) {
     let start = select(0u, sizes.NH, k > 0u);
     let end = select(sizes.NH, normed, k > 0u);
-    for (var p = 0u; p < PAIRS; p++) { sums[p * X * Y + i] = vec2f(); }
+    if (sizes.gain != 0u) {
+      for (var p = 0u; p < PAIRS; p++) { sums[p * X * Y + i] = vec2f(); }
+    }
     for (var n = g * sizes.rows; n < min((g + 1u) * sizes.rows, sizes.N); n++) {
       for (var first = start; first < end; first += Y) {
         let h = first + i / X;
@@ -73,7 +75,7 @@ fn heads_backward(
             let j = p * X + i % X;
             let x = pair_of(head, j) * scale;
             let d = gradient_of(head, j, n % sizes.T);
-            sums[p * X * Y + i] += d * x;
+            if (sizes.gain != 0u) { sums[p * X * Y + i] += d * x; }
             pull += dot(d * gains_of(h, j), x);
           }
           pull = line_sum(pull, i) / f32(sizes.HS);

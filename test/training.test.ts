@@ -6,7 +6,7 @@ import { DivergedError, TensorTooLargeError } from "../src/errors.ts";
 import { softmax } from "../src/generation/probabilities.ts";
 import { batchAt, IGNORED, tokenizeDocuments } from "../src/text/batches.ts";
 import { CharTokenizer } from "../src/text/tokenizer.ts";
-import { clipFactor } from "../src/training/cpu_trainer.ts";
+import { clipFactor } from "../src/reference/ops.ts";
 import { biasCorrections, learningRate } from "../src/model/optimizer.ts";
 import { Training } from "../src/training/train.ts";
 

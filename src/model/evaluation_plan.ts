@@ -45,8 +45,7 @@ export function planEvaluation(
     new StepData(N, dims.V).spec,
     ...passing,
   ];
-  const list = (tensors: Record<string, Tensor>) =>
-    evaluationList(device, ops, config, layout, tensors);
+  const list = (tensors: Record<string, Tensor>) => evaluationList(ops, config, layout, tensors);
   const dispatches = list(placeholders(table));
   const groups = planSharing(device.kernels, dispatches, passing);
   return { table, groups, list, dispatches };
@@ -54,7 +53,6 @@ export function planEvaluation(
 
 /** On a training step's tensors, or on those of the plan above: the mean loss of a batch into its record. */
 export function evaluationList(
-  device: Device,
   ops: GpuOps,
   config: EvaluatedConfig,
   layout: ParameterLayout,
@@ -69,6 +67,6 @@ export function evaluationList(
   return [
     ...forwardList(gpt, ids),
     ...lossList(gpt, targets, step_data),
-    ops.stepRecord(records, scaler, losses, device.nothing, step_data, sums),
+    ops.stepRecord(records, scaler, losses, ops.device.nothing, step_data, sums),
   ];
 }

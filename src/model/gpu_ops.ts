@@ -1,5 +1,6 @@
-// Every operation of the reference as a dispatch of its kernel: same names (in camelCase), same order of
-// arguments. This and what it extends are the one place that chooses a kernel, its constants and its grid for a shape.
+// The model's operations as dispatches of their kernels, named as in the reference (in camelCase), same order of
+// arguments: products and attention here, rows in row_ops.ts, heads in head_ops.ts; optimizers in optimizer_ops.ts. These
+// are the places that choose a kernel, its constants and its grid for a shape.
 
 import type { Relu } from "../choices.ts";
 import type { Device } from "../device/device.ts";

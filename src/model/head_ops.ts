@@ -2,14 +2,15 @@
 
 import type { Device } from "../device/device.ts";
 import { type Dispatch, gridOf } from "../device/schedule.ts";
-import type { Tensor } from "../device/tensors.ts";
+import { ALIGNMENT, type Tensor } from "../device/tensors.ts";
+import { powerOfTwo } from "./workgroups.ts";
 
 /** Workgroups that the backward pass is shared out to at most, whatever the device: by it memory is planned. */
 const MOST_PARTS = 1024;
 /** Channels of a head that a pipeline of the backward pass has room for at least: one serves all smaller ones. */
 const LEAST_ROOM = 64;
 /** Numbers at whose multiples a piece of a tensor may start. */
-const ALIGNED = 64;
+const ALIGNED = ALIGNMENT / 4;
 
 interface HeadSizes {
   B: number;
@@ -119,9 +120,4 @@ function wanted(rstd: Tensor | null, gains: HeadGains | null, turns: Tensor | nu
     gain: Number(gains !== null),
     turn: Number(turns !== null),
   };
-}
-
-/** The next one, from 1 on. */
-function powerOfTwo(count: number): number {
-  return 2 ** Math.ceil(Math.log2(Math.max(count, 1)));
 }

@@ -5,19 +5,13 @@ import { TensorTooLargeError } from "../errors.ts";
 import { sizeOf, type TensorSpec } from "../device/tensors.ts";
 import type { ForwardConfig } from "./forward_config.ts";
 import { momentLayouts, muonMatrices } from "./optimizer_state.ts";
-import { type Dims, ParameterLayout, parameterCount } from "./parameters.ts";
+import { byLayers, type Dims, ParameterLayout, parameterCount } from "./parameters.ts";
 import { activationTable, gradientTable } from "./tensor_tables.ts";
 
 const elements = (table: readonly TensorSpec[]) =>
   table.reduce((sum, spec) => sum + sizeOf(spec), 0);
 
 type Trained = ForwardConfig & Pick<Config, "batch_size" | "optimizer" | "grad_accumulation">;
-
-/** One layer's tables are enough to count: a damaged or absurd L makes no endless table. */
-function byLayers(dims: Dims, count: (dims: Dims) => number): number {
-  const [none, one] = [0, 1].map((L) => count({ ...dims, L }));
-  return none + dims.L * (one - none);
-}
 
 /** Numbers that the optimizer keeps from step to step. */
 function momentElements(config: Trained, dims: Dims): number {

@@ -1,9 +1,8 @@
 // What an optimizer's step takes on the GPU: tensors, and dispatches that turn gradients into other parameters.
 
 import type { Config } from "../config.ts";
-import type { Device } from "../device/device.ts";
 import type { Dispatch } from "../device/schedule.ts";
-import { sliceTensor, type Tensor, type TensorSpec } from "../device/tensors.ts";
+import { sizeOf, sliceTensor, type Tensor, type TensorSpec } from "../device/tensors.ts";
 import type { GpuOps } from "./gpu_ops.ts";
 import * as ops from "./optimizer_ops.ts";
 import {
@@ -91,24 +90,24 @@ export function optimizerList(
     }
   }
   for (const matrix of muonMatrices(config, layout)) {
-    list.push(...muonList(products, device, config, matrix, tensors, grads, step));
+    list.push(...muonList(products, config, matrix, tensors, grads, step));
   }
   return list;
 }
 
 function muonList(
   products: GpuOps,
-  device: Device,
   config: OptimizerConfig,
   matrix: MuonMatrix,
   tensors: Record<string, Tensor>,
   grads: Tensor,
   step: { records: Tensor; step_data: Tensor },
 ): Dispatch[] {
+  const { device } = products;
   const { rows, columns, n, k, size } = matrix;
   const { muon_partials: partials } = tensors;
   const scratch = (name: string, shape: number[]) => {
-    const size = shape.reduce((product, side) => product * side, 1);
+    const size = sizeOf({ shape });
     return sliceTensor(tensors[name], { name, shape, offset: 0, size });
   };
   const [x, transposed] = [scratch("muon_x", [n, k]), scratch("muon_transposed", [k, n])];

@@ -5,6 +5,7 @@
 
 import { isGated, isRope } from "../choices.ts";
 import type { Config } from "../config.ts";
+import { sizeOf } from "../device/tensors.ts";
 import type { PythonRandom } from "../random.ts";
 
 /** The sizes of a model, and which of the tensors it has that not every model has. */
@@ -118,16 +119,14 @@ export function isGain({ shape }: Pick<ParameterInfo, "shape">): boolean {
   return shape.length === 1;
 }
 
-/** Without a table as long as L: a damaged or absurd one is counted, too. */
-export function parameterCount(dims: Dims): number {
-  const [none, one] = [0, 1].map((L) =>
-    parameterTable({ ...dims, L }).reduce((sum, { shape }) => sum + elements(shape), 0),
-  );
+/** What is counted of a model, from one layer: a damaged or absurd L makes no endless table. */
+export function byLayers(dims: Dims, countOf: (dims: Dims) => number): number {
+  const [none, one] = [0, 1].map((L) => countOf({ ...dims, L }));
   return none + dims.L * (one - none);
 }
 
-function elements(shape: Shape): number {
-  return shape.reduce((product, size) => product * size, 1);
+export function parameterCount(dims: Dims): number {
+  return byLayers(dims, (d) => parameterTable(d).reduce((sum, spec) => sum + sizeOf(spec), 0));
 }
 
 /** Where a tensor lies in a flat array, in elements. */
@@ -141,7 +140,7 @@ export interface Slice {
 /** Elements at whose multiples a tensor starts on the GPU: 256 bytes of f16, as WebGPU wants of a binding. */
 export const PARAMETER_ALIGNMENT = 128;
 
-/** All parameters (or their gradients, or a moment of Adam) in one flat array. */
+/** All parameters (or their gradients, or a moment of the optimizer) in one flat array. */
 export class ParameterLayout {
   readonly dims: Dims;
   /** In the order of parameterTable(). */
@@ -164,7 +163,7 @@ export class ParameterLayout {
         const follows =
           /\.(attn_wk|attn_wv)$/.test(name) || (dims.mlp_gate && name.endsWith("fc1"));
         const offset = follows ? end : Math.ceil(end / align) * align;
-        const size = elements(shape);
+        const size = sizeOf({ shape });
         end = offset + size;
         return { name, shape, offset, size };
       });

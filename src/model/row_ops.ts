@@ -1,5 +1,5 @@
 // Operations whose workgroups take a row each, or whose threads an element: embeddings, norms, activations, dropout,
-// the loss. The first half of gpu_ops.ts.
+// the loss. GpuOps extends them.
 
 import { isGated, type Smooth } from "../choices.ts";
 import type { Device } from "../device/device.ts";

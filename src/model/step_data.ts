@@ -44,12 +44,12 @@ export const LARGEST_SCALE = 2 ** 24;
 const ELEMENTS = ALIGNMENT / 4;
 const padded = (size: number) => Math.ceil(size / ELEMENTS) * ELEMENTS;
 
-/** The uniform `Step`, at the beginning of bytes. */
-export function packScalars(bytes: ArrayBuffer, scalars: StepScalars): void {
+/** The uniform `Step`, at a place in bytes. */
+export function packScalars(bytes: ArrayBuffer, scalars: StepScalars, at = 0): void {
   const { slot, lr, correction1, correction2, loss_scale, step } = scalars;
   const { muon_lr = 0, micro = 0, row = 0 } = scalars;
-  new Float32Array(bytes).set([lr, correction1, correction2, loss_scale, step, muon_lr], 1);
-  const integers = new Uint32Array(bytes);
+  new Float32Array(bytes, at).set([lr, correction1, correction2, loss_scale, step, muon_lr], 1);
+  const integers = new Uint32Array(bytes, at);
   integers[0] = slot;
   integers.set([micro, ...words(step - 1), row], 7);
 }

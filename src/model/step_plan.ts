@@ -66,11 +66,10 @@ export function planStep(
     planes: most,
     ...(product && { product }),
   });
-  const micro = (tensors: Record<string, Tensor>) =>
-    batchList(device, ops, config, layout, tensors);
+  const micro = (tensors: Record<string, Tensor>) => batchList(ops, config, layout, tensors);
   const list = (tensors: Record<string, Tensor>) => [
     ...micro(tensors),
-    ...updateList(device, ops, config, layout, tensors),
+    ...updateList(ops, config, layout, tensors),
   ];
   passing.push(...muonTable(config, layout));
 
@@ -80,7 +79,7 @@ export function planStep(
   const final = table(planes);
   const groups = planSharing(device.kernels, list(placeholders(final)), passing);
   const evaluation = (tensors: Record<string, Tensor>) =>
-    evaluationList(device, ops, config, layout, tensors);
+    evaluationList(ops, config, layout, tensors);
   const several = config.grad_accumulation > 1;
   return { layout, table: final, groups, list, micro: several ? micro : () => [], evaluation };
 }
@@ -119,13 +118,13 @@ function mostPlanes({ gpu }: Device, planeBytes: number, passingBytes: number): 
 
 /** Forward, loss, backward; and of a micro-batch what it adds to its step's sums. */
 function batchList(
-  device: Device,
   ops: GpuOps,
   config: Config,
   layout: ParameterLayout,
   tensors: Record<string, Tensor>,
 ): Dispatch[] {
   const { dims } = layout;
+  const { device } = ops;
   const B = config.batch_size;
   const { grads, grad_sums, params, losses, loss_sums, scaler } = tensors;
   const { weights = params } = tensors;
@@ -147,13 +146,13 @@ function batchList(
 
 /** Gradient norm, record, optimizer. */
 function updateList(
-  device: Device,
   ops: GpuOps,
   config: Config,
   layout: ParameterLayout,
   tensors: Record<string, Tensor>,
 ): Dispatch[] {
   const { dims } = layout;
+  const { device } = ops;
   const { params, partials, records, scaler } = tensors;
   const { grad_sums: grads = tensors.grads, loss_sums: losses = tensors.losses } = tensors;
   const N = config.batch_size * dims.T;

@@ -10,9 +10,13 @@ import { type Dispatch, gridOf } from "../device/schedule.ts";
  */
 export function rowThreads({ software }: Device, width: number): number {
   const usual = software ? 8 : 64;
-  const needed = 2 ** Math.ceil(Math.log2(Math.max(width, 1)));
-  const exact = 2 ** Math.ceil(Math.log2(Math.max(width / 128, 1)));
-  return Math.min(256, Math.max(exact, Math.min(usual, Math.max(needed, 4))));
+  const exact = powerOfTwo(width / 128);
+  return Math.min(256, Math.max(exact, Math.min(usual, Math.max(powerOfTwo(width), 4))));
+}
+
+/** The next one, from 1 on. */
+export function powerOfTwo(count: number): number {
+  return 2 ** Math.ceil(Math.log2(Math.max(count, 1)));
 }
 
 /** One thread an element. */

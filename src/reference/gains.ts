@@ -1,6 +1,6 @@
 // RMSNorm with a learned gain on each channel.
 
-import { dot } from "./product.ts";
+import { rmsnormForward } from "./ops.ts";
 import type { Values } from "./values.ts";
 
 /** out (N, C) = inp · rstd · gain (C), with rstd (N) = 1 / sqrt(mean(inp²) + eps). */
@@ -11,11 +11,8 @@ export function rmsnormGainForward(
   gain: Values,
   { N, C, eps }: { N: number; C: number; eps: number },
 ): void {
-  for (let n = 0; n < N; n++) {
-    const scale = 1 / Math.sqrt(dot(inp, n * C, inp, n * C, C) / C + eps);
-    for (let c = 0; c < C; c++) out[n * C + c] = inp[n * C + c] * scale * gain[c];
-    rstd[n] = scale;
-  }
+  rmsnormForward(out, rstd, inp, { N, C, eps });
+  for (let i = 0; i < N * C; i++) out[i] *= gain[i % C];
 }
 
 /**

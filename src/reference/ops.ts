@@ -313,6 +313,11 @@ export function gradNorm(partials: Values): number {
   return Math.sqrt(sum);
 }
 
+/** Factor on the gradients that brings their norm down to grad_clip; 1 if it is off or not reached. */
+export function clipFactor(grad_clip: number, grad_norm: number): number {
+  return grad_clip > 0 && grad_norm > grad_clip ? grad_clip / grad_norm : 1;
+}
+
 /** What a step's record needs beside the tensors. */
 interface RecordSettings {
   N: number;

@@ -3,7 +3,7 @@
 
 import { matmulBackwardInput, matmulForward } from "./ops.ts";
 import { MUON_ITERATIONS } from "../model/optimizer_state.ts";
-import { partsOf } from "./parts.ts";
+import { inParts } from "./parts.ts";
 import type { Values } from "./values.ts";
 
 /** sums (size) = the sum of parts (planes, size), added to what sums holds but in the first micro-batch of a step. */
@@ -135,19 +135,17 @@ export function* orthogonalize(
 ): Generator<void, void> {
   let [from, to] = [x, y];
   for (let i = 0; i < MUON_ITERATIONS; i++) {
-    for (const part of partsOf(2 * n * n * k)) {
-      matmulForward(a, from, from, { N: n, C: k, OC: n }, part);
-      if (part.count > 1) yield;
-    }
-    for (const part of partsOf(2 * n * n * n)) {
-      matmulForward(square, a, a, { N: n, C: n, OC: n }, part);
-      if (part.count > 1) yield;
-    }
+    const [inp, out] = [from, to];
+    yield* inParts(2 * n * n * k, (part) =>
+      matmulForward(a, inp, inp, { N: n, C: k, OC: n }, part),
+    );
+    yield* inParts(2 * n * n * n, (part) =>
+      matmulForward(square, a, a, { N: n, C: n, OC: n }, part),
+    );
     muonPolynomial(a, square, n);
-    for (const part of partsOf(2 * n * n * k)) {
-      matmulBackwardInput(to, a, from, { N: n, C: k, OC: n }, part);
-      if (part.count > 1) yield;
-    }
+    yield* inParts(2 * n * n * k, (part) =>
+      matmulBackwardInput(out, a, inp, { N: n, C: k, OC: n }, part),
+    );
     [from, to] = [to, from];
   }
 }

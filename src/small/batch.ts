@@ -20,7 +20,7 @@ import { GpuOps } from "../model/gpu_ops.ts";
 import { biasCorrections, learningRate } from "../model/optimizer.ts";
 import { adamw } from "../model/optimizer_ops.ts";
 import type { Dims } from "../model/parameters.ts";
-import { SCALER_FIELDS, STEP_FIELDS } from "../model/step_data.ts";
+import { packScalars, SCALER_FIELDS, STEP_FIELDS } from "../model/step_data.ts";
 import type { Sequences } from "../text/documents.ts";
 import { MODEL_FIELDS, packDocuments, packModel, packSchedule, ROW_FIELDS } from "./data.ts";
 import { SmallLayout } from "./layout.ts";
@@ -206,17 +206,10 @@ function packSteps(config: Config, docs: number, first: number, count: number, s
   const bytes = new ArrayBuffer(count * STEP_BYTES);
   const rows = packSchedule(config, docs, first, count);
   for (let k = 0; k < count; k++) {
-    const { correction1, correction2 } = biasCorrections(config, first + k);
     const lr = learningRate(config, first + k);
-    new Uint32Array(bytes, k * STEP_BYTES, 1)[0] = slot + k;
-    new Float32Array(bytes, k * STEP_BYTES + 4, 5).set([
-      lr,
-      correction1,
-      correction2,
-      1,
-      first + k + 1,
-    ]);
     const row = rows.subarray(k * ROW_FIELDS, (k + 1) * ROW_FIELDS);
+    const scalars = { slot: slot + k, lr, ...biasCorrections(config, first + k), loss_scale: 1 };
+    packScalars(bytes, { ...scalars, step: first + k + 1 }, k * STEP_BYTES);
     new Float32Array(bytes, k * STEP_BYTES + ALIGNMENT, ROW_FIELDS).set(row);
   }
   return bytes;

@@ -1,5 +1,4 @@
-// The operations of models that one workgroup trains, as dispatches, and which models those are; all other
-// operations are in gpu_ops.ts.
+// The operations of models that one workgroup trains, as dispatches, and which sizes a device can train so.
 
 import type { Device } from "../device/device.ts";
 import type { Dispatch } from "../device/schedule.ts";

@@ -4,7 +4,7 @@ import type { Relu } from "../choices.ts";
 import type { Dims } from "../model/parameters.ts";
 import { presets } from "../presets.ts";
 import { ReferenceGpt } from "../reference/gpt.ts";
-import { adamw, gradientSum, gradNorm, type Values } from "../reference/ops.ts";
+import { adamw, clipFactor, gradientSum, gradNorm, type Values } from "../reference/ops.ts";
 import { SQUARED } from "./data.ts";
 import { SmallLayout } from "./layout.ts";
 
@@ -90,7 +90,7 @@ export function smallTrain(
       const grad_norm = gradNorm(partials);
       records.set([loss, grad_norm], ((sizes.slot + k) * sizes.groups + g) * 2);
       if (sizes.spread) continue;
-      const clip = grad_clip > 0 && grad_norm > grad_clip ? grad_clip / grad_norm : 1;
+      const clip = clipFactor(grad_clip, grad_norm);
       const mv = part(moments, m, 2);
       const mean = mv.filter((_, i) => i % 2 === 0);
       const square = mv.filter((_, i) => i % 2 === 1);

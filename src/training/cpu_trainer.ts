@@ -6,7 +6,7 @@ import { Breather } from "../generation/breather.ts";
 import { CpuPredictor } from "../generation/predictor.ts";
 import type { Dims } from "../model/parameters.ts";
 import { ReferenceGpt } from "../reference/gpt.ts";
-import { gradientSum, gradNorm } from "../reference/ops.ts";
+import { clipFactor, gradientSum, gradNorm } from "../reference/ops.ts";
 import { accumulate } from "../reference/optimizers.ts";
 import { batchesOf, type Examples, microBatchesAt } from "../text/batches.ts";
 import { learningRate } from "../model/optimizer.ts";
@@ -113,9 +113,4 @@ export class CpuTrainer implements Trainer {
   }
 
   destroy(): void {}
-}
-
-/** Factor on the gradients that brings their norm down to grad_clip; 1 if it is off or not reached. */
-export function clipFactor(grad_clip: number, grad_norm: number): number {
-  return grad_clip > 0 && grad_norm > grad_clip ? grad_clip / grad_norm : 1;
 }

@@ -4,7 +4,7 @@
 import { fromHalves, toHalves } from "../device/half.ts";
 import * as ref from "../reference/attention.ts";
 import { UNIT_ROUNDOFF } from "./compare.ts";
-import type { KernelCase } from "./kernel_case.ts";
+import type { KernelCase, Normal } from "./kernel_case.ts";
 
 /** [B, T, NH, HS] */
 const shapes = [
@@ -39,7 +39,7 @@ const grouped = [
   [1, 70, 6, 20, 2],
 ];
 
-export function attentionCases(normal: (size: number, std?: number) => Float32Array): KernelCase[] {
+export function attentionCases(normal: Normal): KernelCase[] {
   return [
     ...shapes.flatMap(([B, T, NH, HS]) =>
       attentionTriple(`B ${B}, T ${T}, NH ${NH}, HS ${HS}`, [B, T, NH, HS], 1, normal),
@@ -61,7 +61,7 @@ function attentionTriple(
   name: string,
   [B, T, NH, HS, NKV = NH]: number[],
   std: number,
-  normal: (size: number, std?: number) => Float32Array,
+  normal: Normal,
   rising = false,
 ): KernelCase[] {
   const C = NH * HS;

@@ -9,6 +9,7 @@ import { dimsOf, initialParameters } from "../model/parameters.ts";
 import { planStep } from "../model/step_plan.ts";
 import { PythonRandom } from "../random.ts";
 import { ReferenceGpt } from "../reference/gpt.ts";
+import { accumulate } from "../reference/optimizers.ts";
 import { microBatchesAt, tokenizeDocuments } from "../text/batches.ts";
 import { CharTokenizer } from "../text/tokenizer.ts";
 import { CpuTrainer } from "../training/cpu_trainer.ts";
@@ -163,13 +164,13 @@ export async function checkGradients(
   const { batches, num_targets } = microBatchesAt(sequences, 0, config);
   const reference = new ReferenceGpt(config, dims, params);
   const grads = new Float64Array(reference.grads.length);
-  let row = 0;
+  let [row, micro] = [0, 0];
   for (const batch of batches) {
     reference.forward(batch, { step: 0, row });
     row += batch.B;
     reference.loss({ ...batch, num_targets });
     reference.backward(batch);
-    reference.grads.forEach((gradient, i) => (grads[i] += gradient));
+    accumulate(grads, reference.grads, { size: grads.length, planes: 1, micro: micro++ });
   }
   const trainer = await GpuTrainer.create(device, config, dims, params, sequences);
   for await (const _ of trainer.run(1));

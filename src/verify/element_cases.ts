@@ -5,10 +5,8 @@ import { dropped, DropoutWords } from "../model/dropout.ts";
 import { activationBackward, activationForward, softcapForward } from "../reference/activations.ts";
 import { dropout, dropoutResidual } from "../reference/dropout.ts";
 import { ELEMENT_BOUND, NORM_BOUND } from "./compare.ts";
-import type { KernelCase } from "./kernel_case.ts";
+import type { KernelCase, Normal } from "./kernel_case.ts";
 import { stepData } from "./optimizer_cases.ts";
-
-type Normal = (size: number, std?: number) => Float32Array;
 
 export function elementCases(normal: Normal): KernelCase[] {
   return [...activationCases(normal), ...softcapCases(normal), ...dropoutCases(normal)];

@@ -3,9 +3,8 @@
 import { sortByToken } from "../model/step_data.ts";
 import * as ref from "../reference/ops.ts";
 import { ELEMENT_BOUND, NORM_BOUND, UNIT_ROUNDOFF } from "./compare.ts";
-import type { KernelCase } from "./kernel_case.ts";
+import type { KernelCase, Normal } from "./kernel_case.ts";
 
-type Normal = (size: number, std?: number) => Float32Array;
 type DrawIds = (size: number, V: number) => Int32Array;
 
 /** Ids, one of them outside the vocabulary, and their positions by token. */

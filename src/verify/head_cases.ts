@@ -5,7 +5,7 @@ import { turnsOf, turnTable } from "../model/turns.ts";
 import { headsBackward, headsForward } from "../reference/heads.ts";
 import type { Values } from "../reference/values.ts";
 import { NORM_BOUND } from "./compare.ts";
-import type { KernelCase } from "./kernel_case.ts";
+import type { KernelCase, Normal } from "./kernel_case.ts";
 
 interface HeadCase {
   /** B, T, NH, NKV, HS */
@@ -27,8 +27,6 @@ const cases: HeadCase[] = [
   { shape: [1, 4, 2, 1, 300], norm: true, gain: true, turn: true, rows: 3 },
   { shape: [2, 2, 1, 1, 2], turn: true },
 ];
-
-type Normal = (size: number, std?: number) => Float32Array;
 
 export function headCases(normal: Normal): KernelCase[] {
   return cases.flatMap((it) => headPair(it, normal));

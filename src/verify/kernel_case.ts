@@ -25,6 +25,9 @@ interface Output {
   initial?: Float32Array;
 }
 
+/** Draws normal values; float32, as both sides read them. */
+export type Normal = (size: number, std?: number) => Float32Array;
+
 export interface KernelCase {
   /** The operation: rmsnorm_forward. */
   kernel: string;

@@ -83,6 +83,8 @@ function shapeOf({ op, sizes, bindings }: Dispatch): string {
 /** Tensors that an operation both reads and writes. */
 const inPlace: Record<string, string[]> = {
   rmsnorm_backward: ["dinp"],
+  rmsnorm_gain_backward: ["dinp"],
+  dropout_residual: ["out"],
   heads_backward: ["dqkv"],
   cross_entropy: ["logits"],
   accumulate: ["sums"],

@@ -4,9 +4,7 @@ import { gainParts } from "../model/row_ops.ts";
 import * as gains from "../reference/gains.ts";
 import * as ref from "../reference/ops.ts";
 import { NORM_BOUND, UNIT_ROUNDOFF } from "./compare.ts";
-import type { KernelCase } from "./kernel_case.ts";
-
-type Normal = (size: number, std?: number) => Float32Array;
+import type { KernelCase, Normal } from "./kernel_case.ts";
 
 export function normCases(normal: Normal, pairs: number[][]): KernelCase[] {
   return [

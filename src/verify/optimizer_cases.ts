@@ -4,9 +4,7 @@ import { adamw } from "../model/optimizer_ops.ts";
 import { packScalars, STEP_FIELDS, type StepScalars } from "../model/step_data.ts";
 import * as ref from "../reference/ops.ts";
 import { NORM_BOUND } from "./compare.ts";
-import type { KernelCase } from "./kernel_case.ts";
-
-type Normal = (size: number, std?: number) => Float32Array;
+import type { KernelCase, Normal } from "./kernel_case.ts";
 
 /** The uniform `Step`; of what it holds what is given, the others 0. */
 export function stepData(scalars: Partial<StepScalars>): Uint32Array {
@@ -187,7 +185,7 @@ function adamwCase(
         lr,
         correction1,
         correction2,
-        clip: grad_clip > 0 && grad_norm > grad_clip ? grad_clip / grad_norm : 1,
+        clip: ref.clipFactor(grad_clip, grad_norm),
       });
       o.weights?.set(o.params);
     },

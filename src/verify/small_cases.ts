@@ -16,7 +16,7 @@ import { SmallLayout } from "../small/layout.ts";
 import { smallTrain, type SmallBinding } from "../small/ops.ts";
 import { packProgram } from "../small/program.ts";
 import * as ref from "../small/reference.ts";
-import type { KernelCase } from "./kernel_case.ts";
+import type { KernelCase, Normal } from "./kernel_case.ts";
 
 const BOUND = 1e-5;
 /** Large enough that a gradient's last bits do not decide where its parameter goes. */
@@ -81,7 +81,7 @@ const cases: SmallCase[] = [
 ];
 
 export function smallCases(
-  normal: (size: number, std?: number) => Float32Array,
+  normal: Normal,
   ids: (size: number, V: number) => Int32Array,
 ): KernelCase[] {
   return cases.flatMap((test) =>
@@ -94,7 +94,7 @@ export function smallCases(
 function smallCase(
   { name, config: overrides, V, groups, shared = true, spread = false }: SmallCase,
   threads: { X: number; Y: number; Z: number },
-  normal: (size: number, std?: number) => Float32Array,
+  normal: Normal,
   ids: (size: number, V: number) => Int32Array,
 ): KernelCase {
   const base = { num_steps: 4, epsilon, ...overrides };

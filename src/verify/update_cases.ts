@@ -1,12 +1,11 @@
 // The cases of what SGD, Muon and steps in micro-batches take beside AdamW's.
 
 import * as ops from "../model/optimizer_ops.ts";
+import { clipFactor } from "../reference/ops.ts";
 import * as ref from "../reference/optimizers.ts";
 import { NORM_BOUND } from "./compare.ts";
-import type { KernelCase } from "./kernel_case.ts";
+import type { KernelCase, Normal } from "./kernel_case.ts";
 import { stepData } from "./optimizer_cases.ts";
-
-type Normal = (size: number, std?: number) => Float32Array;
 
 /** What a step's record and its settings make of gradients; the norm is 2. */
 interface Options {
@@ -59,7 +58,7 @@ function stepInputs({ grad_norm = 2 }: Options, lr: number, muon_lr = 0, micro =
 }
 
 function clipOf({ grad_clip = 0, grad_norm = 2 }: Options): number {
-  return grad_clip > 0 && grad_norm > grad_clip ? grad_clip / grad_norm : 1;
+  return clipFactor(grad_clip, grad_norm);
 }
 
 function sgdCase(normal: Normal, name: string, size: number, options: Options): KernelCase {
