@@ -1,7 +1,7 @@
 // What the settings that are a choice mean, where more than one part of the program asks. A value that Config does not
 // know here does not compile, nor does one that it knows and that is missing.
 
-import type { Config } from "./config.ts";
+import type { Config, ConfigChoice } from "./config.ts";
 
 const streams: Record<Config["format"], boolean> = { lines: false, text: true };
 
@@ -10,10 +10,10 @@ export function isStream(format: Config["format"]): boolean {
   return streams[format];
 }
 
-const halves: Record<Config["dtype"], boolean> = { f32: false, f16: true };
+const halves: Record<ConfigChoice["dtype"], boolean> = { f32: false, f16: true, auto: false };
 
 /** Whether what products read is kept in f16. */
-export function isHalf(dtype: Config["dtype"]): boolean {
+export function isHalf(dtype: ConfigChoice["dtype"]): boolean {
   return halves[dtype];
 }
 

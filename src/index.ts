@@ -29,7 +29,7 @@ import { checkSettingNames, type ConfigChoice, heldOutIn, resolveConfig } from "
 import { type DeviceChoice, devices } from "./device/choose.ts";
 import { ConfigError, DataError } from "./errors.ts";
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from "./files/checkpoint.ts";
-import { decodeModel, encodeModel, type Model, WEIGHTS_FILE } from "./files/model_files.ts";
+import { decodeModelFile, encodeModel, type Model } from "./files/model_files.ts";
 import { Generator, type SamplingOptions } from "./generation/from_model.ts";
 import type { SampleEvent } from "./generation/generate.ts";
 import { checkNames } from "./names.ts";
@@ -176,8 +176,7 @@ const samplingNames = Object.keys({
 export async function load(from: string | Bytes, options: { best?: boolean } = {}): Promise<Model> {
   checkNames("option", options, ["best"]);
   if (typeof from === "string") return options.best ? loadBest(from) : loadModel(from);
-  const bytes = await toArray(from);
-  return decodeModel((name) => (name === WEIGHTS_FILE ? bytes : undefined), "the bytes");
+  return decodeModelFile(await toArray(from), "the bytes");
 }
 
 /**

@@ -311,3 +311,8 @@ export function listed(some = settings): Map<string, Setting[]> {
     title,
   );
 }
+
+/** Those that may be left open, as auto: of a model, or a run that was begun, they are not. */
+export const leftOpen: readonly (keyof Config)[] = settings
+  .filter(({ auto, choices }) => auto || choices?.includes("auto"))
+  .map(({ name }) => name);

@@ -6,7 +6,7 @@
 // The other two are for people and tools, and for weights that come from elsewhere without metadata.
 
 import { type Config, resolveConfig } from "../config.ts";
-import { settings } from "../config/settings.ts";
+import { leftOpen, settings } from "../config/settings.ts";
 import { plural } from "../count.ts";
 import { ConfigError, ModelFileError } from "../errors.ts";
 import { type Dims, dimsOf, ParameterLayout } from "../model/parameters.ts";
@@ -193,7 +193,7 @@ export function readConfig(file: unknown, source: string) {
   if (missing !== undefined) fail(source, `lacks the setting ${missing.name}`);
   const unknown = Object.keys(config).find((name) => !known.has(name));
   if (unknown !== undefined) fail(source, `has the unknown setting ${show(unknown)}`);
-  for (const name of ["format", "val_fraction", "dtype"]) {
+  for (const name of leftOpen) {
     if (config[name] === "auto")
       fail(source, `has the ${name} "auto", which no model is trained with`);
   }

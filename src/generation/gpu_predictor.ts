@@ -3,6 +3,7 @@
 import type { Device } from "../device/device.ts";
 import { compile, type Preparation } from "../device/prepare.ts";
 import { Schedule } from "../device/schedule.ts";
+import { tryMatrices } from "../device/trial.ts";
 import { type Tensor, allocateTensors, destroyTensors, writeTensor } from "../device/tensors.ts";
 import type { ForwardConfig } from "../model/forward_config.ts";
 import { planForward } from "../model/forward_plan.ts";
@@ -37,7 +38,9 @@ export class GpuPredictor implements Predictor {
     progress?: Preparation["progress"],
   ): Promise<GpuPredictor> {
     const layout = new ParameterLayout(dims, PARAMETER_ALIGNMENT);
-    await compile(device, planForward(device, config, layout).dispatches, { progress });
+    const dispatches = () => planForward(device, config, layout).dispatches;
+    await tryMatrices(device, dispatches);
+    await compile(device, dispatches(), { progress });
     const shape = [layout.size];
     const { params } = await allocateTensors(device, [{ name: "params", shape, sliced: true }]);
     const flat = new ParameterLayout(dims);

@@ -18,19 +18,18 @@ export const child: Child = (script, input, quiet_ms, signal) =>
     const run = spawn(process.execPath, [fileURLToPath(script)], {
       stdio: ["pipe", "pipe", "ignore"],
       windowsHide: true,
+      signal,
+      killSignal: "SIGKILL",
     });
     let text = "";
     let hung = false;
-    const stop = () => run.kill("SIGKILL");
     const hang = () => {
       hung = true;
-      stop();
+      run.kill("SIGKILL");
     };
     let quiet = setTimeout(hang, quiet_ms);
-    signal?.addEventListener("abort", stop, { once: true });
     const end = (how: string | null) => {
       clearTimeout(quiet);
-      signal?.removeEventListener("abort", stop);
       resolve({ lines: text.split("\n").slice(0, -1), death: how });
     };
     run.stdout.on("data", (piece) => {
@@ -40,7 +39,7 @@ export const child: Child = (script, input, quiet_ms, signal) =>
     });
     run.stdin.on("error", () => {}); // it has ended before it read
     run.stdin.end(input);
-    run.on("error", () => end(null)); // it could not be started
+    run.on("error", () => end(null)); // it could not be started, or was to stop
     run.on("close", (code, killed) => {
       if (hung) return end(`it did nothing for ${Math.round(quiet_ms / 1000)} s`);
       if (killed !== null) return end(deaths.has(killed) ? killed : null);

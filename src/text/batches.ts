@@ -47,7 +47,7 @@ export function batchAt(examples: Examples, step: number, B: number, T?: number)
 /**
  * The micro-batches of `step` (from 0), each of batch_size rows: together the rows of a batch that is grad_accumulation
  * times as large; and the positions of all of them that count.
- * @param T as in batchAt(), for each
+ * @param T positions a row; the longest sequence of each micro-batch where absent
  */
 export function microBatchesAt(
   examples: Examples,

@@ -100,7 +100,7 @@ export function chooseSmall(
   const { batch_size, dtype, optimizer, grad_accumulation } = config;
   if (!device || sequences instanceof TokenStream || !isLikeMicrogpt(config)) return undefined;
   const tuning = smallTuning(device, dims);
-  if (dtype !== "auto" && isHalf(dtype)) return undefined; // one workgroup keeps all in f32
+  if (isHalf(dtype)) return undefined; // one workgroup keeps all in f32
   if (optimizer !== "adamw" || grad_accumulation > 1) return undefined; // and knows no other
   if (tuning === undefined || sequences.length > MAX_FLOAT_INTEGER) return undefined;
   const { maxBufferSize, maxStorageBufferBindingSize } = device.gpu.limits;

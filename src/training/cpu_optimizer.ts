@@ -24,9 +24,8 @@ import {
 export class CpuOptimizer {
   /** Flat, of the parameters that have them. */
   readonly moments: Record<MomentName, Float64Array>;
-  private readonly layouts: Record<MomentName, ParameterLayout>;
   private readonly config: Config;
-  private readonly layout: ParameterLayout;
+  private readonly runs: ReturnType<typeof elementRuns>;
   private readonly matrices: readonly MuonMatrix[];
   /** Of Muon's matrices, one behind the other: what becomes of them all, before any of them is changed. */
   private readonly updates: Float64Array;
@@ -35,9 +34,9 @@ export class CpuOptimizer {
 
   constructor(config: Config, layout: ParameterLayout) {
     this.config = config;
-    this.layout = layout;
-    this.layouts = momentLayouts(config, layout.dims);
-    const { m, v } = this.layouts;
+    const layouts = momentLayouts(config, layout.dims);
+    this.runs = elementRuns(config, layout, layouts);
+    const { m, v } = layouts;
     this.moments = { m: new Float64Array(m.size), v: new Float64Array(v.size) };
     this.matrices = muonMatrices(config, layout);
     const sizes = this.matrices.map(({ size }) => size);
@@ -63,7 +62,7 @@ export class CpuOptimizer {
     step: number,
     clip: number,
   ): Generator<void, void> {
-    const { config, layout, layouts, matrices, updates, scratch, partials } = this;
+    const { config, runs, matrices, updates, scratch, partials } = this;
     const { m, v } = this.moments;
     const { muon_momentum: momentum, sgd_momentum } = config;
     let end = 0;
@@ -84,11 +83,7 @@ export class CpuOptimizer {
     }
 
     const lr = learningRate(config, step);
-    for (const { rule, weight_decay, offset, size, second } of elementRuns(
-      config,
-      layout,
-      layouts,
-    )) {
+    for (const { rule, weight_decay, offset, size, second } of runs) {
       const of = (flat: Float64Array, first = offset) => flat.subarray(first, first + size);
       const common = { size, lr, weight_decay, clip };
       if (rule === "sgd") {

@@ -2,7 +2,7 @@
 
 import { isFalling, isHalf } from "../choices.ts";
 import { type Config, type ConfigChoice, type Labels, resolveConfig } from "../config.ts";
-import { aside, settings } from "../config/settings.ts";
+import { aside, leftOpen, settings } from "../config/settings.ts";
 import { plural } from "../count.ts";
 import { ConfigError, NoWebGpuError } from "../errors.ts";
 import type { Checkpoint, Circumstances } from "../files/checkpoint.ts";
@@ -46,12 +46,9 @@ export function resumedConfig(
   labels: Labels = {},
 ): Config {
   checkSame(before, overrides, labels);
-  const { format, dtype, val_fraction } = before;
-  const config = resolveConfig(
-    "microgpt",
-    { ...before, ...overrides, format, dtype, val_fraction },
-    labels,
-  );
+  const met = Object.fromEntries(leftOpen.map((name) => [name, before[name]]));
+  const wanted = { ...before, ...overrides, ...met } as Config; // nothing is open any more
+  const config = resolveConfig("microgpt", wanted, labels);
   if (config.num_steps < step || (config.num_steps === step && validated)) {
     const steps = labels.num_steps ?? "num_steps";
     throw new ConfigError(

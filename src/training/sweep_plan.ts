@@ -1,6 +1,6 @@
 // Which models of a sweep are trained together: those of one shape that fit a workgroup, as many as memory allows.
 
-import { isStream } from "../choices.ts";
+import { isHalf, isStream } from "../choices.ts";
 import type { Config, ConfigChoice, ReadConfig } from "../config.ts";
 import { ConfigError } from "../errors.ts";
 import type { Device } from "../device/device.ts";
@@ -102,7 +102,7 @@ export function estimateSweep(
   configs: readonly ReadConfig[],
   { format, ids, num_docs, tokenizer }: Corpus,
 ) {
-  if (configs.some(({ dtype }) => dtype === "f16")) return undefined;
+  if (configs.some(({ dtype }) => isHalf(dtype))) return undefined;
   const length = isStream(format) ? Infinity : ids.length / num_docs + 1;
   const works = configs.map((config) =>
     trainingWork({ ...config, num_samples: 0 }, dimsOf(config, tokenizer.vocab_size), {

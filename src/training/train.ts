@@ -148,7 +148,7 @@ export class Training {
       validated: validation.reduce((sum, { length }) => sum + length - 1, 0),
     });
     // What the CPU cannot do is not weighed.
-    const weighed = wanted.dtype !== "auto" && isHalf(wanted.dtype) ? undefined : estimate([work]);
+    const weighed = isHalf(wanted.dtype) ? undefined : estimate([work]);
     const { device, fallback, device_reason } = await chooseDevice(choice, weighed).catch(
       (error: unknown) => {
         throw resume ? withoutDevice(resume, error) : error;
@@ -229,9 +229,9 @@ export class Training {
   /**
    * Every step up to num_steps, and between them the validations: after every eval_every steps and after the
    * last one, where something is held out. It tells when a checkpoint is due: after every save_every steps but the
-   * last one, save_seconds after it began or the last one was due, and before the last validation; after every sample_every steps but the last it has a few texts
-   * written. Where patience runs out, it tells so and ends. Not pulling
-   * pauses; an aborted signal ends it after the steps in flight, or within a validation.
+   * last one, save_seconds after it began or the last one was due, and before the last validation. After every
+   * sample_every steps but the last it has a few texts written. Where patience runs out, it tells so and ends. Not
+   * pulling pauses; an aborted signal ends it after the steps in flight, or within a validation.
    * @throws DivergedError at the first loss or gradient norm that is not finite in float32
    */
   async *run(signal?: AbortSignal): AsyncGenerator<RunEvent> {

@@ -3,7 +3,7 @@
 import type { Config } from "../config.ts";
 import { plural } from "../count.ts";
 import type { Best } from "../files/checkpoint.ts";
-import { bitsPerByte, sizeOfTargets } from "../text/bits_per_byte.ts";
+import { bitsPerByte, sizeOfTargets, type TargetSize } from "../text/bits_per_byte.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import type { Watch } from "./diverged.ts";
 import type { EvalEvent, StopEvent } from "./events.ts";
@@ -14,7 +14,7 @@ export class Validation {
   /** The one with the lowest loss so far. */
   best: Best | null;
   private readonly sequences: readonly Int32Array[];
-  private readonly size: ReturnType<typeof sizeOfTargets>;
+  private readonly size: TargetSize;
 
   /**
    * @param sequences that are held out; none where nothing is

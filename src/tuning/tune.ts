@@ -9,6 +9,7 @@ import { tryMatrices } from "../device/trial.ts";
 import type { Choices } from "../model/gpu_ops.ts";
 import type { Dims } from "../model/parameters.ts";
 import { productFlops, type ProductShape, type ProductVariant } from "../model/product.ts";
+import { planForward } from "../model/forward_plan.ts";
 import { planStep } from "../model/step_plan.ts";
 import { type Measurements, recall, remember, type Times } from "./memory.ts";
 import { fastest, prepareProducts, productDispatches, timeProducts } from "./time_products.ts";
@@ -156,12 +157,15 @@ function bySize(...[[, a], [, b]]: [string, { shape: ProductShape }][]): number 
   return productFlops(a.shape) - productFlops(b.shape);
 }
 
-/** All that a step may dispatch, whatever is chosen. */
+/** All that training may dispatch, whatever is chosen: steps, validations, and what writes samples. */
 function candidates(device: Device, config: Config, dims: Dims): Dispatch[] {
-  const { table, list } = planStep(device, config, dims);
+  const { layout, table, list, evaluation } = planStep(device, config, dims);
+  const tensors = placeholders(table);
   const products = [...productsOf(device, config, dims).values()];
   return [
-    ...list(placeholders(table)),
+    ...list(tensors),
+    ...evaluation(tensors),
+    ...planForward(device, config, layout).dispatches,
     ...products.flatMap(({ shape, variants }) => productDispatches(device, shape, variants)),
   ];
 }
