@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { checkSettingNames } from "../src/config.ts";
 import { type Setting, settings } from "../src/config/settings.ts";
 import { checkSetting } from "../src/config/values.ts";
+import { count } from "../src/count.ts";
 import { UserError } from "../src/errors.ts";
 import { reason } from "../src/files/reason.node.ts";
 import { isObject, parseStrictJson, show } from "../src/files/strict_json.ts";
@@ -52,7 +53,7 @@ function readObject(path: string): Record<string, unknown> {
   }
   if (bytes.length > MOST_BYTES) {
     throw new UsageError(
-      `The settings ${path} have ${bytes.length.toLocaleString("en-US")} bytes, which no settings need. ${needed}`,
+      `The settings ${path} have ${count(bytes.length)} bytes, which no settings need. ${needed}`,
     );
   }
   let value: unknown;

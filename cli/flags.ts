@@ -1,4 +1,5 @@
-// What the user asked a command for: flags, and environment variables where there is no flag.
+// What the user asked a command for: flags, environment variables where there is no flag, and a file of settings where
+// there is neither.
 
 import { parseArgs } from "node:util";
 import { type ConfigChoice, type Labels, resolveConfig, unsaidIn } from "../src/config.ts";
@@ -134,7 +135,7 @@ function oneModel(given: [string, Given][]): [string, Given][] {
       `${other.label} and ${label} both say what to start from; leave one of them out.`,
     );
   }
-  const named: Given = { text: `size-${text}`, label: `--${preset.flag}` };
+  const named: Given = { text: `size-${text}`, label };
   return [...given.filter(([flag]) => flag !== size.flag), [preset.flag, named]];
 }
 

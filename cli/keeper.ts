@@ -1,9 +1,11 @@
 // Keeps a run: its logs as they come, and its state whenever a save is due. A disk that refuses one ends nothing but
 // the last.
 
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { GpuError } from "../src/errors.ts";
 import type { Checkpoint } from "../src/files/checkpoint.ts";
-import type { Model } from "../src/files/model_files.ts";
+import { BEST_FILE, type Model } from "../src/files/model_files.ts";
 import type { EvalEvent, StepEvent, Training } from "../src/training/train.ts";
 import { commandLine } from "../src/platform/invocation.ts";
 import { pathWord } from "./format.ts";
@@ -50,6 +52,9 @@ export class Keeper {
     this.stderr = stderr;
     this.before = before;
     this.saved = before?.step ?? 0;
+    if (before?.best && existsSync(join(folder.path, BEST_FILE))) {
+      this.bestSaved = before.best.step;
+    }
   }
 
   /**
@@ -61,6 +66,9 @@ export class Keeper {
     if (!before) {
       const aside = folder.begin(await this.training.checkpoint());
       if (aside !== null) this.say(`The model that was in ${folder.path} is now in ${aside}.`);
+    } else if (before.best?.step === before.step && this.bestSaved === 0) {
+      await this.holdBest(); // validated at its end alone, it has none beside its last model
+      this.saveBest();
     }
     const warn = (text: string) =>
       this.say(`warning: ${text} The run goes on, and tries it again.`);
@@ -77,9 +85,14 @@ export class Keeper {
 
   /** After a validation: the model that it found to be the best so far is kept, before the run that knows of it. */
   async keepBest({ best }: EvalEvent): Promise<void> {
-    if (!best || this.training.start.config.eval_every === 0) return; // the last model is the only one
-    this.best = await this.training.model();
+    if (!best) return;
+    await this.holdBest();
     this.saveBest();
+  }
+
+  private async holdBest(): Promise<void> {
+    if (this.training.start.config.eval_every === 0) return; // the last model is the only one
+    this.best = await this.training.model();
   }
 
   private saveBest(): void {

@@ -1,4 +1,4 @@
-// Every flag of every command: the settings of src/config.ts, and the few that are no settings.
+// Every flag of every command: the settings of src/config/settings.ts, and the few that are no settings.
 
 import { unsaidIn } from "../src/config.ts";
 import { listed, type Setting, settings } from "../src/config/settings.ts";

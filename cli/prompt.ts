@@ -1,6 +1,7 @@
 // What every text begins with, from the command line or from a file.
 
 import { readFileSync } from "node:fs";
+import { count } from "../src/count.ts";
 import { reason } from "../src/files/reason.node.ts";
 import { decodeText } from "../src/text/decode.ts";
 import type { Flags } from "./flags.ts";
@@ -39,8 +40,8 @@ function fromFile(path: string): string {
   }
   if (bytes.length > MOST_BYTES) {
     throw new UsageError(
-      `The prompt ${path} has ${bytes.length.toLocaleString("en-US")} bytes, and at most ` +
-        `${MOST_BYTES.toLocaleString("en-US")} are taken; a model sees the end of a long one.`,
+      `The prompt ${path} has ${count(bytes.length)} bytes, and at most ` +
+        `${count(MOST_BYTES)} are taken; a model sees the end of a long one.`,
     );
   }
   const text = decodeText(bytes, path).replace(/\r\n?/g, "\n").replace(/\n$/, "");

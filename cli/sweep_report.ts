@@ -2,7 +2,7 @@
 
 import type { Setting } from "../src/config/settings.ts";
 import { commandLine } from "../src/platform/invocation.ts";
-import { type SweepProgress, type SweepStart } from "../src/training/sweep.ts";
+import type { SweepProgress, SweepStart } from "../src/training/sweep.ts";
 import { rank, type SweepModel } from "../src/training/sweep_model.ts";
 import { duration } from "../src/duration.ts";
 import { pathWord } from "./format.ts";

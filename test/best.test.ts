@@ -3,9 +3,9 @@
 import { afterEach, expect, test, vi } from "vitest";
 import { type Config, resolveConfig } from "../src/config.ts";
 import { decodeCheckpoint, encodeCheckpoint } from "../src/files/checkpoint.ts";
-import { CpuTrainer } from "../src/training/cpu_trainer.ts";
 import { resumedConfig } from "../src/training/resume.ts";
 import { Training, type TrainingOptions } from "../src/training/train.ts";
+import { finding } from "./harness/finding.ts";
 
 const lines = ["anna", "bob", "carla", "dave", "emma", "frederic", "gus", "hannah", "ida", "jo"];
 
@@ -17,12 +17,6 @@ function open(overrides: Partial<Config>, options: Partial<TrainingOptions> = {}
   const every = { num_steps: 20, val_fraction: 0.2, eval_every: 2, n_embd: 4, n_head: 1 };
   const config = resolveConfig("microgpt", { ...every, ...overrides });
   return Training.open({ config, documents: lines, device: "cpu", ...options });
-}
-
-/** Validations that find these losses, one after the other. */
-function finding(losses: readonly number[]): void {
-  const rest = [...losses];
-  vi.spyOn(CpuTrainer.prototype, "evaluate").mockImplementation(async () => rest.shift()!);
 }
 
 /** The validations, `best` after those that are the best so far, and how it ended. */

@@ -9,15 +9,7 @@ import { IGNORED } from "../src/text/batches.ts";
 import { CpuOptimizer } from "../src/training/cpu_optimizer.ts";
 import { CpuTrainer } from "../src/training/cpu_trainer.ts";
 import { expectGradients } from "./harness/finite_differences.ts";
-import { flatten, modern } from "./harness/modern.ts";
-
-/** The largest difference, where 1 is the largest number expected. */
-function error(found: ArrayLike<number>, expected: ArrayLike<number>): number {
-  expect(found.length).toBe(expected.length);
-  const numbers = Array.from(expected);
-  const largest = Math.max(...numbers.map(Math.abs));
-  return Math.max(...numbers.map((x, i) => Math.abs(found[i] - x))) / largest;
-}
+import { error, flatten, modern } from "./harness/modern.ts";
 
 test.each(modern)("parameters have the oracle's names, order and shapes: $name", (model) => {
   const { trace, layout } = model;

@@ -3,6 +3,7 @@
 import { afterEach, expect, test, vi } from "vitest";
 
 afterEach(() => {
+  vi.useRealTimers();
   vi.unstubAllGlobals();
   vi.resetModules();
 });
@@ -26,15 +27,16 @@ test.each(Object.entries(agents))(
   async (name, agent) => {
     const { wait, implementation } = await platformOf(agent);
     expect(implementation).toBe(name);
+    vi.useFakeTimers();
     let nudges = 0;
     const { promise, resolve } = Promise.withResolvers<number>();
     const later = wait(promise, () => void nudges++);
-    await new Promise((done) => setTimeout(done, 40));
+    await vi.advanceTimersByTimeAsync(40);
     expect(nudges > 2).toBe(name === "Firefox");
     resolve(7);
     expect(await later).toBe(7);
     nudges = 0;
-    await new Promise((done) => setTimeout(done, 40));
+    await vi.advanceTimersByTimeAsync(40);
     expect(nudges).toBe(0);
     expect(await wait(Promise.resolve(8))).toBe(8);
     await expect(wait(Promise.reject(new Error("lost")), () => {})).rejects.toThrow("lost");

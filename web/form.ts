@@ -1,4 +1,4 @@
-// The form of the settings, made from the table of src/config.ts.
+// The form of the settings, made from the table of src/config/settings.ts.
 
 import { type Config, type ConfigChoice, resolveConfig, unsaidIn } from "../src/config.ts";
 import { conflicts } from "../src/config/conflicts.ts";

@@ -1,4 +1,4 @@
-// What the engine needs from where it runs; everything else in src is the same in Node and in a browser.
+// What the engine needs from where it runs; everything else in src is the same in Node, in Deno and in a browser.
 
 /**
  * Runs a script of this package in a process of its own.

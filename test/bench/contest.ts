@@ -4,6 +4,7 @@ import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { bytes, digits } from "../../cli/format.ts";
 import { count } from "../../src/count.ts";
+import { groupBy } from "../../src/group_by.ts";
 import { median } from "../../src/device/timing.ts";
 import { isPreset, presetNames } from "../../src/presets.ts";
 import { benchmarkSizes } from "../../src/verify/workload.ts";
@@ -130,7 +131,7 @@ export async function contest(
 
 /** Median of each library and mode over the rounds, the first one measured first. */
 export function standings(lines: readonly Line[]) {
-  const groups = Map.groupBy(lines, ({ peer, mode }) => `${peer}, ${mode}`);
+  const groups = groupBy(lines, ({ peer, mode }) => `${peer}, ${mode}`);
   const [first] = groups.values();
   return [...groups].map(([name, runs]) => {
     const of = (key: "ms_per_step" | "tokens_per_s") => median(runs.map((run) => run[key]));

@@ -7,8 +7,8 @@ import { main as generate } from "../../cli/generate.ts";
 import { main as train } from "../../cli/train.ts";
 import { load, save } from "../../src/index.ts";
 import { loadBest, loadCheckpoint, loadModel } from "../../src/files/model_dir.node.ts";
-import { CpuTrainer } from "../../src/training/cpu_trainer.ts";
 import { Training } from "../../src/training/train.ts";
+import { finding } from "../harness/finding.ts";
 import { FakeIo, parseLines, runCli, temporaryFolder } from "./fake_io.ts";
 
 const quick = [
@@ -29,12 +29,6 @@ const losses = [3, 1, 2, 2.5, 2.7];
 afterEach(() => {
   vi.restoreAllMocks();
 });
-
-/** Validations that find these losses, one after the other. */
-function finding(losses: readonly number[]): void {
-  const rest = [...losses];
-  vi.spyOn(CpuTrainer.prototype, "evaluate").mockImplementation(async () => rest.shift()!);
-}
 
 test("the model of the best validation is kept, and that of the last step beside it", async () => {
   const folder = temporaryFolder();
@@ -87,6 +81,13 @@ test("a run that is validated at its end alone keeps its model once", async () =
   const folder = temporaryFolder();
   await runCli(train, [...quick, "--val-fraction", "0.01", "--output", folder]);
   expect(existsSync(join(folder, "best.safetensors"))).toBe(false);
+
+  // Where it goes on with more of them, that model may be the best of all.
+  const more = ["--output", folder, "--resume", "--steps", "12", "--eval-every", "1"];
+  finding([99, 99]);
+  const { stdout } = await runCli(train, more);
+  expect(stdout).toMatch(/^Of the best, step 10: /m);
+  expect(loadBest(folder).step).toBe(10);
 });
 
 test("people are told which is the best, why a run stopped, and how to write with the best", async () => {

@@ -73,6 +73,8 @@ export class Firefox {
       return firefox;
     } catch (error) {
       child.kill("SIGKILL");
+      if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
+      rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
       throw error;
     }
   }

@@ -1,5 +1,6 @@
 // The golden models with modern options: configs, batches, and what an independent float64 oracle makes of them.
 
+import { expect } from "vitest";
 import { type Config, resolveConfig } from "../../src/config.ts";
 import { dimsOf, ParameterLayout } from "../../src/model/parameters.ts";
 import { presets } from "../../src/presets.ts";
@@ -44,4 +45,12 @@ export const modern = golden.map((trace) => {
 export function flatten(layout: ParameterLayout, tensors: object): Float64Array {
   const named = tensors as Record<string, number[]>;
   return Float64Array.from(layout.slices.flatMap(({ name }) => named[name]));
+}
+
+/** The largest difference, where 1 is the largest number expected. */
+export function error(found: ArrayLike<number>, expected: ArrayLike<number>): number {
+  expect(found.length).toBe(expected.length);
+  const numbers = Array.from(expected);
+  const largest = Math.max(...numbers.map(Math.abs));
+  return Math.max(...numbers.map((x, i) => Math.abs(found[i] - x))) / largest;
 }

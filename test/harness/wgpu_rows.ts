@@ -7,6 +7,7 @@
 // All checks are those of `npx deno run -A --unstable-webgpu cli/start.js doctor`.
 
 import { openDevice } from "../../src/device/device.ts";
+import { groupBy } from "../../src/group_by.ts";
 import { runCase } from "../../src/verify/kernel_case.ts";
 import { kernelCases } from "../../src/verify/kernel_cases.ts";
 import { opsVariants } from "../../src/verify/ops_variants.ts";
@@ -17,7 +18,7 @@ const device = await openDevice();
 print({ type: "device", name: device.name });
 const variants = opsVariants(device);
 const wanted = kernelCases().filter(({ kernel }) => kernel !== "small_train");
-const cases = Map.groupBy(wanted, ({ kernel }) => kernel);
+const cases = groupBy(wanted, ({ kernel }) => kernel);
 for (const [kernel, ofKernel] of cases) {
   const tried = ["matmul_forward", "attention_forward"].includes(kernel)
     ? variants.filter(({ dtype }) => dtype === "f32")

@@ -15,15 +15,7 @@ import { StepData } from "../../src/model/step_data.ts";
 import { planStep } from "../../src/model/step_plan.ts";
 import { writeTurns } from "../../src/model/turns.ts";
 import { device } from "../harness/device.ts";
-import { flatten, modern } from "../harness/modern.ts";
-
-/** The largest difference, where 1 is the largest number expected. */
-function error(found: ArrayLike<number>, expected: ArrayLike<number>): number {
-  expect(found.length).toBe(expected.length);
-  const numbers = Array.from(expected);
-  const largest = Math.max(...numbers.map(Math.abs));
-  return Math.max(...numbers.map((x, i) => Math.abs(found[i] - x))) / largest;
-}
+import { error, flatten, modern } from "../harness/modern.ts";
 
 type Model = (typeof modern)[number];
 
