@@ -150,14 +150,19 @@ function ask(event: BeforeUnloadEvent): void {
 }
 
 function save(): void {
-  if (keeper.keepsRuns && run.phase === "running") run.save();
+  if (keeper.keepsRuns) run.save();
+}
+
+/** One that pauses is kept already. */
+function saveRunning(): void {
+  if (run.phase === "running") save();
 }
 
 byId("setup").addEventListener("submit", (event) => {
   event.preventDefault();
   if (run.phase === "running") {
+    run.pause(); // first: what is saved is then where it stands
     save();
-    run.pause();
   } else if (run.phase === "paused") {
     run.resume();
   } else if (run.phase !== "opening") {
@@ -206,11 +211,11 @@ listenForDrops(
   () => !run.active,
   (file) => void (/\.safetensors$/i.test(file.name) ? library.openFile(file) : text.open(file)),
 );
-setInterval(save, SAVE_MS);
+setInterval(saveRunning, SAVE_MS);
 document.addEventListener("visibilitychange", () => {
   if (document.visibilityState === "visible") return void keeper.look();
   keeper.flush();
-  save();
+  saveRunning();
 });
 
 const kept = await keeper.open();

@@ -86,6 +86,23 @@ test("a run goes on after a reload, and ends as if there had been none", async (
   await expect.poll(() => page.locator(".look:not(.reads) li").count()).toBe(5);
 });
 
+test("a run is kept where it pauses, however far apart the worker hears of the two", async () => {
+  const context = await browser.newContext();
+  await context.addInitScript(() => {
+    const post = Worker.prototype.postMessage;
+    let last = Promise.resolve();
+    Worker.prototype.postMessage = function (message: unknown) {
+      last = last.then(() => new Promise((resolve) => setTimeout(resolve, 100)));
+      void last.then(() => post.call(this, message));
+    };
+  });
+  const page = await open(context);
+  await paused(page);
+  await expect.poll(() => asks(page)).toBe(false);
+  const [{ step }] = await keptItems(page);
+  expect(step).toBe(await stepOf(page));
+});
+
 test("a reset keeps a run that is going on", async () => {
   const page = await open();
   await set(page, { device: "cpu", num_steps: "1000000" });
