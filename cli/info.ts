@@ -16,6 +16,8 @@ import type { Examples } from "../src/text/batches.ts";
 import { coverage } from "../src/text/coverage.ts";
 import { chooseHeldOut } from "../src/text/hold_out.ts";
 import { splitTokens } from "../src/text/split.ts";
+import { CharTokenizer } from "../src/tokenizer/char.ts";
+import type { Tokenizer } from "../src/tokenizer/tokenizer.ts";
 import { chooseDtype } from "../src/training/choose_dtype.ts";
 import { chooseSmall } from "../src/training/choose_trainer.ts";
 import { type Needs, needsOf } from "../src/training/needs.ts";
@@ -65,8 +67,9 @@ export const main = command(description, async (flags, io) => {
 
 function describeModel(flags: Flags): [object, string] {
   const folder = flags.text(options.modelDir);
-  const description = describe(folder, loadModel(folder));
-  return [description, toText(description)];
+  const model = loadModel(folder);
+  const description = describe(folder, model);
+  return [description, toText(description, model.tokenizer)];
 }
 
 async function describeRun(flags: Flags, io: Io): Promise<[object, string]> {
@@ -159,16 +162,26 @@ function describe(folder: string, { config, tokenizer, step, layout }: Model) {
   };
 }
 
-function toText(description: ReturnType<typeof describe>): string {
-  const { files, step, num_params, needs, vocab_size, tokenizer, config, tensors } = description;
+/** Characters are shown, and of longer tokens how many there are. */
+function tokenizerRow(tokenizer: Tokenizer): string {
+  const { kind, vocab_size } = tokenizer;
+  const known = tokenizer instanceof CharTokenizer ? `: BOS and ${shownChars(tokenizer)}` : "";
+  return `${kind}, ${plural(vocab_size, "token")}${known}`;
+}
+
+function shownChars({ chars }: CharTokenizer): string {
+  const shown = printable(JSON.stringify(chars.slice(0, SHOWN_CHARS).join("")));
+  const more = chars.length - SHOWN_CHARS;
+  return more > 0 ? `${shown} and ${count(more)} more` : shown;
+}
+
+function toText(description: ReturnType<typeof describe>, tokenizer: Tokenizer): string {
+  const { files, step, num_params, needs, config, tensors } = description;
   const sizes = Object.entries(files).map(([name, size]) => `${name} (${plural(size, "byte")})`);
-  const chars = printable(JSON.stringify(tokenizer.chars.slice(0, SHOWN_CHARS).join("")));
-  const more = tokenizer.chars.length - SHOWN_CHARS;
-  const known = more > 0 ? `${chars} and ${count(more)} more` : chars;
   return [
     `model      ${description.model_dir}: ${sizes.join(", ")}`,
     `trained    ${plural(step, "step")}`,
-    `tokenizer  ${tokenizer.type}, ${plural(vocab_size, "token")}: BOS and ${known}`,
+    `tokenizer  ${tokenizerRow(tokenizer)}`,
     ...needsRows(config, { num_params, ...needs }),
     ``,
     ...settingRows(config),

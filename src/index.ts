@@ -49,7 +49,8 @@ export type { Model } from "./files/model_files.ts";
 export type { SamplingOptions } from "./generation/from_model.ts";
 export type { PieceEvent, SampleEvent } from "./generation/generate.ts";
 export type { Dims, ParameterLayout, Shape, Slice } from "./model/parameters.ts";
-export type { Tokenizer, TokenizerFile } from "./text/tokenizer.ts";
+export type { Conversation, Turn } from "./text/conversation.ts";
+export type { Tokenizer, TokenizerFile } from "./tokenizer/tokenizer.ts";
 export type {
   EvalEvent,
   LookEvent,

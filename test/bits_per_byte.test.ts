@@ -3,7 +3,7 @@
 import { expect, test } from "vitest";
 import { resolveConfig } from "../src/config.ts";
 import { bitsPerByte, sizeOfTargets } from "../src/text/bits_per_byte.ts";
-import { CharTokenizer } from "../src/text/tokenizer.ts";
+import { CharTokenizer } from "../src/tokenizer/char.ts";
 import { Training } from "../src/training/train.ts";
 
 const tokenizer = CharTokenizer.fromDocuments(["aé€\u{1F600}"]);

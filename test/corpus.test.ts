@@ -9,7 +9,7 @@ import { coverage } from "../src/text/coverage.ts";
 import { Documents } from "../src/text/documents.ts";
 import { fingerprint } from "../src/text/fingerprint.ts";
 import { corpusOf, fromText, readCorpus } from "../src/text/read_corpus.ts";
-import { CharTokenizer } from "../src/text/tokenizer.ts";
+import { CharTokenizer } from "../src/tokenizer/char.ts";
 import { Training } from "../src/training/train.ts";
 
 const documentsOf = (corpus: ReturnType<typeof fromText>) =>

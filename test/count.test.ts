@@ -5,7 +5,7 @@ import { type Config, resolveConfig } from "../src/config.ts";
 import { conflicts } from "../src/config/conflicts.ts";
 import { corpusOf } from "../src/text/read_corpus.ts";
 import { splitTokens } from "../src/text/split.ts";
-import { CharTokenizer } from "../src/text/tokenizer.ts";
+import { CharTokenizer } from "../src/tokenizer/char.ts";
 import { resumedConfig } from "../src/training/resume.ts";
 
 function split(documents: string[], overrides: Partial<Config>) {

@@ -10,7 +10,7 @@ import { ReferenceGpt } from "../src/reference/gpt.ts";
 import { adamw } from "../src/reference/ops.ts";
 import { batchAt, tokenizeDocuments } from "../src/text/batches.ts";
 import names from "../src/text/names.txt?raw";
-import { CharTokenizer } from "../src/text/tokenizer.ts";
+import { CharTokenizer } from "../src/tokenizer/char.ts";
 import golden from "./golden/microgpt-names.json" with { type: "json" };
 
 /** Of the parity tests. */

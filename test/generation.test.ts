@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { generate, lengthNotes, type Sampling, write } from "../src/generation/generate.ts";
 import { nextProbabilities, softmax } from "../src/generation/probabilities.ts";
 import { PythonRandom } from "../src/random.ts";
-import { CharTokenizer } from "../src/text/tokenizer.ts";
+import { CharTokenizer } from "../src/tokenizer/char.ts";
 
 const tokenizer = new CharTokenizer([..."abcdefghij"]); // BOS is 10
 

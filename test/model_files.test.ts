@@ -6,7 +6,7 @@ import { settings } from "../src/config/settings.ts";
 import { ModelFileError } from "../src/errors.ts";
 import { dimsOf, initialParameters, ParameterLayout } from "../src/model/parameters.ts";
 import { PythonRandom } from "../src/random.ts";
-import { CharTokenizer } from "../src/text/tokenizer.ts";
+import { CharTokenizer } from "../src/tokenizer/char.ts";
 import {
   CONFIG_FILE,
   decodeModel,

@@ -9,7 +9,7 @@ import { matmulBackwardInput, matmulBackwardWeight, matmulForward } from "../src
 import { batchAt, IGNORED, tokenizeDocuments } from "../src/text/batches.ts";
 
 import names from "../src/text/names.txt?raw";
-import { CharTokenizer } from "../src/text/tokenizer.ts";
+import { CharTokenizer } from "../src/tokenizer/char.ts";
 import { CpuTrainer } from "../src/training/cpu_trainer.ts";
 import { Training } from "../src/training/train.ts";
 import { expectGradients } from "./harness/finite_differences.ts";

@@ -10,7 +10,7 @@ import { joined, safetensorsPieces } from "../src/files/safetensors.ts";
 import { hostBytes } from "../src/model/memory.ts";
 import { dimsOf, initialParameters, parameterCount } from "../src/model/parameters.ts";
 import { PythonRandom } from "../src/random.ts";
-import { CharTokenizer } from "../src/text/tokenizer.ts";
+import { CharTokenizer } from "../src/tokenizer/char.ts";
 import { createTrainer } from "../src/training/choose_trainer.ts";
 import { loadCheckpoint } from "../src/files/model_dir.node.ts";
 import { temporaryFolder } from "./cli/fake_io.ts";

@@ -2,7 +2,8 @@
 
 import { expect, test } from "vitest";
 import { ModelFileError, UnknownCharacterError } from "../src/errors.ts";
-import { CharTokenizer, tokenizerFromJSON } from "../src/text/tokenizer.ts";
+import { CharTokenizer } from "../src/tokenizer/char.ts";
+import { tokenizerFromJSON } from "../src/tokenizer/file.ts";
 
 test("characters are whole code points in the order of their numbers", () => {
   const tokenizer = CharTokenizer.fromDocuments(["b\u{1F600}a", "\uFF5Ea"]);
@@ -29,6 +30,25 @@ test("a tokenizer comes back from its file, and nothing else does", () => {
     { ...file, chars: ["a", "a"] },
     { ...file, chars: ["ab"] },
     { ...file, special_tokens: { bos: 0 } },
+    { ...file, special_tokens: { bos: 2, "<|user|>": 4 } },
+    { ...file, special_tokens: { "<|user|>": 2, bos: 3 } },
+    { ...file, special_tokens: undefined },
   ];
   for (const value of spoilt) expect(() => tokenizerFromJSON(value)).toThrow(ModelFileError);
+});
+
+test("special tokens follow BOS, come back from the file, and no text has them", () => {
+  const plain = new CharTokenizer([..."<>a|"]);
+  const tokenizer = plain.withSpecial(["<|a|>"]);
+  expect([...tokenizer.special]).toEqual([
+    ["bos", 4],
+    ["<|a|>", 5],
+  ]);
+  expect(tokenizer.vocab_size).toBe(6);
+  expect(tokenizer.encode("<|a|>")).toEqual([0, 3, 2, 3, 1]);
+  expect(tokenizer.decode([2, 5, 4, 2])).toBe("aa");
+  expect(tokenizer.bytes(5)).toHaveLength(0);
+  const back = tokenizerFromJSON(JSON.parse(JSON.stringify(tokenizer)));
+  expect([...back.special]).toEqual([...tokenizer.special]);
+  expect(plain.vocab_size).toBe(5);
 });

@@ -5,7 +5,7 @@ import { type Config, resolveConfig } from "../src/config.ts";
 import { DivergedError, TensorTooLargeError } from "../src/errors.ts";
 import { softmax } from "../src/generation/probabilities.ts";
 import { batchAt, IGNORED, tokenizeDocuments } from "../src/text/batches.ts";
-import { CharTokenizer } from "../src/text/tokenizer.ts";
+import { CharTokenizer } from "../src/tokenizer/char.ts";
 import { clipFactor } from "../src/reference/ops.ts";
 import { biasCorrections, learningRate } from "../src/model/optimizer.ts";
 import { Training } from "../src/training/train.ts";

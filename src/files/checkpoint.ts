@@ -23,7 +23,7 @@ import {
   toText,
 } from "./model_files.ts";
 import { decodeSafetensors, encodeHeader, MAX_HEADER, safetensorsPieces } from "./safetensors.ts";
-import type { Tokenizer } from "../text/tokenizer.ts";
+import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { isObject, show } from "./strict_json.ts";
 
 /** What a trainer goes on from. */

@@ -10,7 +10,8 @@ import { leftOpen, settings } from "../config/settings.ts";
 import { plural } from "../count.ts";
 import { ConfigError, ModelFileError } from "../errors.ts";
 import { type Dims, dimsOf, ParameterLayout } from "../model/parameters.ts";
-import { type Tokenizer, tokenizerFromJSON } from "../text/tokenizer.ts";
+import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+import { tokenizerFromJSON } from "../tokenizer/file.ts";
 import {
   arrays,
   decodeSafetensors,

@@ -3,7 +3,7 @@
 import { isRope, isStream } from "../choices.ts";
 import type { Config } from "../config.ts";
 import type { PythonRandom } from "../random.ts";
-import type { Tokenizer } from "../text/tokenizer.ts";
+import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { nextProbabilities } from "./probabilities.ts";
 
 /** A text that the model wrote. */

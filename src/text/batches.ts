@@ -3,7 +3,7 @@
 import type { Config } from "../config.ts";
 import { positionsAt, type Sequences } from "./documents.ts";
 import { TokenStream } from "./stream.ts";
-import type { Tokenizer } from "./tokenizer.ts";
+import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 
 /** Target of a position that counts neither in the loss nor in any gradient. */
 export const IGNORED = -1;

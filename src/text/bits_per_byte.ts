@@ -1,6 +1,6 @@
 // A loss in bits for each byte of the text: what models with different vocabularies can be compared by.
 
-import type { Tokenizer } from "./tokenizer.ts";
+import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 
 /** How many tokens are predicted, and how many UTF-8 bytes of text they are; special tokens are none. */
 export interface TargetSize {

@@ -5,7 +5,7 @@ import { isStream } from "../choices.ts";
 import type { Config } from "../config.ts";
 import { Documents } from "./documents.ts";
 import type { Ids } from "./ids.ts";
-import { CharTokenizer } from "./tokenizer.ts";
+import { CharTokenizer } from "../tokenizer/char.ts";
 
 /** A text by numbers of its characters, which need not be in their order. */
 export interface Characters {

@@ -2,7 +2,7 @@
 
 import { positionsAt } from "./documents.ts";
 import { isOneStream, type Tokens } from "./split.ts";
-import type { Tokenizer } from "./tokenizer.ts";
+import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 
 /** Bytes that are hashed at once: of more, the hashes of such pieces are. */
 const PIECE = 2 ** 26;

@@ -20,7 +20,7 @@ import { chooseHeldOut } from "../text/hold_out.ts";
 import type { Corpus } from "../text/corpus.ts";
 import { type Documents, identity } from "../text/documents.ts";
 import { corpusOf, type TextSource } from "../text/read_corpus.ts";
-import type { CharTokenizer } from "../text/tokenizer.ts";
+import type { CharTokenizer } from "../tokenizer/char.ts";
 import type { TuneOptions } from "../tuning/tune.ts";
 import { heldOut, isOneStream, splitTokens } from "../text/split.ts";
 import { chooseDtype } from "./choose_dtype.ts";

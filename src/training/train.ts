@@ -27,7 +27,7 @@ import { identity } from "../text/documents.ts";
 import { chooseHeldOut } from "../text/hold_out.ts";
 import { corpusOf, type TextSource } from "../text/read_corpus.ts";
 import { splitTokens, type Tokens } from "../text/split.ts";
-import type { Tokenizer } from "../text/tokenizer.ts";
+import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { summaryOf, type TuneOptions } from "../tuning/tune.ts";
 import { chooseDtype } from "./choose_dtype.ts";
 import { checkHalf, chooseSmall, createTrainer } from "./choose_trainer.ts";

@@ -4,7 +4,7 @@ import type { Config } from "../config.ts";
 import { plural } from "../count.ts";
 import type { Best } from "../files/checkpoint.ts";
 import { bitsPerByte, sizeOfTargets, type TargetSize } from "../text/bits_per_byte.ts";
-import type { Tokenizer } from "../text/tokenizer.ts";
+import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { Watch } from "./diverged.ts";
 import type { EvalEvent, StopEvent } from "./events.ts";
 import { isFloat } from "./tally.ts";

@@ -11,7 +11,7 @@ import { PythonRandom } from "../random.ts";
 import { ReferenceGpt } from "../reference/gpt.ts";
 import { accumulate } from "../reference/optimizers.ts";
 import { microBatchesAt, tokenizeDocuments } from "../text/batches.ts";
-import { CharTokenizer } from "../text/tokenizer.ts";
+import { CharTokenizer } from "../tokenizer/char.ts";
 import { CpuTrainer } from "../training/cpu_trainer.ts";
 import { GpuTrainer } from "../training/gpu_trainer.ts";
 import { caseDispatches } from "./case_dispatches.ts";

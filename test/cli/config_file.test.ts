@@ -11,7 +11,7 @@ import { main as train } from "../../cli/train.ts";
 import { resolveConfig } from "../../src/config.ts";
 import { settings } from "../../src/config/settings.ts";
 import { metadataOf } from "../../src/files/model_files.ts";
-import { CharTokenizer } from "../../src/text/tokenizer.ts";
+import { CharTokenizer } from "../../src/tokenizer/char.ts";
 import { parseLines, runCli, temporaryFolder } from "./fake_io.ts";
 
 const everything = {

@@ -9,7 +9,7 @@ import { type Config, resolveConfig } from "../../src/config.ts";
 import { settings } from "../../src/config/settings.ts";
 import { dimsOf, initialParameters, ParameterLayout } from "../../src/model/parameters.ts";
 import { PythonRandom } from "../../src/random.ts";
-import { CharTokenizer } from "../../src/text/tokenizer.ts";
+import { CharTokenizer } from "../../src/tokenizer/char.ts";
 import { FakeIo, parseLines, runCli, temporaryFolder } from "./fake_io.ts";
 
 function modelFolder(overrides: Partial<Config>, text = "abc"): string {

@@ -16,7 +16,7 @@ import { ModelFileError } from "../../src/errors.ts";
 import type { Checkpoint } from "../../src/files/checkpoint.ts";
 import { dimsOf, initialParameters, ParameterLayout } from "../../src/model/parameters.ts";
 import { PythonRandom } from "../../src/random.ts";
-import { CharTokenizer } from "../../src/text/tokenizer.ts";
+import { CharTokenizer } from "../../src/tokenizer/char.ts";
 import type { Model } from "../../src/files/model_files.ts";
 import { temporaryFolder } from "./fake_io.ts";
 

@@ -7,7 +7,7 @@ import { printable, SamplePrinter } from "../../cli/samples.ts";
 import { main as train } from "../../cli/train.ts";
 import { resolveConfig } from "../../src/config.ts";
 import { dimsOf, ParameterLayout } from "../../src/model/parameters.ts";
-import { CharTokenizer } from "../../src/text/tokenizer.ts";
+import { CharTokenizer } from "../../src/tokenizer/char.ts";
 import { FakeIo, parseLines, runCli, temporaryFolder } from "./fake_io.ts";
 
 /** A model that writes one character for ever: only its own embedding in the head is not zero. */

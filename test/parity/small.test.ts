@@ -8,7 +8,7 @@ import { PythonRandom } from "../../src/random.ts";
 import { tokenizeDocuments } from "../../src/text/batches.ts";
 
 import names from "../../src/text/names.txt?raw";
-import { CharTokenizer } from "../../src/text/tokenizer.ts";
+import { CharTokenizer } from "../../src/tokenizer/char.ts";
 import { createTrainer } from "../../src/training/choose_trainer.ts";
 import { CpuTrainer } from "../../src/training/cpu_trainer.ts";
 import { GpuTrainer } from "../../src/training/gpu_trainer.ts";

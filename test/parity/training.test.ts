@@ -9,7 +9,7 @@ import { PythonRandom } from "../../src/random.ts";
 import { tokenizeDocuments } from "../../src/text/batches.ts";
 
 import names from "../../src/text/names.txt?raw";
-import { CharTokenizer } from "../../src/text/tokenizer.ts";
+import { CharTokenizer } from "../../src/tokenizer/char.ts";
 import { GpuTrainer } from "../../src/training/gpu_trainer.ts";
 import { checkGradients, checkTraining, modelsFor } from "../../src/verify/certify.ts";
 import { device } from "../harness/device.ts";
