@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import type { ConfigChoice } from "../src/config.ts";
 import { DataError } from "../src/errors.ts";
 import type { Corpus } from "../src/text/corpus.ts";
+import type { Reading } from "../src/text/formats/reader.ts";
 import { readCorpus } from "../src/text/read_corpus.ts";
 import type { Io } from "./run.ts";
 
@@ -21,17 +22,18 @@ const PIECE = 2 ** 20;
 export async function readText(
   path: string | undefined,
   io: Io,
-  format: ConfigChoice["format"],
+  reading: Pick<ConfigChoice, "format"> & Reading,
 ): Promise<{ corpus: Corpus; source: string }> {
   if (path === "-") {
     const source = "standard input";
-    return { corpus: await readCorpus(io.stdin, format, { source, path: null }), source };
+    return { corpus: await readCorpus(io.stdin, reading, { source, path: null }), source };
   }
   const source = path ?? "names.txt";
-  const known = path === undefined && format === "auto" ? "lines" : format;
+  const known = path === undefined && reading.format === "auto";
+  const how = known ? { ...reading, format: "lines" as const } : reading;
   const file = path ?? defaultInput;
   const bytes = statSync(file, { throwIfNoEntry: false })?.size;
-  const corpus = await readCorpus(piecesOf(file), known, { source, path: source, bytes });
+  const corpus = await readCorpus(piecesOf(file), how, { source, path: source, bytes });
   return { corpus, source };
 }
 

@@ -74,8 +74,8 @@ function describeModel(flags: Flags): [object, string] {
 
 async function describeRun(flags: Flags, io: Io): Promise<[object, string]> {
   const wanted = flags.config(flags.text(options.preset));
-  const { corpus, source } = await readText(flags.text(options.input), io, wanted.format);
-  const { format, format_reason, num_docs, ids } = corpus;
+  const { corpus, source } = await readText(flags.text(options.input), io, wanted);
+  const { format, format_reason, skipped, num_docs, ids } = corpus;
   flags.config(flags.text(options.preset), { format }); // what it decides may be in conflict
   const { vocab_size } = corpus.tokenizer;
   const dims = dimsOf(wanted, vocab_size);
@@ -84,7 +84,7 @@ async function describeRun(flags: Flags, io: Io): Promise<[object, string]> {
   const { train, num_tokens, num_val_tokens } = splitTokens(read, corpus.tokens(wanted.block_size));
   const { config, dtype_reason } = await withDtype(read, dims, train);
   const needs = needsOf(config, dims, train);
-  const covered = { format_reason, ...coverage(corpus, config.block_size) };
+  const covered = { format_reason, skipped, ...coverage(corpus, config.block_size) };
   const about = { num_tokens: num_tokens - num_val_tokens, num_params: needs.num_params };
   const notes = [...startNotes(config, about), ...(note === null ? [] : [note])];
   const text = isStream(format)
@@ -131,12 +131,14 @@ function settingRows(config: Config): string[] {
   const groups = [...listed()];
   const names = groups.flatMap(([, settings]) => settings.map(({ name }) => name));
   const width = Math.max(...names.map((name) => name.length)) + 2;
-  const values = Math.max(...names.map((name) => String(config[name]).length)) + 2;
+  const shown = (name: keyof Config) =>
+    config[name] === "" ? "none" : String(config[name]).replaceAll("\n", "\\n");
+  const values = Math.max(...names.map((name) => shown(name).length)) + 2;
   return groups.flatMap(([title, settings], i) => [
     ...(i === 0 ? [] : [``]),
     title,
     ...settings.map(({ name, help }) => {
-      return `  ${name.padEnd(width)}${String(config[name]).padEnd(values)}${help}`;
+      return `  ${name.padEnd(width)}${shown(name).padEnd(values)}${help}`;
     }),
   ]);
 }

@@ -146,10 +146,12 @@ export function settingOptions(...names: Setting["name"][]): Option[] {
     settings.map(({ name, flag, env, kind, choices, help }) => ({
       flag,
       env,
-      value: { boolean: undefined, choice: "NAME", integer: "N", number: "X" }[kind],
+      value: { boolean: undefined, choice: "NAME", integer: "N", number: "X", string: "TEXT" }[
+        kind
+      ],
       help: choices === undefined ? help : `${help}: ${choices.join(", ")}`,
       negatable: kind === "boolean",
-      default: String({ ...presets.microgpt, ...unsaidIn("microgpt") }[name]),
+      default: String({ ...presets.microgpt, ...unsaidIn("microgpt") }[name]) || "none",
       section,
     })),
   );

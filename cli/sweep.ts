@@ -2,7 +2,7 @@
 //
 //   npm run sweep -- --lr 0.003,0.01,0.03 --seed 1..64
 
-import { Sweep, sweepFormat } from "../src/training/sweep.ts";
+import { Sweep, sweepReading } from "../src/training/sweep.ts";
 import { tuningModes } from "../src/tuning/tune.ts";
 import { command } from "./command.ts";
 import { readText } from "./files.ts";
@@ -17,7 +17,7 @@ import { humanReport, jsonReport, type SweepReport } from "./sweep_report.ts";
 
 const lists = options.settingOptions(...sweepable.map(({ name }) => name)).map((option) => ({
   ...option,
-  value: option.value === undefined ? undefined : "LIST",
+  value: option.value === undefined || option.value === "TEXT" ? option.value : "LIST",
 }));
 
 /** Between two saves of the best model so far. */
@@ -46,7 +46,7 @@ export const main = command(description, async (flags, io) => {
   const device = flags.choice(options.device, options.devices);
   const mode = flags.choice(options.tuning, tuningModes);
   const path = flags.text(options.output);
-  const { corpus, source } = await readText(flags.text(options.input), io, sweepFormat(configs));
+  const { corpus, source } = await readText(flags.text(options.input), io, sweepReading(configs));
 
   const folder = await RunFolder.open(path, flags.has(options.overwrite) ? "replace" : "keep");
   const interrupt = new Interrupt(io);

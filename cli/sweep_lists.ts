@@ -61,6 +61,7 @@ export function sweepConfigs(
  * @throws UsageError if a range cannot be understood, ConfigError if a value is none of the setting's
  */
 export function listValues(setting: Setting, text: string, label: string): Values {
+  if (setting.kind === "string") return [parseSetting(setting, text, label)]; // commas are its own
   refuseDecimalCommas(setting, text, label);
   const values = text.split(",").flatMap((part) => {
     if (part.trim() === "") {

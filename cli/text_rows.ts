@@ -5,11 +5,13 @@ import { percent } from "./format.ts";
 
 interface TextFacts extends Coverage {
   format_reason: string | null;
+  skipped: readonly string[];
 }
 
 /** Rows of a header: how the text is read, and what of it the context leaves unread. */
 export function textRows({
   format_reason,
+  skipped,
   ...coverage
 }: TextFacts): [label: string, text: string][] {
   const rows: [string, string][] = [];
@@ -17,6 +19,7 @@ export function textRows({
     const other = format_reason.startsWith("text") ? "lines" : "text";
     rows.push(["format", `${format_reason}; --format ${other} if that is not so`]);
   }
+  if (skipped.length > 0) rows.push(["skipped", skipped.join(", ")]);
   if (coverage.num_unread > 0) rows.push(["unread", unread(coverage)]);
   return rows;
 }

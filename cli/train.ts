@@ -62,7 +62,7 @@ export const main = command(description, async (flags, io) => {
   const mode = flags.choice(options.tuning, tuningModes);
   const prompt = promptOf(flags);
   const input = flags.text(options.input) ?? before?.input ?? undefined;
-  const { corpus, source } = await readText(input, io, config.format);
+  const { corpus, source } = await readText(input, io, config);
   if (!before) flags.config(flags.text(options.preset), { format: corpus.format }); // what it decides may be in conflict
 
   const folder = await RunFolder.open(path, resumes ? "resume" : replaces ? "replace" : "keep");

@@ -3,11 +3,64 @@
 
 import type { Config, ConfigChoice } from "./config.ts";
 
-const streams: Record<Config["format"], boolean> = { lines: false, text: true };
+const streams: Record<Config["format"], boolean> = {
+  lines: false,
+  paragraphs: false,
+  text: true,
+  jsonl: false,
+  csv: false,
+  chat: false,
+};
 
 /** Whether the text is one stream of tokens, newlines included, and no list of documents. */
 export function isStream(format: Config["format"]): boolean {
   return streams[format];
+}
+
+const chats: Record<Config["format"], boolean> = {
+  lines: false,
+  paragraphs: false,
+  text: false,
+  jsonl: false,
+  csv: false,
+  chat: true,
+};
+
+/** Whether the documents are conversations. */
+export function isChat(format: Config["format"]): boolean {
+  return chats[format];
+}
+
+/** What a text may turn out to be that is read in a format: records of JSON may be conversations. */
+const outcomes: Record<Config["format"], readonly Config["format"][]> = {
+  lines: ["lines"],
+  paragraphs: ["paragraphs"],
+  text: ["text"],
+  jsonl: ["jsonl", "chat"],
+  csv: ["csv"],
+  chat: ["chat"],
+};
+
+export function mayBe(asked: Config["format"], found: Config["format"]): boolean {
+  return outcomes[asked].includes(found);
+}
+
+/** What a format has use for beside the text: the name of a field, or what stands between two documents. */
+const uses: Record<Config["format"], "field" | "separator" | null> = {
+  lines: null,
+  paragraphs: "separator",
+  text: null,
+  jsonl: "field",
+  csv: "field",
+  chat: null,
+};
+
+export function usesField(format: Config["format"]): boolean {
+  return uses[format] === "field";
+}
+
+export function usesSeparator(format: Config["format"]): boolean {
+  return uses[format] === "separator";
 }
 
 const halves: Record<ConfigChoice["dtype"], boolean> = { f32: false, f16: true, auto: false };

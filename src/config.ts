@@ -10,7 +10,10 @@ import { isPreset, presetNames, presets } from "./presets.ts";
 /** The settings of a run. */
 export interface Config {
   // the text
-  format: "lines" | "text"; // a document a line, or one stream of tokens, newlines included
+  format: "lines" | "paragraphs" | "text" | "jsonl" | "csv" | "chat"; // where its documents end; text is one stream
+  field: string; // csv: the column, jsonl: the key, whose texts are the documents; empty is text
+  separator: string; // paragraphs: what stands between two of them, \n being a line's end; empty is a blank line
+  skip_bad_lines: boolean; // jsonl, csv, chat: a line that cannot be read is left out and counted
   val_fraction: number; // part of the text that is held out, to validate with; 0 holds out nothing
 
   // the model

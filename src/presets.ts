@@ -6,6 +6,9 @@ import type { Config } from "./config.ts";
 /** The final revision of microgpt.py. */
 const microgpt: Config = {
   format: "lines",
+  field: "",
+  separator: "",
+  skip_bad_lines: false,
   val_fraction: 0,
   n_layer: 1,
   n_embd: 16,

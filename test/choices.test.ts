@@ -43,10 +43,15 @@ const added: [value: string, file: string, type: string, places: string[]][] = [
     ["src/choices.ts", "src/config/settings.ts", "src/model/optimizer.ts"],
   ],
   [
-    "chat",
+    "verses",
     "src/config.ts",
-    `format: "lines" | "text"`,
-    ["src/choices.ts", "src/config/settings.ts"],
+    `format: "lines" | "paragraphs"`,
+    [
+      "src/choices.ts",
+      "src/config/settings.ts",
+      "src/text/read_corpus.ts",
+      "src/text/collector.ts",
+    ],
   ],
   [
     "bf16",

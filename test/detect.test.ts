@@ -59,8 +59,18 @@ test.each<[string, string[], string]>([
   ["poems, one a line", many(90, (i) => say(20 + (i % 60))), "lines: each line stands for itself"],
   [
     "JSON lines",
-    many(50, (i) => JSON.stringify({ i, text: sentence(30) })),
+    many(50, (i) => JSON.stringify({ i, verse: sentence(30) })),
     "lines: each line is a record",
+  ],
+  [
+    "JSON lines with a text each",
+    many(50, (i) => JSON.stringify({ i, text: sentence(30) })),
+    "jsonl: each line is a record of JSON with its text",
+  ],
+  [
+    "conversations",
+    many(50, () => JSON.stringify({ prompt: sentence(5), completion: sentence(9) })),
+    "chat: each line is a conversation in JSON",
   ],
   [
     "a table",

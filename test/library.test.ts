@@ -55,7 +55,7 @@ describe("what nobody knows is refused", () => {
     ["steps", "Did you mean num_steps?"],
     ["n_layers", "Did you mean n_layer?"],
     ["batchSize", "Did you mean batch_size?"],
-    ["zzzzzzzzzzzz", "Known are format, val_fraction, "],
+    ["zzzzzzzzzzzz", "Known are format, field, separator, skip_bad_lines, val_fraction, "],
   ])("the setting %s", (name, advice) => {
     const resolve = () => resolveConfig("microgpt", { [name]: 0.5 });
     expect(resolve).toThrow(ConfigError);

@@ -29,6 +29,7 @@ test.each(devices)("a start event tells what is trained: %s", async (device) => 
     num_tokens: 5 + 4 + 6 + 5 + 16,
     num_val_tokens: 0,
     format_reason: null,
+    skipped: [],
     num_chars: 46,
     num_truncated: 1,
     num_unread: 14,

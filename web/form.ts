@@ -146,7 +146,8 @@ function createField(setting: Setting): Field {
     input.type = "checkbox";
   } else {
     // Text, not number: what was typed reaches parseSetting as it is, and its message can quote it.
-    input.inputMode = setting.auto ? "text" : kind === "integer" ? "numeric" : "decimal";
+    input.inputMode =
+      setting.auto || kind === "string" ? "text" : kind === "integer" ? "numeric" : "decimal";
     input.autocomplete = "off";
     input.spellcheck = false;
   }

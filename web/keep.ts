@@ -2,6 +2,7 @@
 
 import { count } from "../src/count.ts";
 import { groupBy } from "../src/group_by.ts";
+import { joinDocuments } from "./kept_text.ts";
 import type { ModelInfo, Run } from "./run.ts";
 import { held, hold, type Kept, type Release, Shelf } from "./shelf.ts";
 import { Store, type StoreError } from "./store.ts";
@@ -177,7 +178,7 @@ export class Keeper {
 
   async keepRun(info: ModelInfo, state: Blob, documents: readonly string[]): Promise<void> {
     const { kept } = this;
-    const text = kept.text ? null : new Blob([documents.join("\n")]);
+    const text = kept.text ? null : new Blob([joinDocuments(documents, info.config.format)]);
     const label = `the run since step ${count(kept.step)}`;
     if (await this.attempt("run", label, () => this.shelf?.keepRun(info, state, text))) {
       Object.assign(kept, { step: info.step, text: true });

@@ -1,11 +1,11 @@
 // What can be done with kept runs and models, and with files of models.
 
-import { isStream } from "../src/choices.ts";
 import { UserError } from "../src/errors.ts";
 import { decodeModelFile } from "../src/files/model_files.ts";
 import { parameterCount } from "../src/model/parameters.ts";
 import { byId } from "./dom.ts";
 import { LossHistory } from "./history.ts";
+import { splitDocuments } from "./kept_text.ts";
 import type { Keeper } from "./keep.ts";
 import type { ModelInfo, Run } from "./run.ts";
 import type { Kept } from "./shelf.ts";
@@ -26,7 +26,7 @@ export class Library {
       const state = await keeper.weights(item);
       const { id, name, config } = item;
       const text = await keeper.text(item);
-      const documents = isStream(config.format) ? [text] : text.split("\n");
+      const documents = splitDocuments(text, config.format);
       if (!(await keeper.begin(id, item))) return keeper.look();
       run.begin(id, config, { name, documents }, "auto", { info: item, state });
     });

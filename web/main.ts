@@ -75,11 +75,7 @@ function textChanged(): void {
 
 function settingsChanged(): void {
   const config = form.read();
-  if (config && config.format !== text.format) {
-    text.format = config.format;
-    textChanged();
-    return;
-  }
+  if (config && text.readAs(config)) return textChanged();
   if (config) next.num_steps = config.num_steps;
   const { vocab_size } = next;
   const parameters = config && vocab_size && parameterCount(dimsOf(config, vocab_size));

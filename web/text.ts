@@ -10,6 +10,9 @@ import { decodeText } from "../src/text/decode.ts";
 import { fromText } from "../src/text/read_corpus.ts";
 import names from "../src/text/names.txt?raw";
 
+/** How the form has it that the text is read. */
+export type TextReading = Pick<ConfigChoice, "format" | "field" | "separator" | "skip_bad_lines">;
+
 export type Source = "names" | "paste" | "file";
 
 /** A text is read on the page's own thread, and a larger one would hold it up for seconds. */
@@ -56,7 +59,7 @@ export interface TextListener {
 
 export class TextInput {
   /** How the text is read. */
-  format: ConfigChoice["format"] = "auto";
+  reading: TextReading = { format: "auto", field: "", separator: "", skip_bad_lines: false };
   source: Source = "names";
   private readonly elements: TextElements;
   private readonly listener: TextListener;
@@ -79,6 +82,14 @@ export class TextInput {
     file.addEventListener("change", () => {
       if (file.files?.length) void this.open(file.files[0]);
     });
+  }
+
+  /** @returns whether the text is to be read in another way than before */
+  readAs({ format, field, separator, skip_bad_lines }: TextReading): boolean {
+    const { reading } = this;
+    const wanted: TextReading = { format, field, separator, skip_bad_lines };
+    this.reading = wanted;
+    return JSON.stringify(wanted) !== JSON.stringify(reading);
   }
 
   /** Takes what was kept. */
@@ -139,12 +150,13 @@ export class TextInput {
 
   /** @throws DataError */
   private parse(): TrainingText {
-    const { source, file, format } = this;
+    const { source, file, reading } = this;
     if (source === "names") {
-      return trainingText(names, "names.txt", format === "auto" ? "lines" : format);
+      const known = reading.format === "auto" ? { ...reading, format: "lines" as const } : reading;
+      return trainingText(names, "names.txt", known);
     }
     if (source === "paste") {
-      return trainingText(this.elements.textarea.value, "The pasted text", format);
+      return trainingText(this.elements.textarea.value, "The pasted text", reading);
     }
     if (file === null) {
       throw new DataError("No file is chosen yet; choose a text file, or drop one on the page.");
@@ -159,7 +171,7 @@ export class TextInput {
     if (bytes === null) {
       throw new DataError(`${name} could not be read; choose a text file, not a folder.`);
     }
-    return trainingText(decodeText(bytes, name), name, format);
+    return trainingText(decodeText(bytes, name), name, reading);
   }
 
   private choose(source: Source): void {
@@ -175,10 +187,10 @@ export class TextInput {
   }
 }
 
-function trainingText(text: string, name: string, asked: ConfigChoice["format"]): TrainingText {
-  const corpus = fromText(text, asked, name);
+function trainingText(text: string, name: string, reading: TextReading): TrainingText {
+  const corpus = fromText(text, reading, name);
   const { format, format_reason, num_docs, ids, tokenizer } = corpus;
-  const documents = Array.from({ length: num_docs }, (_, d) => corpus.document(d));
+  const documents = Array.from({ length: num_docs }, (_, d) => corpus.source(d));
   const num_chars = tokenizer.chars.length;
   return { corpus, format, format_reason, documents, length: ids.length, num_chars, name };
 }
@@ -194,8 +206,17 @@ export function unreadLine({ num_chars, num_unread, fitting_block_size }: Covera
   return `${share} % of the characters lie beyond the context, and are not read. ${longer}`;
 }
 
-function describe({ format, format_reason, documents, length, num_chars }: TrainingText): string {
-  const found = format_reason === null ? "" : ` Read as ${format_reason}.`;
+function describe({
+  corpus,
+  format,
+  format_reason,
+  documents,
+  length,
+  num_chars,
+}: TrainingText): string {
+  const found =
+    (format_reason === null ? "" : ` Read as ${format_reason}.`) +
+    (corpus.skipped.length === 0 ? "" : ` Left out: ${corpus.skipped.join(", ")}.`);
   return isStream(format)
     ? `One text of ${plural(length, "character")}, ${count(num_chars)} of them different.${found}`
     : `${plural(documents.length, "document")}, ${plural(num_chars, "different character")}.${found}`;

@@ -1,6 +1,6 @@
 // What is wrong between settings that are each in their range.
 
-import { fallsLate, isRope, isStream } from "../choices.ts";
+import { fallsLate, isRope, isStream, usesField, usesSeparator } from "../choices.ts";
 import type { Config, ConfigChoice } from "../config.ts";
 import { ConfigError } from "../errors.ts";
 
@@ -15,12 +15,38 @@ export function conflicts(
   label: Label = (name) => name,
 ): ConfigError[] {
   const found = [
+    ...formats(config, label),
     ...heads(config, label),
     ...rotations(config, label),
     ...schedules(config, label),
     ...validations(config, label),
   ];
   return found.map(([name, sentence]) => new ConfigError(name, sentence));
+}
+
+function* formats(config: Partial<ConfigChoice>, label: Label): Iterable<Conflict> {
+  const { format = "auto", field = "", separator = "" } = config;
+  if (field !== "" && separator !== "") {
+    yield [
+      "separator",
+      `${label("field")} is for texts in csv or jsonl and ${label("separator")} for paragraphs; leave one of them out.`,
+    ];
+  } else if (format !== "auto") {
+    if (field !== "" && !usesField(format)) {
+      yield [
+        "field",
+        `${label("field")} is "${field}", but ${label("format")} ${format} has no fields; leave it out, or choose ` +
+          `${label("format")} csv or jsonl.`,
+      ];
+    }
+    if (separator !== "" && !usesSeparator(format)) {
+      yield [
+        "separator",
+        `${label("separator")} is "${separator}", but only with ${label("format")} paragraphs does it part documents; ` +
+          `leave it out, or choose that.`,
+      ];
+    }
+  }
 }
 
 function* heads(config: Partial<ConfigChoice>, label: Label): Iterable<Conflict> {

@@ -34,7 +34,7 @@ export interface Setting {
   flag: string;
   /** Environment variables, the first that is set wins. */
   env: string[];
-  kind: "integer" | "number" | "boolean" | "choice";
+  kind: "integer" | "number" | "boolean" | "choice" | "string";
   /** Smallest value, itself allowed unless `above`. */
   min?: number;
   above?: boolean;
@@ -88,13 +88,30 @@ const table: Record<Group, Row[]> = {
     setting(
       "format",
       "choice",
-      "how the text is read, a document a line, as one stream or as it looks",
+      "how the text is read: by lines, by paragraphs, as one stream, by records, or as it looks",
       {
-        choices: namesOf<ConfigChoice["format"]>({ lines: true, text: true, auto: true }),
+        choices: namesOf<ConfigChoice["format"]>({
+          lines: true,
+          paragraphs: true,
+          text: true,
+          jsonl: true,
+          csv: true,
+          chat: true,
+          auto: true,
+        }),
         common,
         since: 2,
       },
     ),
+    setting("field", "string", "column of csv, or key of jsonl, that holds the documents", {
+      since: 7,
+    }),
+    setting("separator", "string", "what stands between two paragraphs, \\n for a line's end", {
+      since: 7,
+    }),
+    setting("skip_bad_lines", "boolean", "leave out lines of jsonl, csv and chat that are wrong", {
+      since: 7,
+    }),
     setting(
       "val_fraction",
       "number",

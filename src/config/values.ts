@@ -4,6 +4,9 @@ import type { Config, ConfigChoice } from "../config.ts";
 import { ConfigError } from "../errors.ts";
 import { MAX_INTEGER, type Setting } from "./settings.ts";
 
+/** Characters of a setting that is a text, at most. */
+const MOST_TEXT = 200;
+
 const decimal = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 
 /**
@@ -20,7 +23,7 @@ export function parseSetting(
   if (setting.kind === "boolean" && (text === "true" || text === "1")) value = true;
   else if (setting.kind === "boolean" && (text === "false" || text === "0")) value = false;
   else if (setting.auto && text.trim() === "auto") value = "auto";
-  else if (setting.kind !== "choice" && decimal.test(text.trim())) value = Number(text);
+  else if (!isWord(setting) && decimal.test(text.trim())) value = Number(text);
   return checkSetting(setting, value, label, text);
 }
 
@@ -39,6 +42,7 @@ export function checkSetting(
   let good: boolean;
   if (setting.auto && value === "auto") return value as ConfigChoice[keyof Config];
   if (kind === "boolean") good = typeof value === "boolean";
+  else if (kind === "string") good = typeof value === "string" && value.length <= MOST_TEXT;
   else if (kind === "choice") good = typeof value === "string" && choices!.includes(value);
   else
     good =
@@ -58,6 +62,11 @@ export function checkSetting(
     setting.name,
     `${label} is ${got}; it must be ${describeRange(setting)}${beyond}${pointFor(setting, value)}.`,
   );
+}
+
+/** Whether what looks like a number is none. */
+function isWord({ kind }: Setting): boolean {
+  return kind === "choice" || kind === "string";
 }
 
 /** With a decimal comma there is no number: how it is written. */
@@ -95,6 +104,7 @@ function checkFloat32(setting: Setting, value: unknown, label: string, text = St
 export function describeRange({ kind, min, above, max, below, choices, auto }: Setting): string {
   if (kind === "boolean") return "true or false";
   if (kind === "choice") return choices!.join(" or ");
+  if (kind === "string") return `a text of at most ${MOST_TEXT} characters`;
   const noun = kind === "integer" ? "a whole number" : "a number";
   const low = min === undefined ? "" : above ? `above ${min}` : `of at least ${min}`;
   const high =

@@ -50,7 +50,7 @@ export class ModelFile {
 }
 
 /** Raised when an older program could not read, or would misread, what is written. */
-export const FORMAT_VERSION = 6;
+export const FORMAT_VERSION = 7;
 
 export const WEIGHTS_FILE = "model.safetensors";
 /** The model of the validation with the lowest loss so far, beside the last one; whole by itself too. */

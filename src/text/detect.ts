@@ -1,8 +1,11 @@
-// Which format `auto` is: documents that are a line each, or one text. Judged by the beginning alone, so that it is
-// the same for a file, a pasted text and a stream.
+// Which format `auto` is: documents that are a line each, one text, or records. Judged by names and by the beginning
+// alone, so that it is the same for a file, a pasted text and a stream.
 
 import { groupBy } from "../group_by.ts";
 import type { Config } from "../config.ts";
+import { hasColumn } from "./formats/csv.ts";
+import { USUAL_FIELD } from "./formats/jsonl.ts";
+import { readRecord } from "./formats/records.ts";
 
 /** Characters that are looked at. */
 export const HEAD = 2 ** 18;
@@ -16,13 +19,47 @@ export interface Detected {
 const FEW_LINES = 16;
 const LONG = 64;
 
-/** @param head the first HEAD characters of a text, with LF between its lines, or all of it where it is shorter */
-export function detectFormat(head: string): Detected {
+type Named = "jsonl" | "csv";
+
+/** What the endings of names tell. */
+const endings: readonly [RegExp, Named][] = [
+  [/\.(jsonl|ndjson)$/i, "jsonl"],
+  [/\.(csv|tsv)$/i, "csv"],
+];
+
+/** The format that the names of all files tell; undefined where they tell none, or several. */
+export function formatByNames(names: readonly string[]): Named | undefined {
+  const told = names.map((name) => endings.find(([ending]) => ending.test(name))?.[1]);
+  const [first] = told;
+  return told.every((format) => format === first) ? first : undefined;
+}
+
+/** Whether a text can be what its name says; of a table it has to be plain which column it is about. */
+const fits: Record<Named, (head: string, field: string) => boolean> = {
+  jsonl: () => true,
+  csv: hasColumn,
+};
+
+/**
+ * @param head the first HEAD characters of a text, with LF between its lines, or all of it where it is shorter
+ * @param named what the names of its files tell
+ * @param field the name of what holds the documents of records, where one was given
+ */
+export function detectFormat(head: string, named?: Named, field = ""): Detected {
   const lines = head.split("\n");
   // The last one is cut.
   if (head.length >= HEAD && lines.length > 1) lines.pop();
   const full = lines.filter((line) => line.trim() !== "");
   if (full.length === 0) return { format: "lines", why: "it is empty" };
+  const jsonl = jsonLines(full, field);
+  if (jsonl !== undefined) return jsonl;
+  if (named !== undefined && fits[named](head, field)) {
+    return { format: named, why: "its name says so" };
+  }
+  if (named !== undefined && field === "") {
+    return { format: "lines", why: "none of its columns is called text, and field names no other" };
+  }
+  if (field !== "") return { format: "csv", why: "a field is named, and it is no JSON" };
   const share = (holds: (line: string, i: number) => boolean) =>
     full.filter(holds).length / full.length;
   const mean = full.reduce((sum, { length }) => sum + length, 0) / full.length;
@@ -41,6 +78,22 @@ export function detectFormat(head: string): Detected {
     return { format: "text", why: "its lines are paragraphs of prose" };
   }
   return { format: "lines", why: "each line stands for itself" };
+}
+
+/** Lines that are looked at for records. */
+const FEW_RECORDS = 50;
+
+/** Of lines that are records of JSON, what the first of them holds. */
+function jsonLines(full: readonly string[], field: string): Detected | undefined {
+  if (!full[0].trimStart().startsWith("{") && !full[0].trimStart().startsWith("["))
+    return undefined;
+  const key = field || USUAL_FIELD;
+  const found = full.slice(0, FEW_RECORDS).map((line) => readRecord(line.trim(), key));
+  const good = found.filter((record) => !("problem" in record));
+  if (good.length < 0.9 * found.length) return undefined;
+  return "conversation" in good[0]
+    ? { format: "chat", why: "each line is a conversation in JSON" }
+    : { format: "jsonl", why: `each line is a record of JSON with its ${key}` };
 }
 
 /** JSON, or three fields and more. */

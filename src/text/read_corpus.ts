@@ -1,14 +1,24 @@
-// Text to a corpus: from a file's bytes as they come, from a string, or from documents.
+// Text to a corpus: from files' bytes as they come, from a string, or from documents.
 
-import { isStream } from "../choices.ts";
+import { isChat, isStream, mayBe } from "../choices.ts";
 import type { Config, ConfigChoice } from "../config.ts";
 import { ConfigError, DataError } from "../errors.ts";
-import { type Characters, Corpus } from "./corpus.ts";
+import { show } from "../files/strict_json.ts";
+import type { Conversation } from "./conversation.ts";
+import { Collector } from "./collector.ts";
+import { Corpus } from "./corpus.ts";
 import { TextBytes } from "./decode.ts";
-import { detectFormat, HEAD } from "./detect.ts";
-import { IdWriter } from "./ids.ts";
+import { detectFormat, formatByNames, HEAD } from "./detect.ts";
+import { CsvReader } from "./formats/csv.ts";
+import { JsonLinesReader, USUAL_FIELD } from "./formats/jsonl.ts";
+import { LinesReader, ParagraphsReader, SeparatedReader, StreamReader } from "./formats/plain.ts";
+import type { DocumentSink, FormatReader, Reading } from "./formats/reader.ts";
+import { readRecord } from "./formats/records.ts";
 
 type Format = ConfigChoice["format"];
+
+/** How a text is read: its format, and what else there is to say. */
+export type How = Format | ({ format: Format } & Partial<Reading>);
 
 /** Bytes that become a string at a time; no string is as long as some files. */
 const PIECE = 2 ** 20;
@@ -16,14 +26,24 @@ const PIECE = 2 ** 20;
 /** What a training may be given as its text: documents, a text as a file has it, or what was read already. */
 export type TextSource = readonly string[] | string | Corpus;
 
+/** A file, or what is like one. */
+export interface TextFile {
+  /** Where it comes from, for the messages. */
+  source: string;
+  /** Null where it has none. */
+  path: string | null;
+  pieces: AsyncIterable<Uint8Array>;
+}
+
 /**
  * @throws ConfigError if it was read in another format
  * @throws DataError if there is nothing to train on
  */
-export function corpusOf(documents: TextSource, format: Format): Corpus {
-  if (typeof documents === "string") return fromText(documents, format);
-  if (!(documents instanceof Corpus)) return fromDocuments(documents, format);
-  if (format === "auto" || format === documents.format) return documents;
+export function corpusOf(documents: TextSource, how: How): Corpus {
+  if (typeof documents === "string") return fromText(documents, how);
+  const { format } = full(how);
+  if (!(documents instanceof Corpus)) return fromDocuments(documents, how);
+  if (format === "auto" || mayBe(format, documents.format)) return documents;
   throw new ConfigError(
     "format",
     `format is ${format}, but the text was read in format ${documents.format}; read it in the same one.`,
@@ -34,28 +54,52 @@ export function corpusOf(documents: TextSource, format: Format): Corpus {
  * Of lines the documents are the lines, stripped, without the empty ones; of a text all of it is one, with LF
  * where a line ended with CR or CRLF.
  * @param source where the text came from, for the messages
- * @throws DataError if there is nothing to train on
+ * @throws DataError if there is nothing to train on, or a record cannot be read
+ * @throws ConfigError if it is a table without the column that holds the documents
  */
-export function fromText(text: string, format: Format, source = "The text"): Corpus {
-  const builder = new CorpusBuilder(source, text.length);
-  builder.push(text);
-  return builder.end(format);
+export function fromText(text: string, how: How, source = "The text"): Corpus {
+  const builder = new CorpusBuilder(how, source, [source], text.length);
+  builder.beginFile(source);
+  for (let at = 0; at < text.length;) {
+    const end = endOfPiece(text, at + PIECE);
+    builder.push(text.slice(at, end));
+    at = end;
+  }
+  builder.endFile();
+  return builder.end();
 }
 
-/** Documents as they are; to format text they are one stream, with nothing in between. */
-function fromDocuments(documents: readonly string[], format: Format): Corpus {
+/** Where a piece may end, so that no character is cut in two. */
+function endOfPiece(text: string, end: number): number {
+  const isLead = (text.charCodeAt(end - 1) & 0xfc00) === 0xd800;
+  return isLead && end < text.length ? end + 1 : end;
+}
+
+/** Documents as they are, those of a chat in JSON; to format text they are one stream, with nothing in between. */
+function fromDocuments(documents: readonly string[], how: How): Corpus {
+  const { format } = full(how);
   if (documents.length === 0) {
     throw new DataError(`There are no documents; at least one is needed to train on.`);
   }
   const whole = format === "auto" ? documents.length === 1 : isStream(format);
-  if (whole) return fromText(documents.join(""), format);
-  const writer = new IdWriter("The text");
-  const starts = new Uint32Array(documents.length + 1);
-  documents.forEach((document, d) => {
-    writer.push(document);
-    starts[d + 1] = writer.length;
-  });
-  return new Corpus({ ids: writer.end(), chars: writer.chars }, starts, "lines");
+  if (whole) return fromText(documents.join(""), how);
+  const collector = new Collector("The text");
+  for (const [d, document] of documents.entries()) {
+    if (format !== "auto" && isChat(format)) collector.add(conversationIn(document, d));
+    else collector.addText(document);
+  }
+  return collector.corpus(format === "auto" ? "lines" : format);
+}
+
+/** @throws DataError if it is none */
+function conversationIn(document: string, index: number): Conversation {
+  const found = readRecord(document, USUAL_FIELD);
+  if ("conversation" in found) return found.conversation;
+  const problem = "problem" in found ? found.problem : `is a text and no conversation`;
+  throw new DataError(
+    `Document ${index + 1}, ${show(document)}, ${problem}. With format chat each is a conversation in JSON, a list of ` +
+      `{"role": "user" or "assistant", "content": "…"}.`,
+  );
 }
 
 /**
@@ -63,34 +107,86 @@ function fromDocuments(documents: readonly string[], format: Format): Corpus {
  * @param from where the bytes come from, for the messages; its path, null where it has none
  * @throws DataError if the bytes are no text, or hold nothing to train on
  */
-export async function readCorpus(
+export function readCorpus(
   pieces: AsyncIterable<Uint8Array>,
-  format: Format,
-  from: { source: string; path: string | null; bytes?: number },
+  how: How,
+  { bytes, ...from }: { source: string; path: string | null; bytes?: number },
 ): Promise<Corpus> {
-  const decoding = new TextBytes(from.source, from.path);
-  const builder = new CorpusBuilder(from.source, from.bytes);
-  for await (const bytes of pieces) {
-    for (let at = 0; at < bytes.length; at += PIECE) {
-      builder.push(decoding.push(bytes.subarray(at, at + PIECE)));
-    }
-  }
-  builder.push(decoding.end());
-  return builder.end(format);
+  return readFiles([{ ...from, pieces }], how, { source: from.source, bytes });
 }
 
-/** Takes a text piece by piece. */
+/**
+ * The corpus of some files, one after the other.
+ * @param from where all of it comes from, for the messages; the names that tell a format, those of the files where
+ *   absent; bytes of all of them, if that is known
+ * @throws DataError if the bytes are no text, a record cannot be read, or there is nothing to train on
+ * @throws ConfigError if it is a table without the column that holds the documents
+ */
+export async function readFiles(
+  files: Iterable<TextFile> | AsyncIterable<TextFile>,
+  how: How,
+  from: { source: string; names?: readonly string[]; bytes?: number },
+): Promise<Corpus> {
+  const builder = new CorpusBuilder(how, from.source, from.names ?? [from.source], from.bytes);
+  for await (const { source, path, pieces } of files) {
+    const decoding = new TextBytes(source, path);
+    builder.beginFile(source);
+    for await (const bytes of pieces) {
+      for (let at = 0; at < bytes.length; at += PIECE) {
+        builder.push(decoding.push(bytes.subarray(at, at + PIECE)));
+      }
+    }
+    builder.push(decoding.end());
+    builder.endFile();
+  }
+  return builder.end();
+}
+
+function full(how: How): { format: Format } & Reading {
+  const given = typeof how === "string" ? { format: how } : how;
+  return { field: "", separator: "", skip_bad_lines: false, ...given };
+}
+
+type NewReader = (sink: DocumentSink, reading: Reading) => FormatReader;
+
+const readers: Record<Config["format"], NewReader> = {
+  text: (sink) => new StreamReader(sink),
+  lines: (sink) => new LinesReader(sink),
+  paragraphs: (sink, { separator }) =>
+    separator === "" ? new ParagraphsReader(sink) : new SeparatedReader(sink, separator),
+  csv: (sink, reading) => new CsvReader(sink, reading),
+  jsonl: (sink, reading) => new JsonLinesReader(sink, reading, null),
+  chat: (sink, reading) => new JsonLinesReader(sink, reading, true),
+};
+
+/** Takes files piece by piece; what comes before the format is known waits for it. */
 class CorpusBuilder {
-  private readonly writer: IdWriter;
-  private readonly source: string;
+  private readonly collector: Collector;
+  private readonly reading: { format: Format } & Reading;
+  private readonly names: readonly string[];
+  private reader: FormatReader | null = null;
+  private reason: string | null = null;
+  private waiting: ((reader: FormatReader) => void)[] = [];
   private head = "";
   /** A CR that may be the first half of a CRLF. */
   private held = "";
 
-  /** @param expected characters, if that is known */
-  constructor(source: string, expected?: number) {
-    this.source = source;
-    this.writer = new IdWriter(source, expected);
+  /**
+   * @param names of all files
+   * @param expected characters, if that is known
+   */
+  constructor(how: How, source: string, names: readonly string[], expected?: number) {
+    this.reading = full(how);
+    this.collector = new Collector(source, expected);
+    this.names = names;
+    const { format, separator } = this.reading;
+    if (format !== "auto") this.open(format);
+    else if (separator !== "") this.open("paragraphs");
+  }
+
+  beginFile(name: string): void {
+    this.tell((reader) => reader.beginFile(name));
+    if (this.head !== "" && !this.head.endsWith("\n")) this.head += "\n";
   }
 
   push(piece: string): void {
@@ -100,66 +196,47 @@ class CorpusBuilder {
     this.write(text);
   }
 
-  private write(text: string): void {
-    const clean = text.includes("\r") ? text.replace(/\r\n?/g, "\n") : text;
-    if (this.head.length < HEAD) this.head += clean.slice(0, HEAD - this.head.length);
-    this.writer.push(clean);
+  endFile(): void {
+    this.write(this.held);
+    this.held = "";
+    this.tell((reader) => reader.endFile());
   }
 
   /** @throws DataError if there is nothing to train on */
-  end(format: Format): Corpus {
-    this.write(this.held);
-    const { source, writer } = this;
-    const characters = { ids: writer.end(), chars: writer.chars };
-    if (format !== "auto") return corpus(characters, format, null, source);
-    const { format: detected, why } = detectFormat(this.head);
-    return corpus(characters, detected, `${detected}: ${why}`, source);
+  end(): Corpus {
+    const reader = this.reader ?? this.detect();
+    const asked = this.reading.format;
+    const turned = asked !== "auto" && asked !== reader.format;
+    const reason = turned ? "its records are conversations" : this.reason;
+    const format_reason = reason === null ? null : `${reader.format}: ${reason}`;
+    return this.collector.corpus(reader.format, format_reason, reader.skipped);
   }
-}
 
-function corpus(
-  characters: Characters,
-  format: Config["format"],
-  reason: string | null,
-  source: string,
-): Corpus {
-  const { ids, chars } = characters;
-  if (!isStream(format)) {
-    const { starts, length } = splitLines(characters, source);
-    return new Corpus({ ids: ids.subarray(0, length), chars }, starts, format, reason);
+  private write(text: string): void {
+    const clean = text.includes("\r") ? text.replace(/\r\n?/g, "\n") : text;
+    if (clean === "") return;
+    this.tell((reader) => reader.push(clean));
+    if (this.reader !== null) return;
+    this.head += clean.slice(0, HEAD - this.head.length);
+    if (this.head.length >= HEAD) this.detect();
   }
-  if (ids.length === 0) throw new DataError(`${source} is empty; a text to train on is needed.`);
-  return new Corpus(characters, Uint32Array.of(0, ids.length), format, reason);
-}
 
-/** Moves the lines together, without what parts them. */
-function splitLines({ ids, chars }: Characters, source: string) {
-  const newline = chars.indexOf("\n");
-  const space = Uint8Array.from(chars, (char) => (char.trim() === "" ? 1 : 0));
-  let starts = new Uint32Array(1024);
-  let docs = 0;
-  let length = 0;
-  for (let from = 0, i = 0; i <= ids.length; i++) {
-    if (i < ids.length && ids[i] !== newline) continue;
-    let to = i;
-    while (from < to && space[ids[from]]) from++;
-    while (from < to && space[ids[to - 1]]) to--;
-    if (from < to) {
-      ids.copyWithin(length, from, to);
-      length += to - from;
-      if (++docs === starts.length) {
-        const more = new Uint32Array(2 * docs);
-        more.set(starts);
-        starts = more;
-      }
-      starts[docs] = length;
-    }
-    from = i + 1;
+  private tell(what: (reader: FormatReader) => void): void {
+    if (this.reader === null) this.waiting.push(what);
+    else what(this.reader);
   }
-  if (docs === 0) {
-    throw new DataError(
-      `${source} holds no documents: it is empty or only white space. One document a line is needed.`,
-    );
+
+  private detect(): FormatReader {
+    const { head, reading, names } = this;
+    const { format, why } = detectFormat(head, formatByNames(names), reading.field);
+    this.reason = why;
+    return this.open(format);
   }
-  return { starts: starts.slice(0, docs + 1), length };
+
+  private open(format: Config["format"]): FormatReader {
+    this.reader = readers[format](this.collector, this.reading);
+    for (const what of this.waiting) what(this.reader);
+    this.waiting = [];
+    return this.reader;
+  }
 }

@@ -23,6 +23,8 @@ export interface StartEvent extends Coverage {
   num_val_tokens: number;
   /** Which format `auto` is here, and why: "text: …"; null where the format was asked for. */
   format_reason: string | null;
+  /** What of the text was left out, each with its number: "3 bad lines". */
+  skipped: readonly string[];
   vocab_size: number;
   num_params: number;
   /** How the kernels of the products were chosen; null where there was nothing to choose. */

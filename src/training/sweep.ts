@@ -19,6 +19,7 @@ import { coverage, type Coverage } from "../text/coverage.ts";
 import { chooseHeldOut } from "../text/hold_out.ts";
 import type { Corpus } from "../text/corpus.ts";
 import { type Documents, identity } from "../text/documents.ts";
+import type { Reading } from "../text/formats/reader.ts";
 import { corpusOf, type TextSource } from "../text/read_corpus.ts";
 import type { CharTokenizer } from "../tokenizer/char.ts";
 import type { TuneOptions } from "../tuning/tune.ts";
@@ -40,6 +41,8 @@ export interface SweepStart extends Coverage {
   fallback: string | null;
   /** Which format `auto` is here, and why: "text: …"; null where the format was asked for. */
   format_reason: string | null;
+  /** What of the text was left out, each with its number: "3 bad lines". */
+  skipped: readonly string[];
   /** What `auto` weighed where there was the CPU or a GPU in software to take; null where there was no choice. */
   device_reason: string | null;
   /** 1 where the text is one stream. */
@@ -99,7 +102,7 @@ export class Sweep {
     plan: ReturnType<typeof planSweep>,
     { configs, dtype_reasons }: { configs: Config[]; dtype_reasons: string[] },
   ) {
-    const { tokenizer, num_docs, format_reason } = corpus;
+    const { tokenizer, num_docs, format_reason, skipped } = corpus;
     this.options = options;
     this.configs = configs;
     this.device = device;
@@ -116,6 +119,7 @@ export class Sweep {
       fallback,
       device_reason,
       format_reason,
+      skipped,
       ...coverage(corpus, Math.max(...configs.map(({ block_size }) => block_size))),
       num_docs,
       num_tokens: isOneStream(stream) ? stream.length : null,
@@ -141,7 +145,7 @@ export class Sweep {
   static async open(options: SweepOptions): Promise<Sweep> {
     const { documents, device: choice } = options;
     checkComparable(options.configs);
-    const corpus = corpusOf(documents, sweepFormat(options.configs));
+    const corpus = corpusOf(documents, sweepReading(options.configs));
     const { format, tokenizer } = corpus;
     // One part for all of them, which has room for the longest windows.
     const [{ val_fraction: asked }] = options.configs;
@@ -364,14 +368,21 @@ async function validate(
 }
 
 /** @throws ConfigError if they differ: there is one text, and it is read in one way */
-export function sweepFormat(configs: readonly ConfigChoice[]): ConfigChoice["format"] {
-  const [{ format }] = configs;
-  const other = configs.find((config) => config.format !== format);
-  if (other === undefined) return format;
-  throw new ConfigError(
-    "format",
-    `The models of a sweep read the text in one way, and these in format ${format} and ${other.format}; choose one of them.`,
-  );
+export function sweepReading(
+  configs: readonly ConfigChoice[],
+): Pick<ConfigChoice, "format"> & Reading {
+  const [{ format, field, separator, skip_bad_lines }] = configs;
+  const reading = { format, field, separator, skip_bad_lines };
+  for (const name of Object.keys(reading) as (keyof typeof reading)[]) {
+    const other = configs.find((config) => config[name] !== reading[name]);
+    if (other === undefined) continue;
+    throw new ConfigError(
+      name,
+      `The models of a sweep read the text in one way, and these in ${name} ${reading[name]} and ${other[name]}; ` +
+        `choose one of them.`,
+    );
+  }
+  return reading;
 }
 
 /** The order that a seed gives so many documents, and the generator behind it. */

@@ -125,7 +125,7 @@ export class Training {
   static async open(options: TrainingOptions): Promise<Training> {
     const { resume } = options;
     const asked = resume ? resumedConfig(resume, options.config) : options.config;
-    const corpus = corpusOf(options.documents, asked.format);
+    const corpus = corpusOf(options.documents, asked);
     const { format, tokenizer, num_docs } = corpus;
     const { val_fraction, note } = chooseHeldOut({ ...asked, format }, corpus.ids.length);
     const wanted = { ...asked, format, val_fraction };
@@ -183,6 +183,7 @@ export class Training {
       fallback,
       device_reason,
       format_reason: corpus.format_reason,
+      skipped: corpus.skipped,
       num_docs,
       ...counts,
       ...coverage(corpus, config.block_size),

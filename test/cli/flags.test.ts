@@ -23,6 +23,9 @@ const configOf = (argv: string[], env: Env = {}): ConfigChoice =>
 /** A value other than the default, of any setting. */
 const others: Record<keyof Config, string> = {
   format: "text",
+  field: "story",
+  separator: "###",
+  skip_bad_lines: "true",
   val_fraction: "0.1",
   n_layer: "2",
   n_embd: "32",
@@ -80,7 +83,7 @@ describe("every setting", () => {
     "--%s is a flag, and each of its environment variables works",
     (flag, { name, env, kind }) => {
       const text = others[name];
-      const value = kind === "choice" ? text : JSON.parse(text);
+      const value = kind === "choice" || kind === "string" ? text : JSON.parse(text);
       const argv =
         kind === "boolean" ? [value ? `--${flag}` : `--no-${flag}`] : [`--${flag}`, text];
       // Without which eval_every and patience have no meaning.

@@ -16,6 +16,7 @@ const start: StartEvent = {
   num_tokens: 50,
   num_val_tokens: 0,
   format_reason: null,
+  skipped: [],
   notes: [],
   num_chars: 100,
   num_unread: 0,
