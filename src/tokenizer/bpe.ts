@@ -1,0 +1,170 @@
+// Byte-level byte-pair encoding: every byte is a token, so that no text is unknown, and what was learnt joins them.
+
+import { huggingFaceFile } from "./bpe_file.ts";
+import { type Merges, merge, mergeShort, SHORT } from "./merge.ts";
+import { type BpePattern, certainLength, LONGEST, scans } from "./pretokens.ts";
+import type { Tokenizer, TokenizerFile } from "./tokenizer.ts";
+
+/** All that a BpeTokenizer is made of. */
+export interface BpeParts {
+  /** The bytes of each id; none of special ones. */
+  tokens: readonly Uint8Array[];
+  merges: Merges;
+  /** Special tokens and their ids. */
+  special: ReadonlyMap<string, number>;
+  /** Id of the one that begins and ends a document. */
+  bos: number;
+  pattern: BpePattern;
+}
+
+/** Pre-tokens whose ids are remembered: those of ordinary text come again and again. */
+const REMEMBERED = 2 ** 16;
+/** Pre-tokens between two turns of the caller's. */
+const PART = 2 ** 12;
+
+const utf8 = new TextEncoder();
+/** UTF-8 bytes of a UTF-16 code unit at most. */
+const BYTES = 3;
+/** The bytes of a short pre-token, and its ids. */
+const shortBytes = new Uint8Array(SHORT);
+const shortIds = new Int32Array(SHORT);
+
+/**
+ * Text is UTF-8 to it: half of a surrogate pair, which has no bytes there, is read as U+FFFD. Everything else comes
+ * back from decode() as it was.
+ */
+export class BpeTokenizer implements Tokenizer {
+  readonly kind = "bpe";
+  readonly tokens: readonly Uint8Array[];
+  readonly merges: Merges;
+  readonly special: ReadonlyMap<string, number>;
+  readonly bos: number;
+  readonly pattern: BpePattern;
+  /** Id of each byte. */
+  private readonly byteIds = new Int32Array(256);
+  private readonly remembered = new Map<string, readonly number[]>();
+
+  constructor({ tokens, merges, special, bos, pattern }: BpeParts) {
+    this.tokens = tokens;
+    this.merges = merges;
+    this.special = special;
+    this.bos = bos;
+    this.pattern = pattern;
+    tokens.forEach((bytes, id) => {
+      if (bytes.length === 1) this.byteIds[bytes[0]] = id;
+    });
+  }
+
+  get vocab_size(): number {
+    return this.tokens.length;
+  }
+
+  get start(): number {
+    return this.byteIds[0x0a];
+  }
+
+  withSpecial(names: readonly string[]): BpeTokenizer {
+    const { merges, bos, pattern, vocab_size } = this;
+    const fresh = names.filter((name) => !this.special.has(name));
+    const added = fresh.map((name, i) => [name, vocab_size + i] as const);
+    const tokens = [...this.tokens, ...fresh.map(() => new Uint8Array(0))];
+    const special = new Map([...this.special, ...added]);
+    return new BpeTokenizer({ tokens, merges, special, bos, pattern });
+  }
+
+  encode(text: string): number[] {
+    return finish(this.encoding(text));
+  }
+
+  /** The same, a part at a time, so that the event loop can be left free between them. */
+  *encoding(text: string): Generator<void, number[]> {
+    const { remembered } = this;
+    const scan = scans[this.pattern];
+    const ids: number[] = [];
+    let count = 0;
+    for (let from = 0; from < text.length;) {
+      const end = scan(text, from);
+      const pretoken = text.slice(from, end);
+      from = end;
+      const known = remembered.get(pretoken);
+      if (known !== undefined) {
+        for (let i = 0; i < known.length; i++) ids.push(known[i]);
+      } else if (pretoken.length <= SHORT / BYTES) {
+        const { written } = utf8.encodeInto(pretoken, shortBytes);
+        for (let i = 0; i < written; i++) shortIds[i] = this.byteIds[shortBytes[i]];
+        const length = mergeShort(shortIds, written, this.merges);
+        const found: number[] = [];
+        for (let i = 0; i < length; i++) found.push(shortIds[i]);
+        for (const id of found) ids.push(id);
+        this.remember(pretoken, found);
+      } else {
+        yield* this.merging(utf8.encode(pretoken), ids);
+      }
+      if (++count % PART === 0) yield;
+    }
+    return ids;
+  }
+
+  /** How much of a text that goes on has ids already: they stay the same whatever follows. */
+  certainLength(text: string): number {
+    return certainLength(text, this.pattern);
+  }
+
+  /** Ids of any bytes. What is no UTF-8 has no pre-tokens: merges go right across it. */
+  encodeBytes(bytes: Uint8Array): number[] {
+    let text: string;
+    try {
+      text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+    } catch {
+      const ids: number[] = [];
+      for (let at = 0; at < bytes.length; at += LONGEST) {
+        finish(this.merging(bytes.subarray(at, at + LONGEST), ids));
+      }
+      return ids;
+    }
+    return this.encode(text);
+  }
+
+  decode(ids: Iterable<number>): string {
+    const parts = Array.from(ids, (id) => this.bytes(id));
+    const bytes = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+    let at = 0;
+    for (const part of parts) {
+      bytes.set(part, at);
+      at += part.length;
+    }
+    return new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
+  }
+
+  bytes(id: number): Uint8Array {
+    return this.tokens[id] ?? new Uint8Array(0);
+  }
+
+  byteLength(id: number): number {
+    return this.bytes(id).length;
+  }
+
+  toJSON(): TokenizerFile {
+    return huggingFaceFile(this);
+  }
+
+  private *merging(bytes: Uint8Array, ids: number[]): Generator<void> {
+    const own = new Int32Array(bytes.length);
+    for (let i = 0; i < bytes.length; i++) own[i] = this.byteIds[bytes[i]];
+    const length = yield* merge(own, own.length, this.merges);
+    for (let i = 0; i < length; i++) ids.push(own[i]);
+  }
+
+  private remember(pretoken: string, ids: readonly number[]): void {
+    if (this.remembered.size === REMEMBERED) this.remembered.clear();
+    // A slice would keep the whole text alive.
+    this.remembered.set(` ${pretoken}`.slice(1), ids);
+  }
+}
+
+function finish<T>(work: Generator<void, T>): T {
+  for (;;) {
+    const { done, value } = work.next();
+    if (done) return value;
+  }
+}
