@@ -33,6 +33,7 @@ struct Sizes {
   second: u32,   // workgroups of the second product, which come first: their sums are longer
   splits: u32,   // parts of the second product's sums
   plane: u32,    // elements of out2 from part to part
+  add: u32,      // 1 where the second product is added to what stands there, or 0
   before: u32,   // workgroups of the grid that other dispatches make
 }
 

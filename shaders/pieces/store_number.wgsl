@@ -7,7 +7,7 @@ alias Value = f32;
 fn store(part: Part, second: bool, m: u32, n: u32, sum: f32) {
   if (m >= part.rows || n >= sizes.N) { return; }
   let at = m * sizes.N + n;
-  if (second) { out2[part.plane + at] = sum; } else { out[at] = Out(finish(sum, at)); }
+  if (second) { store_second(sum, part.plane + at); } else { out[at] = Out(finish(sum, at)); }
 }
 
 fn store_row(part: Part, second: bool, m: u32, n: u32, sums: vec4f) {

@@ -7,5 +7,5 @@ alias Value = vec4f;
 fn store(part: Part, m: u32, n: u32, sum: vec4f) {
   if (m >= part.rows || n >= sizes.N) { return; }
   let at = (m * sizes.N + n) / 4u;
-  if (part.second) { out2[part.plane / 4u + at] = sum; } else { out[at] = Out(finish(sum, at)); }
+  if (part.second) { store_second(sum, part.plane / 4u + at); } else { out[at] = Out(finish(sum, at)); }
 }

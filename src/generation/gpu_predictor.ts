@@ -15,18 +15,22 @@ export class GpuPredictor implements Predictor {
   private readonly device: Device;
   private readonly layout: ParameterLayout;
   private readonly tensors: Record<string, Tensor>;
-  private readonly schedule: Schedule;
+  /** Positions whose logits there are at a time, and for each such chunk what makes them. */
+  private readonly rows: number;
+  private readonly schedules: readonly Schedule[];
 
   private constructor(
     device: Device,
     layout: ParameterLayout,
     tensors: Record<string, Tensor>,
-    schedule: Schedule,
+    rows: number,
+    schedules: readonly Schedule[],
   ) {
     this.device = device;
     this.layout = layout;
     this.tensors = tensors;
-    this.schedule = schedule;
+    this.rows = rows;
+    this.schedules = schedules;
   }
 
   /** A predictor with weights of its own, given flat in the table's order without gaps. */
@@ -57,29 +61,33 @@ export class GpuPredictor implements Predictor {
     layout: ParameterLayout,
     params: Tensor,
   ): Promise<GpuPredictor> {
-    const { table, groups, list } = planForward(device, config, layout);
+    const { table, groups, rows, lists } = planForward(device, config, layout);
     const tensors: Record<string, Tensor> = await allocateTensors(device, table, groups);
     writeTurns(device, config, layout.dims, tensors);
-    const schedule = await Schedule.create(device, list({ ...tensors, params }));
-    return new GpuPredictor(device, layout, tensors, schedule);
+    const schedules = await Promise.all(
+      lists({ ...tensors, params }).map((list) => Schedule.create(device, list)),
+    );
+    return new GpuPredictor(device, layout, tensors, rows, schedules);
   }
 
   /** Logits (V) of the token after `tokens` (1 to block_size ids). */
   async nextLogits(tokens: readonly number[]): Promise<Float32Array> {
-    const { gpu } = this.device;
+    const { device, rows, schedules } = this;
+    const { gpu } = device;
     const { T, V } = this.layout.dims;
     const ids = new Int32Array(T); // positions after the last are not looked at: attention is causal
     ids.set(tokens);
     gpu.queue.writeBuffer(this.tensors.ids.buffer, 0, ids);
     const encoder = gpu.createCommandEncoder();
-    this.schedule.encode(encoder);
+    const last = tokens.length - 1;
+    schedules[Math.floor(last / rows)].encode(encoder);
     gpu.queue.submit([encoder.finish()]);
-    const row = (tokens.length - 1) * V * 4;
-    return new Float32Array(await this.device.read(this.tensors.logits.buffer, row, V * 4));
+    const row = (last % rows) * V * 4;
+    return new Float32Array(await device.read(this.tensors.logits.buffer, row, V * 4));
   }
 
   destroy(): void {
-    this.schedule.destroy();
+    for (const schedule of this.schedules) schedule.destroy();
     destroyTensors(this.tensors);
   }
 }

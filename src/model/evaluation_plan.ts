@@ -5,8 +5,9 @@ import type { Device } from "../device/device.ts";
 import type { Dispatch } from "../device/schedule.ts";
 import { planSharing } from "../device/sharing.ts";
 import { placeholders, sizeOf, type Tensor, type TensorSpec } from "../device/tensors.ts";
+import { chunkRows, classifierList } from "./classifier.ts";
 import type { ForwardConfig } from "./forward_config.ts";
-import { forwardList, lossList } from "./gpu_gpt.ts";
+import { forwardList } from "./gpu_gpt.ts";
 import { GpuOps } from "./gpu_ops.ts";
 import type { ParameterLayout } from "./parameters.ts";
 import { SCALER_FIELDS, SLOTS, StepData } from "./step_data.ts";
@@ -35,7 +36,8 @@ export function planEvaluation(
   const B = config.batch_size;
   const N = B * dims.T;
   const ops = new GpuOps(device);
-  const activations = activationTable({ ...config, dropout: 0 }, dims, B);
+  const rows = chunkRows(dims, N, device);
+  const activations = activationTable({ ...config, dropout: 0 }, dims, B, { rows });
   const passing = [...activations, { name: "losses", shape: [N] }];
   const table: TensorSpec[] = [
     { name: "params", shape: [layout.size], sliced: true },
@@ -66,7 +68,7 @@ export function evaluationList(
   const sums = { N: sizeOf(losses), stride: 1, chunks: 0, growth: 0, beta1: 0, beta2: 0 };
   return [
     ...forwardList(gpt, ids),
-    ...lossList(gpt, targets, step_data),
+    ...classifierList(gpt, targets, step_data),
     ops.stepRecord(records, scaler, losses, ops.device.nothing, step_data, sums),
   ];
 }

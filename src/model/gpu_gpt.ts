@@ -1,4 +1,5 @@
-// The model on the GPU: forward as a list of dispatches, backward as the same list upside down.
+// The model on the GPU: forward as a list of dispatches, backward as the same list upside down; what lies between them,
+// from the last stream to its gradient, is in classifier.ts.
 // Letters: parameters.ts. The reference's twin of this file is reference/gpt.ts.
 
 import { isRelu } from "../choices.ts";
@@ -33,7 +34,7 @@ export interface GpuGpt {
 type Forward = Omit<GpuGpt, "grads" | "scaler">;
 
 /**
- * ids (B, T) to logits (B, T, V), which have no cap yet.
+ * ids (B, T) to the last stream (B, T, C), of which the logits are made.
  * @param step_data of the step that is being trained; undefined where dropout leaves out nothing
  */
 export function forwardList(gpt: Forward, ids: Tensor, step_data?: Tensor): Dispatch[] {
@@ -104,25 +105,14 @@ export function forwardList(gpt: Forward, ids: Tensor, step_data?: Tensor): Disp
     list.push(...branch(a("x"), a("mid"), a("act"), wl("mlp_fc2"), H, dropped.mlp(l)));
     x = a("x");
   }
-  if (config.final_norm) {
-    list.push(norm(t.lnf, t.rstdf, x, gain("final_norm")));
-    x = t.lnf;
-  }
-  list.push(ops.matmulForward(t.logits, x, w("head"), { N, C, OC: V }));
+  if (config.final_norm) list.push(norm(t.lnf, t.rstdf, x, gain("final_norm")));
   return list;
 }
 
-/** Logits and targets (B, T) to the losses (B, T), and to dlogits in the logits' place. */
-export function lossList(
-  { ops, config, dims, B, tensors: t, scaler }: Omit<GpuGpt, "grads">,
-  targets: Tensor,
-  step_data: Tensor,
-): Dispatch[] {
-  const sizes = { N: B * dims.T, V: dims.V, softcap: config.logit_softcap };
-  return [ops.crossEntropy(t.losses, t.logits, targets, step_data, scaler, sizes)];
-}
-
-/** dlogits to the gradient of every parameter; order and starts are the ids sorted by token. */
+/**
+ * The last stream's gradient to that of every parameter, of which the classifier's share is there already; order and
+ * starts are the ids sorted by token.
+ */
 export function backwardList(
   gpt: GpuGpt,
   { order, starts, step_data }: Pick<StepSlices, "order" | "starts" | "step_data">,
@@ -134,13 +124,8 @@ export function backwardList(
   const { gain, headGains, w } = parametersOf(gpt);
   const noise = noiseOf(gpt, step_data);
   const plane = layout.size;
-  const planes = grads.shape[0];
   const dw = (name: string) => sliceTensor(grads, layout.slice(name));
-  /** From a tensor's place in the first plane to its end in the last one. */
-  const across = (name: string) => {
-    const slice = layout.slice(name);
-    return sliceTensor(grads, { ...slice, size: (planes - 1) * plane + slice.size });
-  };
+  const across = (name: string) => sliceTensor(grads, layout.across(name, grads.shape[0]));
   const list: Dispatch[] = [];
   /** dx, the residual stream's gradient, from dln, that of its norm. */
   const normBackward = (
@@ -182,13 +167,9 @@ export function backwardList(
   };
   const stream = (l: number) => (l > 0 ? t[`layer${l - 1}.x`] : t.x);
 
-  const dlogits = t.logits;
-  const head = { N, C, OC: V, plane };
   const fc2 = { N, C: H, OC: C, plane };
   const wo = { N, C: A, OC: C, plane };
   const attention = { B, T, C: A, NH, NKV };
-  const [dlast, last] = config.final_norm ? [t.dln, t.lnf] : [t.dx, stream(L)];
-  list.push(ops.matmulBackward(dlast, across("head"), dlogits, last, w("head"), head));
   if (config.final_norm) {
     normBackward("final_norm", { out: t.lnf, inp: stream(L), rstd: t.rstdf }, false);
   }

@@ -53,13 +53,13 @@ export class GpuOps extends RowOps {
     [M, N, K]: [number, number, number],
     kind: Pick<ProductShape, "transposed" | "pair" | "epilogue">,
     tensors: ProductTensors,
-    { plane = 0, splits }: { plane?: number; splits?: number } = {},
+    { plane = 0, splits, add }: { plane?: number; splits?: number; add?: boolean } = {},
   ): Dispatch {
     const { device, choices } = this;
     const shape = { op, M, N, K, half: halvesOf(tensors), ...kind };
     const chosen = choices.product(shape, productVariants(device, shape, choices.planes));
     const variant = { ...chosen, splits: splits ?? chosen.splits };
-    return product(device, shape, variant, tensors, plane);
+    return product(device, shape, variant, tensors, { plane, add });
   }
 
   matmulForward(out: Tensor, inp: Tensor, weight: Tensor, { N, C, OC }: LinearSizes): Dispatch {
@@ -230,6 +230,8 @@ export interface BackwardSizes extends LinearSizes {
   plane: number;
   /** How many planes; as many as the chosen kernel makes where absent. */
   splits?: number;
+  /** Where the weight's gradient is made of chunks of the rows: whether to add this one's to what stands there. */
+  add?: boolean;
 }
 
 interface RecordSizes {

@@ -3,6 +3,7 @@
 import type { Config } from "../config.ts";
 import { TensorTooLargeError } from "../errors.ts";
 import { sizeOf, type TensorSpec } from "../device/tensors.ts";
+import { chunkRows } from "./classifier.ts";
 import type { ForwardConfig } from "./forward_config.ts";
 import { momentLayouts, muonMatrices } from "./optimizer_state.ts";
 import { byLayers, type Dims, ParameterLayout, parameterCount } from "./parameters.ts";
@@ -21,14 +22,17 @@ function momentElements(config: Trained, dims: Dims): number {
   });
 }
 
-/** Numbers that a training step keeps: parameters, gradients, moments, and activations. */
-function stepElements(config: Trained, dims: Dims): number {
+/**
+ * Numbers that a training step keeps: parameters, gradients, moments, and activations.
+ * @param rows whose logits there are at a time; all where absent
+ */
+function stepElements(config: Trained, dims: Dims, rows?: number): number {
   const { batch_size: B, grad_accumulation } = config;
   const gradients = grad_accumulation > 1 ? 2 : 1; // a micro-batch's, and their sum
   return (
     (1 + gradients) * parameterCount(dims) +
     momentElements(config, dims) +
-    byLayers(dims, (d) => elements(activationTable(config, d, B))) +
+    byLayers(dims, (d) => elements(activationTable(config, d, B, { rows }))) +
     elements(gradientTable(config, dims, B))
   );
 }
@@ -42,7 +46,7 @@ function muonElements(config: Trained, dims: Dims): number {
 
 /** Bytes of what a training step keeps on a GPU, in float32; what passes through and needs not stay shares memory there. */
 export function stepBytes(config: Trained, dims: Dims): number {
-  return 4 * stepElements(config, dims);
+  return 4 * stepElements(config, dims, chunkRows(dims, config.batch_size * dims.T));
 }
 
 /**

@@ -195,6 +195,12 @@ export class ParameterLayout {
     return slice;
   }
 
+  /** Of flat arrays that follow each other: from the slice's place in the first to its end in the last of them. */
+  across(name: string, planes: number): Slice {
+    const slice = this.slice(name);
+    return { ...slice, size: (planes - 1) * this.size + slice.size };
+  }
+
   /** The same parameters, laid out as `to` lays them out. */
   convert<A extends Float32Array | Float64Array>(
     values: ArrayLike<number>,

@@ -175,8 +175,15 @@ export function halvesOf(tensors: ProductTensors): ProductShape["half"] {
   return names.filter((name) => tensors[name]?.dtype === "f16");
 }
 
+/** Where a pair's second product goes. */
+interface Second {
+  /** Elements of out2 from part to part. */
+  plane?: number;
+  /** Whether to add it to what stands there. */
+  add?: boolean;
+}
+
 /**
- * @param plane elements of out2 from part to part
  * @throws RangeError if a pair's tensors are missing
  */
 export function product(
@@ -184,9 +191,9 @@ export function product(
   shape: ProductShape,
   variant: ProductVariant,
   tensors: ProductTensors,
-  plane = 0,
+  second: Second = {},
 ): Dispatch {
-  const whole = wholeProduct(device, shape, variant, tensors, plane);
+  const whole = wholeProduct(device, shape, variant, tensors, second);
   const { total } = groupsOf(shape, variant.tile, variant.splits);
   const parts = (count: number) => splitGrid(device, whole, total, count);
   return { ...whole, work: { flops: productFlops(shape), parts } };
@@ -202,13 +209,13 @@ function wholeProduct(
   shape: ProductShape,
   { kernel, tile, splits }: ProductVariant,
   { out, out2, a, b, b2, extra = a }: ProductTensors,
-  plane: number,
+  { plane = 0, add = false }: Second,
 ): Dispatch {
   const { op, M, N, K, transposed, pair, epilogue } = shape;
   if (pair && !(out2 && b2)) throw new RangeError(`${op}: a pair needs out2 and b2`);
   const { second, total } = groupsOf(shape, tile, splits);
   const constants = { EPILOGUE: EPILOGUES[epilogue], PAIR: Number(pair) };
-  const sizes = { M, N, K, second, splits, plane, before: 0 };
+  const sizes = { M, N, K, second, splits, plane, add: Number(add), before: 0 };
   const call = {
     op,
     kernel,

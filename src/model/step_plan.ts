@@ -13,7 +13,8 @@ import {
   sliceTensor,
   tableBytes,
 } from "../device/tensors.ts";
-import { type GpuGpt, backwardList, forwardList, lossList } from "./gpu_gpt.ts";
+import { chunkRows, classifierList } from "./classifier.ts";
+import { type GpuGpt, backwardList, forwardList } from "./gpu_gpt.ts";
 import { evaluationList } from "./evaluation_plan.ts";
 import { type Choices, GpuOps } from "./gpu_ops.ts";
 import { momentTable, muonTable, optimizerList } from "./optimizer_list.ts";
@@ -58,7 +59,7 @@ export function planStep(
   const layout = new ParameterLayout(dims, PARAMETER_ALIGNMENT);
   const { dtype } = config;
   const passing = [
-    ...activationTable(config, dims, B, dtype),
+    ...activationTable(config, dims, B, { dtype, rows: chunkRows(dims, B * dims.T, device) }),
     ...gradientTable(config, dims, B, dtype),
   ];
   const most = mostPlanes(device, layout.size * 4, tableBytes(passing));
@@ -133,7 +134,7 @@ function batchList(
   const { ids, targets, step_data } = data;
   const list = [
     ...forwardList(gpt, ids, step_data),
-    ...lossList(gpt, targets, step_data),
+    ...classifierList(gpt, targets, step_data),
     ...backwardList(gpt, data),
   ];
   if (!grad_sums) return list;

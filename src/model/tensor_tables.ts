@@ -12,12 +12,13 @@ import { gainParts } from "./row_ops.ts";
 /**
  * What the forward pass writes; what the backward pass reads of it is kept until then.
  * @param dtype of what goes from product to product; the residual stream, the logits and all statistics are f32
+ * @param rows whose logits there are at a time, see classifier.ts
  */
 export function activationTable(
   config: ForwardConfig,
   dims: Dims,
   B: number,
-  dtype: Config["dtype"] = "f32",
+  { dtype = "f32", rows = B * dims.T }: { dtype?: Config["dtype"]; rows?: number } = {},
 ): TensorSpec[] {
   const { T, C, V, NH, NKV, HS, H, L } = dims;
   const N = B * T;
@@ -29,7 +30,7 @@ export function activationTable(
     { name: "x", shape: [N, C] }, // the residual stream before the first layer
     ...some(config.final_norm, { name: "lnf", shape: [N, C], ...half }),
     ...some(config.final_norm, { name: "rstdf", shape: [N] }),
-    { name: "logits", shape: [N, V] }, // the backward pass turns them into their gradient
+    { name: "logits", shape: [rows, V] }, // the backward pass turns them into their gradient
   ];
   for (let l = 0; l < L; l++) {
     const qkv = { shape: [N, qkvChannels(dims)], ...half };

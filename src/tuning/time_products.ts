@@ -87,7 +87,7 @@ export async function timeProducts(
   }
   let calls = 1;
   const run = async (variant: ProductVariant, count: number) => {
-    const dispatch = product(device, shape, variant, tensors, K * N);
+    const dispatch = product(device, shape, variant, tensors, { plane: K * N });
     const schedule = await Schedule.create(device, Array(count).fill(dispatch));
     const [ms] = await timeSchedules(device, [schedule], REPETITIONS);
     schedule.destroy();

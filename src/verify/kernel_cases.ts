@@ -110,6 +110,7 @@ const families: (() => KernelCase[])[] = [
     ...matmulCases([40, 36, 72], 65504), // f16's largest number
   ],
   () => [...triples, [24, 16, 64], [130, 68, 132], [64, 36, 67]].flatMap(epilogueCases),
+  () => [addedCase([33, 7, 17]), addedCase([36, 68, 132])],
   () => attentionCases(normal),
   () => headCases(normal),
   crossEntropyCases,
@@ -160,6 +161,31 @@ function matmulCases([N, C, OC]: number[], largest = Infinity): KernelCase[] {
         ref.matmulBackward(dinp, dweight, v.dout, v.inp, v.weight, { ...sizes, splits }),
     })),
   ];
+}
+
+/** A weight's gradient that is added to what chunks of rows before have made. */
+function addedCase([N, C, OC]: number[]): KernelCase {
+  const sizes = { N, C, OC };
+  const allowed = (K: number) => UNIT_ROUNDOFF * Math.sqrt(K) + ELEMENT_BOUND;
+  return {
+    kernel: "matmul_backward",
+    name: `N ${N}, C ${C}, OC ${OC}, added`,
+    inputs: { dout: normal(N * OC), inp: normal(N * C), weight: normal(OC * C) },
+    outputs: {
+      dinp: { size: N * C, allowed: allowed(OC) },
+      dweight: { size: OC * C, allowed: allowed(N), initial: normal(OC * C) },
+    },
+    half: [["dout", "inp", "weight"]],
+    dispatch: (ops, t) => {
+      const added = { ...sizes, plane: OC * C, splits: 1, add: true };
+      return ops.matmulBackward(t.dinp, t.dweight, t.dout, t.inp, t.weight, added);
+    },
+    reference: ({ dinp, dweight }, { values: v }) => {
+      const before = dweight.slice();
+      ref.matmulBackward(dinp, dweight, v.dout, v.inp, v.weight, sizes);
+      before.forEach((value, i) => (dweight[i] += value));
+    },
+  };
 }
 
 /** The products that do more than multiply: what becomes of the sums. */
