@@ -43,7 +43,10 @@ fn embedding_backward(
   let c = index % blocks * X + local.x;
   let token = row < sizes.V;
   let t = row - sizes.V;
-  if (token && sizes.accumulate != 0u && starts[row] == starts[row + 1u]) { return; }
+  if (token && starts[row] == starts[row + 1u]) {   // as most are of a large vocabulary: no sum, and no barriers
+    if (sizes.accumulate == 0u && local.y == 0u && c < sizes.C) { dwte[row * sizes.C + c] = 0.0; }
+    return;
+  }
   var sum = 0.0;
   if (c < sizes.C && token) {
     for (var k = starts[row] + local.y; k < starts[row + 1u]; k += Y) { sum += dout[order[k] * sizes.C + c]; }
