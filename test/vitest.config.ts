@@ -3,10 +3,14 @@
 import { playwright } from "@vitest/browser-playwright";
 import { defineConfig } from "vitest/config";
 import { findBrowser } from "./harness/browser.ts";
+import { LongestFirst } from "./harness/order.ts";
 import { cache, root } from "./harness/unpack.ts";
 
 // Software GPUs are slow, and compile their shaders at the first dispatch.
 const patience = { testTimeout: 120_000, hookTimeout: 120_000 };
+
+/** Tests whose time goes into loops over numbers: see test/harness/uncounted.ts. */
+const uncounted = ["float32", "long_text", "reference"].map((name) => `test/${name}.test.ts`);
 
 export default defineConfig({
   root,
@@ -15,6 +19,7 @@ export default defineConfig({
     env: { MICROGPT_CACHE_DIR: `${cache}/kernels` }, // not the user's own
     // lavapipe and SwiftShader use every core already.
     maxWorkers: 2,
+    sequence: { sequencer: LongestFirst },
     teardownTimeout: 60_000, // coverage of a long run takes a while to write
     silent: "passed-only",
     slowTestThreshold: 10_000,
@@ -33,10 +38,23 @@ export default defineConfig({
           ...patience,
           name: "node",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/page/**"],
+          exclude: ["test/page/**", ...uncounted],
           environment: "node",
           // Dawn is a native module: processes, not threads. Unisolated, so that the files
           // that a process runs share the device that src opened once.
+          pool: "forks",
+          isolate: false,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        root,
+        test: {
+          ...patience,
+          name: "numbers",
+          include: uncounted,
+          setupFiles: ["test/harness/uncounted.ts"],
+          environment: "node",
           pool: "forks",
           isolate: false,
           sequence: { groupOrder: 0 },

@@ -44,7 +44,7 @@ export function attentionCases(normal: Normal): KernelCase[] {
     ...shapes.flatMap(([B, T, NH, HS]) =>
       attentionTriple(`B ${B}, T ${T}, NH ${NH}, HS ${HS}`, [B, T, NH, HS], 1, normal),
     ),
-    ...attentionTriple("scores up to ±300", [1, 40, 2, 16], 10, normal),
+    ...attentionTriple("scores up to ±300", [1, 40, 2, 20], 10, normal),
     ...attentionTriple("scores that rise from key to key", [1, 100, 2, 8], 8, normal, true),
     ...attentionTriple("queries and keys of zero", [1, 20, 2, 4], 0, normal),
     ...attentionTriple("B 4, T 64, NH 1, HS 64, in 2 dispatches", [4, 64, 1, 64], 1, normal).map(

@@ -7,7 +7,6 @@ import { main as info } from "../../cli/info.ts";
 import { loadModel } from "../../src/files/model_dir.node.ts";
 import { main as sweep } from "../../cli/sweep.ts";
 import { main as train } from "../../cli/train.ts";
-import { readCorpus } from "../../src/text/read_corpus.ts";
 import { FakeIo, parseLines, runCli, temporaryFolder } from "./fake_io.ts";
 
 const quick = ["--device", "cpu", "--steps", "2", "--num-samples", "1"];
@@ -132,20 +131,6 @@ describe("the presets", () => {
     expect(told.config).toMatchObject({ n_layer: 2, n_embd: 64, block_size: 64, format: "text" });
   });
 });
-
-test("a text longer than any string costs a byte a character", async () => {
-  const piece = new TextEncoder().encode("It was a bright cold day in April.\n".repeat(30_000));
-  const pieces = Math.ceil(2 ** 29 / piece.length); // V8's strings are a little shorter
-  async function* stream() {
-    for (let i = 0; i < pieces; i++) yield piece;
-  }
-  const size = pieces * piece.length;
-  const before = process.memoryUsage().arrayBuffers;
-  const corpus = await readCorpus(stream(), "text", { source: "a book", path: null, bytes: size });
-  expect(corpus.ids.length).toBe(size);
-  expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(1.1 * size);
-  expect(corpus.tokenizer.decode(corpus.ids.subarray(-11))).toBe(" in April.\n");
-}, 300_000);
 
 test("standard input is read as it comes", async () => {
   const io = new FakeIo();
