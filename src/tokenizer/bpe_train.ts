@@ -17,8 +17,8 @@ export interface BpeTraining {
   progress?: (learnt: number, most: number) => void;
 }
 
-export const MIN_VOCAB_SIZE = 260;
-export const MAX_VOCAB_SIZE = 65_536;
+const MIN_VOCAB_SIZE = 260;
+const MAX_VOCAB_SIZE = 65_536;
 
 /**
  * Learns a tokenizer, a part at a time. Ids 0 to 255 are the bytes; the pair that is there most often becomes the next
@@ -32,7 +32,7 @@ export function* trainBpe(
   { counts, pattern }: PretokenCounts,
   { vocab_size, special: more = [], progress }: BpeTraining,
 ): Generator<void, BpeTokenizer> {
-  const special = [BOS, ...more];
+  const special = [...new Set([BOS, ...more])];
   const least = Math.max(MIN_VOCAB_SIZE, 256 + special.length);
   if (!Number.isInteger(vocab_size) || vocab_size < least || vocab_size > MAX_VOCAB_SIZE) {
     throw new ConfigError(

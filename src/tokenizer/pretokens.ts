@@ -19,9 +19,10 @@ export const patterns: Record<BpePattern, string> = {
 export const LONGEST = 2 ** 20;
 
 /** The end of the pre-token that begins at `from`, where a pre-token before it ended or the text begins. */
-export type Scan = (text: string, from: number) => number;
-
-export const scans: Record<BpePattern, Scan> = { gpt2: scanGpt2, gpt4: scanGpt4 };
+export const scans: Record<BpePattern, (text: string, from: number) => number> = {
+  gpt2: scanGpt2,
+  gpt4: scanGpt4,
+};
 
 const LETTER = 1;
 const NUMBER = 2;

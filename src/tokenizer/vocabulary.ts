@@ -1,8 +1,12 @@
 // What every tokenizer.json of Hugging Face holds, checked: each id has one token, and each token one id.
 
+import { count } from "../count.ts";
 import { ModelFileError } from "../errors.ts";
 import { isObject, show } from "../files/strict_json.ts";
 import { bosNames } from "./bos.ts";
+
+/** Tokens at most: four times as many as the largest vocabularies in use have. */
+const MOST = 2 ** 20;
 
 /** Ids are 0 to the number of tokens - 1. */
 export interface Vocabulary {
@@ -54,6 +58,8 @@ export function vocabularyOf(file: unknown): Vocabulary {
 
 /** The tokens of a model that has a list of them, with what they are worth, or an object of their ids. */
 function vocabOf({ vocab }: Readonly<Record<string, unknown>>): [string, unknown][] {
+  const size = isObject(vocab) || Array.isArray(vocab) ? Object.keys(vocab).length : 0;
+  if (size > MOST) throw bad(`has ${count(size)} tokens; ${count(MOST)} are the most`);
   if (Array.isArray(vocab)) {
     return vocab.map((entry, id) => {
       if (Array.isArray(entry) && typeof entry[0] === "string" && Number.isFinite(entry[1])) {
@@ -96,7 +102,8 @@ function checkIds(ids: ReadonlyMap<string, number>): void {
 
 /** The merges of a BPE model. @throws ModelFileError if one is of no use */
 export function mergesOf({ ids, model }: Vocabulary): [left: string, right: string][] {
-  const { merges } = model;
+  const { merges, continuing_subword_prefix: prefix } = model;
+  const inner = typeof prefix === "string" ? prefix.length : 0;
   if (!Array.isArray(merges)) {
     throw bad(`has no merges: "merges" in "model" is ${show(merges)}; a list of pairs is needed`);
   }
@@ -107,7 +114,7 @@ export function mergesOf({ ids, model }: Vocabulary): [left: string, right: stri
       throw bad(`has ${show(entry)} as merge ${i + 1}; two tokens are needed`);
     }
     const [left, right] = pair as [string, string];
-    const missing = [left, right, left + right].find((token) => !ids.has(token));
+    const missing = [left, right, left + right.slice(inner)].find((token) => !ids.has(token));
     if (missing !== undefined) {
       throw bad(
         `has ${show(entry)} as merge ${i + 1}, which needs the token ${show(missing)}, but its vocabulary has none`,
