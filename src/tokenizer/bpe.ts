@@ -3,6 +3,7 @@
 import { huggingFaceFile } from "./bpe_file.ts";
 import { type Merges, merge, mergeShort, SHORT } from "./merge.ts";
 import { type BpePattern, certainLength, LONGEST, scans } from "./pretokens.ts";
+import { Remembered } from "./remembered.ts";
 import type { Tokenizer, TokenizerFile } from "./tokenizer.ts";
 
 /** All that a BpeTokenizer is made of. */
@@ -17,8 +18,6 @@ export interface BpeParts {
   pattern: BpePattern;
 }
 
-/** Pre-tokens whose ids are remembered: those of ordinary text come again and again. */
-const REMEMBERED = 2 ** 16;
 /** Pre-tokens between two turns of the caller's. */
 const PART = 2 ** 12;
 
@@ -42,7 +41,7 @@ export class BpeTokenizer implements Tokenizer {
   readonly pattern: BpePattern;
   /** Id of each byte. */
   private readonly byteIds = new Int32Array(256);
-  private readonly remembered = new Map<string, readonly number[]>();
+  private readonly remembered = new Remembered();
 
   constructor({ tokens, merges, special, bos, pattern }: BpeParts) {
     this.tokens = tokens;
@@ -82,23 +81,19 @@ export class BpeTokenizer implements Tokenizer {
     const scan = scans[this.pattern];
     const ids: number[] = [];
     let count = 0;
-    for (let from = 0; from < text.length;) {
-      const end = scan(text, from);
-      const pretoken = text.slice(from, end);
-      from = end;
-      const known = remembered.get(pretoken);
-      if (known !== undefined) {
-        for (let i = 0; i < known.length; i++) ids.push(known[i]);
-      } else if (pretoken.length <= SHORT / BYTES) {
-        const { written } = utf8.encodeInto(pretoken, shortBytes);
-        for (let i = 0; i < written; i++) shortIds[i] = this.byteIds[shortBytes[i]];
-        const length = mergeShort(shortIds, written, this.merges);
-        const found: number[] = [];
-        for (let i = 0; i < length; i++) found.push(shortIds[i]);
-        for (const id of found) ids.push(id);
-        this.remember(pretoken, found);
+    for (let from = 0, end; from < text.length; from = end) {
+      end = scan(text, from);
+      const isShort = end - from <= SHORT / BYTES;
+      const word = isShort ? remembered.find(text, from, end) : -1;
+      if (word >= 0) {
+        const last = remembered.starts[word + 1];
+        for (let i = remembered.starts[word]; i < last; i++) ids.push(remembered.ids[i]);
+      } else if (isShort) {
+        const length = this.mergeShort(text.slice(from, end));
+        for (let i = 0; i < length; i++) ids.push(shortIds[i]);
+        remembered.enter(text, from, end, shortIds, length);
       } else {
-        yield* this.merging(utf8.encode(pretoken), ids);
+        yield* this.merging(utf8.encode(text.slice(from, end)), ids);
       }
       if (++count % PART === 0) yield;
     }
@@ -155,10 +150,11 @@ export class BpeTokenizer implements Tokenizer {
     for (let i = 0; i < length; i++) ids.push(own[i]);
   }
 
-  private remember(pretoken: string, ids: readonly number[]): void {
-    if (this.remembered.size === REMEMBERED) this.remembered.clear();
-    // A slice would keep the whole text alive.
-    this.remembered.set(` ${pretoken}`.slice(1), ids);
+  /** Puts the ids of a short pre-token into shortIds. @returns how many */
+  private mergeShort(pretoken: string): number {
+    const { written } = utf8.encodeInto(pretoken, shortBytes);
+    for (let i = 0; i < written; i++) shortIds[i] = this.byteIds[shortBytes[i]];
+    return mergeShort(shortIds, written, this.merges);
   }
 }
 
