@@ -24,6 +24,8 @@ export class HuggingFaceTokenizer implements Tokenizer {
   private readonly reader: Reader;
   /** What each id is in the file. */
   private readonly names: string[] = [];
+  /** The bytes of those ids that were asked for. */
+  private readonly texts = new Map<number, Uint8Array>();
   private readonly specialIds: ReadonlySet<number>;
   /** What decodes a token: the types of the file's decoders. */
   private readonly decoders: readonly string[];
@@ -104,6 +106,12 @@ export class HuggingFaceTokenizer implements Tokenizer {
 
   /** As it is within a text: with the space before a word that has none at a text's beginning. */
   bytes(id: number): Uint8Array {
+    const known = this.texts.get(id) ?? this.bytesOf(id);
+    this.texts.set(id, known);
+    return known;
+  }
+
+  private bytesOf(id: number): Uint8Array {
     const name = this.specialIds.has(id) ? undefined : this.names[id];
     if (name === undefined) return new Uint8Array(0);
     const [, byte] = /^<0x([0-9A-F]{2})>$/.exec(name) ?? [];
@@ -148,9 +156,12 @@ export class HuggingFaceTokenizer implements Tokenizer {
     return this.reader.decode(ids, options);
   }
 
+  /** @throws anything, if the reader cannot work with the file */
   private probe(): "later" | "none" | "whole" {
-    const whole = this.read("one two").join();
-    const [one, two, spaced] = ["one", "two", " two"].map((text) => this.read(text));
+    this.write([0, this.vocab_size - 1]);
+    const read = (text: string) => this.reader.encode(text, { add_special_tokens: false }).ids;
+    const whole = read("one two").join();
+    const [one, two, spaced] = ["one", "two", " two"].map(read);
     if ([...one, ...spaced].join() === whole) return "later";
     return [...one, ...two].join() === whole ? "none" : "whole";
   }

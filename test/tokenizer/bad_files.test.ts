@@ -1,9 +1,10 @@
 // A tokenizer file that cannot be used is told so in a sentence: what is wrong, and what is needed.
 
-import { expect, test } from "vitest";
-import { ModelFileError } from "../../src/errors.ts";
+import fc from "fast-check";
+import { expect, test, vi } from "vitest";
+import { ModelFileError, UserError } from "../../src/errors.ts";
 import { tokenizerFromJSON } from "../../src/tokenizer/file.ts";
-import { byteLevel, unigram, wordPiece } from "./foreign.ts";
+import { byteFallback, byteLevel, unigram, wordPiece } from "./foreign.ts";
 
 const file = byteLevel("one two one two three");
 const { model, added_tokens } = file;
@@ -55,3 +56,57 @@ test("a vocabulary larger than any is refused", () => {
   const vocab = Array(2 ** 20 + 1).fill(["a", 0]);
   expect(() => tokenizerFromJSON({ model: { vocab } })).toThrow(/has 1,048,577 tokens; 1,048,576/);
 });
+
+/** The places of all values in a JSON value. */
+function placesOf(value: unknown, path: string[] = []): string[][] {
+  if (typeof value !== "object" || value === null) return [path];
+  const inner = Object.entries(value).slice(0, 12);
+  return [path, ...inner.flatMap(([key, child]) => placesOf(child, [...path, key]))];
+}
+
+function replaced(value: any, [key, ...rest]: readonly string[], by: unknown): unknown {
+  if (key === undefined) return by;
+  const copy = Array.isArray(value) ? [...value] : { ...value };
+  copy[key] = replaced(value[key], rest, by);
+  return copy;
+}
+
+test.for([
+  ["byte-level", file],
+  ["unigram", unigram()],
+  ["word pieces", wordPiece()],
+  ["fallback to bytes", byteFallback()],
+] as const)(
+  "whatever value is another one, it works or is refused in a sentence: %s",
+  ([, good]) => {
+    vi.spyOn(console, "warn").mockReturnValue(); // the reader's, of patterns
+    const places = placesOf(good);
+    const values = fc.constantFrom<unknown>(
+      null,
+      undefined,
+      true,
+      0,
+      -1,
+      1.5,
+      7,
+      1e9,
+      "",
+      "a",
+      "▁",
+      [],
+      {},
+      ["a"],
+      [["a", 1]],
+    );
+    const property = fc.property(fc.constantFrom(...places), values, (place, value) => {
+      try {
+        const tokenizer = tokenizerFromJSON(replaced(good, place, value));
+        for (const id of tokenizer.encode("one two")) tokenizer.bytes(id);
+      } catch (error) {
+        if (!(error instanceof UserError)) console.log(place, value);
+        expect(error).toBeInstanceOf(UserError);
+      }
+    });
+    fc.assert(property, { numRuns: 200 });
+  },
+);
