@@ -5,7 +5,7 @@ import { UnknownCharacterError } from "../errors.ts";
 import { isObject } from "../files/strict_json.ts";
 import { fromByteChars } from "./byte_chars.ts";
 import type { Tokenizer, TokenizerFile } from "./tokenizer.ts";
-import { type Vocabulary, bad, vocabularyOf } from "./vocabulary.ts";
+import { type Vocabulary, bad, mergesOf, vocabularyOf } from "./vocabulary.ts";
 
 /** UTF-16 code units that are encoded at a time, where a text can be cut: the reader is slow with long ones. */
 const PART = 2 ** 12;
@@ -171,7 +171,8 @@ export class HuggingFaceTokenizer implements Tokenizer {
  * The file as a reader takes it that never sees a special token in a text: their names become what no text holds,
  * halves of surrogate pairs.
  */
-function withoutSpecial(file: TokenizerFile, { special, model }: Vocabulary): object {
+function withoutSpecial(file: TokenizerFile, vocabulary: Vocabulary): object {
+  const { special, model } = vocabulary;
   const rename = (name: string) => (special.has(name) ? `\udc00${special.get(name)}` : name);
   const { vocab, unk_token } = model;
   const renamed = Array.isArray(vocab)
@@ -188,6 +189,7 @@ function withoutSpecial(file: TokenizerFile, { special, model }: Vocabulary): ob
     model: {
       ...model,
       vocab: renamed,
+      ...(model.type === "BPE" && { merges: mergesOf(vocabulary) }),
       ...(typeof unk_token === "string" && { unk_token: rename(unk_token) }),
     },
   };

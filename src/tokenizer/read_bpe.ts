@@ -39,7 +39,8 @@ export function readBpe(file: Json, vocabulary: Vocabulary): BpeTokenizer | unde
     tokens[id] = bytes;
   }
   for (let byte = 0; byte < 256; byte++) {
-    if (!ids.has(toByteChars(Uint8Array.of(byte)))) return undefined;
+    const name = toByteChars(Uint8Array.of(byte));
+    if (!ids.has(name) || special.has(name)) return undefined;
   }
   const pairs = new Pairs();
   for (const [left, right] of merges) pairs.add(ids.get(left)!, ids.get(right)!);

@@ -100,28 +100,34 @@ function checkIds(ids: ReadonlyMap<string, number>): void {
   );
 }
 
-/** The merges of a BPE model. @throws ModelFileError if one is of no use */
-export function mergesOf({ ids, model }: Vocabulary): [left: string, right: string][] {
+/**
+ * The merges of a BPE model, without those that would make a special token of text.
+ * @throws ModelFileError if one is of no use
+ */
+export function mergesOf({ ids, special, model }: Vocabulary): [left: string, right: string][] {
   const { merges, continuing_subword_prefix: prefix } = model;
   const inner = typeof prefix === "string" ? prefix.length : 0;
   if (!Array.isArray(merges)) {
     throw bad(`has no merges: "merges" in "model" is ${show(merges)}; a list of pairs is needed`);
   }
-  return merges.map((entry, i) => {
+  const plain: [string, string][] = [];
+  merges.forEach((entry, i) => {
     const pair: unknown = typeof entry === "string" ? entry.split(" ") : entry;
     const isPair = Array.isArray(pair) && pair.length === 2;
     if (!isPair || pair.some((token) => typeof token !== "string")) {
       throw bad(`has ${show(entry)} as merge ${i + 1}; two tokens are needed`);
     }
     const [left, right] = pair as [string, string];
-    const missing = [left, right, left + right.slice(inner)].find((token) => !ids.has(token));
+    const tokens = [left, right, left + right.slice(inner)];
+    const missing = tokens.find((token) => !ids.has(token));
     if (missing !== undefined) {
       throw bad(
         `has ${show(entry)} as merge ${i + 1}, which needs the token ${show(missing)}, but its vocabulary has none`,
       );
     }
-    return [left, right];
+    if (!tokens.some((token) => special.has(token))) plain.push([left, right]);
   });
+  return plain;
 }
 
 /** @param what the rest of the sentence, without the full stop */

@@ -103,6 +103,26 @@ test("BPE with a fallback to bytes: a byte's token is one byte", () => {
   expect(bytes).toEqual(bytesOf(" one two é\n"));
 });
 
+test("a merge that would make a special token of text is left out", () => {
+  for (const file of [byteLevel("it is <s> it is"), byteFallback()]) {
+    const { model } = file;
+    const id = Object.keys(model.vocab).length;
+    const tokens = ["<", "s", ">", "<s", "<s>"].filter((token) => !(token in model.vocab));
+    tokens.forEach((token, i) => (model.vocab[token] = id + i));
+    const added = { content: "<s>", special: true, id: model.vocab["<s>"] };
+    file.added_tokens = [
+      ...file.added_tokens.filter(({ content }: any) => content in model.vocab),
+      added,
+    ];
+    model.merges.push(["<", "s"], ["<s", ">"]);
+    const tokenizer = tokenizerFromJSON(file);
+    expect(tokenizer.bos).toBe(model.vocab["<s>"]);
+    const ids = tokenizer.encode("<s>");
+    expect(ids).not.toContain(tokenizer.bos);
+    expect(tokenizer.decode(ids)).toBe("<s>");
+  }
+});
+
 describe("long texts are read in parts that change nothing", () => {
   test.for([
     ["Unigram", unigram()],
