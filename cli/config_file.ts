@@ -1,7 +1,8 @@
 // A file of settings, `--config`: JSON with the names of src/config/settings.ts, and `preset`.
 
 import { readFileSync } from "node:fs";
-import { checkSettingNames } from "../src/config.ts";
+import { isLearned } from "../src/choices.ts";
+import { type Config, checkSettingNames } from "../src/config.ts";
 import { type Setting, settings } from "../src/config/settings.ts";
 import { checkSetting } from "../src/config/values.ts";
 import { count } from "../src/count.ts";
@@ -12,7 +13,7 @@ import { type Given, UsageError } from "./given.ts";
 import { type Option, preset } from "./options.ts";
 
 /** What a saved model's config.json says of the model beside the settings; of a run to come it says nothing. */
-const OF_MODELS = ["format_version", "step", "vocab_size"];
+const OF_MODELS = ["format_version", "step"];
 
 /** Bytes of such a file at most: some hundred times what all settings take. */
 const MOST_BYTES = 2 ** 18;
@@ -25,7 +26,7 @@ const MOST_BYTES = 2 ** 18;
 export function fromConfigFile(path: string, options: readonly Option[]): [string, Given][] {
   const file = readObject(path);
   const isModel = Object.hasOwn(file, "format_version");
-  const entries = Object.entries(file).filter(([name]) => !isModel || !OF_MODELS.includes(name));
+  const entries = Object.entries(file).filter(([name]) => !isModel || !isOfModels(name, file));
   try {
     checkSettingNames("setting", Object.fromEntries(entries), [preset.flag]);
   } catch (error) {
@@ -36,11 +37,18 @@ export function fromConfigFile(path: string, options: readonly Option[]): [strin
     const label = `${name} (${path})`;
     if (name === preset.flag) return [[name, { text: presetIn(value, label), label }]];
     const setting = settings.find((setting) => setting.name === name)!;
-    checkSetting(setting, value, label);
+    if (setting.file === undefined || typeof value !== "string")
+      checkSetting(setting, value, label);
     // A saved model's settings are all of them, and those that a command has no use for do it no harm.
     if (!known.has(setting.flag) && !isModel) throw useless(setting, label);
     return [[setting.flag, { text: String(value), label }]];
   });
+}
+
+/** A vocabulary is asked for only where it is learnt. */
+function isOfModels(name: string, { tokenizer }: Record<string, unknown>): boolean {
+  if (name !== "vocab_size") return OF_MODELS.includes(name);
+  return !isLearned(tokenizer as Config["tokenizer"]);
 }
 
 function readObject(path: string): Record<string, unknown> {

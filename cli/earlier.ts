@@ -4,7 +4,13 @@ import { copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } 
 import { join } from "node:path";
 import { ModelFileError } from "../src/errors.ts";
 import { describeRun, STATE_FILE } from "../src/files/checkpoint.ts";
-import { BEST_FILE, CONFIG_FILE, TOKENIZER_FILE, WEIGHTS_FILE } from "../src/files/model_files.ts";
+import {
+  BEST_FILE,
+  CHAT_TEMPLATE_FILE,
+  CONFIG_FILE,
+  TOKENIZER_FILE,
+  WEIGHTS_FILE,
+} from "../src/files/model_files.ts";
 import { decodeMetadata, MAX_HEADER } from "../src/files/safetensors.ts";
 import { METRICS_FILE } from "./metrics.ts";
 import { eventFilesIn } from "./tensorboard.ts";
@@ -24,7 +30,7 @@ export function ownFilesIn(folder: string): string[] {
 }
 
 /** So small that they are copied, and stay until the others are there too. */
-const small: readonly string[] = [CONFIG_FILE, TOKENIZER_FILE];
+const small: readonly string[] = [CONFIG_FILE, TOKENIZER_FILE, CHAT_TEMPLATE_FILE];
 
 interface Contents {
   /** The files that a new run would replace. */

@@ -9,7 +9,7 @@ import { nearest } from "../src/nearest.ts";
 import { sizes } from "../src/presets.ts";
 import { fromConfigFile } from "./config_file.ts";
 import { type Given, UsageError } from "./given.ts";
-import { configFile, help, json, type Option, preset, size, variables } from "./options.ts";
+import { chat, configFile, help, json, type Option, preset, size, variables } from "./options.ts";
 
 export type Env = Readonly<Record<string, string | undefined>>;
 
@@ -110,7 +110,7 @@ export function parseFlags(command: Command, argv: readonly string[], env: Env):
   const options = [...command.options, json, help];
   const given = new Map([
     ...oneModel(fromEnvironment(options, env)),
-    ...oneModel(fromArguments(options, argv)),
+    ...oneModel(oneFormat(fromArguments(options, argv))),
   ]);
   const path = given.has(help.flag) ? undefined : new Flags(given).text(configFile);
   return new Flags(
@@ -137,6 +137,23 @@ function oneModel(given: [string, Given][]): [string, Given][] {
   }
   const named: Given = { text: `size-${text}`, label };
   return [...given.filter(([flag]) => flag !== size.flag), [preset.flag, named]];
+}
+
+/**
+ * What is given, where a switch is the format that it stands for.
+ * @throws UsageError if another one is given too
+ */
+function oneFormat(given: [string, Given][]): [string, Given][] {
+  const chosen = given.find(([flag]) => flag === chat.flag)?.[1];
+  if (chosen === undefined) return given;
+  const format: Given = { text: chat.flag, label: chosen.label };
+  const other = given.find(([flag, { text }]) => flag === "format" && text !== format.text)?.[1];
+  if (other !== undefined) {
+    throw new UsageError(
+      `${other.label} ${other.text} and ${chosen.label} both say how the text is read; leave one of them out.`,
+    );
+  }
+  return [...given.filter(([flag]) => flag !== chat.flag), ["format", format]];
 }
 
 function fromEnvironment(options: readonly Option[], env: Env): [string, Given][] {

@@ -13,7 +13,7 @@ import { STATE_FILE } from "../src/files/checkpoint.ts";
 import { CONFIG_FILE, type Model, TOKENIZER_FILE, WEIGHTS_FILE } from "../src/files/model_files.ts";
 import { type Dims, dimsOf } from "../src/model/parameters.ts";
 import type { Examples } from "../src/text/batches.ts";
-import { coverage } from "../src/text/coverage.ts";
+import { textFacts } from "../src/text/facts.ts";
 import { chooseHeldOut } from "../src/text/hold_out.ts";
 import { splitTokens } from "../src/text/split.ts";
 import { CharTokenizer } from "../src/tokenizer/char.ts";
@@ -22,6 +22,7 @@ import { chooseDtype } from "../src/training/choose_dtype.ts";
 import { chooseSmall } from "../src/training/choose_trainer.ts";
 import { type Needs, needsOf } from "../src/training/needs.ts";
 import { startNotes } from "../src/training/notes.ts";
+import { tokenize } from "../src/training/tokenize.ts";
 import { command } from "./command.ts";
 import { readText } from "./files.ts";
 import type { Flags } from "./flags.ts";
@@ -30,9 +31,11 @@ import { bytes } from "./format.ts";
 import { loadModel } from "../src/files/model_dir.node.ts";
 import * as options from "./options.ts";
 import { count, plural } from "../src/count.ts";
+import { prepareProgress } from "./progress.ts";
 import { type Io, run } from "./run.ts";
 import { printable } from "./samples.ts";
 import { textRows } from "./text_rows.ts";
+import { tokenizerOf } from "./tokenizer_file.ts";
 
 /** Of a vocabulary: more would hide the rest of the report. */
 const SHOWN_CHARS = 100;
@@ -41,6 +44,7 @@ const ofRun = [
   options.preset,
   options.size,
   options.configFile,
+  options.chat,
   options.input,
   ...options.settingOptions(),
 ];
@@ -75,24 +79,36 @@ function describeModel(flags: Flags): [object, string] {
 async function describeRun(flags: Flags, io: Io): Promise<[object, string]> {
   const wanted = flags.config(flags.text(options.preset));
   const { corpus, source } = await readText(flags.text(options.input), io, wanted);
-  const { format, format_reason, skipped, num_docs, ids } = corpus;
+  const { format, num_docs } = corpus;
   flags.config(flags.text(options.preset), { format }); // what it decides may be in conflict
-  const { vocab_size } = corpus.tokenizer;
+  const given = tokenizerOf(flags);
+  const progress = prepareProgress(io.stderr);
+  const tokens = await tokenize(corpus, wanted, { given, progress });
+  const { text, tokenizer, tokenizer_notes } = tokens;
+  const vocabulary = { tokenizer, vocab_size: tokens.vocab_size };
+  const { vocab_size } = text.tokenizer;
   const dims = dimsOf(wanted, vocab_size);
-  const { val_fraction, note } = chooseHeldOut({ ...wanted, format }, ids.length);
-  const read = { ...wanted, format, val_fraction };
-  const { train, num_tokens, num_val_tokens } = splitTokens(read, corpus.tokens(wanted.block_size));
+  const { val_fraction, note } = chooseHeldOut({ ...wanted, format }, text.ids.length);
+  const read = { ...wanted, ...vocabulary, format, val_fraction };
+  const { train, num_tokens, num_val_tokens } = splitTokens(
+    read,
+    text.tokens(wanted.block_size, undefined, wanted),
+  );
   const { config, dtype_reason } = await withDtype(read, dims, train);
   const needs = needsOf(config, dims, train);
-  const covered = { format_reason, skipped, ...coverage(corpus, config.block_size) };
+  const facts = textFacts(tokens, config.block_size);
   const about = { num_tokens: num_tokens - num_val_tokens, num_params: needs.num_params };
-  const notes = [...startNotes(config, about), ...(note === null ? [] : [note])];
-  const text = isStream(format)
-    ? `one text of ${plural(ids.length, "token")}`
+  const notes = [
+    ...startNotes(config, about),
+    ...(note === null ? [] : [note]),
+    ...tokenizer_notes,
+  ];
+  const what = isStream(format)
+    ? `one text of ${plural(text.ids.length, "token")}`
     : plural(num_docs, "document");
   const rows = [
-    `data       ${source}: ${text}, ${plural(vocab_size, "token")} in the vocabulary`,
-    ...textRows(covered).map(([label, row]) => `${label.padEnd(11)}${row}`),
+    `data       ${source}: ${what}, ${plural(vocab_size, "token")} in the vocabulary`,
+    ...textRows(facts).map(([label, row]) => `${label.padEnd(11)}${row}`),
     `model      ${plural(needs.num_params, "parameter")}`,
     ...(dtype_reason === null ? [] : [`dtype      ${dtype_reason}`]),
     ...needsRows(config, needs),
@@ -101,7 +117,7 @@ async function describeRun(flags: Flags, io: Io): Promise<[object, string]> {
     ...settingRows(config),
     ``,
   ];
-  const description = { vocab_size, ...needs, ...covered, notes, dtype_reason, config };
+  const description = { ...needs, ...facts, notes, dtype_reason, config };
   return [description, rows.join("\n")];
 }
 

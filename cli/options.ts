@@ -1,7 +1,7 @@
 // Every flag of every command: the settings of src/config/settings.ts, and the few that are no settings.
 
 import { unsaidIn } from "../src/config.ts";
-import { listed, type Setting, settings } from "../src/config/settings.ts";
+import { listed, offered, type Setting, settings } from "../src/config/settings.ts";
 import { devices } from "../src/device/choose.ts";
 import { presetNames, presets, sizes } from "../src/presets.ts";
 
@@ -102,6 +102,13 @@ export const tuning = {
   default: "auto" as const,
 } satisfies Option;
 
+/** `--chat` is `--format chat`. */
+export const chat: Option = {
+  flag: "chat",
+  env: [],
+  help: "the text is conversations, --format chat: JSON lines of {role, content}; the assistant's turns are learnt",
+};
+
 export const tensorboard: Option = {
   flag: "tensorboard",
   env: [],
@@ -143,13 +150,13 @@ export const help: Option = { flag: "help", env: [], help: "show this" };
 export function settingOptions(...names: Setting["name"][]): Option[] {
   const some = settings.filter(({ name }) => names.length === 0 || names.includes(name));
   return [...listed(some)].flatMap(([section, settings]) =>
-    settings.map(({ name, flag, env, kind, choices, help }) => ({
+    settings.map(({ name, flag, env, kind, choices, file, help }) => ({
       flag,
       env,
       value: { boolean: undefined, choice: "NAME", integer: "N", number: "X", string: "TEXT" }[
         kind
       ],
-      help: choices === undefined ? help : `${help}: ${choices.join(", ")}`,
+      help: choices === undefined ? help : `${help}: ${offered({ choices, file }).join(", ")}`,
       negatable: kind === "boolean",
       default: String({ ...presets.microgpt, ...unsaidIn("microgpt") }[name]) || "none",
       section,

@@ -103,18 +103,29 @@ export class Progress {
   }
 }
 
+/** What is done before the first step, in words. */
+const preparations: Record<PrepareEvent["what"], { verb: string; thing: string; why?: string }> = {
+  compile: { verb: "compiling", thing: "kernel" },
+  measure: { verb: "measuring", thing: "shape", why: ", for the kernels that are fastest here" },
+  count: { verb: "counting the words of", thing: "character" },
+  learn: { verb: "learning", thing: "token" },
+  tokenize: { verb: "tokenizing", thing: "character" },
+};
+
 /** Tells what comes before the first step: on a terminal how far it is, elsewhere once, where it takes long. */
 export function prepareProgress(out: Output): (event: PrepareEvent) => void {
   let told: NodeJS.Timeout | undefined;
   return ({ what, done, total }) => {
     if (done === total) clearTimeout(told);
-    const purpose = what === "measure" ? ", for the kernels that are fastest here" : "";
-    const verb = what === "measure" ? "measuring" : "compiling";
+    const { verb, thing, why: purpose = "" } = preparations[what];
     if (out.isTTY) {
-      const text = `${verb} ${done + 1} of ${total}${purpose}`.slice(0, (out.columns || 80) - 1);
+      const text = `${verb} ${count(done + 1)} of ${count(total)}${purpose}`.slice(
+        0,
+        (out.columns || 80) - 1,
+      );
       out.write(done < total ? `\r${text}${ERASE_REST}` : `\r${ERASE_REST}`);
     } else if (done === 0) {
-      const things = plural(total, what === "measure" ? "shape" : "kernel");
+      const things = plural(total, thing);
       const tell = () => out.write(`${verb} ${things}${purpose}\n`);
       if (what === "measure") tell();
       else told = setTimeout(tell, LONG_MS).unref();

@@ -9,6 +9,8 @@ export interface Output {
   write(text: string): unknown;
   isTTY?: boolean;
   columns?: number;
+  /** Whether it shows colours, and the user has not asked for none (NO_COLOR). */
+  hasColors?(): boolean;
 }
 
 /** What a command needs of its process; a test gives it something else. */

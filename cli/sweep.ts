@@ -2,7 +2,8 @@
 //
 //   npm run sweep -- --lr 0.003,0.01,0.03 --seed 1..64
 
-import { Sweep, sweepReading } from "../src/training/sweep.ts";
+import { Sweep } from "../src/training/sweep.ts";
+import { sweepReading } from "../src/training/sweep_text.ts";
 import { tuningModes } from "../src/tuning/tune.ts";
 import { command } from "./command.ts";
 import { readText } from "./files.ts";
@@ -13,6 +14,7 @@ import { prepareProgress } from "./progress.ts";
 import { EXIT_FAILED, type Output, run } from "./run.ts";
 import { RunFolder, saveAtLast } from "./run_folder.ts";
 import { sweepable, sweepConfigs } from "./sweep_lists.ts";
+import { tokenizerOf } from "./tokenizer_file.ts";
 import { humanReport, jsonReport, type SweepReport } from "./sweep_report.ts";
 
 const lists = options.settingOptions(...sweepable.map(({ name }) => name)).map((option) => ({
@@ -36,6 +38,7 @@ const description = {
     options.preset,
     options.size,
     options.configFile,
+    options.chat,
     options.tuning,
     ...lists,
   ],
@@ -54,12 +57,23 @@ export const main = command(description, async (flags, io) => {
     const { signal } = interrupt;
     const tuning = { mode, signal };
     const progress = prepareProgress(io.stderr);
-    const sweep = await Sweep.open({ configs, documents: corpus, device, tuning, progress });
+    const sweep = await Sweep.open({
+      configs,
+      documents: corpus,
+      device,
+      tokenizer: tokenizerOf(flags),
+      tuning,
+      progress,
+    });
     const report = flags.has(options.json)
       ? jsonReport(io.stdout, varied)
       : humanReport(io.stdout, source, varied);
     const saved = await train(sweep, report, folder, interrupt, io.stderr);
     return interrupt.code || (saved ? 0 : EXIT_FAILED);
+  } catch (error) {
+    // What comes before the first step leaves nothing to save.
+    if (interrupt.code !== 0 && error === interrupt.signal.reason) return interrupt.code;
+    throw error;
   } finally {
     folder.close();
     interrupt.close();

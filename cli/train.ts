@@ -23,6 +23,7 @@ import * as options from "./options.ts";
 import { promptOf } from "./prompt.ts";
 import { run } from "./run.ts";
 import { RunFolder } from "./run_folder.ts";
+import { tokenizerOf } from "./tokenizer_file.ts";
 import { count } from "../src/count.ts";
 import { type Before, NOTHING, prepareProgress } from "./progress.ts";
 import { type EndEvent, humanReport, jsonReport, type TrainReport } from "./train_report.ts";
@@ -39,6 +40,7 @@ const description = {
     options.preset,
     options.size,
     options.configFile,
+    options.chat,
     options.tuning,
     options.tensorboard,
     options.prompt,
@@ -62,6 +64,7 @@ export const main = command(description, async (flags, io) => {
   const mode = flags.choice(options.tuning, tuningModes);
   const prompt = promptOf(flags);
   const input = flags.text(options.input) ?? before?.input ?? undefined;
+  const tokenizer = tokenizerOf(flags);
   const { corpus, source } = await readText(input, io, config);
   if (!before) flags.config(flags.text(options.preset), { format: corpus.format }); // what it decides may be in conflict
 
@@ -76,6 +79,7 @@ export const main = command(description, async (flags, io) => {
       documents: corpus,
       device,
       tuning,
+      tokenizer,
       progress: prepareProgress(io.stderr),
       input: input ?? null,
       prompt,
@@ -97,6 +101,10 @@ export const main = command(description, async (flags, io) => {
       training.close();
     }
     return interrupt.code;
+  } catch (error) {
+    // What comes before the first step leaves nothing to save.
+    if (interrupt.code !== 0 && error === interrupt.signal.reason) return interrupt.code;
+    throw error;
   } finally {
     folder.close();
     interrupt.close();

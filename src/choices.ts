@@ -31,6 +31,13 @@ export function isChat(format: Config["format"]): boolean {
   return chats[format];
 }
 
+const learnsAll: Record<Config["loss_on"], boolean> = { assistant: false, all: true };
+
+/** Whether all turns of a conversation are learnt. */
+export function isOnAll(loss_on: Config["loss_on"]): boolean {
+  return learnsAll[loss_on];
+}
+
 /** What a text may turn out to be that is read in a format: records of JSON may be conversations. */
 const outcomes: Record<Config["format"], readonly Config["format"][]> = {
   lines: ["lines"],
@@ -43,6 +50,11 @@ const outcomes: Record<Config["format"], readonly Config["format"][]> = {
 
 export function mayBe(asked: Config["format"], found: Config["format"]): boolean {
   return outcomes[asked].includes(found);
+}
+
+/** Whether a text that is read so may be conversations. */
+export function mayBeChat(asked: Config["format"]): boolean {
+  return outcomes[asked].some(isChat);
 }
 
 /** What a format has use for beside the text: the name of a field, or what stands between two documents. */
@@ -61,6 +73,30 @@ export function usesField(format: Config["format"]): boolean {
 
 export function usesSeparator(format: Config["format"]): boolean {
   return uses[format] === "separator";
+}
+
+const vocabularies: Record<Config["tokenizer"], "characters" | "learnt" | "given"> = {
+  char: "characters",
+  word: "learnt",
+  bpe: "learnt",
+  file: "given",
+};
+
+/** Whether the tokens are learnt from the text, as many as vocab_size says. */
+export function isLearned(tokenizer: Config["tokenizer"]): boolean {
+  return vocabularies[tokenizer] === "learnt";
+}
+
+/** Whether it is one that was there before. */
+export function isGiven(tokenizer: Config["tokenizer"]): boolean {
+  return vocabularies[tokenizer] === "given";
+}
+
+const drawn: Record<Config["val_split"], boolean> = { end: false, blocks: true };
+
+/** Whether what is held out of a stream is drawn by the seed. */
+export function isDrawn(val_split: Config["val_split"]): boolean {
+  return drawn[val_split];
 }
 
 const halves: Record<ConfigChoice["dtype"], boolean> = { f32: false, f16: true, auto: false };

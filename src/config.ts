@@ -5,7 +5,7 @@ import { settings } from "./config/settings.ts";
 import { checkSetting } from "./config/values.ts";
 import { ConfigError } from "./errors.ts";
 import { checkNames } from "./names.ts";
-import { isPreset, presetNames, presets } from "./presets.ts";
+import { isPreset, presetNames, presetNotes, presets } from "./presets.ts";
 
 /** The settings of a run. */
 export interface Config {
@@ -15,6 +15,12 @@ export interface Config {
   separator: string; // paragraphs: what stands between two of them, \n being a line's end; empty is a blank line
   skip_bad_lines: boolean; // jsonl, csv, chat: a line that cannot be read is left out and counted
   val_fraction: number; // part of the text that is held out, to validate with; 0 holds out nothing
+  val_split: "end" | "blocks"; // of one stream that is its last part, or blocks all over it, drawn by the seed
+  tokenizer: "char" | "word" | "bpe" | "file"; // a token a character, a word, merged bytes, or one that was given
+  vocab_size: number; // word, bpe: tokens of the vocabulary that is learnt; 0 is as many as suit text and model
+  bpe_pattern: "gpt2" | "gpt4"; // bpe: what no token reaches across; gpt4 takes digits in threes
+  loss_on: "assistant" | "all"; // chat: whose turns are learnt; those of others are read alone
+  skip_long: boolean; // chat: conversations longer than the context are left out, and not cut
 
   // the model
   n_layer: number; // transformer blocks (L)
@@ -75,21 +81,30 @@ export interface Config {
 }
 
 /**
- * A config as a user asks for it: which format `auto` is, the text decides (detectFormat), and which part of it is held
- * out (chooseHeldOut); which dtype, the device that it meets (chooseDtype).
+ * A config as a user asks for it: which format `auto` is, the text decides (detectFormat), which part of it is held
+ * out (chooseHeldOut), and which tokenizer it has (chooseTokenizer); which dtype, the device that it meets (chooseDtype).
  */
-export interface ConfigChoice extends Omit<Config, "format" | "val_fraction" | "dtype"> {
+export interface ConfigChoice extends Omit<
+  Config,
+  "format" | "val_fraction" | "tokenizer" | "dtype"
+> {
   format: Config["format"] | "auto";
   val_fraction: number | "auto";
+  tokenizer: Config["tokenizer"] | "auto";
   dtype: Config["dtype"] | "auto";
 }
 
 /** Once its text is read. */
-export type ReadConfig = ConfigChoice & Pick<Config, "format" | "val_fraction">;
+export type ReadConfig = ConfigChoice & Pick<Config, "format" | "val_fraction" | "tokenizer">;
 
 /** What the command line and the page ask for where a user says nothing, in the preset's place. */
 export function unsaidIn(preset: string): Partial<ConfigChoice> {
-  return { format: "auto", ...heldOutIn(preset) };
+  return { format: "auto", ...heldOutIn(preset), ...tokenizerIn(preset) };
+}
+
+/** Of a preset that is no model of characters, the tokenizer is left to the text. */
+function tokenizerIn(preset: string): Partial<ConfigChoice> {
+  return isPreset(preset) && !presetNotes[preset].characters ? { tokenizer: "auto" } : {};
 }
 
 /** Of a preset that holds nothing out, whether to do so is left to the text. */

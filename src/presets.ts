@@ -10,6 +10,12 @@ const microgpt: Config = {
   separator: "",
   skip_bad_lines: false,
   val_fraction: 0,
+  val_split: "end",
+  tokenizer: "char",
+  vocab_size: 0,
+  bpe_pattern: "gpt2",
+  loss_on: "assistant",
+  skip_long: false,
   n_layer: 1,
   n_embd: 16,
   n_head: 4,
@@ -273,14 +279,26 @@ export const presets = {
 
 export type PresetName = keyof typeof presets;
 
-/** What each preset is, and of how many tokens the vocabulary of a text that it is for. */
-export const presetNotes: Record<PresetName, { what: string; vocab_size: number }> = {
-  microgpt: { what: "microgpt.py's final revision", vocab_size: 27 },
-  "microgpt-cosine": { what: "its earlier revision", vocab_size: 27 },
-  tiny: { what: "microgpt's model, on batches", vocab_size: 27 },
+interface PresetNote {
+  what: string;
+  /** Tokens in the vocabulary of a text that it is for. */
+  vocab_size: number;
+  /** Whether it is a model of characters, whatever the text. */
+  characters?: true;
+}
+
+/** What each preset is. */
+export const presetNotes: Record<PresetName, PresetNote> = {
+  microgpt: { what: "microgpt.py's final revision", vocab_size: 27, characters: true },
+  "microgpt-cosine": { what: "its earlier revision", vocab_size: 27, characters: true },
+  tiny: { what: "microgpt's model, on batches", vocab_size: 27, characters: true },
   small: { what: "for texts of some 100 KB", vocab_size: 65 },
   medium: { what: "for texts of a megabyte", vocab_size: 65 },
-  shakespeare: { what: "nanoGPT's model of characters, for a megabyte", vocab_size: 65 },
+  shakespeare: {
+    what: "nanoGPT's model of characters, for a megabyte",
+    vocab_size: 65,
+    characters: true,
+  },
   gpt2: { what: "GPT-2's sizes, in microgpt's architecture", vocab_size: 50304 },
   "llama-15m": { what: "Llama, in the size of TinyStories' models", vocab_size: 32000 },
   "llama-110m": { what: "the largest of TinyStories' models", vocab_size: 32000 },

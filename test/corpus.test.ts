@@ -163,7 +163,7 @@ describe("coverage", () => {
   test("counts what lies beyond the context", () => {
     expect(of([3, 16, 20], 16)).toEqual({
       num_truncated: 2, // the end of the second is cut as well
-      num_chars: 39,
+      num_text_tokens: 39,
       num_unread: 4,
       fitting_block_size: 24,
     });
@@ -186,7 +186,10 @@ describe("coverage", () => {
   });
 
   test("of one text is all", () => {
-    expect(coverage(fromText("abc\nd", "text"), 2)).toMatchObject({ num_chars: 5, num_unread: 0 });
+    expect(coverage(fromText("abc\nd", "text"), 2)).toMatchObject({
+      num_text_tokens: 5,
+      num_unread: 0,
+    });
   });
 });
 

@@ -65,9 +65,9 @@ describe("probabilities", () => {
   });
 
   test("leave a token out that is never drawn, before the top k are counted", () => {
-    const p = nextProbabilities([3, 2, 1], { temperature: 1, top_k: 1 }, 0);
+    const p = nextProbabilities([3, 2, 1], { temperature: 1, top_k: 1 }, [0]);
     expect([...p]).toEqual([0, 1, 0]);
-    expect([...nextProbabilities([3, 2, 1], { temperature: 0, top_k: 0 }, 0)]).toEqual([0, 1, 0]);
+    expect([...nextProbabilities([3, 2, 1], { temperature: 0, top_k: 0 }, [0])]).toEqual([0, 1, 0]);
   });
 });
 

@@ -89,8 +89,8 @@ test("config.json and tokenizer.json say for people what the weights' metadata s
   expect(JSON.parse(metadata.config)).toEqual({
     format_version: FORMAT_VERSION,
     step: 123,
-    vocab_size: 5,
     ...modelOf().config,
+    vocab_size: 5,
   });
 });
 

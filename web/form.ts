@@ -2,7 +2,7 @@
 
 import { type Config, type ConfigChoice, resolveConfig, unsaidIn } from "../src/config.ts";
 import { conflicts } from "../src/config/conflicts.ts";
-import { listed, type Setting } from "../src/config/settings.ts";
+import { listed, offered, type Setting } from "../src/config/settings.ts";
 import { describeRange, parseSetting } from "../src/config/values.ts";
 import { ConfigError } from "../src/errors.ts";
 import { isPreset, presets } from "../src/presets.ts";
@@ -137,11 +137,11 @@ function isOption(input: Field["input"], value: string): boolean {
 
 /** A row: name and help, the control, and room for an error. */
 function createField(setting: Setting): Field {
-  const { name, kind, choices, help } = setting;
+  const { name, kind, help } = setting;
   const id = `setting-${name}`;
   const input = document.createElement(kind === "choice" ? "select" : "input");
   if (input instanceof HTMLSelectElement) {
-    input.append(...choices!.map((choice) => new Option(choice)));
+    input.append(...offered(setting).map((choice) => new Option(choice)));
   } else if (kind === "boolean") {
     input.type = "checkbox";
   } else {

@@ -1,7 +1,9 @@
 // The page: reads the form, starts runs, keeps what they make, and shows their state once a frame.
 
+import type { ConfigChoice } from "../src/config.ts";
 import type { DeviceChoice } from "../src/device/choose.ts";
 import { dimsOf, parameterCount } from "../src/model/parameters.ts";
+import { chooseTokenizer } from "../src/text/choose_tokenizer.ts";
 import { coverage } from "../src/text/coverage.ts";
 import { plural } from "../src/count.ts";
 import { byId } from "./dom.ts";
@@ -68,7 +70,6 @@ let training: TrainingText | null = null;
 
 function textChanged(): void {
   training = text.read(false);
-  next.vocab_size = training ? training.num_chars + 1 : null;
   view.showDocuments(training?.documents ?? []);
   settingsChanged();
 }
@@ -77,15 +78,23 @@ function settingsChanged(): void {
   const config = form.read();
   if (config && text.readAs(config)) return textChanged();
   if (config) next.num_steps = config.num_steps;
+  if (config) next.vocab_size = training && vocabularyOf(config, training);
   const { vocab_size } = next;
   const parameters = config && vocab_size && parameterCount(dimsOf(config, vocab_size));
   byId("size").textContent = parameters ? `A model of ${plural(parameters, "parameter")}.` : "";
   byId("unread").textContent =
-    config && training ? unreadLine(coverage(training.corpus, config.block_size)) : "";
+    config && training && chooseTokenizer(config, training.corpus).vocab_size === 0
+      ? unreadLine(coverage(training.corpus, config.block_size))
+      : "";
   next.device = deviceChoice();
   reviseProblems(byId("problems"));
   keeper.keepForm({ ...form.values(), device: next.device, source: text.source });
   schedule();
+}
+
+/** How many tokens there will be, or how many at most where they are learnt. */
+function vocabularyOf(config: ConfigChoice, { corpus, num_chars }: TrainingText): number {
+  return chooseTokenizer(config, corpus).vocab_size || num_chars + 1;
 }
 
 function deviceChoice(): DeviceChoice {

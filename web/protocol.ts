@@ -56,6 +56,8 @@ export interface WriteRequest {
 export type Report =
   | PrepareEvent
   | StartEvent
+  /** Excerpts of the text, each in the texts of its tokens. */
+  | { type: "tokens"; texts: string[][] }
   | StepsReport
   | EvalEvent
   | StopEvent

@@ -53,6 +53,8 @@ export class Run {
   config: ConfigChoice | null = null;
   text: RunText = { name: "", documents: [] };
   documents: ReadonlySet<string> = new Set();
+  /** Excerpts of the text in tokens; null where they are characters. */
+  tokens: string[][] | null = null;
   /** How far the device is readied; null where that is not known or over. */
   prepare: PrepareEvent | null = null;
   /** Null until the device is ready. */
@@ -226,6 +228,8 @@ export class Run {
       this.prepare = null;
       this.step = report.resumed_from ?? 0;
       this.phase = "running";
+    } else if (report.type === "tokens") {
+      this.tokens = report.texts;
     } else if (report.type === "steps") {
       const [first] = report.steps;
       if (this.marks.length === 0) this.marks.push({ train_ms: 0, ...first });

@@ -196,9 +196,9 @@ function trainingText(text: string, name: string, reading: TextReading): Trainin
 }
 
 /** What of a text the context leaves unread, and what helps. */
-export function unreadLine({ num_chars, num_unread, fitting_block_size }: Coverage): string {
+export function unreadLine({ num_text_tokens, num_unread, fitting_block_size }: Coverage): string {
   if (num_unread === 0) return "";
-  const share = Math.max(1, Math.round((100 * num_unread) / num_chars));
+  const share = Math.max(1, Math.round((100 * num_unread) / num_text_tokens));
   const longer =
     fitting_block_size === null
       ? "Format text reads them all."

@@ -6,8 +6,10 @@ import { count, plural } from "../src/count.ts";
 import type { DeviceChoice } from "../src/device/choose.ts";
 import { byId, write } from "./dom.ts";
 import { formatLoss, formatNumber, formatSeconds } from "./format.ts";
+import { createTokens, excerpts } from "./excerpts.ts";
 import { createRow, createText, LookList } from "./looks.ts";
 import { describe } from "./models.ts";
+import type { StartEvent } from "../src/training/train.ts";
 import type { Phase, Run } from "./run.ts";
 import type { Kept } from "./shelf.ts";
 
@@ -20,9 +22,6 @@ export interface Preparation {
   /** Why there is no WebGPU; null where there is. */
   noWebGpu: string | null;
 }
-
-/** Documents of the training text that are shown. */
-const MAX_READS = 18;
 
 const goLabels: Record<Phase, string> = {
   idle: "Start",
@@ -39,18 +38,25 @@ export class View {
   private readonly looks = new LookList(byId("looks"));
   private readonly reads = createRow("look reads", "the text");
 
+  /** Those that were shown last. */
+  private tokens: Run["tokens"] = null;
+
   constructor() {
     byId("looks").append(this.reads);
   }
 
   /** Some of the documents, below what the model writes. */
   showDocuments(documents: readonly string[]): void {
-    const length = Math.min(documents.length, MAX_READS);
-    const texts = Array.from({ length }, (_, i) =>
-      createText(documents[Math.floor((i * documents.length) / length)].slice(0, 300)),
-    );
+    const texts = excerpts(documents).map((text) => createText(text));
     this.reads.lastElementChild!.replaceChildren(...texts);
-    this.reads.hidden = length === 0;
+    this.reads.hidden = texts.length === 0;
+  }
+
+  /** The same ones in the tokens of the run, if it has other ones than characters. */
+  private showTokens(tokens: Run["tokens"]): void {
+    if (tokens === this.tokens) return;
+    this.tokens = tokens;
+    if (tokens) this.reads.lastElementChild!.replaceChildren(...tokens.map(createTokens));
   }
 
   /**
@@ -104,6 +110,7 @@ export class View {
     this.chart.show(history, num_steps, run.vocab_size ?? next.vocab_size);
     write("samples-hint", samplesHint(run));
     this.looks.show(run.looks, run.documents);
+    this.showTokens(run.tokens);
     this.showWriting(run);
   }
 
@@ -127,10 +134,17 @@ function fallbackLine({ start, fallback }: Run): string {
   return fallback ? `The CPU writes the texts: ${fallback}` : "";
 }
 
+const doing: Record<NonNullable<Run["prepare"]>["what"], string> = {
+  compile: "Compiling",
+  measure: "Measuring kernels,",
+  count: "Counting words, character",
+  learn: "Learning tokens,",
+  tokenize: "Tokenizing, character",
+};
+
 function deviceLine({ start, phase, prepare }: Run): string {
   if (prepare !== null && prepare.done < prepare.total) {
-    const doing = { compile: "Compiling", measure: "Measuring kernels," }[prepare.what];
-    return `${doing} ${count(prepare.done)} of ${count(prepare.total)}…`;
+    return `${doing[prepare.what]} ${count(prepare.done)} of ${count(prepare.total)}…`;
   }
   if (phase === "opening") return "Readying the device…";
   if (!start) return "";
@@ -138,7 +152,16 @@ function deviceLine({ start, phase, prepare }: Run): string {
   const reason = start.device_reason === null ? "" : ` (auto: ${start.device_reason})`;
   const dtype = start.dtype_reason === null ? "" : ` · dtype ${start.dtype_reason}`;
   const differences = start.differences.map((sentence) => ` · ${sentence}`).join("");
-  return `${device}${reason} · ${plural(start.num_params, "parameter")}${dtype}${differences}`;
+  const tokens = tokensOf(start);
+  return `${device}${reason} · ${plural(start.num_params, "parameter")}${tokens}${dtype}${differences}`;
+}
+
+/** Of characters there is nothing to tell, unless they were chosen. */
+function tokensOf({ tokenizer, tokenizer_reason, vocab_size, ...facts }: StartEvent): string {
+  if (tokenizer === "char" && tokenizer_reason === null) return "";
+  const each = formatNumber(facts.num_chars / facts.num_text_tokens, 2);
+  const chosen = tokenizer_reason === null ? tokenizer : `auto: ${tokenizer_reason}`;
+  return ` · ${plural(vocab_size, "token")} (${chosen}), ${each} characters each`;
 }
 
 /** For screen readers: a sentence at each turn of the run and at each quarter of the steps. */

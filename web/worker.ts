@@ -6,6 +6,8 @@ import { decodeCheckpoint, encodeCheckpoint } from "../src/files/checkpoint.ts";
 import { decodeModelFile, encodeModel, type ModelFile } from "../src/files/model_files.ts";
 import { Generator, type SamplingOptions } from "../src/generation/from_model.ts";
 import { type StepEvent, Training } from "../src/training/train.ts";
+import { CharTokenizer } from "../src/tokenizer/char.ts";
+import { excerpts, inTokens } from "./excerpts.ts";
 import { Desk } from "./desk.ts";
 import type { OpenRequest, Report, Request, StartRequest } from "./protocol.ts";
 import { write } from "./write.ts";
@@ -39,6 +41,10 @@ async function train({ config, documents, device, temperature, resume }: StartRe
     ...(before ? { resume: before } : {}),
   });
   post(training.start);
+  const { tokenizer } = training;
+  if (!(tokenizer instanceof CharTokenizer)) {
+    post({ type: "tokens", texts: inTokens(excerpts(documents), tokenizer) });
+  }
   const { num_steps } = training.start.config;
 
   let steps: StepEvent[] = [];

@@ -1,6 +1,17 @@
 // What is wrong between settings that are each in their range.
 
-import { fallsLate, isRope, isStream, usesField, usesSeparator } from "../choices.ts";
+import {
+  fallsLate,
+  isDrawn,
+  isGiven,
+  isOnAll,
+  mayBeChat,
+  isLearned,
+  isRope,
+  isStream,
+  usesField,
+  usesSeparator,
+} from "../choices.ts";
 import type { Config, ConfigChoice } from "../config.ts";
 import { ConfigError } from "../errors.ts";
 
@@ -16,6 +27,8 @@ export function conflicts(
 ): ConfigError[] {
   const found = [
     ...formats(config, label),
+    ...chats(config, label),
+    ...vocabularies(config, label),
     ...heads(config, label),
     ...rotations(config, label),
     ...schedules(config, label),
@@ -47,6 +60,35 @@ function* formats(config: Partial<ConfigChoice>, label: Label): Iterable<Conflic
       ];
     }
   }
+}
+
+function* chats(config: Partial<ConfigChoice>, label: Label): Iterable<Conflict> {
+  const { format = "auto", loss_on = "assistant", skip_long = false } = config;
+  if (format === "auto" || mayBeChat(format)) return;
+  const given: Conflict[0][] = [
+    ...(isOnAll(loss_on) ? ["loss_on" as const] : []),
+    ...(skip_long ? ["skip_long" as const] : []),
+  ];
+  for (const name of given) {
+    yield [
+      name,
+      `${label(name)} is ${config[name]}, but it is about conversations, and ${label("format")} is ${format}; leave it ` +
+        `out, or choose ${label("format")} chat.`,
+    ];
+  }
+}
+
+function* vocabularies(config: Partial<ConfigChoice>, label: Label): Iterable<Conflict> {
+  const { tokenizer = "auto", vocab_size = 0 } = config;
+  if (tokenizer === "auto" || isLearned(tokenizer) || vocab_size === 0) return;
+  const has = isGiven(tokenizer)
+    ? "the file has its tokens"
+    : "the text's characters are the tokens";
+  yield [
+    "vocab_size",
+    `${label("vocab_size")} is ${vocab_size}, but with ${label("tokenizer")} ${tokenizer} ${has}; leave it out, or ` +
+      `choose ${label("tokenizer")} bpe or word.`,
+  ];
 }
 
 function* heads(config: Partial<ConfigChoice>, label: Label): Iterable<Conflict> {
@@ -117,6 +159,7 @@ function* schedules(config: Partial<ConfigChoice>, label: Label): Iterable<Confl
 const SLACK = 1e-6;
 
 function* validations(config: Partial<ConfigChoice>, label: Label): Iterable<Conflict> {
+  yield* splits(config, label);
   const { eval_every = 0, val_fraction, patience = 0, format = "auto" } = config;
   const documents = format !== "auto" && !isStream(format);
   const none = val_fraction === 0 || (val_fraction === "auto" && documents);
@@ -133,6 +176,24 @@ function* validations(config: Partial<ConfigChoice>, label: Label): Iterable<Con
       `${label("patience")} is ${patience}, but the run is validated at its end at most; set ${label("eval_every")} to ` +
         `the steps between two validations, and ${label("val_fraction")} to the part of the text that is held out for ` +
         `them, or leave ${label("patience")} at 0.`,
+    ];
+  }
+}
+
+function* splits(config: Partial<ConfigChoice>, label: Label): Iterable<Conflict> {
+  const { val_split = "end", val_fraction, format = "auto" } = config;
+  if (!isDrawn(val_split)) return;
+  if (val_fraction === 0) {
+    yield [
+      "val_split",
+      `${label("val_split")} is ${val_split}, but nothing is held out to validate with; set ${label("val_fraction")} to ` +
+        `a part of the text, such as 0.1, or leave ${label("val_split")} out.`,
+    ];
+  } else if (format !== "auto" && !isStream(format)) {
+    yield [
+      "val_split",
+      `${label("val_split")} is ${val_split}, but with ${label("format")} ${format} documents are held out, which the ` +
+        `seed draws one by one; leave ${label("val_split")} out.`,
     ];
   }
 }

@@ -42,8 +42,12 @@ export interface Setting {
   max?: number;
   below?: boolean;
   choices?: readonly string[];
+  /** The choice that a file's path stands for, which may be given in a choice's place. */
+  file?: string;
   /** Whether a number may be left open, as auto: what is met decides. */
   auto?: boolean;
+  /** The number that leaves it open. */
+  open?: number;
   /** Whether it is used as a float32, so that as one too it has to be in its range. */
   float32?: boolean;
   /** Version of the model files that brought it, 1 where absent; in an older file it is as the preset microgpt has it. */
@@ -118,6 +122,56 @@ const table: Record<Group, Row[]> = {
       "part of the text that is held out to validate with; auto is 0.1 of one stream and none of documents",
       { ...part, auto: true, since: 2 },
     ),
+    setting(
+      "val_split",
+      "choice",
+      "what of one stream is held out: its end, or blocks that seed draws",
+      {
+        choices: namesOf<Config["val_split"]>({ end: true, blocks: true }),
+        since: 7,
+      },
+    ),
+    setting(
+      "tokenizer",
+      "choice",
+      "what a token is: a character, a word, merged bytes, as suits text and size, or as a tokenizer.json has it",
+      {
+        choices: namesOf<ConfigChoice["tokenizer"]>({
+          char: true,
+          word: true,
+          bpe: true,
+          auto: true,
+          file: true,
+        }),
+        file: "file",
+        common,
+        since: 7,
+      },
+    ),
+    setting(
+      "vocab_size",
+      "integer",
+      "tokens of word or bpe, 0 for as many as suit text and model",
+      {
+        min: 0,
+        max: 2 ** 16,
+        open: 0,
+      },
+    ),
+    setting(
+      "bpe_pattern",
+      "choice",
+      "what parts the text before bpe; gpt4 takes digits in threes",
+      {
+        choices: namesOf<Config["bpe_pattern"]>({ gpt2: true, gpt4: true }),
+        since: 7,
+      },
+    ),
+    setting("loss_on", "choice", "whose turns of a chat are learnt, and not read alone", {
+      choices: namesOf<Config["loss_on"]>({ assistant: true, all: true }),
+      since: 7,
+    }),
+    setting("skip_long", "boolean", "leave conversations out that the context cuts", { since: 7 }),
   ],
   model: [
     setting("n_layer", "integer", "transformer blocks", { ...size, common }),
@@ -310,6 +364,11 @@ const table: Record<Group, Row[]> = {
   ],
 };
 
+/** The choices that a setting offers by their names. */
+export function offered({ choices, file }: Pick<Setting, "choices" | "file">): readonly string[] {
+  return choices!.filter((choice) => choice !== file);
+}
+
 /** Every setting, group by group. */
 export const settings: readonly Setting[] = (Object.keys(groups) as Group[]).flatMap((group) =>
   table[group].map((row) => ({ ...row, group })),
@@ -329,7 +388,12 @@ export function listed(some = settings): Map<string, Setting[]> {
   );
 }
 
+/** Whether a value leaves it to what is met. */
+export function isOpen(name: keyof Config, value: ConfigChoice[keyof Config]): boolean {
+  return value === "auto" || value === settings.find((setting) => setting.name === name)!.open;
+}
+
 /** Those that may be left open, as auto: of a model, or a run that was begun, they are not. */
 export const leftOpen: readonly (keyof Config)[] = settings
-  .filter(({ auto, choices }) => auto || choices?.includes("auto"))
+  .filter(({ auto, open, choices }) => auto || open !== undefined || choices?.includes("auto"))
   .map(({ name }) => name);

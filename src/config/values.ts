@@ -2,7 +2,7 @@
 
 import type { Config, ConfigChoice } from "../config.ts";
 import { ConfigError } from "../errors.ts";
-import { MAX_INTEGER, type Setting } from "./settings.ts";
+import { MAX_INTEGER, offered, type Setting } from "./settings.ts";
 
 /** Characters of a setting that is a text, at most. */
 const MOST_TEXT = 200;
@@ -24,6 +24,7 @@ export function parseSetting(
   else if (setting.kind === "boolean" && (text === "false" || text === "0")) value = false;
   else if (setting.auto && text.trim() === "auto") value = "auto";
   else if (!isWord(setting) && decimal.test(text.trim())) value = Number(text);
+  else if (setting.file && !setting.choices!.includes(text)) value = setting.file;
   return checkSetting(setting, value, label, text);
 }
 
@@ -101,9 +102,10 @@ function checkFloat32(setting: Setting, value: unknown, label: string, text = St
 }
 
 /** What a setting may be, in words: "a whole number of at least 1". */
-export function describeRange({ kind, min, above, max, below, choices, auto }: Setting): string {
+export function describeRange(setting: Setting): string {
+  const { kind, min, above, max, below, auto } = setting;
   if (kind === "boolean") return "true or false";
-  if (kind === "choice") return choices!.join(" or ");
+  if (kind === "choice") return offered(setting).join(" or ") + (setting.file ? " or a file" : "");
   if (kind === "string") return `a text of at most ${MOST_TEXT} characters`;
   const noun = kind === "integer" ? "a whole number" : "a number";
   const low = min === undefined ? "" : above ? `above ${min}` : `of at least ${min}`;

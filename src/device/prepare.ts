@@ -7,8 +7,11 @@ import { type Dispatch, pipelineOf } from "./schedule.ts";
 /** Told at the beginning (`done` is 0), whenever one more is done, and at the end (`done` is `total`). */
 export interface PrepareEvent {
   type: "prepare";
-  /** compile: pipelines. measure: shapes of products, whose kernels are timed. */
-  what: "compile" | "measure";
+  /**
+   * compile: pipelines. measure: shapes of products, whose kernels are timed. Of the text count: characters whose words
+   * are counted; learn: tokens; tokenize: characters.
+   */
+  what: "compile" | "measure" | "count" | "learn" | "tokenize";
   done: number;
   total: number;
 }

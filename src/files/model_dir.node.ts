@@ -17,6 +17,7 @@ import { ModelFileError } from "../errors.ts";
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint, STATE_FILE } from "./checkpoint.ts";
 import {
   BEST_FILE,
+  CHAT_TEMPLATE_FILE,
   CONFIG_FILE,
   decodeModel,
   decodeModelFile,
@@ -35,6 +36,7 @@ export const modelFiles: readonly string[] = [
   STATE_FILE,
   CONFIG_FILE,
   TOKENIZER_FILE,
+  CHAT_TEMPLATE_FILE,
 ];
 
 /**
@@ -95,7 +97,8 @@ export function saveModel(folder: string, model: Model, before?: () => void): vo
   attempt(folder, () => {
     makeFolder(folder);
     replaceFile(folder, weights.name, weights.pieces, before);
-    for (const name of [STATE_FILE, BEST_FILE]) rmSync(join(folder, name), { force: true });
+    for (const name of [STATE_FILE, BEST_FILE, CHAT_TEMPLATE_FILE])
+      rmSync(join(folder, name), { force: true });
     for (const { name, pieces } of others) replaceFile(folder, name, pieces);
     flushFolder(folder);
   });

@@ -5,10 +5,12 @@
 // renames of the three leaves the new model, not weights of one run beside the settings of another.
 // The other two are for people and tools, and for weights that come from elsewhere without metadata.
 
+import { isChat, isLearned } from "../choices.ts";
 import { type Config, resolveConfig } from "../config.ts";
 import { leftOpen, settings } from "../config/settings.ts";
 import { plural } from "../count.ts";
 import { ConfigError, ModelFileError } from "../errors.ts";
+import { chatTemplate } from "../text/chat.ts";
 import { type Dims, dimsOf, ParameterLayout } from "../model/parameters.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { tokenizerFromJSON } from "../tokenizer/file.ts";
@@ -57,6 +59,8 @@ export const WEIGHTS_FILE = "model.safetensors";
 export const BEST_FILE = "best.safetensors";
 export const CONFIG_FILE = "config.json";
 export const TOKENIZER_FILE = "tokenizer.json";
+/** Of a model of conversations: how other programs write them. */
+export const CHAT_TEMPLATE_FILE = "chat_template.jinja";
 
 /**
  * The files of a model, in the order in which they should be written: the first is enough by itself.
@@ -76,15 +80,28 @@ export function encodeModel(model: Model): ModelFile[] {
     new ModelFile(WEIGHTS_FILE, safetensorsPieces(tensors, metadata)),
     new ModelFile(CONFIG_FILE, [utf8.encode(metadata.config)]),
     new ModelFile(TOKENIZER_FILE, [utf8.encode(metadata.tokenizer)]),
+    ...(metadata.chat_template === undefined
+      ? []
+      : [new ModelFile(CHAT_TEMPLATE_FILE, [utf8.encode(metadata.chat_template)])]),
   ];
 }
 
-/** The texts of settings and tokenizer. */
-export function metadataOf({ config, tokenizer, step }: Omit<Model, "layout" | "values">) {
+interface Metadata extends Record<string, string> {
+  config: string;
+  tokenizer: string;
+}
+
+/** The texts of settings and tokenizer, and of a chat's template. */
+export function metadataOf({
+  config,
+  tokenizer,
+  step,
+}: Omit<Model, "layout" | "values">): Metadata {
   const { vocab_size } = tokenizer;
   return {
-    config: toText({ format_version: FORMAT_VERSION, step, vocab_size, ...config }),
+    config: toText({ format_version: FORMAT_VERSION, step, ...config, vocab_size }),
     tokenizer: toText(tokenizer.toJSON()),
+    ...(isChat(config.format) ? { chat_template: chatTemplate(tokenizer) } : {}),
   };
 }
 
@@ -170,7 +187,8 @@ export function parseJson(text: string, source: string): unknown {
 
 export function readConfig(file: unknown, source: string) {
   if (!isObject(file)) fail(source, "is not an object");
-  const { format_version, step, vocab_size, ...config } = file;
+  const { format_version, step, ...config } = file;
+  const { vocab_size, tokenizer } = config;
   if (Number.isSafeInteger(format_version) && (format_version as number) > FORMAT_VERSION) {
     throw new ModelFileError(
       `${source} has format version ${format_version}, and this program reads up to ${FORMAT_VERSION}; ` +
@@ -191,6 +209,8 @@ export function readConfig(file: unknown, source: string) {
   const missing = settings.find(
     ({ name, since = 1 }) => !Object.hasOwn(config, name) && since <= version,
   );
+  // Of a vocabulary that is not learnt the size is no choice.
+  if (!isLearned(tokenizer as Config["tokenizer"])) config.vocab_size = 0;
   if (missing !== undefined) fail(source, `lacks the setting ${missing.name}`);
   const unknown = Object.keys(config).find((name) => !known.has(name));
   if (unknown !== undefined) fail(source, `has the unknown setting ${show(unknown)}`);

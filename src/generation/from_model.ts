@@ -1,5 +1,6 @@
 // A saved model, ready to write texts on the device of one's choice.
 
+import { isChat } from "../choices.ts";
 import { chooseDevice, type DeviceChoice } from "../device/choose.ts";
 import type { Preparation } from "../device/prepare.ts";
 import { ParameterLayout } from "../model/parameters.ts";
@@ -78,7 +79,14 @@ export class Generator {
   /** What is to be known about texts of such length, a sentence each. */
   notes({ prompt = "", max_tokens = 0 }: Pick<SamplingOptions, "prompt" | "max_tokens">): string[] {
     const { tokenizer, config } = this.model;
-    return lengthNotes({ ...config, max_tokens }, tokenizer.encode(prompt).length);
+    const notes = lengthNotes({ ...config, max_tokens }, tokenizer.encode(prompt).length);
+    const silent = isChat(config.format) && prompt === "";
+    return silent
+      ? [
+          ...notes,
+          `It is a model of conversations: without a prompt it answers a user who says nothing.`,
+        ]
+      : notes;
   }
 
   private prepare({ seed, ...options }: SamplingOptions): GenerateOptions {

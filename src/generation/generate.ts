@@ -1,9 +1,11 @@
 // Sampling: from the logits of the next token to texts, one token at a time.
 
-import { isRope, isStream } from "../choices.ts";
+import { isChat, isRope, isStream } from "../choices.ts";
 import type { Config } from "../config.ts";
 import type { PythonRandom } from "../random.ts";
+import { chatIds, chatText, promptTokens } from "../text/chat.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+import { TextStream } from "../tokenizer/text_stream.ts";
 import { nextProbabilities } from "./probabilities.ts";
 
 /** A text that the model wrote. */
@@ -28,8 +30,13 @@ export type Sampling = Pick<Config, "num_samples" | "temperature" | "top_k" | "m
 export interface GenerateOptions extends Sampling, Pick<Config, "format" | "block_size"> {
   tokenizer: Tokenizer;
   random: PythonRandom;
-  /** Text that every sample begins with; of one that is longer than the context the model sees the end. */
+  /**
+   * Text that every sample begins with; of one that is longer than the context the model sees the end. To a model of
+   * conversations it is what the user says.
+   */
   prompt?: string;
+  /** What users say where there is no prompt, one after the other. */
+  questions?: readonly string[];
   /** Once aborted, no further token is drawn. */
   signal?: AbortSignal;
   /** Logits (V) of the token after `tokens`, 1 to block_size ids. */
@@ -44,17 +51,23 @@ export async function* generate(options: GenerateOptions): AsyncGenerator<Sample
 /**
  * Texts, piece by piece as they are written, and each as a whole at its end. Documents start at BOS and stop at BOS,
  * as in microgpt. A model of a stream has never seen BOS: it writes on after its starting token, which is not shown,
- * and never draws BOS. Either writes max_tokens tokens at most; beyond the context the window slides.
+ * and never draws BOS. A model of conversations answers a user, up to the end of its turn; its special tokens are shown
+ * by their names. Each writes max_tokens tokens at most; beyond the context the window slides.
  * @throws UnknownCharacterError if the prompt has a character that the tokenizer has no id for
  */
 export async function* write(options: GenerateOptions): AsyncGenerator<PieceEvent | SampleEvent> {
-  const { format, num_samples, tokenizer, random, signal } = options;
-  const first = isStream(format) ? tokenizer.start : tokenizer.bos;
-  const prompt = tokenizer.encode(options.prompt ?? "");
-  const most = 1 + prompt.length + tokensToWrite(options, prompt.length);
+  const { num_samples, tokenizer, random, signal, questions = [] } = options;
+  const talks = isChat(options.format);
+  const ends = endsOf(options);
+  const never = neverDrawn(options, ends);
   for (let index = 1; index <= num_samples; index++) {
-    const tokens = [first, ...prompt];
-    if (prompt.length > 0) yield { type: "piece", index, text: tokenizer.decode(prompt) };
+    const said = options.prompt || questions[(index - 1) % questions.length] || "";
+    const tokens = startOf(options, said);
+    const prompt = tokens.slice(1);
+    const most = tokens.length + tokensToWrite(options, prompt.length);
+    const stream = new TextStream(tokenizer);
+    const begin = talks ? chatText(tokenizer, prompt) : stream.push(prompt);
+    if (begin !== "") yield { type: "piece", index, text: begin };
     while (tokens.length < most && !signal?.aborted) {
       let logits;
       try {
@@ -63,15 +76,47 @@ export async function* write(options: GenerateOptions): AsyncGenerator<PieceEven
         if (signal?.aborted) return; // given up half-way
         throw error;
       }
-      const never = isStream(format) ? tokenizer.bos : null;
       const token = random.choice(nextProbabilities(logits, options, never));
-      if (token === tokenizer.bos) break;
+      if (!talks && ends.includes(token)) break;
       tokens.push(token);
-      yield { type: "piece", index, text: tokenizer.decode([token]) };
+      if (ends.includes(token)) break;
+      const text = stream.push([token]);
+      if (text !== "") yield { type: "piece", index, text };
     }
     if (signal?.aborted) return;
-    yield { type: "sample", index, text: tokenizer.decode(tokens.slice(1)) };
+    const whole = tokens.slice(1);
+    const last =
+      talks && ends.includes(tokens.at(-1)!) ? chatText(tokenizer, [tokens.at(-1)!]) : "";
+    const rest = stream.end() + last;
+    if (rest !== "") yield { type: "piece", index, text: rest };
+    const text = talks ? chatText(tokenizer, whole) : tokenizer.decode(whole);
+    yield { type: "sample", index, text };
   }
+}
+
+/** The tokens that a text begins with, the first one of which is not shown. */
+function startOf(
+  { format, tokenizer }: Pick<GenerateOptions, "format" | "tokenizer">,
+  prompt: string,
+): number[] {
+  if (isChat(format)) return promptTokens(tokenizer, prompt);
+  return [isStream(format) ? tokenizer.start : tokenizer.bos, ...tokenizer.encode(prompt)];
+}
+
+/** The tokens that end a text. */
+function endsOf({ format, tokenizer }: Pick<GenerateOptions, "format" | "tokenizer">): number[] {
+  if (isStream(format)) return [];
+  return isChat(format) ? [tokenizer.bos, chatIds(tokenizer).end_turn] : [tokenizer.bos];
+}
+
+/** What ends no text and is none: other special tokens, and the one for unknown words. */
+function neverDrawn(
+  { tokenizer }: Pick<GenerateOptions, "tokenizer">,
+  ends: readonly number[],
+): number[] {
+  const { special, unknown_id } = tokenizer;
+  const never = [...special.values()].filter((id) => !ends.includes(id));
+  return unknown_id === undefined ? never : [...never, unknown_id];
 }
 
 /**

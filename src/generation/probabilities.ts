@@ -4,15 +4,15 @@ import type { Config } from "../config.ts";
 
 /**
  * Probabilities (V) to draw the next token by.
- * @param never an id that is never drawn
+ * @param never ids that are never drawn
  */
 export function nextProbabilities(
   logits: ArrayLike<number>,
   { temperature, top_k }: Pick<Config, "temperature" | "top_k">,
-  never: number | null = null,
+  never: readonly number[] = [],
 ): Float64Array {
   const possible = Float64Array.from(logits);
-  if (never !== null) possible[never] = -Infinity;
+  for (const id of never) possible[id] = -Infinity;
   if (top_k > 0 && top_k < possible.length) {
     const least = possible.toSorted()[possible.length - top_k];
     for (let i = 0; i < possible.length; i++) if (possible[i] < least) possible[i] = -Infinity;

@@ -1,7 +1,7 @@
 // Tokenized text to the batch of a step: a pure function of the step, so that a run can be resumed.
 
 import type { Config } from "../config.ts";
-import { positionsAt, type Sequences } from "./documents.ts";
+import { numTargets, positionsAt, type Sequences } from "./documents.ts";
 import { TokenStream } from "./stream.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 
@@ -16,7 +16,7 @@ export interface Batch {
   T: number;
   /** (B, T) token ids; 0 where a document has ended. */
   inputs: Int32Array;
-  /** (B, T) ids of the next tokens; IGNORED where a document has ended. */
+  /** (B, T) ids of the next tokens; IGNORED where a document has ended, or is not to be predicted. */
   targets: Int32Array;
   /** Positions that are not IGNORED. */
   num_targets: number;
@@ -92,7 +92,7 @@ export function* batchesOf(
   }
 }
 
-/** B rows at most, each a sequence whose tokens are predicted from those before them. */
+/** B rows at most, each a sequence whose tokens are predicted from those before them; not those that are ~id. */
 function packBatch(rows: readonly Int32Array[], B: number, T?: number): Batch {
   T ??= rows.reduce((longest, row) => Math.max(longest, row.length - 1), 1);
   const inputs = new Int32Array(B * T);
@@ -101,10 +101,10 @@ function packBatch(rows: readonly Int32Array[], B: number, T?: number): Batch {
   for (let b = 0; b < rows.length; b++) {
     const row = rows[b];
     for (let t = 0; t < row.length - 1; t++) {
-      inputs[b * T + t] = row[t];
-      targets[b * T + t] = row[t + 1];
+      inputs[b * T + t] = row[t] < 0 ? ~row[t] : row[t];
+      targets[b * T + t] = row[t + 1] < 0 ? IGNORED : row[t + 1];
     }
-    num_targets += row.length - 1;
+    num_targets += numTargets(row);
   }
   return { B, T, inputs, targets, num_targets };
 }

@@ -1,5 +1,6 @@
 // A loss in bits for each byte of the text: what models with different vocabularies can be compared by.
 
+import { numTargets } from "./documents.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 
 /** How many tokens are predicted, and how many UTF-8 bytes of text they are; special tokens are none. */
@@ -8,14 +9,14 @@ export interface TargetSize {
   bytes: number;
 }
 
-/** Of sequences of which every token but the first is predicted. */
+/** Of sequences of which tokens but the first are predicted, unless they are ~id. */
 export function sizeOfTargets(sequences: readonly Int32Array[], tokenizer: Tokenizer): TargetSize {
   const lengths = Array.from({ length: tokenizer.vocab_size }, (_, id) => tokenizer.byteLength(id));
   let tokens = 0;
   let bytes = 0;
   for (const sequence of sequences) {
-    tokens += sequence.length - 1;
-    for (let t = 1; t < sequence.length; t++) bytes += lengths[sequence[t]];
+    tokens += numTargets(sequence);
+    for (let t = 1; t < sequence.length; t++) if (sequence[t] >= 0) bytes += lengths[sequence[t]];
   }
   return { tokens, bytes };
 }

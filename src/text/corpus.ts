@@ -1,12 +1,12 @@
 // A text to train on, as the ids of its characters and the places where its documents begin: a byte or two for each
 // character, and no string of it.
 
-import { isChat, isStream } from "../choices.ts";
+import { isChat } from "../choices.ts";
 import type { Config } from "../config.ts";
-import { Documents } from "./documents.ts";
 import type { Conversation } from "./conversation.ts";
-import type { Ids } from "./ids.ts";
 import { CharTokenizer } from "../tokenizer/char.ts";
+import type { Ids } from "./ids.ts";
+import { type TextSize, TokenizedText } from "./tokenized.ts";
 
 /** A text by numbers of its characters, which need not be in their order. */
 export interface Characters {
@@ -15,17 +15,14 @@ export interface Characters {
   chars: readonly string[];
 }
 
-export class Corpus {
+export class Corpus extends TokenizedText {
   readonly format: Config["format"];
-  /** Which format `auto` is, and why: "text: few long lines"; null where the format was asked for. */
   readonly format_reason: string | null;
   readonly tokenizer: CharTokenizer;
-  /** Of all documents, one after the other, or of the stream. */
   readonly ids: Ids;
-  /** Where each document begins in `ids`, and after the last one where it ends; a stream is one document. */
   readonly starts: Uint32Array;
+  private bytes: number | undefined;
 
-  /** What was left out as it was read, each with its number: "3 bad lines". */
   readonly skipped: readonly string[];
   /** The documents of a chat, whose characters are what all turns say; none of any other format. */
   readonly conversations: readonly Conversation[];
@@ -41,6 +38,7 @@ export class Corpus {
       conversations = [],
     }: Partial<Pick<Corpus, "format_reason" | "skipped" | "conversations">> = {},
   ) {
+    super();
     this.tokenizer = CharTokenizer.fromCharacters(chars);
     const sorted = new Map(this.tokenizer.chars.map((char, id) => [char, id]));
     const renumbered = Uint32Array.from(chars, (char) => sorted.get(char)!);
@@ -53,23 +51,19 @@ export class Corpus {
     this.conversations = conversations;
   }
 
-  get num_docs(): number {
-    return this.starts.length - 1;
-  }
-
-  /** The text of a document; of a conversation it is what all turns say. */
-  document(index: number): string {
-    return this.tokenizer.decode(this.ids.subarray(this.starts[index], this.starts[index + 1]));
-  }
-
   /** A document as corpusOf() takes it: its text, or a conversation in JSON. */
   source(index: number): string {
     return isChat(this.format) ? JSON.stringify(this.conversations[index]) : this.document(index);
   }
 
-  /** The stream, or the documents cut to a context, in the order of the text where none is given. */
-  tokens(block_size: number, order?: Uint32Array): Documents | Ids {
-    const { format, ids, starts, tokenizer } = this;
-    return isStream(format) ? ids : new Documents(ids, starts, tokenizer.bos, block_size, order);
+  get size(): TextSize {
+    const { ids, tokenizer } = this;
+    if (this.bytes === undefined) {
+      const lengths = Uint8Array.from(tokenizer.chars, (_, id) => tokenizer.byteLength(id));
+      let sum = 0;
+      for (let i = 0; i < ids.length; i++) sum += lengths[ids[i]];
+      this.bytes = sum;
+    }
+    return { num_chars: ids.length, num_bytes: this.bytes };
   }
 }

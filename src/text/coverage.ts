@@ -1,13 +1,13 @@
 // How much of a text a context reads: documents longer than it are cut.
 
 import { isStream } from "../choices.ts";
-import type { Corpus } from "./corpus.ts";
+import type { TokenizedText } from "./tokenized.ts";
 
 export interface Coverage {
   /** Documents of which only the first block_size tokens are used. */
   num_truncated: number;
-  /** Characters of all documents, or of the stream, and those of them that lie beyond the context. */
-  num_chars: number;
+  /** Tokens that all documents are, or the stream, and those of them that lie beyond the context. */
+  num_text_tokens: number;
   num_unread: number;
   /** The context that reads 99 % of a text of which more is unread, and else all; null if it is a huge one. */
   fitting_block_size: number | null;
@@ -19,10 +19,10 @@ const SPARED = 0.01;
 const HUGE = 1024;
 const STEP = 8;
 
-export function coverage({ format, ids, starts }: Corpus, block_size: number): Coverage {
-  const num_chars = ids.length;
+export function coverage({ format, ids, starts }: TokenizedText, block_size: number): Coverage {
+  const num_text_tokens = ids.length;
   if (isStream(format)) {
-    return { num_truncated: 0, num_chars, num_unread: 0, fitting_block_size: block_size };
+    return { num_truncated: 0, num_text_tokens, num_unread: 0, fitting_block_size: block_size };
   }
   let num_truncated = 0;
   let num_unread = 0;
@@ -43,7 +43,7 @@ export function coverage({ format, ids, starts }: Corpus, block_size: number): C
       beyond += length + 1 - HUGE;
     }
   }
-  const spared = num_unread > SPARED * num_chars ? SPARED * tokens : 0;
+  const spared = num_unread > SPARED * num_text_tokens ? SPARED * tokens : 0;
   // From the largest context down: each leaves one token more of every document that is longer.
   let fitting = beyond <= spared ? HUGE : null;
   for (let size = HUGE - 1; size >= 1 && beyond <= spared; size--) {
@@ -51,5 +51,5 @@ export function coverage({ format, ids, starts }: Corpus, block_size: number): C
     beyond += documents;
     if (beyond <= spared && size % STEP === 0) fitting = size;
   }
-  return { num_truncated, num_chars, num_unread, fitting_block_size: fitting };
+  return { num_truncated, num_text_tokens, num_unread, fitting_block_size: fitting };
 }

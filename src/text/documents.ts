@@ -6,17 +6,21 @@ import type { Ids } from "./ids.ts";
 /** Sequences of tokens; an array of them will do. */
 export interface Sequences {
   readonly length: number;
-  /** [BOS] + ids + [BOS] of a document, cut to the tokens that the context can use; undefined beyond the last. */
+  /**
+   * [BOS] + ids + [BOS] of a document, cut to the tokens that the context can use; undefined beyond the last. A token
+   * that is read but not predicted is ~id.
+   */
   at(index: number): Int32Array | undefined;
   slice(from: number, to?: number): Sequences;
 }
 
 export class Documents implements Sequences {
+  /** Which document comes when. */
+  protected readonly order: Uint32Array;
   private readonly ids: Ids;
   private readonly starts: Uint32Array;
   private readonly bos: number;
   private readonly block_size: number;
-  private readonly order: Uint32Array;
 
   /**
    * @param ids of all documents, one after the other
@@ -60,6 +64,11 @@ export class Documents implements Sequences {
     return Math.min(starts[document + 1] - starts[document] + 1, block_size);
   }
 
+  /** Tokens of its sequence. */
+  lengthOf(index: number): number {
+    return this.positions(index) + 1;
+  }
+
   slice(from: number, to?: number): Documents {
     return this.with(this.order.subarray(from, to));
   }
@@ -70,9 +79,16 @@ export class Documents implements Sequences {
     return this.with(Uint32Array.from(order, (index) => now[index]));
   }
 
-  private with(order: Uint32Array): Documents {
+  protected with(order: Uint32Array): Documents {
     return new Documents(this.ids, this.starts, this.bos, this.block_size, order);
   }
+}
+
+/** Tokens of a sequence that are predicted from those before them. */
+export function numTargets(sequence: Int32Array): number {
+  let count = 0;
+  for (let t = 1; t < sequence.length; t++) if (sequence[t] >= 0) count++;
+  return count;
 }
 
 /** 0, 1, 2 … */
@@ -82,9 +98,14 @@ export function identity(length: number): Uint32Array {
   return order;
 }
 
+/** Tokens of a sequence. */
+export function lengthAt(sequences: Sequences, index: number): number {
+  return sequences instanceof Documents ? sequences.lengthOf(index) : sequences.at(index)!.length;
+}
+
 /** Tokens of a sequence that are predicted. */
 export function positionsAt(sequences: Sequences, index: number): number {
   return sequences instanceof Documents
     ? sequences.positions(index)
-    : sequences.at(index)!.length - 1;
+    : numTargets(sequences.at(index)!);
 }

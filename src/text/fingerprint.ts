@@ -1,6 +1,6 @@
 // What tells two texts apart, as a run sees them: by all tokens in their order, and by the vocabulary.
 
-import { positionsAt } from "./documents.ts";
+import { lengthAt } from "./documents.ts";
 import { isOneStream, type Tokens } from "./split.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 
@@ -46,8 +46,8 @@ export async function fingerprint(
 
 function countTokens(tokens: Tokens): number {
   if (isOneStream(tokens)) return tokens.length;
-  let count = tokens.length;
-  for (let d = 0; d < tokens.length; d++) count += positionsAt(tokens, d);
+  let count = 0;
+  for (let d = 0; d < tokens.length; d++) count += lengthAt(tokens, d);
   return count;
 }
 

@@ -1,9 +1,11 @@
 // Tokens of a text, split into what is trained on and what is held out to validate with.
 
+import { isDrawn } from "../choices.ts";
 import type { Config } from "../config.ts";
 import { plural } from "../count.ts";
 import { ConfigError, DataError } from "../errors.ts";
 import type { Examples } from "./batches.ts";
+import { drawBlocks, type Segment } from "./blocks.ts";
 import { positionsAt, type Sequences } from "./documents.ts";
 import { type Stream, TokenStream } from "./stream.ts";
 
@@ -13,7 +15,7 @@ import { type Stream, TokenStream } from "./stream.ts";
  */
 const MOST_POSITIONS = 2 ** 15;
 
-type DataConfig = Pick<Config, "format" | "block_size" | "val_fraction" | "seed">;
+type DataConfig = Pick<Config, "format" | "block_size" | "val_fraction" | "val_split" | "seed">;
 
 /** The documents in the order of training, or the stream. */
 export type Tokens = Sequences | Stream;
@@ -35,7 +37,7 @@ export interface Split {
 }
 
 /**
- * Holds out the last val_fraction.
+ * Holds out the last val_fraction, or blocks of a stream that are as much.
  * @throws DataError if the stream is shorter than a window
  * @throws ConfigError if val_fraction leaves one of the two parts without a document or window
  */
@@ -97,23 +99,43 @@ function splitStream(config: DataConfig, tokens: Stream): Split {
         `block_size or a longer text.`,
     );
   }
+  const length = tokens.length;
+  const parts =
+    held > 0 && isDrawn(config.val_split)
+      ? drawBlocks(length, held, { window: needed, seed: config.seed })
+      : { held: [[rest, length] as const], rest: [[0, rest] as const] };
+  const sum = (segments: readonly Segment[]) =>
+    segments.reduce((sum, [start, end]) => sum + end - start, 0);
   return {
-    train: new TokenStream(tokens.subarray(0, rest), config),
-    validation: consecutive(tokens.subarray(rest), config),
+    train: new TokenStream(tokens, config, parts.rest),
+    validation: consecutive(tokens, config, parts.held),
     num_val_docs: 0,
-    num_tokens: tokens.length,
-    num_val_tokens: held,
+    num_tokens: length,
+    num_val_tokens: sum(parts.held),
   };
 }
 
-/** Windows that begin at the last token of the one before: each token but the first is predicted once. */
-function consecutive(tokens: Stream, config: DataConfig): Int32Array[] {
+/** Windows that begin at the last token of the one before: each token but a segment's first is predicted once. */
+function consecutive(
+  tokens: Stream,
+  config: DataConfig,
+  segments: readonly Segment[],
+): Int32Array[] {
   const { block_size } = config;
-  const count = Math.ceil((Math.max(1, tokens.length) - 1) / block_size);
+  const counts = segments.map(([start, end]) =>
+    Math.ceil((Math.max(1, end - start) - 1) / block_size),
+  );
+  const window = (w: number) => {
+    let s = 0;
+    for (; w >= counts[s]; s++) w -= counts[s];
+    const [first, end] = segments[s];
+    const start = first + w * block_size;
+    return new Int32Array(tokens.subarray(start, Math.min(end, start + block_size + 1)));
+  };
   return evenly(
-    count,
+    counts.reduce((sum, count) => sum + count, 0),
     config,
-    (w) => new Int32Array(tokens.subarray(w * block_size, (w + 1) * block_size + 1)),
+    window,
   );
 }
 

@@ -18,6 +18,12 @@ export interface Tokenizer {
   withSpecial(names: readonly string[]): Tokenizer;
   /** Ids of the text's tokens; never a special id. Throws UnknownCharacterError. */
   encode(text: string): number[] | Ids;
+  /** The same, a part at a time, so that the event loop can be left free between them; encode() does where absent. */
+  encoding?(text: string): Generator<void, number[] | Ids>;
+  /** How much of a text that goes on has ids that stay the same whatever follows; up to its last word where absent. */
+  certainLength?(text: string): number;
+  /** Id of the token that stands for whatever has none; undefined where all has one, or is refused. */
+  readonly unknown_id?: number;
   /** The text of some tokens; the special ones have none. */
   decode(ids: Iterable<number>): string;
   /** A token's text in UTF-8, which need not be whole characters; none of a special one or of an unknown id. */

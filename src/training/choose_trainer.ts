@@ -12,6 +12,7 @@ import { MAX_FLOAT_INTEGER, packedTokens } from "../small/data.ts";
 import { smallTuning, type SmallTuning } from "../small/ops.ts";
 import type { Examples } from "../text/batches.ts";
 import { positionsAt } from "../text/documents.ts";
+import { Conversations } from "../text/conversations.ts";
 import { TokenStream } from "../text/stream.ts";
 import { tune, type TuneOptions } from "../tuning/tune.ts";
 import { CpuTrainer } from "./cpu_trainer.ts";
@@ -99,6 +100,7 @@ export function chooseSmall(
 ): SmallTuning | undefined {
   const { batch_size, dtype, optimizer, grad_accumulation } = config;
   if (!device || sequences instanceof TokenStream || !isLikeMicrogpt(config)) return undefined;
+  if (sequences instanceof Conversations) return undefined; // of which it would learn all
   const tuning = smallTuning(device, dims);
   if (isHalf(dtype)) return undefined; // one workgroup keeps all in f32
   if (optimizer !== "adamw" || grad_accumulation > 1) return undefined; // and knows no other

@@ -1,12 +1,12 @@
 // What a training run tells as it goes, as plain objects.
 
 import type { Config } from "../config.ts";
-import type { Coverage } from "../text/coverage.ts";
+import type { TextFacts } from "../text/facts.ts";
 import type { TuningSummary } from "../tuning/tune.ts";
 import type { StepRecord } from "./trainer.ts";
 
 /** What a run is about to do, and where. */
-export interface StartEvent extends Coverage {
+export interface StartEvent extends TextFacts {
   type: "start";
   device: "webgpu" | "cpu";
   /** The GPU's name; null on the CPU. */
@@ -21,11 +21,6 @@ export interface StartEvent extends Coverage {
   /** Tokens that one pass over the text trains on, those that are held out included. */
   num_tokens: number;
   num_val_tokens: number;
-  /** Which format `auto` is here, and why: "text: …"; null where the format was asked for. */
-  format_reason: string | null;
-  /** What of the text was left out, each with its number: "3 bad lines". */
-  skipped: readonly string[];
-  vocab_size: number;
   num_params: number;
   /** How the kernels of the products were chosen; null where there was nothing to choose. */
   kernels: TuningSummary | null;

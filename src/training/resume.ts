@@ -2,7 +2,7 @@
 
 import { isFalling, isHalf } from "../choices.ts";
 import { type Config, type ConfigChoice, type Labels, resolveConfig } from "../config.ts";
-import { aside, leftOpen, settings } from "../config/settings.ts";
+import { aside, isOpen, leftOpen, settings } from "../config/settings.ts";
 import { plural } from "../count.ts";
 import { ConfigError, NoWebGpuError } from "../errors.ts";
 import type { Checkpoint, Circumstances } from "../files/checkpoint.ts";
@@ -21,7 +21,7 @@ export function checkSame(
 ): void {
   for (const name of decisive) {
     const value = wanted[name] ?? before[name];
-    if (value === before[name] || value === "auto") continue; // the run's own was chosen at its start
+    if (value === before[name] || isOpen(name, value)) continue; // the run's own was chosen at its start
     throw new ConfigError(
       name,
       `${labels[name] ?? name} is ${value}, but the run to resume has ${before[name]}; leave it out, or begin a new run.`,

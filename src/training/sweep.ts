@@ -7,7 +7,6 @@ import type { Config, ConfigChoice, ReadConfig } from "../config.ts";
 import { type ChosenDevice, chooseDevice, type DeviceChoice } from "../device/choose.ts";
 import type { Device } from "../device/device.ts";
 import type { PrepareEvent } from "../device/prepare.ts";
-import { ConfigError } from "../errors.ts";
 import { checkSavable } from "../files/checkpoint.ts";
 import type { Model } from "../files/model_files.ts";
 import { checkHostMemory } from "../model/memory.ts";
@@ -15,13 +14,14 @@ import { type Dims, dimsOf, initialParameters } from "../model/parameters.ts";
 import type { SmallRun } from "../small/data.ts";
 import type { SmallTuning } from "../small/ops.ts";
 import { PythonRandom } from "../random.ts";
-import { coverage, type Coverage } from "../text/coverage.ts";
 import { chooseHeldOut } from "../text/hold_out.ts";
-import type { Corpus } from "../text/corpus.ts";
 import { type Documents, identity } from "../text/documents.ts";
-import type { Reading } from "../text/formats/reader.ts";
+import type { TokenizedText } from "../text/tokenized.ts";
 import { corpusOf, type TextSource } from "../text/read_corpus.ts";
-import type { CharTokenizer } from "../tokenizer/char.ts";
+import { type TextFacts, textFacts } from "../text/facts.ts";
+import { sweepReading, sweepTokenizer } from "./sweep_text.ts";
+import { tokenize, type Tokens } from "./tokenize.ts";
+import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { TuneOptions } from "../tuning/tune.ts";
 import { heldOut, isOneStream, splitTokens } from "../text/split.ts";
 import { chooseDtype } from "./choose_dtype.ts";
@@ -32,24 +32,19 @@ import { checkComparable, compileSweep, estimateSweep, planSweep } from "./sweep
 import { better, type SweepModel } from "./sweep_model.ts";
 import { isFloat, Tally } from "./tally.ts";
 
-export interface SweepStart extends Coverage {
+export interface SweepStart extends TextFacts {
   type: "start";
   device: "webgpu" | "cpu";
   /** The GPU's name; null on the CPU. */
   adapter: string | null;
   /** Why `auto` took the CPU; null where it did not. */
   fallback: string | null;
-  /** Which format `auto` is here, and why: "text: …"; null where the format was asked for. */
-  format_reason: string | null;
-  /** What of the text was left out, each with its number: "3 bad lines". */
-  skipped: readonly string[];
   /** What `auto` weighed where there was the CPU or a GPU in software to take; null where there was no choice. */
   device_reason: string | null;
   /** 1 where the text is one stream. */
   num_docs: number;
   /** Of the stream; null where the text is documents. */
   num_tokens: number | null;
-  vocab_size: number;
   num_models: number;
   /** Models that are trained many at a time. */
   num_small: number;
@@ -70,6 +65,8 @@ export interface SweepOptions {
   /** As a training's; each model of format lines shuffles by its own seed those that none is validated with. */
   documents: TextSource;
   device: DeviceChoice;
+  /** What tokenizer `file` stands for. */
+  tokenizer?: Tokenizer;
   /** How the kernels of larger models' products are chosen. */
   tuning?: TuneOptions;
   /** Told how far the sweep is with what comes before the first step of its models. */
@@ -85,7 +82,7 @@ export class Sweep {
   /** With their dtypes chosen. */
   private readonly configs: readonly Config[];
   private readonly device: Device | undefined;
-  private readonly tokenizer: CharTokenizer;
+  private readonly tokenizer: Tokenizer;
   private readonly plan: ReturnType<typeof planSweep>;
   /** The documents that all models are validated with, those that `train` holds out with the first one's seed. */
   private readonly held: Uint32Array;
@@ -98,11 +95,11 @@ export class Sweep {
   private constructor(
     options: SweepOptions,
     { device, fallback, device_reason }: ChosenDevice,
-    corpus: Corpus,
+    tokens: Tokens,
     plan: ReturnType<typeof planSweep>,
     { configs, dtype_reasons }: { configs: Config[]; dtype_reasons: string[] },
   ) {
-    const { tokenizer, num_docs, format_reason, skipped } = corpus;
+    const { tokenizer, num_docs } = tokens.text;
     this.options = options;
     this.configs = configs;
     this.device = device;
@@ -118,12 +115,9 @@ export class Sweep {
       adapter: device ? device.name : null,
       fallback,
       device_reason,
-      format_reason,
-      skipped,
-      ...coverage(corpus, Math.max(...configs.map(({ block_size }) => block_size))),
+      ...textFacts(tokens, Math.max(...configs.map(({ block_size }) => block_size))),
       num_docs,
       num_tokens: isOneStream(stream) ? stream.length : null,
-      vocab_size: tokenizer.vocab_size,
       num_models: configs.length,
       num_small: this.plan.reduce(
         (sum, { tuning, indices }) => sum + (tuning ? indices.length : 0),
@@ -146,14 +140,26 @@ export class Sweep {
     const { documents, device: choice } = options;
     checkComparable(options.configs);
     const corpus = corpusOf(documents, sweepReading(options.configs));
-    const { format, tokenizer } = corpus;
+    const tokens = await tokenize(corpus, sweepTokenizer(options.configs), {
+      given: options.tokenizer,
+      progress: options.progress,
+      signal: options.tuning?.signal,
+    });
+    const { text } = tokens;
+    const vocabulary = { tokenizer: tokens.tokenizer, vocab_size: tokens.vocab_size };
+    const { format, tokenizer, ids } = text;
     // One part for all of them, which has room for the longest windows.
     const [{ val_fraction: asked }] = options.configs;
     const block_size = Math.max(...options.configs.map(({ block_size }) => block_size));
-    const held = chooseHeldOut({ format, block_size, val_fraction: asked }, corpus.ids.length);
+    const held = chooseHeldOut({ format, block_size, val_fraction: asked }, ids.length);
     const { val_fraction } = held;
-    const configs = options.configs.map((config) => ({ ...config, format, val_fraction }));
-    const place = await chooseDevice(choice, estimateSweep(configs, corpus));
+    const configs = options.configs.map((config) => ({
+      ...config,
+      ...vocabulary,
+      format,
+      val_fraction,
+    }));
+    const place = await chooseDevice(choice, estimateSweep(configs, text));
     const { device } = place;
     for (const config of configs) {
       const dims = dimsOf(config, tokenizer.vocab_size);
@@ -162,10 +168,10 @@ export class Sweep {
     for (const config of new Map(configs.map((config) => [config.n_layer, config])).values()) {
       checkSavable(config, tokenizer);
     }
-    const plan = planSweep(device, configs, corpus);
+    const plan = planSweep(device, configs, text);
     const chosen = await chooseDtypes(device, configs, plan);
     if (device) await compileSweep(device, chosen.configs, plan, options);
-    return new Sweep(options, place, corpus, plan, chosen);
+    return new Sweep(options, place, tokens, plan, chosen);
   }
 
   /**
@@ -222,7 +228,7 @@ export class Sweep {
 
   private async *runAlone(
     dims: Dims,
-    tokens: ReturnType<Corpus["tokens"]>,
+    tokens: ReturnType<TokenizedText["tokens"]>,
     index: number,
     signal?: AbortSignal,
   ): AsyncGenerator<SweepProgress | SweepModel> {
@@ -365,24 +371,6 @@ async function validate(
     if (signal?.aborted) return null; // what has been learnt counts all the same
     throw error;
   }
-}
-
-/** @throws ConfigError if they differ: there is one text, and it is read in one way */
-export function sweepReading(
-  configs: readonly ConfigChoice[],
-): Pick<ConfigChoice, "format"> & Reading {
-  const [{ format, field, separator, skip_bad_lines }] = configs;
-  const reading = { format, field, separator, skip_bad_lines };
-  for (const name of Object.keys(reading) as (keyof typeof reading)[]) {
-    const other = configs.find((config) => config[name] !== reading[name]);
-    if (other === undefined) continue;
-    throw new ConfigError(
-      name,
-      `The models of a sweep read the text in one way, and these in ${name} ${reading[name]} and ${other[name]}; ` +
-        `choose one of them.`,
-    );
-  }
-  return reading;
 }
 
 /** The order that a seed gives so many documents, and the generator behind it. */

@@ -1,6 +1,6 @@
 // Which models of a sweep are trained together: those of one shape that fit a workgroup, as many as memory allows.
 
-import { isHalf, isStream } from "../choices.ts";
+import { isDrawn, isHalf, isStream } from "../choices.ts";
 import type { Config, ConfigChoice, ReadConfig } from "../config.ts";
 import { ConfigError } from "../errors.ts";
 import type { Device } from "../device/device.ts";
@@ -9,7 +9,7 @@ import { isLikeMicrogpt } from "../model/engines.ts";
 import { type Dims, dimsOf } from "../model/parameters.ts";
 import { SmallLayout } from "../small/layout.ts";
 import type { SmallTuning } from "../small/ops.ts";
-import type { Corpus } from "../text/corpus.ts";
+import type { TokenizedText } from "../text/tokenized.ts";
 import { isOneStream, splitTokens } from "../text/split.ts";
 import { groupBy } from "../group_by.ts";
 import { estimate, trainingWork } from "../model/work.ts";
@@ -31,7 +31,7 @@ interface Group {
   /** Among the configs. */
   indices: number[];
   /** Documents in the order of the text, or the stream. */
-  tokens: ReturnType<Corpus["tokens"]>;
+  tokens: ReturnType<TokenizedText["tokens"]>;
 }
 
 /**
@@ -41,19 +41,19 @@ interface Group {
 export function planSweep(
   device: Device | undefined,
   configs: readonly ReadConfig[],
-  corpus: Corpus,
+  text: TokenizedText,
 ): Group[] {
   const shapes = groupBy(configs.keys(), (index) => shapeKey(configs[index]));
   return [...shapes.values()].flatMap((indices): Group[] => {
     const config = configs[indices[0]];
-    const dims = dimsOf(config, corpus.tokenizer.vocab_size);
-    const tokens = corpus.tokens(config.block_size);
+    const dims = dimsOf(config, text.tokenizer.vocab_size);
+    const tokens = text.tokens(config.block_size, undefined, config);
     splitTokens(config, tokens); // what cannot be split is told before anything is trained
     const tuning =
       device && !isOneStream(tokens)
         ? chooseSmall(device, config, dims, tokens, indices.length)
         : undefined;
-    const size = tuning ? groupSize(device!, dims, corpus.num_docs) : 1;
+    const size = tuning ? groupSize(device!, dims, text.num_docs) : 1;
     return Array.from({ length: Math.ceil(indices.length / size) }, (_, g) => ({
       dims,
       tuning,
@@ -72,6 +72,16 @@ export function checkComparable(
   configs: readonly ConfigChoice[],
   labels: Partial<Record<keyof Config, string>> = {},
 ): void {
+  const same = (name: "seed" | "block_size") =>
+    configs.every((config) => config[name] === configs[0][name]);
+  const varied = same("seed") ? "block_size" : "seed";
+  if (configs.some(({ val_split }) => isDrawn(val_split)) && !same(varied)) {
+    throw new ConfigError(
+      "val_split",
+      `${labels.val_split ?? "val_split"} blocks holds out what ${varied} draws, which is not the same for all models of ` +
+        `the sweep, so that their losses could not be compared; leave it out, or choose one ${varied}.`,
+    );
+  }
   const [first, other] = new Set(configs.map(({ val_fraction }) => val_fraction));
   if (other === undefined) return;
   throw new ConfigError(
@@ -83,9 +93,10 @@ export function checkComparable(
 
 /** What models of a group have in common: their tensors' sizes, what they train on, and so whether they fit. */
 function shapeKey(config: ReadConfig): string {
-  const { batch_size, format, val_fraction, dtype, optimizer, grad_accumulation } = config;
+  const { batch_size, format, val_fraction, val_split, dtype, ...rest } = config;
+  const { optimizer, grad_accumulation } = rest;
   const shape = [dimsOf(config, 0), isLikeMicrogpt(config), optimizer, grad_accumulation];
-  return JSON.stringify([shape, batch_size, format, val_fraction, dtype]);
+  return JSON.stringify([shape, batch_size, format, val_fraction, val_split, dtype]);
 }
 
 function groupSize({ software, gpu }: Device, dims: Dims, docs: number): number {
@@ -100,7 +111,7 @@ function groupSize({ software, gpu }: Device, dims: Dims, docs: number): number 
 /** Of all models; undefined where one of them is for a GPU only. */
 export function estimateSweep(
   configs: readonly ReadConfig[],
-  { format, ids, num_docs, tokenizer }: Corpus,
+  { format, ids, num_docs, tokenizer }: TokenizedText,
 ) {
   if (configs.some(({ dtype }) => isHalf(dtype))) return undefined;
   const length = isStream(format) ? Infinity : ids.length / num_docs + 1;

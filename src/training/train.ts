@@ -22,14 +22,17 @@ import { dimsOf, initialParameters, parameterCount } from "../model/parameters.t
 import { estimate, trainingWork } from "../model/work.ts";
 import { PythonRandom } from "../random.ts";
 import { fingerprint } from "../text/fingerprint.ts";
-import { coverage } from "../text/coverage.ts";
+import { textFacts } from "../text/facts.ts";
 import { identity } from "../text/documents.ts";
 import { chooseHeldOut } from "../text/hold_out.ts";
 import { corpusOf, type TextSource } from "../text/read_corpus.ts";
+import { firstQuestions } from "../text/chat.ts";
+import { skippedOf } from "../text/tokenized.ts";
 import { splitTokens, type Tokens } from "../text/split.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { summaryOf, type TuneOptions } from "../tuning/tune.ts";
 import { chooseDtype } from "./choose_dtype.ts";
+import { tokenize } from "./tokenize.ts";
 import { checkHalf, chooseSmall, createTrainer } from "./choose_trainer.ts";
 import type { Model } from "../files/model_files.ts";
 import type { LookEvent, RunEvent, SaveEvent, StartEvent, StepEvent } from "./events.ts";
@@ -59,6 +62,8 @@ export interface TrainingOptions {
   prompt?: string;
   /** Where the text came from, for whoever resumes the run. */
   input?: string | null;
+  /** What tokenizer `file` stands for. */
+  tokenizer?: Tokenizer;
   /** The run to go on with; `config` differs from its only as resumedConfig() has it, the documents not at all. */
   resume?: Checkpoint;
 }
@@ -86,6 +91,8 @@ export class Training {
   private readonly tokens: Tokens;
   private readonly input: string | null;
   private readonly prompt: string;
+  /** What the users of a chat begin with. */
+  private readonly questions: readonly string[];
   /** The tokens' fingerprint, once it was needed. */
   private text: string | undefined;
   /** Steps up to which all is done, a validation included; before `step` where that one's is still to come. */
@@ -95,6 +102,7 @@ export class Training {
     start: StartEvent,
     tokens: Tokens,
     { input = null, prompt = "" }: Pick<TrainingOptions, "input" | "prompt">,
+    questions: readonly string[],
     tokenizer: Tokenizer,
     validation: Validation,
     trainer: Trainer,
@@ -106,6 +114,7 @@ export class Training {
     this.tokens = tokens;
     this.input = input;
     this.prompt = prompt;
+    this.questions = questions;
     this.tokenizer = tokenizer;
     this.validation = validation;
     this.trainer = trainer;
@@ -126,9 +135,20 @@ export class Training {
     const { resume } = options;
     const asked = resume ? resumedConfig(resume, options.config) : options.config;
     const corpus = corpusOf(options.documents, asked);
-    const { format, tokenizer, num_docs } = corpus;
-    const { val_fraction, note } = chooseHeldOut({ ...asked, format }, corpus.ids.length);
-    const wanted = { ...asked, format, val_fraction };
+    const { format, num_docs } = corpus;
+    const { text, tokenizer_reason, tokenizer_notes, ...vocabulary } = await tokenize(
+      corpus,
+      asked,
+      {
+        given: options.tokenizer,
+        before: resume?.tokenizer,
+        progress: options.progress,
+        signal: options.tuning?.signal,
+      },
+    );
+    const { tokenizer } = text;
+    const { val_fraction, note } = chooseHeldOut({ ...asked, format }, text.ids.length);
+    const wanted = { ...asked, ...vocabulary, format, val_fraction };
     for (const conflict of conflicts(wanted)) throw conflict; // with what the text has decided
     const { input = resume?.input ?? null, prompt = "" } = options;
     const promptLength = tokenizer.encode(prompt).length;
@@ -136,7 +156,7 @@ export class Training {
     const random = new PythonRandom(wanted.seed);
     const order = identity(num_docs);
     if (!isStream(format)) random.shuffle(order);
-    const tokens = corpus.tokens(wanted.block_size, order);
+    const tokens = text.tokens(wanted.block_size, order, wanted);
     if (resume) await checkText(resume, tokens, tokenizer);
     const { train, validation, ...counts } = splitTokens(wanted, tokens);
     const dims = dimsOf(wanted, tokenizer.vocab_size);
@@ -182,12 +202,10 @@ export class Training {
       adapter: place.adapter,
       fallback,
       device_reason,
-      format_reason: corpus.format_reason,
-      skipped: corpus.skipped,
       num_docs,
       ...counts,
-      ...coverage(corpus, config.block_size),
-      vocab_size: tokenizer.vocab_size,
+      ...textFacts({ text, tokenizer_reason }, config.block_size),
+      skipped: skippedOf(text, tokens),
       num_params: parameterCount(dims),
       kernels: tuning && summaryOf(tuning),
       dtype_reason,
@@ -199,6 +217,7 @@ export class Training {
           prompt: promptLength,
         }),
         ...(note === null ? [] : [note]),
+        ...tokenizer_notes,
       ],
       differences: resume ? differences(resume, { ...place, config }) : [],
       config,
@@ -208,6 +227,7 @@ export class Training {
       start,
       tokens,
       { input, prompt },
+      firstQuestions(corpus.conversations, order),
       tokenizer,
       judge,
       trainer,
@@ -313,10 +333,11 @@ export class Training {
   }
 
   private writing({ seed, ...options }: WriteOptions): GenerateOptions {
-    const { tokenizer, trainer, random, prompt } = this;
+    const { tokenizer, trainer, random, prompt, questions } = this;
     return {
       ...this.start.config,
       prompt,
+      questions,
       ...options,
       tokenizer,
       random: seed === undefined ? random : new PythonRandom(seed),

@@ -27,6 +27,12 @@ const others: Record<keyof Config, string> = {
   separator: "###",
   skip_bad_lines: "true",
   val_fraction: "0.1",
+  val_split: "blocks",
+  tokenizer: "word",
+  vocab_size: "500",
+  bpe_pattern: "gpt4",
+  loss_on: "all",
+  skip_long: "true",
   n_layer: "2",
   n_embd: "32",
   n_head: "2",
@@ -86,8 +92,12 @@ describe("every setting", () => {
       const value = kind === "choice" || kind === "string" ? text : JSON.parse(text);
       const argv =
         kind === "boolean" ? [value ? `--${flag}` : `--no-${flag}`] : [`--${flag}`, text];
-      // Without which eval_every and patience have no meaning.
-      const held: Env = { MICROGPT_VAL_FRACTION: "0.1", MICROGPT_EVAL_EVERY: "7" };
+      // Without which eval_every, patience and vocab_size have no meaning.
+      const held: Env = {
+        MICROGPT_VAL_FRACTION: "0.1",
+        MICROGPT_EVAL_EVERY: "7",
+        MICROGPT_TOKENIZER: "bpe",
+      };
       expect(configOf(argv, held)[name]).toBe(value);
       expect(env.length).toBeGreaterThan(0);
       for (const variable of env) {

@@ -1,0 +1,104 @@
+// A conversation as tokens, in microgpt's document layout: BOS, then each turn as the token of its role, what it says
+// and the token of its end, then BOS. What is said is encoded as text is, so that nobody can write a special token.
+
+import { ModelFileError } from "../errors.ts";
+import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+import type { Conversation, Turn } from "./conversation.ts";
+
+const roles: Record<Turn["role"], string> = {
+  system: "<|system|>",
+  user: "<|user|>",
+  assistant: "<|assistant|>",
+};
+const END_TURN = "<|end_turn|>";
+
+/** The special tokens of some conversations. */
+export function chatTokens(conversations: readonly Conversation[]): string[] {
+  const system = conversations.some((turns) => turns.some(({ role }) => role === "system"));
+  return [roles.user, roles.assistant, END_TURN, ...(system ? [roles.system] : [])];
+}
+
+/** The tokenizer with these special tokens, of which it may have some already. */
+export function withTokens(tokenizer: Tokenizer, names: readonly string[]): Tokenizer {
+  const missing = names.filter((name) => !tokenizer.special.has(name));
+  return missing.length === 0 ? tokenizer : tokenizer.withSpecial(missing);
+}
+
+/** Ids of a chat's special tokens. */
+export interface ChatIds {
+  readonly role: Readonly<Record<"user" | "assistant", number>> & { readonly system?: number };
+  readonly end_turn: number;
+}
+
+/** @throws ModelFileError if the tokenizer lacks one of them */
+export function chatIds({ special }: Tokenizer): ChatIds {
+  const id = (name: string) => {
+    const found = special.get(name);
+    if (found !== undefined) return found;
+    throw new ModelFileError(
+      `The tokenizer of the chat model has no special token ${name}; train it again, or take another model.`,
+    );
+  };
+  return {
+    role: {
+      user: id(roles.user),
+      assistant: id(roles.assistant),
+      system: special.get(roles.system),
+    },
+    end_turn: id(END_TURN),
+  };
+}
+
+/** Of a text, to be answered. */
+const MOST_QUESTIONS = 20;
+
+/** What users say first, of the last conversations in an order, which are those that are held out. */
+export function firstQuestions(
+  conversations: readonly Conversation[],
+  order: Uint32Array,
+): string[] {
+  const asked = Array.from(order.slice(-MOST_QUESTIONS), (d) =>
+    conversations[d]?.find(({ role }) => role === "user"),
+  );
+  return asked.flatMap((turn) => (turn ? [turn.content] : []));
+}
+
+/** What comes before the answer to what a user says. */
+export function promptTokens(tokenizer: Tokenizer, prompt: string): number[] {
+  const { role, end_turn } = chatIds(tokenizer);
+  return [tokenizer.bos, role.user, ...tokenizer.encode(prompt), end_turn, role.assistant];
+}
+
+/** The text of tokens with the names of the special ones in their places, without BOS. */
+export function chatText(tokenizer: Tokenizer, ids: readonly number[]): string {
+  const names = new Map([...tokenizer.special].map(([name, id]) => [id, name]));
+  let text = "";
+  let said: number[] = [];
+  for (const id of ids) {
+    const name = names.get(id);
+    if (name === undefined) {
+      said.push(id);
+      continue;
+    }
+    text += tokenizer.decode(said) + (id === tokenizer.bos ? "" : name);
+    said = [];
+  }
+  return text + tokenizer.decode(said);
+}
+
+/** The same layout as a template in Jinja, by which other programs write conversations for the model. */
+export function chatTemplate({ special }: Tokenizer): string {
+  const known = (Object.keys(roles) as Turn["role"][]).filter((role) => special.has(roles[role]));
+  const list = known.map((role) => `'${role}'`).join(", ");
+  return [
+    `{{- bos_token -}}`,
+    `{%- for message in messages -%}`,
+    `{%- if message['role'] not in [${list}] -%}`,
+    `{{- raise_exception('There is no role ' + message['role'] + ' here; known are ${known.join(", ")}.') -}}`,
+    `{%- endif -%}`,
+    `{{- '<|' + message['role'] + '|>' + message['content'] + '${END_TURN}' -}}`,
+    `{%- endfor -%}`,
+    `{%- if add_generation_prompt -%}{{- '${roles.assistant}' -}}{%- endif -%}`,
+    ``,
+  ].join("\n");
+}

@@ -1,0 +1,37 @@
+// What the models of a sweep have in common: one text, read in one way, in the tokens of one tokenizer.
+
+import type { ConfigChoice } from "../config.ts";
+import { ConfigError } from "../errors.ts";
+import type { Reading } from "../text/formats/reader.ts";
+
+/** @throws ConfigError if they differ: there is one text, and it is read in one way */
+export function sweepReading(
+  configs: readonly ConfigChoice[],
+): Pick<ConfigChoice, "format"> & Reading {
+  const [{ format, field, separator, skip_bad_lines }] = configs;
+  const reading = { format, field, separator, skip_bad_lines };
+  for (const name of Object.keys(reading) as (keyof typeof reading)[]) {
+    const other = configs.find((config) => config[name] !== reading[name]);
+    if (other === undefined) continue;
+    throw new ConfigError(
+      name,
+      `The models of a sweep read the text in one way, and these in ${name} ${reading[name]} and ${other[name]}; ` +
+        `choose one of them.`,
+    );
+  }
+  return reading;
+}
+
+/** Which tokenizer the models have; how wide they are says the widest. @throws ConfigError if it is not one */
+export function sweepTokenizer(configs: readonly ConfigChoice[]) {
+  const [first] = configs;
+  for (const name of ["tokenizer", "vocab_size", "bpe_pattern"] as const) {
+    const other = configs.find((config) => config[name] !== first[name]);
+    if (other === undefined) continue;
+    throw new ConfigError(
+      name,
+      `The models of a sweep have one tokenizer, and these a ${name} of ${first[name]} and ${other[name]}; choose one of them.`,
+    );
+  }
+  return { ...first, n_embd: Math.max(...configs.map(({ n_embd }) => n_embd)) };
+}

@@ -1,0 +1,102 @@
+// The text of a run in the tokens of its tokenizer: that of the run to resume, one that was given, or one that is learnt.
+
+import { isChat, isGiven, isLearned } from "../choices.ts";
+import type { Config, ConfigChoice } from "../config.ts";
+import { count } from "../count.ts";
+import { type PrepareEvent, type Preparation, teller } from "../device/prepare.ts";
+import { ConfigError } from "../errors.ts";
+import { Breather } from "../generation/breather.ts";
+import { chatTokens, withTokens } from "../text/chat.ts";
+import { chooseTokenizer } from "../text/choose_tokenizer.ts";
+import type { Corpus } from "../text/corpus.ts";
+import { learners } from "../text/learn.ts";
+import type { TokenizedText } from "../text/tokenized.ts";
+import { type Tell, tokenizeInParts } from "../text/tokenize.ts";
+import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+
+/** Which tokenizer it is to be. */
+export interface TokenizerOptions extends Pick<Preparation, "progress" | "signal"> {
+  /** What tokenizer `file` stands for. */
+  given?: Tokenizer;
+  /** Of the run to resume: nothing is learnt anew. */
+  before?: Tokenizer;
+}
+
+export interface Tokens extends Pick<Config, "tokenizer" | "vocab_size"> {
+  text: TokenizedText;
+  /** Which tokenizer `auto` is, and why; null where it was asked for. */
+  tokenizer_reason: string | null;
+  /** What is to be known about it, a sentence each. */
+  tokenizer_notes: string[];
+}
+
+/** Signs of progress, of all that come. */
+const TOLD = 100;
+
+/**
+ * @throws ConfigError if a tokenizer is asked for that was not given, or another one than that of the run to resume
+ * @throws UnknownCharacterError if the tokenizer lacks a character of the text
+ * @throws the signal's reason where it is aborted before all is done
+ */
+export async function tokenize(
+  corpus: Corpus,
+  config: Pick<ConfigChoice, "tokenizer" | "vocab_size" | "bpe_pattern" | "n_embd">,
+  { given, before, progress, signal }: TokenizerOptions = {},
+): Promise<Tokens> {
+  const choice = chooseTokenizer(config, corpus);
+  const special = isChat(corpus.format) ? chatTokens(corpus.conversations) : [];
+  const breather = new Breather();
+  const tell = (what: PrepareEvent["what"]) => rarely(teller(what, progress));
+  const learnt = (learn: (typeof learners)["bpe"]) => {
+    const { bpe_pattern } = config;
+    const wanted = { vocab_size: choice.vocab_size, bpe_pattern, special, tell };
+    return breather.through(learn(corpus, wanted), signal);
+  };
+  const of: Record<Config["tokenizer"], () => Tokenizer | Promise<Tokenizer>> = {
+    char: () => corpus.tokenizer,
+    word: () => before ?? learnt(learners.word),
+    bpe: () => before ?? learnt(learners.bpe),
+    file: () => before ?? given!,
+  };
+  if (isGiven(choice.tokenizer)) checkGiven(given, before);
+  const tokenizer = withTokens(await of[choice.tokenizer](), special);
+  const work = tokenizeInParts(corpus, tokenizer, tell("tokenize"));
+  const text = await breather.through(work, signal);
+  const vocab_size = isLearned(choice.tokenizer) ? tokenizer.vocab_size : 0;
+  const { vocab_size: wanted } = config;
+  const tokenizer_notes =
+    vocab_size < wanted && !before
+      ? [
+          `Of ${count(wanted)} tokens that were asked for the text has ${count(vocab_size)} to learn.`,
+        ]
+      : [];
+  return { ...choice, vocab_size, text, tokenizer_notes };
+}
+
+function checkGiven(given: Tokenizer | undefined, before: Tokenizer | undefined): void {
+  if (before === undefined && given === undefined) {
+    throw new ConfigError(
+      "tokenizer",
+      `tokenizer is file, but no tokenizer was given; give one, or choose char, word or bpe.`,
+    );
+  }
+  if (before === undefined || given === undefined || isSame(before, given)) return;
+  throw new ConfigError(
+    "tokenizer",
+    `The tokenizer is not the one of the run to resume, whose tokens are others; leave it out, or begin a new run.`,
+  );
+}
+
+function isSame(a: Tokenizer, b: Tokenizer): boolean {
+  return JSON.stringify(a.toJSON()) === JSON.stringify(b.toJSON());
+}
+
+/** Passes on some signs of progress of the many that come, the first and the last among them. */
+function rarely(tell: Tell): Tell {
+  let next = 0;
+  return (done, total) => {
+    if (done < next && done < total) return;
+    next = done + total / TOLD;
+    tell(done, total);
+  };
+}
