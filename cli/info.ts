@@ -129,15 +129,19 @@ async function withDtype(wanted: ReadConfig, dims: Dims, train: Examples) {
 }
 
 function needsRows(config: Config, needs: Needs) {
-  const { batch_size, grad_accumulation, dtype } = config;
-  const { training, dtype_bytes, generation, flops_per_token } = needs;
+  const { batch_size, grad_accumulation, dtype, recompute } = config;
+  const { training, dtype_bytes, recompute_bytes, generation, flops_per_token } = needs;
   const row = ({ device_bytes, host_bytes, cpu_bytes }: Needs["training"]) =>
     `${bytes(device_bytes)} of GPU memory and ${bytes(host_bytes)} of main memory; on the CPU ${bytes(cpu_bytes)}`;
   const other = isHalf(dtype) ? "f32" : "f16";
+  const recomputed = recompute
+    ? `with --no-recompute ${bytes(recompute_bytes.off)} of GPU memory`
+    : `with --recompute ${bytes(recompute_bytes.on)} of GPU memory`;
   const times = grad_accumulation > 1 ? `, ${count(grad_accumulation)} times a step` : "";
   return [
     `training   with a batch of ${count(batch_size)}${times}: ${row(training)}`,
     `           with --dtype ${other} ${bytes(dtype_bytes[other])} of GPU memory`,
+    ...(recompute_bytes.on === recompute_bytes.off ? [] : [`           ${recomputed}`]),
     `           ${count(flops_per_token)} floating-point operations a token`,
     `writing    ${row(generation)}`,
   ];

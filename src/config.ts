@@ -48,6 +48,7 @@ export interface Config {
   dtype: "f32" | "f16"; // of what matrix products read; weights have a copy in it, sums and all else are f32
   batch_size: number; // documents, or windows of the stream, in a micro-batch (B)
   grad_accumulation: number; // micro-batches in a step: their gradients are summed, and divided once
+  recompute: boolean; // each layer's activations are made anew in the backward pass, and only its input is kept
   num_steps: number; // optimizer steps
   optimizer: "adamw" | "muon" | "sgd"; // muon is for the matrices of the layers, and adamw for the rest
   learning_rate: number; // at its peak, where the schedule begins to fall; Muon's matrices have muon_lr

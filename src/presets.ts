@@ -39,6 +39,7 @@ const microgpt: Config = {
   dtype: "f32",
   batch_size: 1,
   grad_accumulation: 1,
+  recompute: false,
   num_steps: 1000,
   optimizer: "adamw",
   learning_rate: 0.01,

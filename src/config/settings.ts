@@ -50,6 +50,8 @@ export interface Setting {
   open?: number;
   /** Whether it is used as a float32, so that as one too it has to be in its range. */
   float32?: boolean;
+  /** Whether it has no influence on how a model trains, unlike others of its group. */
+  neutral?: boolean;
   /** Version of the model files that brought it, 1 where absent; in an older file it is as the preset microgpt has it. */
   since?: number;
   help: string;
@@ -252,6 +254,12 @@ const table: Record<Group, Row[]> = {
       ...size,
       since: 5,
     }),
+    setting(
+      "recompute",
+      "boolean",
+      "make each layer's activations anew in the backward pass: less memory of a GPU, more time, the same numbers",
+      { neutral: true, since: 7 },
+    ),
     setting("num_steps", "integer", "optimizer steps", {
       min: 1,
       max: MAX_INTEGER,
@@ -376,7 +384,7 @@ export const settings: readonly Setting[] = (Object.keys(groups) as Group[]).fla
 
 /** What has no influence on how a model trains. */
 export const aside: readonly (keyof Config)[] = settings
-  .filter(({ group }) => without[group])
+  .filter(({ group, neutral }) => neutral || without[group])
   .map(({ name }) => name);
 
 /** The settings as they are listed, under titles: the common ones, then the others by their groups. */

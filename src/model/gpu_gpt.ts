@@ -32,6 +32,7 @@ export interface GpuGpt {
 }
 
 type Forward = Omit<GpuGpt, "grads" | "scaler">;
+type Tensors = GpuGpt["tensors"];
 
 /**
  * ids (B, T) to the last stream (B, T, C), of which the logits are made.
@@ -39,15 +40,36 @@ type Forward = Omit<GpuGpt, "grads" | "scaler">;
  */
 export function forwardList(gpt: Forward, ids: Tensor, step_data?: Tensor): Dispatch[] {
   const { ops, config, dims, B, tensors: t } = gpt;
-  const { T, C, V, NH, NKV, HS, H, L } = dims;
+  const { T, C, V, L } = dims;
+  const { table } = parametersOf(gpt);
+  const noise = noiseOf(gpt, step_data);
+  const encoded = noise ? t.encoded : t.x;
+  const wpe = dims.wpe ? table("wpe") : undefined;
+  const embedding = { B, T, C, V, eps: config.rmsnorm_eps };
+  const list = [
+    config.embedding_norm
+      ? ops.embeddingRmsnormForward(encoded, t.rstd, ids, table("wte"), wpe, embedding)
+      : ops.embeddingForward(encoded, ids, table("wte"), wpe, embedding),
+  ];
+  if (noise) list.push(ops.dropout(t.x, encoded, ...noise(dropped.embedding)));
+  for (let l = 0; l < L; l++) {
+    const { activations, output } = layerForward(gpt, l, step_data);
+    list.push(...activations, ...output);
+  }
+  if (config.final_norm) list.push(norm(gpt, t.lnf, t.rstdf, streamOf(t, L), "final_norm"));
+  return list;
+}
+
+/** A layer's dispatches: those of all that its backward pass reads, and those of the stream behind it. */
+function layerForward(gpt: Forward, l: number, step_data?: Tensor) {
+  const { ops, config, dims, B, tensors: t } = gpt;
+  const { T, C, NH, NKV, HS, H } = dims;
   const [N, A, W, IN] = [B * T, NH * HS, qkvChannels(dims), mlpChannels(dims)];
   const { activation, rmsnorm_eps: eps } = config;
-  const { table, gain, headGains, w } = parametersOf(gpt);
+  const { headGains, w } = parametersOf(gpt);
   const noise = noiseOf(gpt, step_data);
-  const norm = (out: Tensor, rstd: Tensor, inp: Tensor, learned: Tensor | undefined) =>
-    learned
-      ? ops.rmsnormGainForward(out, rstd, inp, learned, { N, C, eps })
-      : ops.rmsnormForward(out, rstd, inp, { N, C, eps });
+  const a = activationsOf(t, l);
+  const wl = (name: string) => w(`layer${l}.${name}`);
   /** out = x + dropout(inp · weightᵀ), with IC channels of inp. */
   const branch = (
     out: Tensor,
@@ -65,48 +87,44 @@ export function forwardList(gpt: Forward, ids: Tensor, step_data?: Tensor): Disp
     ];
   };
 
-  const encoded = noise ? t.encoded : t.x;
-  const wpe = dims.wpe ? table("wpe") : undefined;
-  const embedding = { B, T, C, V, eps };
-  const list = [
-    config.embedding_norm
-      ? ops.embeddingRmsnormForward(encoded, t.rstd, ids, table("wte"), wpe, embedding)
-      : ops.embeddingForward(encoded, ids, table("wte"), wpe, embedding),
+  const x = streamOf(t, l);
+  const activations = [
+    norm(gpt, a("ln1"), a("rstd1"), x, `layer${l}.attn_norm`),
+    ops.matmulForward(a("qkv"), a("ln1"), wl("attn_wqkv"), { N, C, OC: W }),
   ];
-  if (noise) list.push(ops.dropout(t.x, encoded, ...noise(dropped.embedding)));
-  const attention = { B, T, C: A, NH, NKV };
-  let x = t.x;
-  for (let l = 0; l < L; l++) {
-    const a = (name: string) => t[`layer${l}.${name}`];
-    const wl = (name: string) => w(`layer${l}.${name}`);
-    list.push(
-      norm(a("ln1"), a("rstd1"), x, gain(`layer${l}.attn_norm`)),
-      ops.matmulForward(a("qkv"), a("ln1"), wl("attn_wqkv"), { N, C, OC: W }),
-    );
-    if (a("heads")) {
-      const [rstd, turns] = [a("rstdh") ?? null, t.turns ?? null];
-      const sizes = { B, T, NH, NKV, HS, eps };
-      list.push(headsForward(ops.device, a("heads"), rstd, a("qkv"), headGains(l), turns, sizes));
-    }
-    list.push(
-      ops.attentionForward(a("att"), a("stats"), a("heads") ?? a("qkv"), attention),
-      ...branch(a("mid"), x, a("att"), wl("attn_wo"), A, dropped.attention(l)),
-      norm(a("ln2"), a("rstd2"), a("mid"), gain(`layer${l}.mlp_norm`)),
-    );
-    if (isRelu(activation)) {
-      const sizes = { N, C, OC: H, activation };
-      list.push(ops.matmulActivationForward(a("act"), a("ln2"), wl("mlp_in"), sizes));
-    } else {
-      list.push(
-        ops.matmulForward(a("pre"), a("ln2"), wl("mlp_in"), { N, C, OC: IN }),
-        ops.activationForward(a("act"), a("pre"), { N, H, activation }),
-      );
-    }
-    list.push(...branch(a("x"), a("mid"), a("act"), wl("mlp_fc2"), H, dropped.mlp(l)));
-    x = a("x");
+  if (a("heads")) {
+    const [rstd, turns] = [a("rstdh") ?? null, t.turns ?? null];
+    const sizes = { B, T, NH, NKV, HS, eps };
+    const gains = headGains(l);
+    activations.push(headsForward(ops.device, a("heads"), rstd, a("qkv"), gains, turns, sizes));
   }
-  if (config.final_norm) list.push(norm(t.lnf, t.rstdf, x, gain("final_norm")));
-  return list;
+  const attention = { B, T, C: A, NH, NKV };
+  activations.push(
+    ops.attentionForward(a("att"), a("stats"), a("heads") ?? a("qkv"), attention),
+    ...branch(a("mid"), x, a("att"), wl("attn_wo"), A, dropped.attention(l)),
+    norm(gpt, a("ln2"), a("rstd2"), a("mid"), `layer${l}.mlp_norm`),
+  );
+  if (isRelu(activation)) {
+    const sizes = { N, C, OC: H, activation };
+    activations.push(ops.matmulActivationForward(a("act"), a("ln2"), wl("mlp_in"), sizes));
+  } else {
+    activations.push(
+      ops.matmulForward(a("pre"), a("ln2"), wl("mlp_in"), { N, C, OC: IN }),
+      ops.activationForward(a("act"), a("pre"), { N, H, activation }),
+    );
+  }
+  const output = branch(a("x"), a("mid"), a("act"), wl("mlp_fc2"), H, dropped.mlp(l));
+  return { activations, output };
+}
+
+/** A norm, with its learned gain if the model has it. */
+function norm(gpt: Forward, out: Tensor, rstd: Tensor, inp: Tensor, name: string): Dispatch {
+  const { ops, config, dims, B } = gpt;
+  const gain = parametersOf(gpt).gain(name);
+  const sizes = { N: B * dims.T, C: dims.C, eps: config.rmsnorm_eps };
+  return gain
+    ? ops.rmsnormGainForward(out, rstd, inp, gain, sizes)
+    : ops.rmsnormForward(out, rstd, inp, sizes);
 }
 
 /**
@@ -146,9 +164,10 @@ export function backwardList(
   };
   /** dqkv, in its place, from the gradient of what a layer's attention reads. */
   const headBackward = (l: number) => {
-    const [gains, rstd, turns] = [headGains(l), t[`layer${l}.rstdh`] ?? null, t.turns ?? null];
+    const a = activationsOf(t, l);
+    const [gains, rstd, turns] = [headGains(l), a("rstdh") ?? null, t.turns ?? null];
     const dgains = gains && t.head_parts;
-    const qkv = rstd && t[`layer${l}.qkv`];
+    const qkv = rstd && a("qkv");
     const sizes = { B, T, NH, NKV, HS };
     list.push(headsBackward(ops.device, t.dqkv, dgains, qkv, rstd, gains, turns, sizes));
     if (!dgains) return;
@@ -165,16 +184,15 @@ export function backwardList(
     list.push(ops.dropout(t.dbranch, t.dx, ...noise(tensor)));
     return t.dbranch;
   };
-  const stream = (l: number) => (l > 0 ? t[`layer${l - 1}.x`] : t.x);
-
   const fc2 = { N, C: H, OC: C, plane };
   const wo = { N, C: A, OC: C, plane };
   const attention = { B, T, C: A, NH, NKV };
   if (config.final_norm) {
-    normBackward("final_norm", { out: t.lnf, inp: stream(L), rstd: t.rstdf }, false);
+    normBackward("final_norm", { out: t.lnf, inp: streamOf(t, L), rstd: t.rstdf }, false);
   }
   for (let l = L - 1; l >= 0; l--) {
-    const a = (name: string) => t[`layer${l}.${name}`];
+    if (l < L - 1 && isShared(t)) list.push(...layerForward(gpt, l, step_data).activations);
+    const a = activationsOf(t, l);
     const wl = (name: string) => w(`layer${l}.${name}`);
     const dwl = (name: string) => across(`layer${l}.${name}`);
     const dmlp = kept(dropped.mlp(l));
@@ -204,7 +222,7 @@ export function backwardList(
     if (a("heads")) headBackward(l);
     const qkv = { N, C, OC: W, plane };
     list.push(ops.matmulBackward(t.dln, dwl("attn_wqkv"), t.dqkv, a("ln1"), wl("attn_wqkv"), qkv));
-    const attended = { out: a("ln1"), inp: stream(l), rstd: a("rstd1") };
+    const attended = { out: a("ln1"), inp: streamOf(t, l), rstd: a("rstd1") };
     normBackward(`layer${l}.attn_norm`, attended, true);
   }
   const dencoded = kept(dropped.embedding);
@@ -220,6 +238,14 @@ export function backwardList(
   list.push(ops.embeddingBackward(dw("wte"), dwpe, dembedding, order, starts, sizes));
   return list;
 }
+
+/** The stream before layer l; of l = L the one behind the last. */
+const streamOf = (t: Tensors, l: number) => (l > 0 ? t[`layer${l - 1}.x`] : t.x);
+
+/** A layer's tensors: its own, or those that all layers share and that each makes anew in the backward pass. */
+const activationsOf = (t: Tensors, l: number) => (name: string) =>
+  t[`layer${l}.${name}`] ?? t[`layer.${name}`];
+const isShared = (t: Tensors) => t["layer.ln1"] !== undefined;
 
 /** The parameters by name: as they are, gains where the model has them, and what products read. */
 function parametersOf({ dims, layout, params, weights }: Forward) {

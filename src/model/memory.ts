@@ -12,7 +12,8 @@ import { activationTable, gradientTable } from "./tensor_tables.ts";
 const elements = (table: readonly TensorSpec[]) =>
   table.reduce((sum, spec) => sum + sizeOf(spec), 0);
 
-type Trained = ForwardConfig & Pick<Config, "batch_size" | "optimizer" | "grad_accumulation">;
+type Trained = ForwardConfig &
+  Pick<Config, "batch_size" | "optimizer" | "grad_accumulation" | "recompute">;
 
 /** Numbers that the optimizer keeps from step to step. */
 function momentElements(config: Trained, dims: Dims): number {
@@ -22,17 +23,18 @@ function momentElements(config: Trained, dims: Dims): number {
   });
 }
 
-/**
- * Numbers that a training step keeps: parameters, gradients, moments, and activations.
- * @param rows whose logits there are at a time; all where absent
- */
-function stepElements(config: Trained, dims: Dims, rows?: number): number {
+/** Numbers that a training step keeps: parameters, gradients, moments, and activations. */
+function stepElements(
+  config: Trained,
+  dims: Dims,
+  kept: { rows?: number; recompute?: boolean } = {},
+): number {
   const { batch_size: B, grad_accumulation } = config;
   const gradients = grad_accumulation > 1 ? 2 : 1; // a micro-batch's, and their sum
   return (
     (1 + gradients) * parameterCount(dims) +
     momentElements(config, dims) +
-    byLayers(dims, (d) => elements(activationTable(config, d, B, { rows }))) +
+    byLayers(dims, (d) => elements(activationTable(config, d, B, kept))) +
     elements(gradientTable(config, dims, B))
   );
 }
@@ -46,7 +48,8 @@ function muonElements(config: Trained, dims: Dims): number {
 
 /** Bytes of what a training step keeps on a GPU, in float32; what passes through and needs not stay shares memory there. */
 export function stepBytes(config: Trained, dims: Dims): number {
-  return 4 * stepElements(config, dims, chunkRows(dims, config.batch_size * dims.T));
+  const { batch_size, recompute } = config;
+  return 4 * stepElements(config, dims, { rows: chunkRows(dims, batch_size * dims.T), recompute });
 }
 
 /**

@@ -119,10 +119,11 @@ export function isGain({ shape }: Pick<ParameterInfo, "shape">): boolean {
   return shape.length === 1;
 }
 
-/** What is counted of a model, from one layer: a damaged or absurd L makes no endless table. */
+/** What is counted of a model, from two layers: a damaged or absurd L makes no endless table. */
 export function byLayers(dims: Dims, countOf: (dims: Dims) => number): number {
-  const [none, one] = [0, 1].map((L) => countOf({ ...dims, L }));
-  return none + dims.L * (one - none);
+  if (dims.L < 2) return countOf(dims);
+  const [one, two] = [1, 2].map((L) => countOf({ ...dims, L }));
+  return one + (dims.L - 1) * (two - one);
 }
 
 export function parameterCount(dims: Dims): number {

@@ -58,11 +58,14 @@ export function planStep(
   const B = config.batch_size;
   const layout = new ParameterLayout(dims, PARAMETER_ALIGNMENT);
   const { dtype } = config;
-  const passing = [
-    ...activationTable(config, dims, B, { dtype, rows: chunkRows(dims, B * dims.T, device) }),
+  const rows = chunkRows(dims, B * dims.T, device);
+  const passingWith = (recompute: boolean) => [
+    ...activationTable(config, dims, B, { dtype, rows, recompute }),
     ...gradientTable(config, dims, B, dtype),
   ];
-  const most = mostPlanes(device, layout.size * 4, tableBytes(passing));
+  const passing = passingWith(config.recompute);
+  // With as many planes as without recompute sums have the same order, and so the same bits.
+  const most = mostPlanes(device, layout.size * 4, tableBytes(passingWith(false)));
   const ops = new GpuOps(device, {
     planes: most,
     ...(product && { product }),

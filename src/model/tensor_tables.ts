@@ -9,16 +9,24 @@ import { headParts } from "./head_ops.ts";
 import { type Dims, mlpChannels, qkvChannels } from "./parameters.ts";
 import { gainParts } from "./row_ops.ts";
 
+/** What of a step is kept, and as what. */
+interface Stored {
+  /** Of what goes from product to product; the residual stream, the logits and all statistics are f32. */
+  dtype?: Config["dtype"];
+  /** Whose logits there are at a time, see classifier.ts. */
+  rows?: number;
+  /** Whether layers share what they write but for the stream, and each makes it anew for its backward pass. */
+  recompute?: boolean;
+}
+
 /**
  * What the forward pass writes; what the backward pass reads of it is kept until then.
- * @param dtype of what goes from product to product; the residual stream, the logits and all statistics are f32
- * @param rows whose logits there are at a time, see classifier.ts
  */
 export function activationTable(
   config: ForwardConfig,
   dims: Dims,
   B: number,
-  { dtype = "f32", rows = B * dims.T }: { dtype?: Config["dtype"]; rows?: number } = {},
+  { dtype = "f32", rows = B * dims.T, recompute = false }: Stored = {},
 ): TensorSpec[] {
   const { T, C, V, NH, NKV, HS, H, L } = dims;
   const N = B * T;
@@ -32,24 +40,28 @@ export function activationTable(
     ...some(config.final_norm, { name: "rstdf", shape: [N] }),
     { name: "logits", shape: [rows, V] }, // the backward pass turns them into their gradient
   ];
-  for (let l = 0; l < L; l++) {
+  const layer = (name: string) => {
     const qkv = { shape: [N, qkvChannels(dims)], ...half };
-    const pre = { name: `layer${l}.pre`, shape: [N, mlpChannels(dims)], ...half };
-    table.push(
-      { name: `layer${l}.ln1`, shape: [N, C], ...half },
-      { name: `layer${l}.rstd1`, shape: [N] },
-      { name: `layer${l}.qkv`, ...qkv },
-      ...some(turned, { name: `layer${l}.heads`, ...qkv }), // q and k normed and turned
-      ...some(config.qk_norm, { name: `layer${l}.rstdh`, shape: [N, NH + NKV] }),
-      { name: `layer${l}.att`, shape: [N, NH * HS], ...half },
-      { name: `layer${l}.stats`, shape: [B, NH, T, 2] },
-      { name: `layer${l}.mid`, shape: [N, C] }, // the stream between attention and MLP
-      { name: `layer${l}.ln2`, shape: [N, C], ...half },
-      { name: `layer${l}.rstd2`, shape: [N] },
+    const pre = { name: `${name}.pre`, shape: [N, mlpChannels(dims)], ...half };
+    return [
+      { name: `${name}.ln1`, shape: [N, C], ...half },
+      { name: `${name}.rstd1`, shape: [N] },
+      { name: `${name}.qkv`, ...qkv },
+      ...some(turned, { name: `${name}.heads`, ...qkv }), // q and k normed and turned
+      ...some(config.qk_norm, { name: `${name}.rstdh`, shape: [N, NH + NKV] }),
+      { name: `${name}.att`, shape: [N, NH * HS], ...half },
+      { name: `${name}.stats`, shape: [B, NH, T, 2] },
+      { name: `${name}.mid`, shape: [N, C] }, // the stream between attention and MLP
+      { name: `${name}.ln2`, shape: [N, C], ...half },
+      { name: `${name}.rstd2`, shape: [N] },
       ...some(!isRelu(config.activation), pre),
-      { name: `layer${l}.act`, shape: [N, H], ...half },
-      { name: `layer${l}.x`, shape: [N, C] }, // the stream after the layer
-    );
+      { name: `${name}.act`, shape: [N, H], ...half },
+    ];
+  };
+  if (recompute && L > 0) table.push(...layer("layer"));
+  for (let l = 0; l < L; l++) {
+    if (!recompute) table.push(...layer(`layer${l}`));
+    table.push({ name: `layer${l}.x`, shape: [N, C] }); // the stream after the layer
   }
   return table;
 }

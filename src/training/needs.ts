@@ -53,6 +53,8 @@ export interface Needs {
   training: Bytes;
   /** Of the GPU's memory in training, with either dtype. */
   dtype_bytes: Record<Config["dtype"], number>;
+  /** The same with recompute and without. */
+  recompute_bytes: Record<"on" | "off", number>;
   generation: Bytes;
 }
 
@@ -95,25 +97,29 @@ export function needsOf(
   device = usualGpu(dims),
 ): Needs {
   const sequences = examples instanceof TokenStream ? undefined : examples;
-  const bytesWith = (dtype: Config["dtype"]) => {
-    const run = { ...config, dtype };
+  const bytesWith = (changed: Partial<Config>) => {
+    const run = { ...config, ...changed };
     const tuning = sequences && chooseSmall(device, run, dims, sequences);
     return tuning
       ? smallBytes(run, dims, sequences, tuning, device)
       : byLayers(dims, (d) => trainingBytes(run, d, device));
   };
-  const dtype_bytes = { f32: bytesWith("f32"), f16: bytesWith("f16") };
+  const dtype_bytes = { f32: bytesWith({ dtype: "f32" }), f16: bytesWith({ dtype: "f16" }) };
+  const device_bytes = dtype_bytes[config.dtype];
+  const other = bytesWith({ recompute: !config.recompute });
+  const [on, off] = config.recompute ? [device_bytes, other] : [other, device_bytes];
   const generation = byLayers(dims, (d) => generationBytes(config, d, device));
   const num_params = parameterCount(dims);
   return {
     num_params,
     flops_per_token: flopsPerToken(dims),
     training: {
-      device_bytes: dtype_bytes[config.dtype],
+      device_bytes,
       host_bytes: hostBytes(config, dims, "webgpu"),
       cpu_bytes: hostBytes(config, dims, "cpu"),
     },
     dtype_bytes,
+    recompute_bytes: { on, off },
     generation: {
       device_bytes: generation,
       host_bytes: hostBytes({ ...config, batch_size: 1 }, dims, "webgpu"),

@@ -55,6 +55,7 @@ const others: Record<keyof Config, string> = {
   zero_init: "true",
   dtype: "f16",
   batch_size: "3",
+  recompute: "true",
   grad_accumulation: "2",
   num_steps: "7",
   optimizer: "muon",
