@@ -1,0 +1,168 @@
+// Compares runs of the command line with PyTorch's in float64, loss by loss, on the CPU and on WebGPU: models of each
+// shape, each optimizer and each schedule.
+//
+//   node test/bench/torch.ts --names names.txt --stream shakespeare.txt
+//   node test/bench/torch.ts --names names.txt --only 'llama|qwen3' --devices cpu
+//
+// --names is a text of a document a line, --stream one text; without one of them its runs are left out. --python is a
+// Python that has PyTorch and NumPy: torch_twin.py has the model, written anew.
+
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { execute, jsonLines, lastWords, own, root, table } from "./contest.ts";
+
+const { values } = parseArgs({
+  options: {
+    names: { type: "string" },
+    stream: { type: "string" },
+    devices: { type: "string", default: "cpu,webgpu" },
+    only: { type: "string", default: "" }, // a regular expression for the names of runs
+    python: { type: "string", default: "python3" },
+  },
+});
+const devices = values.devices.split(",");
+
+/** Largest difference of any step's loss. */
+const ALLOWED: Record<string, number> = { cpu: 1e-9, webgpu: 1e-4 };
+/** Of what is reached by a long run, as a part of it: in float32 two of them drift apart. */
+const ALLOWED_AT_END = 0.01;
+
+interface Run {
+  name: string;
+  input: string | undefined;
+  flags: string;
+  /** Whether only what it reaches has to agree. */
+  long?: boolean;
+}
+
+const sizes = "--n-layer 2 --n-embd 24 --n-head 4 --block-size 12 --warmup-steps 5 --steps 40";
+const shapes = {
+  microgpt: "--steps 40",
+  "microgpt-cosine": "--preset microgpt-cosine --steps 40",
+  gelu: `${sizes} --activation gelu`,
+  llama: `--preset llama-15m ${sizes} --n-kv-head 2 --mlp-hidden 40`,
+  qwen3: `--preset qwen3-15m ${sizes} --n-kv-head 2 --head-dim 10 --mlp-hidden 40`,
+  nanochat: `--preset nanochat-d6 ${sizes}`,
+  "nanochat, tied, softcap 2": `--preset nanochat-d6 ${sizes} --tie-embeddings --logit-softcap 2`,
+  shakespeare: `--preset shakespeare ${sizes} --val-fraction 0.002`,
+};
+const optimizers = ["adamw", "muon", "sgd"];
+const schedules = ["constant", "linear", "cosine", "wsd"];
+
+const onNames = (name: string, flags: string): Run => ({ name, input: values.names, flags });
+
+const runs: Run[] = [
+  ...Object.entries(shapes).flatMap(([shape, flags]) => [
+    ...[8, 16].map((batch) =>
+      onNames(`${shape}, batch ${batch}`, `${flags} --batch-size ${batch}`),
+    ),
+    ...optimizers.map((optimizer) =>
+      onNames(
+        `${shape}, ${optimizer}, decay, clipped, dropout`,
+        `${flags} --optimizer ${optimizer} --lr 0.005 --weight-decay 0.1 --grad-clip 0.7 --dropout 0.2 --batch-size 8`,
+      ),
+    ),
+  ]),
+  ...schedules.map((schedule) =>
+    onNames(
+      `microgpt, ${schedule} from a warm-up to a tenth`,
+      `--lr-schedule ${schedule} --warmup-steps 7 --final-lr-fraction 0.1 --decay-fraction 0.4 --batch-size 8 --steps 40`,
+    ),
+  ),
+  ...["--batch-size 32", "--batch-size 8 --grad-accumulation 4"].map((batch) =>
+    onNames(
+      `qwen3, dropout, ${batch.replaceAll("--", "")}`,
+      `${shapes.qwen3} --dropout 0.1 ${batch}`,
+    ),
+  ),
+  {
+    name: "shakespeare on a stream, 2 layers, 64 channels, context 64, 300 steps of 16 windows",
+    input: values.stream,
+    flags:
+      "--preset shakespeare --n-layer 2 --n-embd 64 --n-head 4 --block-size 64 --batch-size 16 --steps 300",
+    long: true,
+  },
+];
+
+interface Losses {
+  steps: number[];
+  /** Of the last validation; undefined without one. */
+  val: number | undefined;
+}
+
+async function lossesOf(command: string[]): Promise<Losses & { start?: { config: object } }> {
+  const { code, stdout, stderr } = await execute({ name: command[0], command }, { seconds: 3600 });
+  if (code !== 0)
+    throw new Error(`${command.join(" ")}: ${lastWords(stderr) ?? `exit code ${code}`}`);
+  const lines = jsonLines(stdout);
+  const steps = lines.filter(({ type }) => type === "step").map(({ loss }) => loss);
+  const val = lines.findLast(({ type }) => type === "eval")?.val_loss;
+  return { steps, val, start: lines.find(({ type }) => type === "start") };
+}
+
+/** The cell of a device, and whether it is good. */
+function judge(device: string, run: Run, found: Losses, expected: Losses): [string, boolean] {
+  const { steps, val = NaN } = expected;
+  if (found.steps.length !== steps.length) return [`${found.steps.length} steps`, false];
+  const off = Math.max(...steps.map((loss, i) => Math.abs(found.steps[i] - loss)));
+  if (!run.long) return [off.toExponential(1), off < ALLOWED[device]];
+  const part = Math.abs((found.val ?? NaN) - val) / val;
+  return [
+    `${off.toExponential(1)}; at the end ${(100 * part).toPrecision(2)} %`,
+    part < ALLOWED_AT_END,
+  ];
+}
+
+const folder = mkdtempSync(join(tmpdir(), "torch-"));
+const rows = [
+  ["run", "PyTorch's losses", ...devices],
+  ["---", "--:", ...devices.map(() => "--:")],
+];
+try {
+  for (const run of runs.filter(({ name }) => new RegExp(values.only).test(name))) {
+    if (run.input === undefined) continue;
+    const input = ["--input", resolve(run.input)];
+    const config = join(folder, "config.json");
+    let expected: Losses | undefined;
+    const cells: string[] = [];
+    for (const device of devices) {
+      const fixed = [
+        "--device",
+        device,
+        "--tuning",
+        "off",
+        "--num-samples",
+        "0",
+        "--eval-every",
+        "0",
+      ];
+      const output = [
+        "--output",
+        join(folder, "output"),
+        "--overwrite",
+        "--json",
+        "--log-every",
+        "1",
+      ];
+      const ours = own("train", ...run.flags.split(" "), ...input, ...fixed, ...output);
+      const { start, ...found } = await lossesOf(ours);
+      if (expected === undefined) {
+        writeFileSync(config, JSON.stringify(start?.config));
+        const twin = join(root, "test/bench/torch_twin.py");
+        expected = await lossesOf([values.python, twin, "--config", config, ...input]);
+      }
+      const [cell, good] = judge(device, run, found, expected);
+      cells.push(good ? cell : `**${cell}**`);
+      if (!good) process.exitCode = 1;
+    }
+    const { steps, val } = expected!;
+    const reached = [steps[0], steps.at(-1)!, ...(val === undefined ? [] : [val])];
+    rows.push([run.name, reached.map((loss) => loss.toFixed(4)).join(", "), ...cells]);
+    console.error(rows.at(-1)!.join("  "));
+  }
+} finally {
+  rmSync(folder, { recursive: true });
+}
+console.log(table(rows));
