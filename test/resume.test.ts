@@ -56,12 +56,16 @@ describe("a run that is stopped and resumed gives the same events, weights, mome
     ["the general trainer", "webgpu", { n_layer: 2, n_embd: 48, batch_size: 3 }],
     ["the general trainer, a stream", "webgpu", { format: "text", batch_size: 3, grad_clip: 0.5 }],
   ];
-  const micro = { batch_size: 2, grad_accumulation: 3, warmup_steps: 4 };
+  const micro = { batch_size: 2, grad_accumulation: 3, warmup_steps: 4, dropout: 0.2 };
   for (const device of ["cpu", "webgpu"] as const) {
     cases.push(
-      [`adamw in micro-batches, ${device}`, device, micro],
-      [`muon in micro-batches, ${device}`, device, { ...micro, optimizer: "muon" }],
-      [`sgd on a stream, ${device}`, device, { ...micro, optimizer: "sgd", format: "text" }],
+      [`adamw in micro-batches, with dropout, ${device}`, device, micro],
+      [`muon in micro-batches, with dropout, ${device}`, device, { ...micro, optimizer: "muon" }],
+      [
+        `sgd on a stream, with dropout, ${device}`,
+        device,
+        { ...micro, optimizer: "sgd", format: "text" },
+      ],
     );
   }
   if (hasHalf) cases.push(["f16", "webgpu", half]);

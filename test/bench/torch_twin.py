@@ -296,6 +296,7 @@ def train(w, config, text):
             optimizer.zero_grad(set_to_none=True)
         loss.backward()
         norm = math.sqrt(sum(p.grad.square().sum().item() for p in w.values()))
+        # Exactly to the norm that is asked for; clip_grad_norm_ divides by the norm + 1e-6.
         if norm > config["grad_clip"] > 0:
             for p in w.values():
                 p.grad.mul_(config["grad_clip"] / norm)
