@@ -81,11 +81,15 @@ export function refuseUnfinished(folder: string): void {
   if (run === undefined || run.step === 0) return;
   const { config, step, input, validated, best } = run;
   if ((step >= config.num_steps && validated) || isOutOfPatience(config, best)) return;
-  const text = input === null ? "" : input === "-" ? " on standard input" : ` on ${input}`;
+  const text = input === null ? "" : ` on ${input.map(wordFor).join(", ")}`;
   throw new ModelFileError(
     `${folder} holds a run that is not finished: ${count(step)} of ${count(config.num_steps)} steps${text}. Go on ` +
       `with it by --resume, replace it by --overwrite, or choose another --output.`,
   );
+}
+
+function wordFor(input: string): string {
+  return input === "-" ? "standard input" : input;
 }
 
 /**

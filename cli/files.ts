@@ -1,48 +1,69 @@
-// Files for the commands: reading the training text, and words for what the file system answers.
+// The training text of a command: what it names is gathered, and read.
 
-import { reason } from "../src/files/reason.node.ts";
-import { createReadStream, statSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import type { ConfigChoice } from "../src/config.ts";
-import { DataError } from "../src/errors.ts";
 import type { Corpus } from "../src/text/corpus.ts";
 import type { Reading } from "../src/text/formats/reader.ts";
-import { readCorpus } from "../src/text/read_corpus.ts";
+import { readFiles } from "../src/text/read_corpus.ts";
+import type { Flags } from "./flags.ts";
+import { allowPrivate, input, noCache, urlFile } from "./options.ts";
 import type { Io } from "./run.ts";
+import { firstDocuments } from "./text_rows.ts";
 
-const defaultInput = fileURLToPath(new URL("../src/text/names.txt", import.meta.url));
-
-/** Bytes of a file that are read at a time. */
-const PIECE = 2 ** 20;
-
-/**
- * The text of a file, of standard input (`-`), or the names that come along, which are a document a line.
- * @throws DataError if it cannot be read, is no text, or holds nothing to train on
- */
-export async function readText(
-  path: string | undefined,
-  io: Io,
-  reading: Pick<ConfigChoice, "format"> & Reading,
-): Promise<{ corpus: Corpus; source: string }> {
-  if (path === "-") {
-    const source = "standard input";
-    return { corpus: await readCorpus(io.stdin, reading, { source, path: null }), source };
-  }
-  const source = path ?? "names.txt";
-  const known = path === undefined && reading.format === "auto";
-  const how = known ? { ...reading, format: "lines" as const } : reading;
-  const file = path ?? defaultInput;
-  const bytes = statSync(file, { throwIfNoEntry: false })?.size;
-  const corpus = await readCorpus(piecesOf(file), how, { source, path: source, bytes });
-  return { corpus, source };
+/** What the user names as the text. */
+export interface Asked {
+  /** As they were written, those of a list of URLs after the others; none where nothing was said. */
+  inputs: readonly string[];
+  cache: boolean;
+  allowPrivate: boolean;
 }
 
-async function* piecesOf(path: string): AsyncGenerator<Uint8Array> {
-  try {
-    for await (const piece of createReadStream(path, { highWaterMark: PIECE })) yield piece;
-  } catch (error) {
-    throw new DataError(
-      `The training text ${path} cannot be read: ${reason(error)}. --input takes a text file.`,
-    );
+/** A text, and what is said of it. */
+export interface Text {
+  corpus: Corpus;
+  found: Found;
+}
+
+export interface Found {
+  /** Where it comes from. */
+  source: string;
+  /** The beginnings of its first documents; null where they need not be shown. */
+  first: string | null;
+}
+
+/** The names that come along. */
+const usual = "names";
+
+/** @throws UsageError if a list of URLs cannot be used */
+export async function askedIn(flags: Flags): Promise<Asked> {
+  const list = flags.text(urlFile);
+  const urls = list === undefined ? [] : (await import("./sources/gather.ts")).urlsIn(list);
+  return {
+    inputs: [...flags.all(input), ...urls],
+    cache: !flags.has(noCache),
+    allowPrivate: flags.has(allowPrivate),
+  };
+}
+
+/**
+ * The text of all that is named, or of the names that come along, which are a document a line.
+ * @throws DataError if it cannot be read, is no text, or holds nothing to train on
+ * @throws UsageError or ConfigError if it is asked for in a way that makes no sense
+ */
+export async function readText(
+  { inputs, ...options }: Asked,
+  io: Io,
+  reading: Pick<ConfigChoice, "format"> & Reading,
+): Promise<Text> {
+  const { gather } = await import("./sources/gather.ts"); // and all that it needs
+  const said = inputs.length > 0;
+  const gathered = await gather(said ? inputs : [usual], io, options);
+  const { files, label, separator, ...about } = gathered;
+  let how = reading;
+  if (reading.format === "auto" && reading.separator === "") {
+    if (!said) how = { ...reading, format: "lines" };
+    else if (separator !== "") how = { ...reading, separator };
   }
+  const source = said ? label : "names.txt";
+  const corpus = await readFiles(files, how, { source, ...about });
+  return { corpus, found: { source, first: said ? firstDocuments(corpus) : null } };
 }

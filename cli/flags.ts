@@ -53,6 +53,14 @@ export class Flags {
     return given?.text ?? option.default;
   }
 
+  /** All texts of an option that may be given several times; none if it was not. */
+  all(option: Option): readonly string[] {
+    const text = this.text(option);
+    const { texts = [] } = this.given.get(option.flag) ?? {};
+    if (texts.includes("")) throw new UsageError(`--${option.flag} is empty; give it a value.`);
+    return texts.length > 0 ? texts : text === undefined ? [] : [text];
+  }
+
   /** The option's text where only some are possible. */
   choice<T extends string>(option: Option & { default: T }, choices: readonly T[]): T {
     const text = this.text(option);
@@ -190,7 +198,10 @@ function fromArguments(options: readonly Option[], argv: readonly string[]): [st
     if (type === "boolean" && inlineValue) {
       throw new UsageError(`${label} takes no value, and got "${value}".`);
     }
-    given.push([option.flag, { text: value ?? known.text, label }]);
+    const text = value ?? known.text;
+    const before = given.findLast(([flag]) => flag === option.flag)?.[1].texts ?? [];
+    const texts = option.many ? { texts: [...before, text] } : {};
+    given.push([option.flag, { text, label, ...texts }]);
   }
   return given;
 }

@@ -24,7 +24,7 @@ import { type Needs, needsOf } from "../src/training/needs.ts";
 import { startNotes } from "../src/training/notes.ts";
 import { tokenize } from "../src/training/tokenize.ts";
 import { command } from "./command.ts";
-import { readText } from "./files.ts";
+import { askedIn, readText } from "./files.ts";
 import type { Flags } from "./flags.ts";
 import { UsageError } from "./given.ts";
 import { bytes } from "./format.ts";
@@ -45,7 +45,7 @@ const ofRun = [
   options.size,
   options.configFile,
   options.chat,
-  options.input,
+  ...options.text,
   ...options.settingOptions(),
 ];
 
@@ -78,7 +78,7 @@ function describeModel(flags: Flags): [object, string] {
 
 async function describeRun(flags: Flags, io: Io): Promise<[object, string]> {
   const wanted = flags.config(flags.text(options.preset));
-  const { corpus, source } = await readText(flags.text(options.input), io, wanted);
+  const { corpus, found } = await readText(await askedIn(flags), io, wanted);
   const { format, num_docs } = corpus;
   flags.config(flags.text(options.preset), { format }); // what it decides may be in conflict
   const given = tokenizerOf(flags);
@@ -107,8 +107,8 @@ async function describeRun(flags: Flags, io: Io): Promise<[object, string]> {
     ? `one text of ${plural(text.ids.length, "token")}`
     : plural(num_docs, "document");
   const rows = [
-    `data       ${source}: ${what}, ${plural(vocab_size, "token")} in the vocabulary`,
-    ...textRows(facts).map(([label, row]) => `${label.padEnd(11)}${row}`),
+    `data       ${found.source}: ${what}, ${plural(vocab_size, "token")} in the vocabulary`,
+    ...textRows(facts, found.first).map(([label, row]) => `${label.padEnd(11)}${row}`),
     `model      ${plural(needs.num_params, "parameter")}`,
     ...(dtype_reason === null ? [] : [`dtype      ${dtype_reason}`]),
     ...needsRows(config, needs),

@@ -2,6 +2,7 @@
 
 import { unsaidIn } from "../src/config.ts";
 import { listed, offered, type Setting, settings } from "../src/config/settings.ts";
+import { dataSetNames } from "./sources/data_sets.ts";
 import { devices } from "../src/device/choose.ts";
 import { presetNames, presets, sizes } from "../src/presets.ts";
 
@@ -14,6 +15,8 @@ export interface Option {
   value?: string;
   help: string;
   default?: string;
+  /** Whether it may be given several times, each with a value more. */
+  many?: boolean;
   /** A switch that `--no-<flag>` turns off. */
   negatable?: boolean;
   /** Title that it is listed under; "Options" where absent. */
@@ -23,9 +26,34 @@ export interface Option {
 export const input: Option = {
   flag: "input",
   env: ["MICROGPT_INPUT_PATH", "MICROGPT_INPUT"],
-  value: "FILE",
-  help: "UTF-8 text to train on, - for standard input; without it, 1,936 names",
+  value: "TEXT",
+  many: true,
+  help:
+    "what to train on, may be given several times: a file in UTF-8, a folder, a pattern ('src/**/*.ts'), a .zip, a URL, " +
+    `- for standard input, or a data set (${dataSetNames.join(", ")}); without it, 1,936 names`,
 };
+
+export const urlFile: Option = {
+  flag: "url-file",
+  env: ["MICROGPT_URL_FILE"],
+  value: "FILE",
+  help: "a file of URLs to train on, one a line, # begins a comment",
+};
+
+export const noCache: Option = {
+  flag: "no-cache",
+  env: [],
+  help: "fetch URLs and data sets anew, and keep no copy in the user's cache folder",
+};
+
+export const allowPrivate: Option = {
+  flag: "allow-private",
+  env: [],
+  help: "fetch from addresses too that are not public, such as 127.0.0.1 or 192.168.0.1",
+};
+
+/** Where the text comes from. */
+export const text = [input, urlFile, noCache, allowPrivate];
 
 export const output = {
   flag: "output",
@@ -168,6 +196,7 @@ export function settingOptions(...names: Setting["name"][]): Option[] {
 export const variables: ReadonlySet<string> = new Set(
   [
     input,
+    urlFile,
     output,
     modelDir,
     preset,

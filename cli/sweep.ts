@@ -6,7 +6,7 @@ import { Sweep } from "../src/training/sweep.ts";
 import { sweepReading } from "../src/training/sweep_text.ts";
 import { tuningModes } from "../src/tuning/tune.ts";
 import { command } from "./command.ts";
-import { readText } from "./files.ts";
+import { askedIn, readText } from "./files.ts";
 import { Interrupt } from "./interrupt.ts";
 import { saveModel } from "../src/files/model_dir.node.ts";
 import * as options from "./options.ts";
@@ -31,7 +31,7 @@ const description = {
     "Trains a model for every combination of settings and saves the best one. A LIST is one value, values " +
     "with commas (0.003,0.01,0.03), or a range (1..64, or 0.01..0.05..0.01 with a step).",
   options: [
-    options.input,
+    ...options.text,
     options.output,
     options.overwrite,
     options.device,
@@ -49,7 +49,7 @@ export const main = command(description, async (flags, io) => {
   const device = flags.choice(options.device, options.devices);
   const mode = flags.choice(options.tuning, tuningModes);
   const path = flags.text(options.output);
-  const { corpus, source } = await readText(flags.text(options.input), io, sweepReading(configs));
+  const { corpus, found } = await readText(await askedIn(flags), io, sweepReading(configs));
 
   const folder = await RunFolder.open(path, flags.has(options.overwrite) ? "replace" : "keep");
   const interrupt = new Interrupt(io);
@@ -67,7 +67,7 @@ export const main = command(description, async (flags, io) => {
     });
     const report = flags.has(options.json)
       ? jsonReport(io.stdout, varied)
-      : humanReport(io.stdout, source, varied);
+      : humanReport(io.stdout, found, varied);
     const saved = await train(sweep, report, folder, interrupt, io.stderr);
     return interrupt.code || (saved ? 0 : EXIT_FAILED);
   } catch (error) {

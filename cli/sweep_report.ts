@@ -5,6 +5,7 @@ import { commandLine } from "../src/platform/invocation.ts";
 import type { SweepProgress, SweepStart } from "../src/training/sweep.ts";
 import { rank, type SweepModel } from "../src/training/sweep_model.ts";
 import { duration } from "../src/duration.ts";
+import type { Found } from "./files.ts";
 import { pathWord } from "./format.ts";
 import { count, plural } from "../src/count.ts";
 import { textRows } from "./text_rows.ts";
@@ -60,8 +61,8 @@ const ROWS = 40;
 const UPDATE_MS = { terminal: 100, file: 5000 };
 const ERASE_REST = "\x1b[K";
 
-/** @param source where the text came from */
-export function humanReport(out: Output, source: string, varied: readonly Setting[]): SweepReport {
+/** @param found where the text came from, and how it begins */
+export function humanReport(out: Output, found: Found, varied: readonly Setting[]): SweepReport {
   const models: SweepModel[] = [];
   let begun: SweepStart | undefined;
   let startedAt = 0;
@@ -69,7 +70,7 @@ export function humanReport(out: Output, source: string, varied: readonly Settin
   let unfinished = false; // a line that is written over
   return {
     start(event) {
-      out.write(header(event, source, varied));
+      out.write(header(event, found, varied));
       begun = event;
       startedAt = performance.now();
       shownAt = startedAt;
@@ -114,7 +115,7 @@ export function humanReport(out: Output, source: string, varied: readonly Settin
   };
 }
 
-function header(event: SweepStart, source: string, varied: readonly Setting[]): string {
+function header(event: SweepStart, { source, first }: Found, varied: readonly Setting[]): string {
   const { num_docs, num_tokens, vocab_size, num_models, num_small } = event;
   const alone = num_models - num_small;
   const ways = [
@@ -129,7 +130,7 @@ function header(event: SweepStart, source: string, varied: readonly Setting[]): 
   return [
     deviceLine(event),
     `data    ${source}: ${text}; ${count(vocab_size)} tokens in the vocabulary`,
-    ...textRows(event).map(([label, row]) => `${label.padEnd(8)}${row}`),
+    ...textRows(event, first).map(([label, row]) => `${label.padEnd(8)}${row}`),
     `sweep   ${plural(num_models, "model")} that differ in ${what}; ${ways.join(", ")}`,
     ...event.dtype_reasons.map((reason) => `dtype   ${reason}`),
     ``,

@@ -1,11 +1,44 @@
 // What is said about a text before it is trained on.
 
 import { count, plural } from "../src/count.ts";
+import type { Corpus } from "../src/text/corpus.ts";
 import type { TextFacts } from "../src/text/facts.ts";
 import { percent } from "./format.ts";
+import { printable } from "./samples.ts";
 
-/** Rows of a header: how the text is read, what its tokens are, and what of it the context leaves unread. */
-export function textRows(facts: TextFacts): [label: string, text: string][] {
+/** Of the first documents so many are shown, so many characters of each, and of all. */
+const [MOST_DOCUMENTS, MOST_OF_EACH, MOST_OF_ALL] = [3, 50, 90];
+
+/** The beginnings of the first documents, or of the stream, as they are shown. */
+export function firstDocuments(corpus: Corpus): string {
+  const shown: string[] = [];
+  let room = MOST_OF_ALL;
+  for (let d = 0; d < Math.min(corpus.num_docs, MOST_DOCUMENTS) && room > 0; d++) {
+    const [text, length] = beginning(corpus.start(d, 4 * MOST_OF_EACH), MOST_OF_EACH);
+    shown.push(text);
+    room -= length;
+  }
+  return shown.join(", ") + (corpus.num_docs > shown.length ? ", …" : "");
+}
+
+/** The first characters of a text as they are seen, in quotes, none of them cut in two; and how many they are. */
+function beginning(text: string, most: number): [string, number] {
+  const graphemes = [...new Intl.Segmenter().segment(text)].map(({ segment }) => segment);
+  const cut = graphemes.length > most;
+  const start = graphemes.slice(0, most).join("");
+  return [printable(JSON.stringify(cut ? `${start}…` : start)), Math.min(graphemes.length, most)];
+}
+
+/**
+ * Rows of a header: how the text is read, what its tokens are, what of it the context leaves unread, and how it begins.
+ * @param first the beginnings of its first documents; null where they need not be shown
+ */
+export function textRows(facts: TextFacts, first: string | null): [label: string, text: string][] {
+  const rows = factRows(facts);
+  return first === null ? rows : [...rows, ["first", first]];
+}
+
+function factRows(facts: TextFacts): [label: string, text: string][] {
   const { format_reason, tokenizer, tokenizer_reason } = facts;
   const rows: [string, string][] = [];
   if (format_reason !== null) {

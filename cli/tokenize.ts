@@ -14,7 +14,7 @@ import type { Corpus } from "../src/text/corpus.ts";
 import type { Tokenizer } from "../src/tokenizer/tokenizer.ts";
 import { tokenize, type Tokens } from "../src/training/tokenize.ts";
 import { command } from "./command.ts";
-import { readText } from "./files.ts";
+import { type Asked, askedIn, readText } from "./files.ts";
 import type { Flags } from "./flags.ts";
 import { UsageError } from "./given.ts";
 import { Interrupt } from "./interrupt.ts";
@@ -27,8 +27,9 @@ import { jsonTokens, statistics, shownTokens } from "./tokenize_report.ts";
 const train: options.Option = {
   flag: "train",
   env: [],
-  value: "FILE",
-  help: "learn a tokenizer from this text, - for standard input",
+  value: "TEXT",
+  many: true,
+  help: "learn a tokenizer from this text, whatever --input of train may be, several times too",
 };
 
 const text: options.Option = {
@@ -51,7 +52,10 @@ const output: options.Option = {
   help: "where the tokenizer that was learnt is written",
 };
 
-const input: options.Option = { ...options.input, help: "text for --stats, - for standard input" };
+const input: options.Option = {
+  ...options.input,
+  help: "text for --stats, whatever --input of train may be",
+};
 
 const description = {
   name: "tokenize",
@@ -61,17 +65,27 @@ const description = {
     output,
     text,
     input,
+    options.noCache,
+    options.allowPrivate,
     stats,
-    ...options.settingOptions("tokenizer", "vocab_size", "bpe_pattern", "format"),
+    ...options.settingOptions(
+      "tokenizer",
+      "vocab_size",
+      "bpe_pattern",
+      "format",
+      "field",
+      "separator",
+      "skip_bad_lines",
+    ),
   ],
 };
 
 export const main = command(description, async (flags, io) => {
-  const file = flags.text(train);
-  return file === undefined ? show(flags, io) : learn(file, flags, io);
+  const files = flags.all(train);
+  return files.length === 0 ? show(flags, io) : learn(files, flags, io);
 });
 
-async function learn(file: string, flags: Flags, io: Io): Promise<number> {
+async function learn(files: readonly string[], flags: Flags, io: Io): Promise<number> {
   for (const option of [text, input]) {
     const { label } = flags.raw(option) ?? {};
     if (label === undefined) continue;
@@ -92,7 +106,8 @@ async function learn(file: string, flags: Flags, io: Io): Promise<number> {
       `--train learns a tokenizer; --tokenizer says of which kind: bpe, word or char.`,
     );
   }
-  const { corpus, source } = await readText(file, io, config);
+  const asked = { ...(await askedIn(flags)), inputs: files };
+  const { corpus, found } = await readText(asked, io, config);
   const interrupt = new Interrupt(io);
   let tokens: Tokens;
   try {
@@ -115,7 +130,7 @@ async function learn(file: string, flags: Flags, io: Io): Promise<number> {
   }
   const few = isLearned(config.tokenizer) && config.vocab_size > tokenizer.vocab_size;
   io.stdout.write(
-    `${source}: ${plural(facts.num_bytes, "byte")}; ${tokenizer.kind}, ${plural(tokenizer.vocab_size, "token")}` +
+    `${found.source}: ${plural(facts.num_bytes, "byte")}; ${tokenizer.kind}, ${plural(tokenizer.vocab_size, "token")}` +
       `${few ? `: it has no more to learn than these` : ""}\n`,
   );
   if (flags.has(stats)) io.stdout.write(statistics(facts, tokenizer));
@@ -141,12 +156,13 @@ async function show(flags: Flags, io: Io): Promise<number> {
     );
   }
   const shown = flags.raw(text)?.text;
-  const from = flags.text(input);
+  const asked = await askedIn(flags);
+  const named = asked.inputs.length > 0;
   const wanted = flags.has(stats);
   if (shown === undefined && !wanted) {
     throw new UsageError(`What is there to show? Give --text TEXT, or --stats.`);
   }
-  if (shown !== undefined && from !== undefined) {
+  if (shown !== undefined && named) {
     throw new UsageError(`--text and --input both say what to look at; leave one of them out.`);
   }
   const json = flags.has(options.json);
@@ -157,7 +173,7 @@ async function show(flags: Flags, io: Io): Promise<number> {
     else io.stdout.write(shownTokens(tokenizer, ids, shown, io.stdout));
   }
   if (wanted) {
-    const corpus = await corpusFor(flags, io, shown, from);
+    const corpus = await corpusFor(flags, io, shown, asked);
     const facts = corpus && (await factsOf(corpus, tokenizer, io));
     if (json) about = { ...about, ...(facts ? aboutText(facts) : {}) };
     else io.stdout.write(statistics(facts, tokenizer));
@@ -170,11 +186,11 @@ async function corpusFor(
   flags: Flags,
   io: Io,
   shown: string | undefined,
-  from: string | undefined,
+  asked: Asked,
 ): Promise<Corpus | undefined> {
   if (shown !== undefined) return shown === "" ? undefined : fromText(shown, "text");
   const config = flags.config("microgpt");
-  return from === undefined ? undefined : (await readText(from, io, config)).corpus;
+  return asked.inputs.length === 0 ? undefined : (await readText(asked, io, config)).corpus;
 }
 
 async function factsOf(corpus: Corpus, given: Tokenizer, io: Io): Promise<TextFacts> {

@@ -13,7 +13,7 @@ import { tuningModes } from "../src/tuning/tune.ts";
 import { ModelFileError } from "../src/errors.ts";
 import { command } from "./command.ts";
 import { examine } from "./earlier.ts";
-import { readText } from "./files.ts";
+import { askedIn, readText } from "./files.ts";
 import type { Flags } from "./flags.ts";
 import { UsageError } from "./given.ts";
 import { Interrupt } from "./interrupt.ts";
@@ -24,15 +24,17 @@ import { promptOf } from "./prompt.ts";
 import { run } from "./run.ts";
 import { RunFolder } from "./run_folder.ts";
 import { tokenizerOf } from "./tokenizer_file.ts";
+import { shellQuote } from "../src/shell_quote.ts";
 import { count } from "../src/count.ts";
 import { type Before, NOTHING, prepareProgress } from "./progress.ts";
 import { type EndEvent, humanReport, jsonReport, type TrainReport } from "./train_report.ts";
 
 const description = {
   name: "train",
-  summary: "Trains a GPT on a text file, by lines or as one text, saves it and prints samples.",
+  summary:
+    "Trains a GPT on any text, by lines, paragraphs or records or as one text, saves it and prints samples.",
   options: [
-    options.input,
+    ...options.text,
     options.output,
     options.resume,
     options.overwrite,
@@ -63,9 +65,10 @@ export const main = command(description, async (flags, io) => {
   const device = flags.choice(options.device, options.devices);
   const mode = flags.choice(options.tuning, tuningModes);
   const prompt = promptOf(flags);
-  const input = flags.text(options.input) ?? before?.input ?? undefined;
+  const asked = await askedIn(flags);
+  const inputs = asked.inputs.length > 0 ? asked.inputs : (before?.input ?? []);
   const tokenizer = tokenizerOf(flags);
-  const { corpus, source } = await readText(input, io, config);
+  const { corpus, found } = await readText({ ...asked, inputs }, io, config);
   if (!before) flags.config(flags.text(options.preset), { format: corpus.format }); // what it decides may be in conflict
 
   const folder = await RunFolder.open(path, resumes ? "resume" : replaces ? "replace" : "keep");
@@ -81,13 +84,13 @@ export const main = command(description, async (flags, io) => {
       tuning,
       tokenizer,
       progress: prepareProgress(io.stderr),
-      input: input ?? null,
+      input: inputs.length > 0 ? inputs : null,
       prompt,
       resume: before,
     });
     const report = flags.has(options.json)
       ? jsonReport(io.stdout, config.log_every)
-      : humanReport(io.stdout, source, done);
+      : humanReport(io.stdout, found, done);
     try {
       const keeper = new Keeper(
         training,
@@ -133,9 +136,10 @@ function goOn(before: Checkpoint, flags: Flags): Config {
       [name, labels[name] ?? `${flag} of ${preset.label} ${preset.text}`] as const;
     checkSame(before.config, flags.config(preset.text), Object.fromEntries(settings.map(of)));
   }
-  if (before.input === "-" && flags.raw(options.input) === undefined) {
+  if (before.input?.includes("-") && !flags.has(options.input)) {
     throw new UsageError(
-      `The run to resume was trained on standard input; give it the same text again, with --input -.`,
+      `The run to resume was trained on standard input; give it the same text again, with ` +
+        `${before.input.map((word) => `--input ${shellQuote(word)}`).join(" ")}.`,
     );
   }
   return resumedConfig(before, overrides, {

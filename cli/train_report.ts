@@ -13,6 +13,7 @@ import type {
 } from "../src/training/train.ts";
 import type { TuningSummary } from "../src/tuning/tune.ts";
 import { duration } from "../src/duration.ts";
+import type { Found } from "./files.ts";
 import { pathWord } from "./format.ts";
 import { count, plural } from "../src/count.ts";
 import { NOTHING, Progress } from "./progress.ts";
@@ -101,10 +102,10 @@ export function jsonReport(out: Output, log_every: number): TrainReport {
 }
 
 /**
- * @param source where the text came from
+ * @param found where the text came from, and how it begins
  * @param before what was done before the run was resumed
  */
-export function humanReport(out: Output, source: string, before = NOTHING): TrainReport {
+export function humanReport(out: Output, found: Found, before = NOTHING): TrainReport {
   const samples = new SamplePrinter(out);
   let progress: Progress | undefined;
   let num_steps = 0;
@@ -115,7 +116,7 @@ export function humanReport(out: Output, source: string, before = NOTHING): Trai
       const { log_every } = event.config;
       ({ num_steps } = event.config);
       several = event.config.eval_every > 0;
-      out.write(header(event, source));
+      out.write(header(event, found));
       progress = new Progress(out, num_steps, log_every, before);
     },
     step(event) {
@@ -177,7 +178,7 @@ function savedLine(folder: string, step: number): string {
   return `saved   step ${count(step)} in ${folder}`;
 }
 
-function header(event: StartEvent, source: string): string {
+function header(event: StartEvent, { source, first }: Found): string {
   const { vocab_size, num_params, kernels, dtype_reason } = event;
   const { n_layer, n_embd, n_head, block_size, batch_size, grad_accumulation } = event.config;
   const sizes = [
@@ -190,7 +191,7 @@ function header(event: StartEvent, source: string): string {
   return [
     deviceLine(event),
     `data    ${source}: ${dataLine(event)}; ${count(vocab_size)} tokens in the vocabulary`,
-    ...textRows(event).map(([label, row]) => `${label.padEnd(8)}${row}`),
+    ...textRows(event, first).map(([label, row]) => `${label.padEnd(8)}${row}`),
     `model   ${plural(num_params, "parameter")}: ${sizes.join(", ")}`,
     ...(dtype_reason === null ? [] : [`dtype   ${dtype_reason}`]),
     ...(kernels && kernels.measured + kernels.remembered > 0

@@ -258,7 +258,7 @@ describe("a run to resume", () => {
     ["a document more", [...lines, "kim"]],
     ["another letter in the place of one", lines.map((line) => line.replace("v", "w"))],
   ])("has no other text: %s", async (_, documents) => {
-    const resume = { ...(await trained()), input: "names.txt" };
+    const resume = { ...(await trained()), input: ["names.txt"] };
     const config = resumedConfig(resume, { num_steps: 9 });
     const opening = open(config, { device: "cpu", resume, documents });
     await expect(opening).rejects.toThrow(DataError);
@@ -269,7 +269,7 @@ describe("a run to resume", () => {
 
   test("comes from a file that keeps every bit", async () => {
     for (const device of ["cpu", "webgpu"] as const) {
-      const training = await open({}, { device, input: "a file" });
+      const training = await open({}, { device, input: ["a file"] });
       for await (const { step } of training.steps()) if (step === 3) break;
       const checkpoint = await training.checkpoint();
       training.close();

@@ -186,7 +186,11 @@ describe("what could not be saved is refused before it is trained", () => {
       else bad = n;
     }
     const input = "x".repeat(4096);
-    const checkpoint = { ...(await largest!.checkpoint()), input, adapter: input.slice(0, 256) };
+    const checkpoint = {
+      ...(await largest!.checkpoint()),
+      input: [input],
+      adapter: input.slice(0, 256),
+    };
     const { bytes } = encodeCheckpoint(checkpoint);
     expect(decodeCheckpoint(bytes, "here").tokenizer.vocab_size).toBe(good + 1);
   });

@@ -46,8 +46,8 @@ export interface TrainerState extends Pick<Model, "step" | "layout" | "values"> 
 export interface Circumstances {
   /** Of all tokens and the vocabulary, see fingerprint(). */
   text: string;
-  /** Where the text came from; null where nobody said. */
-  input: string | null;
+  /** Where the text came from, one part after the other; null where nobody said. */
+  input: readonly string[] | null;
   device: "webgpu" | "cpu";
   /** The GPU's name; null on the CPU. */
   adapter: string | null;
@@ -88,7 +88,11 @@ function parts(config: Pick<Config, "optimizer">, dims: Dims) {
 const MARGIN = 2 ** 13;
 
 /** @throws ModelFileError if the file of a run with these settings would be longer than is read back */
-export function checkSavable(config: ConfigChoice, tokenizer: Tokenizer): void {
+export function checkSavable(
+  config: ConfigChoice,
+  tokenizer: Tokenizer,
+  input: readonly string[] = [],
+): void {
   const dims = dimsOf(config, tokenizer.vocab_size);
   const tensors = parts(config, dims).flatMap(({ prefix, layout }) =>
     layout.slices.map(
@@ -96,7 +100,12 @@ export function checkSavable(config: ConfigChoice, tokenizer: Tokenizer): void {
     ),
   );
   const model = { config, tokenizer, step: Number.MAX_SAFE_INTEGER } as Model;
-  encodeHeader(tensors, metadataOf(model), MAX_HEADER - MARGIN);
+  encodeHeader(tensors, metadataOf(model), MAX_HEADER - MARGIN - jsonBytes(input));
+}
+
+/** Of what is JSON within JSON. */
+function jsonBytes(value: unknown): number {
+  return new TextEncoder().encode(JSON.stringify(JSON.stringify(value))).length;
 }
 
 /** @throws ModelFileError if a number is not finite; such a run is never saved */
@@ -176,10 +185,14 @@ function partOf(
   return [parseJson(metadata[key], source), source];
 }
 
-/** Files of before there was `validated` were saved after the validation, and of `best` they know nothing. */
+/**
+ * Files of before there was `validated` were saved after the validation, and of `best` they know nothing; those of before
+ * there could be several inputs have one, and no list.
+ */
 function readTraining(json: unknown, source: string) {
   if (!isObject(json)) fail(source, "is not an object");
   const file = { validated: true, best: null, ...json } as Record<string, unknown>;
+  if (typeof file.input === "string") file.input = [file.input];
   const isText = (value: unknown) => typeof value === "string";
   const isTextOrNull = (value: unknown) => value === null || isText(value);
   const isCount = (value: unknown) => Number.isSafeInteger(value) && (value as number) >= 0;
@@ -199,7 +212,7 @@ function readTraining(json: unknown, source: string) {
     scaler: isScaler,
     skips: isCount,
     text: isText,
-    input: isTextOrNull,
+    input: (value) => value === null || (Array.isArray(value) && value.every(isText)),
     device: (value) => value === "webgpu" || value === "cpu",
     adapter: isTextOrNull,
     kernels: isTextOrNull,

@@ -69,7 +69,7 @@ async function openDawn(checked: boolean): Promise<GPU> {
 let dawn: Promise<GPU> | undefined;
 
 /** Where this user's programs keep what they can do without. @throws Error if there is no such place */
-function cacheFolder(): string {
+export function cacheFolder(): string {
   const { MICROGPT_CACHE_DIR, XDG_CACHE_HOME } = process.env;
   return MICROGPT_CACHE_DIR || join(XDG_CACHE_HOME || usualCaches(), "microgpt-webgpu");
 }

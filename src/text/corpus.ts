@@ -51,6 +51,12 @@ export class Corpus extends TokenizedText {
     this.conversations = conversations;
   }
 
+  /** Of a document's text the first `most` characters. */
+  start(index: number, most: number): string {
+    const [from, to] = [this.starts[index], this.starts[index + 1]];
+    return this.tokenizer.decode(this.ids.subarray(from, Math.min(to, from + most)));
+  }
+
   /** A document as corpusOf() takes it: its text, or a conversation in JSON. */
   source(index: number): string {
     return isChat(this.format) ? JSON.stringify(this.conversations[index]) : this.document(index);

@@ -32,6 +32,8 @@ export interface TextFile {
   source: string;
   /** Null where it has none. */
   path: string | null;
+  /** By which its format is told; its source where absent. */
+  name?: string;
   pieces: AsyncIterable<Uint8Array>;
 }
 
@@ -118,14 +120,19 @@ export function readCorpus(
 /**
  * The corpus of some files, one after the other.
  * @param from where all of it comes from, for the messages; the names that tell a format, those of the files where
- *   absent; bytes of all of them, if that is known
+ *   absent; bytes of all of them, if that is known; what was left out before, each with its number
  * @throws DataError if the bytes are no text, a record cannot be read, or there is nothing to train on
  * @throws ConfigError if it is a table without the column that holds the documents
  */
 export async function readFiles(
   files: Iterable<TextFile> | AsyncIterable<TextFile>,
   how: How,
-  from: { source: string; names?: readonly string[]; bytes?: number },
+  from: {
+    source: string;
+    names?: readonly string[];
+    bytes?: number;
+    skipped?: readonly string[];
+  },
 ): Promise<Corpus> {
   const builder = new CorpusBuilder(how, from.source, from.names ?? [from.source], from.bytes);
   for await (const { source, path, pieces } of files) {
@@ -139,7 +146,7 @@ export async function readFiles(
     builder.push(decoding.end());
     builder.endFile();
   }
-  return builder.end();
+  return builder.end(from.skipped);
 }
 
 function full(how: How): { format: Format } & Reading {
@@ -202,14 +209,17 @@ class CorpusBuilder {
     this.tell((reader) => reader.endFile());
   }
 
-  /** @throws DataError if there is nothing to train on */
-  end(): Corpus {
+  /**
+   * @param skipped what was left out before
+   * @throws DataError if there is nothing to train on
+   */
+  end(skipped: readonly string[] = []): Corpus {
     const reader = this.reader ?? this.detect();
     const asked = this.reading.format;
     const turned = asked !== "auto" && asked !== reader.format;
     const reason = turned ? "its records are conversations" : this.reason;
     const format_reason = reason === null ? null : `${reader.format}: ${reason}`;
-    return this.collector.corpus(reader.format, format_reason, reader.skipped);
+    return this.collector.corpus(reader.format, format_reason, [...skipped, ...reader.skipped]);
   }
 
   private write(text: string): void {

@@ -60,8 +60,8 @@ export interface TrainingOptions {
   progress?: (event: PrepareEvent) => void;
   /** What the run's texts begin with. */
   prompt?: string;
-  /** Where the text came from, for whoever resumes the run. */
-  input?: string | null;
+  /** Where the text came from, one part after the other, for whoever resumes the run. */
+  input?: readonly string[] | null;
   /** What tokenizer `file` stands for. */
   tokenizer?: Tokenizer;
   /** The run to go on with; `config` differs from its only as resumedConfig() has it, the documents not at all. */
@@ -89,7 +89,7 @@ export class Training {
   private readonly watch: Watch;
   private readonly random: PythonRandom;
   private readonly tokens: Tokens;
-  private readonly input: string | null;
+  private readonly input: readonly string[] | null;
   private readonly prompt: string;
   /** What the users of a chat begin with. */
   private readonly questions: readonly string[];
@@ -180,7 +180,7 @@ export class Training {
     const small = chooseSmall(device, wanted, dims, train);
     const { config, dtype_reason } = await chooseDtype(device, wanted, small);
     checkHostMemory(config, dims, device ? "webgpu" : "cpu", platform.memory());
-    checkSavable(config, tokenizer);
+    checkSavable(config, tokenizer, input ?? []);
     const params = initialParameters(config, dims, random);
     const trainer = await createTrainer(device, config, dims, params, train, {
       tuning: options.tuning,
@@ -375,7 +375,7 @@ export class Training {
 /** @throws DataError if the run to resume was trained on another text */
 async function checkText(resume: Checkpoint, tokens: Tokens, tokenizer: Tokenizer): Promise<void> {
   if (resume.text === (await fingerprint(tokens, tokenizer))) return;
-  const from = resume.input === null ? "" : `, which was ${resume.input}`;
+  const from = resume.input === null ? "" : `, which was ${resume.input.join(", ")}`;
   throw new DataError(
     `The text is not the one that the run to resume was trained on${from}: its tokens or their order differ. ` +
       `Give it the same text as before, or begin a new run.`,

@@ -39,7 +39,10 @@ const start: StartEvent = {
 test("the header tells when kernels were measured, and that earlier runs may differ", () => {
   const header = (kernels: StartEvent["kernels"]) => {
     let text = "";
-    humanReport({ write: (part) => (text += part) }, "names").start({ ...start, kernels });
+    humanReport({ write: (part) => (text += part) }, { source: "names", first: null }).start({
+      ...start,
+      kernels,
+    });
     return text;
   };
   const summary = {
@@ -69,7 +72,10 @@ test("the header tells when kernels were measured, and that earlier runs may dif
 test("the header tells after how many steps a run goes on, and what is different", () => {
   const told = (changes: Partial<StartEvent>) => {
     let text = "";
-    humanReport({ write: (part) => (text += part) }, "names").start({ ...start, ...changes });
+    humanReport({ write: (part) => (text += part) }, { source: "names", first: null }).start({
+      ...start,
+      ...changes,
+    });
     return text;
   };
   expect(told({})).not.toMatch(/^resumed|^note/m);
@@ -81,7 +87,10 @@ test("the header tells after how many steps a run goes on, and what is different
 test("skipped steps are counted at the end", () => {
   const end = (skipped?: number) => {
     let text = "";
-    const report = humanReport({ write: (part) => (text += part) }, "names");
+    const report = humanReport(
+      { write: (part) => (text += part) },
+      { source: "names", first: null },
+    );
     const done = {
       steps: 9,
       seconds: 1,
