@@ -21,7 +21,7 @@ writeFileSync(join(dist, "src/platform/bundled.js"), bundled());
 // What bundled.ts imports; a package.json here would hide the package's own.
 rmSync(join(dist, "package.json"));
 // Types are for src/index.ts; nobody imports the commands.
-for (const file of readdirSync(join(dist, "cli"))) {
+for (const file of readdirSync(join(dist, "cli"), { recursive: true, encoding: "utf8" })) {
   if (file.endsWith(".d.ts")) rmSync(join(dist, "cli", file));
 }
 

@@ -86,10 +86,18 @@ export class Downloads {
         return folder;
       } catch {}
     }
-    const folder = mkdtempSync(join(tmpdir(), "microgpt-downloads-"));
-    process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
-    return folder;
+    return temporaryFolder();
   }
+}
+
+let temporary: string | undefined;
+
+/** One for the whole process, which takes it along when it ends. */
+function temporaryFolder(): string {
+  if (temporary !== undefined) return temporary;
+  const folder = (temporary = mkdtempSync(join(tmpdir(), "microgpt-downloads-")));
+  process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
+  return folder;
 }
 
 async function fetchInto(path: string, url: URL, fetching: Fetching) {

@@ -38,7 +38,8 @@ function textOf(root: Node): string {
   const visit = (node: Node, preformatted: boolean) => {
     if (node.nodeType === 3) {
       const own = node.textContent ?? "";
-      text += preformatted ? own : own.replaceAll(/\s+/g, " ");
+      const line = own.replaceAll(/\s+/g, " ");
+      text += preformatted ? own : /(^|\n)$/.test(text) ? line.trimStart() : line;
       return;
     }
     const name = node.nodeName.toUpperCase();
@@ -52,7 +53,6 @@ function textOf(root: Node): string {
   visit(root, false);
   return text
     .replaceAll(/[ \t]+$/gm, "")
-    .replaceAll(/^ +(?=\S)/gm, "")
     .replaceAll(/\n{3,}/g, "\n\n")
     .trim();
 }

@@ -137,7 +137,7 @@ describe("a run that is not finished", () => {
     io.stdout.onWrite = (text) => {
       if (!text.startsWith("step ")) return;
       // what a kill would leave before the first save that is due
-      expect(loadCheckpoint(output)).toMatchObject({ step: 0, input });
+      expect(loadCheckpoint(output)).toMatchObject({ step: 0, input: [input] });
       expect(contents(join(output, "earlier-1"))).toEqual(names);
       expect(existsSync(join(output, "model.safetensors"))).toBe(false);
       io.emit("SIGINT");

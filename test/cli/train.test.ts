@@ -291,7 +291,11 @@ describe("a sentence and exit code 1 for", () => {
       (folder) => ["--input", join(folder, "none.txt")],
       /The training text .*none\.txt cannot be read: there is no such file or folder/,
     ],
-    ["a folder as input", (folder) => ["--input", folder], /cannot be read: it is a folder/],
+    [
+      "a folder without a text as input",
+      (folder) => ["--input", folder],
+      /holds no text to train on: it is empty/,
+    ],
     [
       "an empty input",
       (folder) => ["--input", file(folder, "")],
