@@ -9,7 +9,7 @@ import { bytes as bytesText } from "../format.ts";
 import { isText } from "./local_file.ts";
 import { type Part, Skipped } from "./part.ts";
 
-export interface ZipLimits {
+interface ZipLimits {
   entries: number;
   /** Of all entries together, unpacked. */
   bytes: number;
