@@ -64,6 +64,17 @@ export async function readText(
     else if (separator !== "") how = { ...reading, separator };
   }
   const source = said ? label : "names.txt";
-  const corpus = await readFiles(files, how, { source, ...about });
+  const { cacheFor } = await import("./sources/text_cache.ts");
+  const cache = cacheFor(files, how, about.bytes, options.cache);
+  let corpus = cache?.recall();
+  if (corpus === undefined) {
+    try {
+      corpus = await readFiles(files, how, { source, ...about }, cache);
+    } catch (error) {
+      cache?.discard();
+      throw error;
+    }
+    cache?.keep(corpus);
+  }
   return { corpus, found: { source, first: said ? firstDocuments(corpus) : null } };
 }

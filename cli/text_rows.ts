@@ -14,11 +14,21 @@ export function firstDocuments(corpus: Corpus): string {
   const shown: string[] = [];
   let room = MOST_OF_ALL;
   for (let d = 0; d < Math.min(corpus.num_docs, MOST_DOCUMENTS) && room > 0; d++) {
-    const [text, length] = beginning(corpus.start(d, 4 * MOST_OF_EACH), MOST_OF_EACH);
+    const [text, length] = beginning(startOf(corpus, d), MOST_OF_EACH);
     shown.push(text);
     room -= length;
   }
   return shown.join(", ") + (corpus.num_docs > shown.length ? ", …" : "");
+}
+
+/** Of a conversation, who says what. */
+function startOf(corpus: Corpus, index: number): string {
+  const turns = corpus.conversations[index];
+  if (turns === undefined) return corpus.start(index, 4 * MOST_OF_EACH);
+  return turns
+    .map(({ role, content }) => `${role}: ${content}`)
+    .join("\n")
+    .slice(0, 4 * MOST_OF_EACH);
 }
 
 /** The first characters of a text as they are seen, in quotes, none of them cut in two; and how many they are. */

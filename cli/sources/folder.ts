@@ -7,7 +7,7 @@ import ignore, { type Ignore } from "ignore";
 import { plural } from "../../src/count.ts";
 import { DataError } from "../../src/errors.ts";
 import { reason } from "../../src/files/reason.node.ts";
-import { isTextFile, piecesOf } from "./local_file.ts";
+import { identityOf, isTextFile, piecesOf } from "./local_file.ts";
 import { type Part, Skipped } from "./part.ts";
 
 /** Left out wherever they are: nobody wrote what is in them. */
@@ -38,7 +38,7 @@ export async function filesPart(
         skipped.add("empty file");
       } else if (await isTextFile(path, size)) {
         bytes += size;
-        files.push({ source: path, path, pieces: piecesOf(path) });
+        files.push({ source: path, path, identity: identityOf(path), pieces: piecesOf(path) });
       } else {
         skipped.add("binary file");
       }

@@ -12,7 +12,7 @@ import { UsageError } from "../given.ts";
 import type { Io } from "../run.ts";
 import { dataSetNames, dataSets } from "./data_sets.ts";
 import { filesPart, folderPart } from "./folder.ts";
-import { cannotRead, INPUTS, piecesOf } from "./local_file.ts";
+import { cannotRead, identityOf, INPUTS, piecesOf } from "./local_file.ts";
 import { type Part, Skipped } from "./part.ts";
 import { Web, type WebOptions, webAddress } from "./web.ts";
 import { zipPart } from "./zip.ts";
@@ -82,12 +82,9 @@ async function partOf(word: string, io: Pick<Io, "stdin" | "stderr">, web: Web):
   if (there !== undefined) {
     if (/\.zip$/i.test(word)) return zipPart(word);
     const file = { source: word, path: word, pieces: piecesOf(word) };
-    return {
-      files: [file],
-      label: word,
-      bytes: there.isFile() ? there.size : undefined,
-      skipped: [],
-    };
+    if (!there.isFile()) return { files: [file], label: word, skipped: [] };
+    const identity = identityOf(word);
+    return { files: [{ ...file, identity }], label: word, bytes: there.size, skipped: [] };
   }
   if (Object.hasOwn(dataSets, word)) return web.dataSetPart(word);
   if (/[*?[{]/.test(word)) return globPart(word);

@@ -1,6 +1,6 @@
 // Files of this machine: their bytes as they come, and whether they are text at all.
 
-import { createReadStream } from "node:fs";
+import { createReadStream, statSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { DataError } from "../../src/errors.ts";
 import { reason } from "../../src/files/reason.node.ts";
@@ -24,6 +24,12 @@ export async function* piecesOf(path: string): AsyncGenerator<Uint8Array> {
   } catch (error) {
     throw cannotRead(path, error);
   }
+}
+
+/** What tells a file from others, and from itself before it was changed. */
+export function identityOf(path: string): string {
+  const { dev, ino, size, mtimeNs } = statSync(path, { bigint: true });
+  return [path, dev, ino, size, mtimeNs].join("/");
 }
 
 export function cannotRead(path: string, error: unknown): DataError {

@@ -9,7 +9,7 @@ import { dataSets, shippedPath } from "./data_sets.ts";
 import { DownloadLine } from "./download_line.ts";
 import { type Download, Downloads } from "./downloads.ts";
 import { type Fetched, type Fetching, type Limits, usualLimits } from "./fetch.ts";
-import { isTextFile, piecesOf } from "./local_file.ts";
+import { identityOf, isTextFile, piecesOf } from "./local_file.ts";
 import type { Part } from "./part.ts";
 import { Robots } from "./robots.ts";
 import { readPage } from "./web_page.ts";
@@ -151,7 +151,7 @@ function kept(when: string | null): string {
 }
 
 function plainPart(path: string, label: string, name: string, source = label): Part {
-  const file = { source, path: null, name, pieces: piecesOf(path) };
+  const file = { source, path: null, name, identity: identityOf(path), pieces: piecesOf(path) };
   return { files: [file], label, bytes: statSync(path).size, skipped: [] };
 }
 

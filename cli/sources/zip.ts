@@ -6,7 +6,7 @@ import { type Entry, openPromise, type ZipFile } from "yauzl";
 import { plural } from "../../src/count.ts";
 import { DataError } from "../../src/errors.ts";
 import { bytes as bytesText } from "../format.ts";
-import { isText } from "./local_file.ts";
+import { identityOf, isText } from "./local_file.ts";
 import { type Part, Skipped } from "./part.ts";
 
 interface ZipLimits {
@@ -43,11 +43,13 @@ export async function zipPart(path: string, label = path, limits = usual): Promi
       `${label} holds no text to train on: ${found}. Name a .zip with text files.`,
     );
   }
+  const identity = identityOf(path);
   return {
     files: texts.map((entry) => ({
       source: `${entry.fileName} in ${label}`,
       path: null,
       name: entry.fileName,
+      identity: `${identity}/${entry.fileName}`,
       pieces: piecesOf(zip, entry, label),
     })),
     label: `${label} (${plural(texts.length, "file")})`,

@@ -7,6 +7,7 @@ import type { Conversation } from "./conversation.ts";
 import { Corpus } from "./corpus.ts";
 import type { DocumentSink } from "./formats/reader.ts";
 import { IdWriter } from "./ids.ts";
+import type { IdStore } from "./stored_ids.ts";
 
 export class Collector implements DocumentSink {
   private readonly source: string;
@@ -18,10 +19,11 @@ export class Collector implements DocumentSink {
   /**
    * @param source where the text comes from, for the messages
    * @param expected characters, if that is known
+   * @param store where they are put; in memory where absent
    */
-  constructor(source: string, expected?: number) {
+  constructor(source: string, expected?: number, store?: IdStore) {
     this.source = source;
-    this.writer = new IdWriter(source, expected);
+    this.writer = new IdWriter(source, expected, store);
   }
 
   push(text: string): void {

@@ -6,11 +6,12 @@ import type { Config } from "../config.ts";
 import type { Conversation } from "./conversation.ts";
 import { CharTokenizer } from "../tokenizer/char.ts";
 import type { Ids } from "./ids.ts";
+import { partsOf, readIds, StoredIds } from "./stored_ids.ts";
 import { type TextSize, TokenizedText } from "./tokenized.ts";
 
 /** A text by numbers of its characters, which need not be in their order. */
 export interface Characters {
-  ids: Ids;
+  ids: Ids | StoredIds;
   /** The character of each number. */
   chars: readonly string[];
 }
@@ -19,7 +20,7 @@ export class Corpus extends TokenizedText {
   readonly format: Config["format"];
   readonly format_reason: string | null;
   readonly tokenizer: CharTokenizer;
-  readonly ids: Ids;
+  readonly ids: Ids | StoredIds;
   readonly starts: Uint32Array;
   private bytes: number | undefined;
 
@@ -42,8 +43,7 @@ export class Corpus extends TokenizedText {
     this.tokenizer = CharTokenizer.fromCharacters(chars);
     const sorted = new Map(this.tokenizer.chars.map((char, id) => [char, id]));
     const renumbered = Uint32Array.from(chars, (char) => sorted.get(char)!);
-    for (let i = 0; i < ids.length; i++) ids[i] = renumbered[ids[i]];
-    this.ids = ids;
+    this.ids = renumber(ids, renumbered);
     this.starts = starts;
     this.format = format;
     this.format_reason = format_reason;
@@ -54,7 +54,7 @@ export class Corpus extends TokenizedText {
   /** Of a document's text the first `most` characters. */
   start(index: number, most: number): string {
     const [from, to] = [this.starts[index], this.starts[index + 1]];
-    return this.tokenizer.decode(this.ids.subarray(from, Math.min(to, from + most)));
+    return this.tokenizer.decode(readIds(this.ids, from, Math.min(to, from + most)));
   }
 
   /** A document as corpusOf() takes it: its text, or a conversation in JSON. */
@@ -67,9 +67,17 @@ export class Corpus extends TokenizedText {
     if (this.bytes === undefined) {
       const lengths = Uint8Array.from(tokenizer.chars, (_, id) => tokenizer.byteLength(id));
       let sum = 0;
-      for (let i = 0; i < ids.length; i++) sum += lengths[ids[i]];
+      for (const part of partsOf(ids))
+        for (let i = 0; i < part.length; i++) sum += lengths[part[i]];
       this.bytes = sum;
     }
     return { num_chars: ids.length, num_bytes: this.bytes };
   }
+}
+
+/** In memory the numbers themselves become others. */
+function renumber(ids: Ids | StoredIds, numbers: Uint32Array): Ids | StoredIds {
+  if (ids instanceof StoredIds) return ids.renumbered(numbers);
+  for (let i = 0; i < ids.length; i++) ids[i] = numbers[ids[i]];
+  return ids;
 }

@@ -2,6 +2,7 @@
 // than their characters do.
 
 import type { Ids } from "./ids.ts";
+import { readIds, type StoredIds } from "./stored_ids.ts";
 
 /** Sequences of tokens; an array of them will do. */
 export interface Sequences {
@@ -17,7 +18,7 @@ export interface Sequences {
 export class Documents implements Sequences {
   /** Which document comes when. */
   protected readonly order: Uint32Array;
-  private readonly ids: Ids;
+  private readonly ids: Ids | StoredIds;
   private readonly starts: Uint32Array;
   private readonly bos: number;
   private readonly block_size: number;
@@ -28,7 +29,7 @@ export class Documents implements Sequences {
    * @param order which document comes when
    */
   constructor(
-    ids: Ids,
+    ids: Ids | StoredIds,
     starts: Uint32Array,
     bos: number,
     block_size: number,
@@ -53,7 +54,7 @@ export class Documents implements Sequences {
     const sequence = new Int32Array(positions + 1);
     sequence[0] = sequence[positions] = bos;
     const end = start + Math.min(positions, starts[this.order[index] + 1] - start);
-    sequence.set(ids.subarray(start, end), 1);
+    sequence.set(readIds(ids, start, end), 1);
     return sequence;
   }
 

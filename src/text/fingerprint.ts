@@ -2,6 +2,7 @@
 
 import { lengthAt } from "./documents.ts";
 import { isOneStream, type Tokens } from "./split.ts";
+import { readIds } from "./stored_ids.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 
 /** Bytes that are hashed at once: of more, the hashes of such pieces are. */
@@ -57,7 +58,8 @@ function* parts(tokens: Tokens, chars: Uint8Array): Generator<Uint8Array> {
     new Uint8Array(buffer, byteOffset, byteLength);
   if (isOneStream(tokens)) {
     for (let from = 0; from < tokens.length; from += WINDOW) {
-      yield bytes(new Int32Array(tokens.subarray(from, from + WINDOW)));
+      const to = Math.min(tokens.length, from + WINDOW);
+      yield bytes(new Int32Array(readIds(tokens, from, to)));
     }
   } else {
     const window = new Int32Array(WINDOW);

@@ -7,6 +7,7 @@ import type { Counts } from "../tokenizer/counts.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { trainWords, WordCounts } from "../tokenizer/word.ts";
 import type { Corpus } from "./corpus.ts";
+import { readIds } from "./stored_ids.ts";
 import type { Tell } from "./tokenize.ts";
 
 /** Characters that are counted between two turns of the caller's. */
@@ -40,7 +41,7 @@ function* read<C extends Counts>(corpus: Corpus, counts: C, tell: Tell): Generat
   for (let d = 0; d < corpus.num_docs; d++) {
     for (let from = starts[d]; from < starts[d + 1]; from += PIECE) {
       const to = Math.min(starts[d + 1], from + PIECE);
-      counts.push(corpus.tokenizer.decode(ids.subarray(from, to)));
+      counts.push(corpus.tokenizer.decode(readIds(ids, from, to)));
       tell(to, ids.length);
       yield;
     }

@@ -14,6 +14,7 @@ import { JsonLinesReader, USUAL_FIELD } from "./formats/jsonl.ts";
 import { LinesReader, ParagraphsReader, SeparatedReader, StreamReader } from "./formats/plain.ts";
 import type { DocumentSink, FormatReader, Reading } from "./formats/reader.ts";
 import { readRecord } from "./formats/records.ts";
+import type { IdStore } from "./stored_ids.ts";
 
 type Format = ConfigChoice["format"];
 
@@ -34,6 +35,8 @@ export interface TextFile {
   path: string | null;
   /** By which its format is told; its source where absent. */
   name?: string;
+  /** What tells it from any other, and from itself before it was changed; absent where nothing does. */
+  identity?: string;
   pieces: AsyncIterable<Uint8Array>;
 }
 
@@ -121,6 +124,7 @@ export function readCorpus(
  * The corpus of some files, one after the other.
  * @param from where all of it comes from, for the messages; the names that tell a format, those of the files where
  *   absent; bytes of all of them, if that is known; what was left out before, each with its number
+ * @param store where its characters are put; in memory where absent
  * @throws DataError if the bytes are no text, a record cannot be read, or there is nothing to train on
  * @throws ConfigError if it is a table without the column that holds the documents
  */
@@ -133,8 +137,10 @@ export async function readFiles(
     bytes?: number;
     skipped?: readonly string[];
   },
+  store?: IdStore,
 ): Promise<Corpus> {
-  const builder = new CorpusBuilder(how, from.source, from.names ?? [from.source], from.bytes);
+  const { source, names = [source], bytes } = from;
+  const builder = new CorpusBuilder(how, source, names, bytes, store);
   for await (const { source, path, pieces } of files) {
     const decoding = new TextBytes(source, path);
     builder.beginFile(source);
@@ -181,10 +187,17 @@ class CorpusBuilder {
   /**
    * @param names of all files
    * @param expected characters, if that is known
+   * @param store where they are put; in memory where absent
    */
-  constructor(how: How, source: string, names: readonly string[], expected?: number) {
+  constructor(
+    how: How,
+    source: string,
+    names: readonly string[],
+    expected?: number,
+    store?: IdStore,
+  ) {
     this.reading = full(how);
-    this.collector = new Collector(source, expected);
+    this.collector = new Collector(source, expected, store);
     this.names = names;
     const { format, separator } = this.reading;
     if (format !== "auto") this.open(format);

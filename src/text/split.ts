@@ -7,6 +7,7 @@ import { ConfigError, DataError } from "../errors.ts";
 import type { Examples } from "./batches.ts";
 import { drawBlocks, type Segment } from "./blocks.ts";
 import { positionsAt, type Sequences } from "./documents.ts";
+import { readIds, StoredIds } from "./stored_ids.ts";
 import { type Stream, TokenStream } from "./stream.ts";
 
 /**
@@ -21,7 +22,7 @@ type DataConfig = Pick<Config, "format" | "block_size" | "val_fraction" | "val_s
 export type Tokens = Sequences | Stream;
 
 export function isOneStream(tokens: Tokens): tokens is Stream {
-  return ArrayBuffer.isView(tokens);
+  return ArrayBuffer.isView(tokens) || tokens instanceof StoredIds;
 }
 
 export interface Split {
@@ -130,7 +131,7 @@ function consecutive(
     for (; w >= counts[s]; s++) w -= counts[s];
     const [first, end] = segments[s];
     const start = first + w * block_size;
-    return new Int32Array(tokens.subarray(start, Math.min(end, start + block_size + 1)));
+    return new Int32Array(readIds(tokens, start, Math.min(end, start + block_size + 1)));
   };
   return evenly(
     counts.reduce((sum, count) => sum + count, 0),

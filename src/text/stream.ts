@@ -4,9 +4,10 @@
 import { uniformAt } from "../philox.ts";
 import type { Segment } from "./blocks.ts";
 import type { Ids } from "./ids.ts";
+import { readIds, type StoredIds } from "./stored_ids.ts";
 
 /** Ids of all tokens of a text. */
-export type Stream = Ids | Int32Array;
+export type Stream = Ids | Int32Array | StoredIds;
 
 export class TokenStream {
   /** (n) token ids, n > block_size. */
@@ -49,6 +50,6 @@ export class TokenStream {
       else first = middle + 1;
     }
     const start = segments[first][0] + drawn - (first > 0 ? starts[first - 1] : 0);
-    return new Int32Array(tokens.subarray(start, start + block_size + 1));
+    return new Int32Array(readIds(tokens, start, start + block_size + 1));
   }
 }

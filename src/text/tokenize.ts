@@ -6,6 +6,7 @@ import { chatIds } from "./chat.ts";
 import type { Conversation } from "./conversation.ts";
 import type { Corpus } from "./corpus.ts";
 import type { Ids } from "./ids.ts";
+import { readIds, type StoredIds } from "./stored_ids.ts";
 import { TokenWriter } from "./token_writer.ts";
 import { type TextSize, TokenizedText } from "./tokenized.ts";
 
@@ -21,10 +22,10 @@ class Encoded extends TokenizedText {
   readonly size: TextSize;
   readonly skipped: readonly string[];
   readonly tokenizer: Tokenizer;
-  readonly ids: Ids;
+  readonly ids: Ids | StoredIds;
   readonly starts: Uint32Array;
 
-  constructor(corpus: Corpus, tokenizer: Tokenizer, ids: Ids, starts: Uint32Array) {
+  constructor(corpus: Corpus, tokenizer: Tokenizer, ids: Ids | StoredIds, starts: Uint32Array) {
     super();
     this.format = corpus.format;
     this.format_reason = corpus.format_reason;
@@ -71,7 +72,7 @@ function* encode(
   let held = "";
   for (let from = starts[document]; from < end; from += PIECE) {
     const to = Math.min(end, from + PIECE);
-    const text = held + textOf(ids.subarray(from, to), chars);
+    const text = held + textOf(readIds(ids, from, to), chars);
     const cut = to === end ? text.length : certainLength(tokenizer, text);
     const part = text.slice(0, cut);
     writer.push(tokenizer.encoding ? yield* tokenizer.encoding(part) : tokenizer.encode(part));

@@ -9,6 +9,7 @@ import { type ChatConfig, Conversations } from "./conversations.ts";
 import { Documents } from "./documents.ts";
 import type { Ids } from "./ids.ts";
 import type { Tokens } from "./split.ts";
+import { partsOf, readIds, type StoredIds } from "./stored_ids.ts";
 
 /** How much text it is. */
 export interface TextSize {
@@ -28,7 +29,7 @@ export abstract class TokenizedText {
   abstract readonly format_reason: string | null;
   abstract readonly tokenizer: Tokenizer;
   /** Of all documents, one after the other, or of the stream. */
-  abstract readonly ids: Ids;
+  abstract readonly ids: Ids | StoredIds;
   /** Where each document begins in `ids`, and after the last one where it ends; a stream is one document. */
   abstract readonly starts: Uint32Array;
   abstract readonly size: TextSize;
@@ -41,7 +42,9 @@ export abstract class TokenizedText {
     const { unknown_id } = tokenizer;
     let count = 0;
     if (unknown_id === undefined) return count;
-    for (let i = 0; i < ids.length; i++) if (ids[i] === unknown_id) count++;
+    for (const part of partsOf(ids)) {
+      for (let i = 0; i < part.length; i++) if (part[i] === unknown_id) count++;
+    }
     return count;
   }
 
@@ -51,7 +54,7 @@ export abstract class TokenizedText {
 
   /** The text of a document. */
   document(index: number): string {
-    return this.tokenizer.decode(this.ids.subarray(this.starts[index], this.starts[index + 1]));
+    return this.tokenizer.decode(readIds(this.ids, this.starts[index], this.starts[index + 1]));
   }
 
   /**
@@ -63,12 +66,12 @@ export abstract class TokenizedText {
     block_size: number,
     order?: Uint32Array,
     { loss_on, skip_long }: Omit<ChatConfig, "block_size"> = presets.microgpt,
-  ): Documents | Ids {
+  ): Documents | Ids | StoredIds {
     const { format, ids, starts, tokenizer } = this;
     const { bos } = tokenizer;
     if (isStream(format)) return ids;
     if (!isChat(format)) return new Documents(ids, starts, bos, block_size, order);
-    const source = { ids, starts, bos, chat: chatIds(tokenizer) };
+    const source = { ids: readIds(ids, 0, ids.length), starts, bos, chat: chatIds(tokenizer) };
     return Conversations.of(source, { block_size, loss_on, skip_long }, order);
   }
 }

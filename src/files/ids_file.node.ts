@@ -1,0 +1,161 @@
+// Ids of a text in a file: as wide as they need to be, in the machine's own order of bytes, read by their places.
+
+import { closeSync, fsyncSync, openSync, readSync, renameSync, rmSync, writeSync } from "node:fs";
+import { DataError } from "../errors.ts";
+import { type Ids, type IdStore, StoredIds } from "../text/stored_ids.ts";
+import { reason } from "./reason.node.ts";
+
+/** Bytes of a number. */
+export type Width = 1 | 2 | 4;
+
+const kinds = { 1: Uint8Array, 2: Uint16Array, 4: Uint32Array };
+
+/** Ids that are read at a time, to be served from: neighbours are often asked for next. */
+const BLOCK = 2 ** 15;
+
+/** A file that is open, for all that read from it. */
+interface Open {
+  fd: number;
+  path: string;
+  width: Width;
+}
+
+export class IdsFile extends StoredIds {
+  readonly length: number;
+  private readonly file: Open;
+  /** Of the first. */
+  private readonly offset: number;
+  private readonly numbers: Uint32Array | null;
+  private block: { from: number; ids: Ids } | null = null;
+
+  constructor(file: Open, length: number, offset = 0, numbers: Uint32Array | null = null) {
+    super();
+    this.file = file;
+    this.length = length;
+    this.offset = offset;
+    this.numbers = numbers;
+  }
+
+  /** Opens a file that IdsFileWriter made. @throws what the file system throws */
+  static open(path: string, width: Width, length: number): IdsFile {
+    return new IdsFile({ fd: openSync(path, "r"), path, width }, length);
+  }
+
+  read(from: number, to: number): Ids {
+    if (to - from > BLOCK) return this.load(from, to);
+    const { block } = this;
+    if (block === null || from < block.from || to > block.from + block.ids.length) {
+      this.block = { from, ids: this.load(from, Math.min(this.length, from + BLOCK)) };
+    }
+    const { from: first, ids } = this.block!;
+    return ids.subarray(from - first, to - first);
+  }
+
+  subarray(from: number, to = this.length): IdsFile {
+    const { file, offset, numbers } = this;
+    return new IdsFile(file, Math.max(0, to - from), offset + from, numbers);
+  }
+
+  renumbered(numbers: Uint32Array): IdsFile {
+    return new IdsFile(this.file, this.length, this.offset, numbers);
+  }
+
+  private load(from: number, to: number): Ids {
+    const { file, offset, numbers } = this;
+    const ids = readNumbers(file, offset + from, to - from);
+    if (numbers !== null) for (let i = 0; i < ids.length; i++) ids[i] = numbers[ids[i]];
+    return ids;
+  }
+}
+
+/** @throws DataError if the disk does not give them */
+function readNumbers({ fd, path, width }: Open, at: number, count: number): Ids {
+  const ids = new kinds[width](count);
+  const bytes = new Uint8Array(ids.buffer);
+  try {
+    for (let done = 0; done < bytes.length;) {
+      const got = readSync(fd, bytes, done, bytes.length - done, at * width + done);
+      if (got === 0) throw new Error("it is shorter than it was");
+      done += got;
+    }
+  } catch (error) {
+    throw new DataError(
+      `The text's copy in ${path} cannot be read any more: ${reason(error)}. Begin again with --no-cache.`,
+    );
+  }
+  return ids;
+}
+
+export class IdsFileWriter implements IdStore {
+  private readonly path: string;
+  private fd: number;
+  private width: Width;
+  private length = 0;
+  private readonly ended: (ids: IdsFile, width: Width, chars: readonly string[]) => void;
+
+  /**
+   * @param path of a file that is not there yet
+   * @param ended told of all ids, once they are written
+   * @throws DataError if it cannot be made
+   */
+  constructor(path: string, width: Width, ended: IdsFileWriter["ended"] = () => {}) {
+    this.path = path;
+    this.width = width;
+    this.ended = ended;
+    this.fd = this.attempt(() => openSync(path, "wx+"));
+  }
+
+  append(ids: Ids): void {
+    const width = ids.BYTES_PER_ELEMENT as Width;
+    if (width > this.width) this.widen(width);
+    const Kind = kinds[this.width];
+    this.write(this.fd, width === this.width ? ids : new Kind(ids));
+    this.length += ids.length;
+  }
+
+  end(chars: readonly string[]): IdsFile {
+    const { fd, path, width, length } = this;
+    this.attempt(() => fsyncSync(fd));
+    const ids = new IdsFile({ fd, path, width }, length);
+    this.ended(ids, width, chars);
+    return ids;
+  }
+
+  /** Gives up: what was written is removed. */
+  discard(): void {
+    closeSync(this.fd);
+    rmSync(this.path, { force: true });
+  }
+
+  private widen(width: Width): void {
+    const wide = `${this.path}.wide`;
+    const fd = this.attempt(() => openSync(wide, "wx+"));
+    const narrow = new IdsFile({ fd: this.fd, path: this.path, width: this.width }, this.length);
+    for (let from = 0; from < this.length; from += BLOCK) {
+      const to = Math.min(this.length, from + BLOCK);
+      this.write(fd, new kinds[width](narrow.read(from, to)));
+    }
+    closeSync(this.fd);
+    this.attempt(() => renameSync(wide, this.path));
+    this.fd = fd;
+    this.width = width;
+  }
+
+  private write(fd: number, ids: Ids): void {
+    const bytes = new Uint8Array(ids.buffer, ids.byteOffset, ids.byteLength);
+    this.attempt(() => {
+      for (let done = 0; done < bytes.length;) done += writeSync(fd, bytes, done);
+    });
+  }
+
+  private attempt<T>(action: () => T): T {
+    try {
+      return action();
+    } catch (error) {
+      throw new DataError(
+        `The text is too large for memory, and its copy cannot be written to ${this.path}: ${reason(error)}. Make room ` +
+          `there, or name another place by MICROGPT_CACHE_DIR.`,
+      );
+    }
+  }
+}
