@@ -64,14 +64,14 @@ export async function readText(
     else if (separator !== "") how = { ...reading, separator };
   }
   const source = said ? label : "names.txt";
-  const { cacheFor } = await import("./sources/text_cache.ts");
-  const cache = cacheFor(files, how, about.bytes, options.cache);
+  const { TextCache } = await import("./sources/text_cache.ts");
+  const cache = TextCache.of(files, how, about.bytes, options.cache);
   let corpus = cache?.recall();
   if (corpus === undefined) {
     try {
       corpus = await readFiles(files, how, { source, ...about }, cache);
     } catch (error) {
-      cache?.discard();
+      cache?.characters.discard();
       throw error;
     }
     cache?.keep(corpus);

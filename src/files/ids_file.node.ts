@@ -2,7 +2,7 @@
 
 import { closeSync, fsyncSync, openSync, readSync, renameSync, rmSync, writeSync } from "node:fs";
 import { DataError } from "../errors.ts";
-import { type Ids, type IdStore, StoredIds } from "../text/stored_ids.ts";
+import { type Ids, StoredIds } from "../text/stored_ids.ts";
 import { reason } from "./reason.node.ts";
 
 /** Bytes of a number. */
@@ -86,25 +86,23 @@ function readNumbers({ fd, path, width }: Open, at: number, count: number): Ids 
   return ids;
 }
 
-export class IdsFileWriter implements IdStore {
+export class IdsFileWriter {
   private readonly path: string;
   private fd: number;
-  private width: Width;
-  private length = 0;
-  private readonly ended: (ids: IdsFile, width: Width, chars: readonly string[]) => void;
+  width: Width;
+  length = 0;
 
   /**
    * @param path of a file that is not there yet
-   * @param ended told of all ids, once they are written
    * @throws DataError if it cannot be made
    */
-  constructor(path: string, width: Width, ended: IdsFileWriter["ended"] = () => {}) {
+  constructor(path: string, width: Width) {
     this.path = path;
     this.width = width;
-    this.ended = ended;
     this.fd = this.attempt(() => openSync(path, "wx+"));
   }
 
+  /** @throws DataError if there is no room for them */
   append(ids: Ids): void {
     const width = ids.BYTES_PER_ELEMENT as Width;
     if (width > this.width) this.widen(width);
@@ -113,12 +111,10 @@ export class IdsFileWriter implements IdStore {
     this.length += ids.length;
   }
 
-  end(chars: readonly string[]): IdsFile {
+  end(): IdsFile {
     const { fd, path, width, length } = this;
     this.attempt(() => fsyncSync(fd));
-    const ids = new IdsFile({ fd, path, width }, length);
-    this.ended(ids, width, chars);
-    return ids;
+    return new IdsFile({ fd, path, width }, length);
   }
 
   /** Gives up: what was written is removed. */

@@ -23,11 +23,15 @@ export class Breather {
    * @throws the signal's reason soon after it is aborted
    */
   async through<T>(work: Generator<void, T>, signal?: AbortSignal): Promise<T> {
-    for (;;) {
-      signal?.throwIfAborted();
-      const { done, value } = work.next();
-      if (done) return value;
-      if (this.tired) await this.rest();
+    try {
+      for (;;) {
+        signal?.throwIfAborted();
+        const { done, value } = work.next();
+        if (done) return value;
+        if (this.tired) await this.rest();
+      }
+    } finally {
+      work.return(undefined as T); // what it has begun, it tidies up
     }
   }
 }

@@ -7,11 +7,17 @@ import type { Conversation } from "./conversation.ts";
 import { Corpus } from "./corpus.ts";
 import type { DocumentSink } from "./formats/reader.ts";
 import { IdWriter } from "./ids.ts";
-import type { IdStore } from "./stored_ids.ts";
+import type { IdStore, TokenCache } from "./stored_ids.ts";
+
+/** Where a text is put that is too large for memory. */
+export interface CorpusPlace extends TokenCache {
+  characters: IdStore;
+}
 
 export class Collector implements DocumentSink {
   private readonly source: string;
   private readonly writer: IdWriter;
+  private readonly place: CorpusPlace | undefined;
   private starts = new Uint32Array(1024);
   private num_docs = 0;
   private readonly conversations: Conversation[] = [];
@@ -19,11 +25,12 @@ export class Collector implements DocumentSink {
   /**
    * @param source where the text comes from, for the messages
    * @param expected characters, if that is known
-   * @param store where they are put; in memory where absent
+   * @param place where they are put; in memory where absent
    */
-  constructor(source: string, expected?: number, store?: IdStore) {
+  constructor(source: string, expected?: number, place?: CorpusPlace) {
     this.source = source;
-    this.writer = new IdWriter(source, expected, store);
+    this.writer = new IdWriter(source, expected, place?.characters);
+    this.place = place;
   }
 
   push(text: string): void {
@@ -69,7 +76,12 @@ export class Collector implements DocumentSink {
     const { writer, conversations, num_docs } = this;
     const characters = { ids: writer.end(), chars: writer.chars };
     const starts = this.starts.slice(0, num_docs + 1);
-    return new Corpus(characters, starts, format, { format_reason, skipped, conversations });
+    return new Corpus(characters, starts, format, {
+      format_reason,
+      skipped,
+      conversations,
+      cache: this.place,
+    });
   }
 
   private nothing(format: Config["format"], skipped: readonly string[]): DataError {

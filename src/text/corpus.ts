@@ -6,7 +6,7 @@ import type { Config } from "../config.ts";
 import type { Conversation } from "./conversation.ts";
 import { CharTokenizer } from "../tokenizer/char.ts";
 import type { Ids } from "./ids.ts";
-import { partsOf, readIds, StoredIds } from "./stored_ids.ts";
+import { partsOf, readIds, StoredIds, type TokenCache } from "./stored_ids.ts";
 import { type TextSize, TokenizedText } from "./tokenized.ts";
 
 /** A text by numbers of its characters, which need not be in their order. */
@@ -27,6 +27,8 @@ export class Corpus extends TokenizedText {
   readonly skipped: readonly string[];
   /** The documents of a chat, whose characters are what all turns say; none of any other format. */
   readonly conversations: readonly Conversation[];
+  /** Where its tokens are put, if memory has no room for them. */
+  readonly cache: TokenCache | undefined;
 
   /** @param characters its ids are taken over, and renumbered */
   constructor(
@@ -37,7 +39,8 @@ export class Corpus extends TokenizedText {
       format_reason = null,
       skipped = [],
       conversations = [],
-    }: Partial<Pick<Corpus, "format_reason" | "skipped" | "conversations">> = {},
+      cache,
+    }: Partial<Pick<Corpus, "format_reason" | "skipped" | "conversations" | "cache">> = {},
   ) {
     super();
     this.tokenizer = CharTokenizer.fromCharacters(chars);
@@ -49,6 +52,7 @@ export class Corpus extends TokenizedText {
     this.format_reason = format_reason;
     this.skipped = skipped;
     this.conversations = conversations;
+    this.cache = cache;
   }
 
   /** Of a document's text the first `most` characters. */

@@ -5,7 +5,7 @@ import type { Config, ConfigChoice } from "../config.ts";
 import { ConfigError, DataError } from "../errors.ts";
 import { show } from "../files/strict_json.ts";
 import type { Conversation } from "./conversation.ts";
-import { Collector } from "./collector.ts";
+import { Collector, type CorpusPlace } from "./collector.ts";
 import { Corpus } from "./corpus.ts";
 import { TextBytes } from "./decode.ts";
 import { detectFormat, formatByNames, HEAD } from "./detect.ts";
@@ -14,7 +14,6 @@ import { JsonLinesReader, USUAL_FIELD } from "./formats/jsonl.ts";
 import { LinesReader, ParagraphsReader, SeparatedReader, StreamReader } from "./formats/plain.ts";
 import type { DocumentSink, FormatReader, Reading } from "./formats/reader.ts";
 import { readRecord } from "./formats/records.ts";
-import type { IdStore } from "./stored_ids.ts";
 
 type Format = ConfigChoice["format"];
 
@@ -124,7 +123,7 @@ export function readCorpus(
  * The corpus of some files, one after the other.
  * @param from where all of it comes from, for the messages; the names that tell a format, those of the files where
  *   absent; bytes of all of them, if that is known; what was left out before, each with its number
- * @param store where its characters are put; in memory where absent
+ * @param place where it is put; in memory where absent
  * @throws DataError if the bytes are no text, a record cannot be read, or there is nothing to train on
  * @throws ConfigError if it is a table without the column that holds the documents
  */
@@ -137,10 +136,10 @@ export async function readFiles(
     bytes?: number;
     skipped?: readonly string[];
   },
-  store?: IdStore,
+  place?: CorpusPlace,
 ): Promise<Corpus> {
   const { source, names = [source], bytes } = from;
-  const builder = new CorpusBuilder(how, source, names, bytes, store);
+  const builder = new CorpusBuilder(how, source, names, bytes, place);
   for await (const { source, path, pieces } of files) {
     const decoding = new TextBytes(source, path);
     builder.beginFile(source);
@@ -187,17 +186,17 @@ class CorpusBuilder {
   /**
    * @param names of all files
    * @param expected characters, if that is known
-   * @param store where they are put; in memory where absent
+   * @param place where they are put; in memory where absent
    */
   constructor(
     how: How,
     source: string,
     names: readonly string[],
     expected?: number,
-    store?: IdStore,
+    place?: CorpusPlace,
   ) {
     this.reading = full(how);
-    this.collector = new Collector(source, expected, store);
+    this.collector = new Collector(source, expected, place);
     this.names = names;
     const { format, separator } = this.reading;
     if (format !== "auto") this.open(format);

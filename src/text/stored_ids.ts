@@ -1,5 +1,7 @@
 // Ids of a text, in memory or where there is more room: what of these is asked for is read when it is asked for.
 
+import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+
 /** Ids in memory, as wide as they need to be. */
 export type Ids = Uint8Array<ArrayBuffer> | Uint16Array<ArrayBuffer> | Uint32Array<ArrayBuffer>;
 
@@ -23,6 +25,21 @@ export interface IdStore {
   append(ids: Ids): void;
   /** @param chars what each number stands for */
   end(chars: readonly string[]): StoredIds;
+}
+
+/** Ids of tokens that may have been put away before. */
+interface CachedTokens extends IdStore {
+  /** Undefined where they were not. */
+  recall(): { ids: StoredIds; starts: Uint32Array } | undefined;
+  /** @param starts where the documents begin, and the last one ends */
+  keep(starts: Uint32Array, about: object): void;
+  /** Gives up what was begun. */
+  discard(): void;
+}
+
+/** Where the tokens of a text are that is too large for memory. */
+export interface TokenCache {
+  tokens(tokenizer: Tokenizer): CachedTokens;
 }
 
 /** Ids that are read at a time where all of them are. */

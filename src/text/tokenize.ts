@@ -48,16 +48,26 @@ export function* tokenizeInParts(
 ): Generator<void, TokenizedText> {
   if (tokenizer === corpus.tokenizer) return corpus;
   const { conversations } = corpus;
-  const writer = new TokenWriter(tokenizer.vocab_size, corpus.ids.length >> 1);
+  const cached = corpus.cache?.tokens(tokenizer);
+  const before = cached?.recall();
+  if (before) return new Encoded(corpus, tokenizer, before.ids, before.starts);
+  const writer = new TokenWriter(tokenizer.vocab_size, corpus.ids.length >> 1, cached);
   tell(0, corpus.ids.length);
   const starts = new Uint32Array(corpus.num_docs + 1);
-  for (let d = 0; d < corpus.num_docs; d++) {
-    if (conversations.length === 0) yield* encode(corpus, d, tokenizer, writer, tell);
-    else yield* encodeTurns(conversations[d], tokenizer, writer);
-    starts[d + 1] = writer.length;
+  let ids: Ids | StoredIds | undefined;
+  try {
+    for (let d = 0; d < corpus.num_docs; d++) {
+      if (conversations.length === 0) yield* encode(corpus, d, tokenizer, writer, tell);
+      else yield* encodeTurns(conversations[d], tokenizer, writer);
+      starts[d + 1] = writer.length;
+    }
+    ids = writer.end();
+  } finally {
+    if (ids === undefined) cached?.discard();
+    else cached?.keep(starts, {});
   }
   tell(corpus.ids.length, corpus.ids.length);
-  return new Encoded(corpus, tokenizer, writer.end(), starts);
+  return new Encoded(corpus, tokenizer, ids, starts);
 }
 
 /** A document may be a whole book: what of it is sure is encoded as it comes. */

@@ -4,16 +4,18 @@ import { readdirSync, truncateSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
-import { cacheFor } from "../../cli/sources/text_cache.ts";
+import { TextCache } from "../../cli/sources/text_cache.ts";
 import { gather } from "../../cli/sources/gather.ts";
 import { resolveConfig } from "../../src/config.ts";
-import { DataError } from "../../src/errors.ts";
+import { DataError, UnknownCharacterError } from "../../src/errors.ts";
 import { IdsFileWriter } from "../../src/files/ids_file.node.ts";
 import { fingerprint } from "../../src/text/fingerprint.ts";
 import { readFiles } from "../../src/text/read_corpus.ts";
 import { splitTokens } from "../../src/text/split.ts";
 import { StoredIds } from "../../src/text/stored_ids.ts";
 import { TokenStream } from "../../src/text/stream.ts";
+import { CharTokenizer } from "../../src/tokenizer/char.ts";
+import { tokenize } from "../../src/training/tokenize.ts";
 import { Training } from "../../src/training/train.ts";
 import { FakeIo, temporaryFolder } from "../cli/fake_io.ts";
 
@@ -31,7 +33,7 @@ const kept = () => readdirSync(join(folder, "texts")).sort();
 async function read(path: string, format: "lines" | "text" | "auto", large = 1, caches = true) {
   const how = { format, ...reading };
   const { files, bytes } = await gather([path], new FakeIo(), { cache: true, allowPrivate: false });
-  const cache = cacheFor(files, how, bytes, caches, large);
+  const cache = TextCache.of(files, how, bytes, caches, large);
   const recalled = cache?.recall();
   if (recalled) return { corpus: recalled, recalled: true };
   const corpus = await readFiles(files, how, { source: path }, cache);
@@ -99,6 +101,46 @@ describe.each(["lines", "text"] as const)("a text in format %s", (format) => {
   });
 });
 
+describe.each(["lines", "text"] as const)("tokens of a text in format %s", (format) => {
+  const config = { tokenizer: "bpe", vocab_size: 300, bpe_pattern: "gpt2", n_embd: 16 } as const;
+
+  test("are the same from a file, at first and recalled, and those of each tokenizer its own", async () => {
+    const path = fileOf(text.repeat(3));
+    const told = async (large: number, vocab_size = 300) => {
+      const { corpus } = await read(path, format, large);
+      const { text } = await tokenize(corpus, { ...config, vocab_size });
+      const { tokenizer, starts, num_docs } = text;
+      return {
+        ids: [...text.ids],
+        starts: [...starts],
+        num_docs,
+        last: text.document(num_docs - 1),
+        tokenizer: tokenizer.toJSON(),
+      };
+    };
+    const whole = await told(Infinity);
+    const first = await told(1);
+    expect(first).toEqual(whole);
+    const files = kept();
+    expect(files).toHaveLength(2 * 3);
+    expect(await told(1)).toEqual(whole);
+    expect(kept()).toEqual(files);
+    expect((await told(1, 310)).ids).not.toEqual(whole.ids);
+    expect(kept()).toHaveLength(3 * 3);
+  });
+
+  test("leave nothing behind where they are given up, or cannot be", async () => {
+    const path = fileOf(text);
+    const { corpus } = await read(path, format);
+    const given = CharTokenizer.fromDocuments(["abc"]);
+    const lacking = tokenize(corpus, { ...config, tokenizer: "file", vocab_size: 0 }, { given });
+    await expect(lacking).rejects.toThrow(UnknownCharacterError);
+    const signal = AbortSignal.abort(new Error("stop"));
+    await expect(tokenize(corpus, config, { signal })).rejects.toThrow("stop");
+    expect(kept()).toHaveLength(3);
+  });
+});
+
 test("what was found is recalled too: the format, and what was left out", async () => {
   const path = fileOf(`{"text":"a"}\n{"text":""}\n`);
   const { corpus } = await read(path, "auto");
@@ -133,10 +175,10 @@ test("what is damaged is read anew, and what is not to be kept is not", async ()
 });
 
 test("only the texts that were used last are kept, and nothing half done", async () => {
-  const paths = Array.from({ length: 6 }, (_, i) => fileOf(`${i}${text}`));
+  const paths = Array.from({ length: 8 }, (_, i) => fileOf(`${i}${text}`));
   for (const path of paths) await read(path, "text");
-  expect(kept()).toHaveLength(3 * 4);
-  expect((await read(paths[5], "text")).recalled).toBe(true);
+  expect(kept()).toHaveLength(3 * 6);
+  expect((await read(paths[7], "text")).recalled).toBe(true);
   expect((await read(paths[0], "text")).recalled).toBe(false);
 });
 
@@ -161,7 +203,7 @@ test("any ids come back from a file, however wide they get, and under other numb
         writer.append(new Kinds[kind](ids));
       }
       const all = parts.flat();
-      const ids = writer.end([]);
+      const ids = writer.end();
       const start = Math.min(from, all.length);
       expect([...ids]).toEqual(all);
       expect([...ids.subarray(start).read(0, all.length - start)]).toEqual(all.slice(start));

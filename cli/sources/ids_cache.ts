@@ -1,0 +1,164 @@
+// Ids in the user's cache folder, told by a key, so that the next run finds them. Each is written under a name of its own
+// and renamed, what describes it last: runs at once do each other no harm.
+
+import { createHash, randomUUID } from "node:crypto";
+import {
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { IdsFile, IdsFileWriter, type Width } from "../../src/files/ids_file.node.ts";
+import { cacheFolder, makeFolder } from "../../src/platform/platform.node.ts";
+import type { Ids, IdStore } from "../../src/text/stored_ids.ts";
+
+/** Files of ids that are kept; of more, those go that were not used for longest. */
+const MOST_KEPT = 6;
+/** What a run that was killed has left behind goes after so long. */
+const LEFT_MS = 24 * 3_600_000;
+
+/** Raised when older files would be misread. */
+const VERSION = 1;
+
+interface Header {
+  version: number;
+  width: Width;
+  length: number;
+}
+
+export function keyOf(...parts: unknown[]): string {
+  return createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 32);
+}
+
+/** @param T what is kept beside them, as JSON has it */
+export class CachedIds<T extends object> implements IdStore {
+  private readonly key: string | null;
+  private readonly folder: string;
+  private readonly temporary: string;
+  private writer: IdsFileWriter | undefined;
+  private header: Header | undefined;
+  /** What stands for the ids, where they are those of characters. */
+  chars: readonly string[] = [];
+
+  /** @param key by which they are found again; null where they are not to be */
+  constructor(key: string | null) {
+    const folder = key === null ? undefined : keptFolder();
+    this.key = folder === undefined ? null : key;
+    this.folder = folder ?? temporaryFolder();
+    this.temporary = join(this.folder, `${randomUUID()}.part`);
+  }
+
+  /** What was kept; undefined where there is none that is whole. */
+  recall(): { ids: IdsFile; starts: Uint32Array; about: T } | undefined {
+    if (this.key === null) return undefined;
+    try {
+      const path = this.path("json");
+      const { header, about }: { header: Header; about: T } = JSON.parse(
+        readFileSync(path, "utf8"),
+      );
+      const { version, width, length } = header;
+      if (version !== VERSION) return undefined;
+      if (statSync(this.path("ids")).size !== length * width) return undefined;
+      const starts = new Uint32Array(new Uint8Array(readFileSync(this.path("starts"))).buffer);
+      if (starts.at(-1) !== length) return undefined;
+      const ids = IdsFile.open(this.path("ids"), width, length);
+      const now = new Date();
+      utimesSync(path, now, now);
+      return { ids, starts, about };
+    } catch {
+      return undefined;
+    }
+  }
+
+  append(ids: Ids): void {
+    this.writer ??= new IdsFileWriter(this.temporary, 2);
+    this.writer.append(ids);
+  }
+
+  end(chars: readonly string[]): IdsFile {
+    this.append(new Uint16Array()); // there may have been none
+    this.chars = [...chars];
+    const { width, length } = this.writer!;
+    this.header = { version: VERSION, width, length };
+    return this.writer!.end();
+  }
+
+  /** Keeps what was put here. What cannot be kept serves this run all the same. */
+  keep(starts: Uint32Array, about: T): void {
+    if (this.key === null || this.header === undefined) return this.forget();
+    const put = (kind: string, content: Uint8Array | string) => {
+      writeFileSync(`${this.temporary}.${kind}`, content);
+      renameSync(`${this.temporary}.${kind}`, this.path(kind));
+    };
+    try {
+      rmSync(this.path("json"), { force: true });
+      renameSync(this.temporary, this.path("ids"));
+      put("starts", new Uint8Array(starts.buffer, starts.byteOffset, starts.byteLength));
+      put("json", JSON.stringify({ header: this.header, about }));
+      removeOld(this.folder);
+    } catch {
+      this.forget();
+    }
+  }
+
+  /** Its file goes as soon as nobody reads it any more. */
+  forget(): void {
+    try {
+      rmSync(this.temporary, { force: true });
+    } catch {} // where it has to wait for that, removeOld() sees to it
+  }
+
+  /** Gives up what was begun. */
+  discard(): void {
+    this.writer?.discard();
+    this.writer = undefined;
+  }
+
+  private path(kind: string): string {
+    return join(this.folder, `${this.key}.${kind}`);
+  }
+}
+
+/** Undefined where there is no cache folder to be had. */
+function keptFolder(): string | undefined {
+  try {
+    const folder = join(cacheFolder(), "texts");
+    makeFolder(folder);
+    return folder;
+  } catch {
+    return undefined;
+  }
+}
+
+let temporary: string | undefined;
+
+/** One for the whole process, which takes it along when it ends. */
+function temporaryFolder(): string {
+  if (temporary !== undefined) return temporary;
+  const folder = (temporary = mkdtempSync(join(tmpdir(), "microgpt-texts-")));
+  process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+function removeOld(folder: string): void {
+  const touched = (name: string) =>
+    statSync(join(folder, name), { throwIfNoEntry: false })?.mtimeMs ?? Infinity;
+  const names = readdirSync(folder);
+  const isPart = (name: string) => name.includes(".part");
+  for (const name of names.filter(isPart)) {
+    if (Date.now() - touched(name) > LEFT_MS) rmSync(join(folder, name), { force: true });
+  }
+  const kept = names.filter((name) => name.endsWith(".json") && !isPart(name));
+  kept.sort((a, b) => touched(b) - touched(a));
+  for (const name of kept.slice(MOST_KEPT)) {
+    for (const kind of ["json", "ids", "starts"]) {
+      rmSync(join(folder, name.replace(/json$/, kind)), { force: true });
+    }
+  }
+}
