@@ -66,7 +66,8 @@ test.each<Partial<Config>>([
   const again = await train({ ...overrides, recompute: true });
   expect(again.found).toEqual(kept.found);
   expect(again.values).toEqual(kept.values);
-  if (overrides.n_layer !== 1) expect(again.peak_bytes).toBeLessThan(kept.peak_bytes);
+  const least = overrides.n_layer === 1 ? kept.peak_bytes : kept.peak_bytes - 1; // of one layer nothing is saved
+  expect(again.peak_bytes).toBeLessThanOrEqual(least);
 });
 
 test("a large model takes less than half, and its sums are made in as many parts", async () => {
