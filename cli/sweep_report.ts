@@ -47,9 +47,9 @@ export function jsonReport(out: Output, varied: readonly Setting[]): SweepReport
     start: print,
     progress() {},
     model(event) {
-      const { type, index, steps, final_loss, mean_loss, val_loss } = event;
+      const { type, index, steps, final_loss, mean_loss, val_loss, bits_per_byte } = event;
       const settings = settingsOf(event, varied);
-      print({ type, index, settings, steps, final_loss, mean_loss, val_loss });
+      print({ type, index, settings, steps, final_loss, mean_loss, val_loss, bits_per_byte });
     },
     end: print,
   };
@@ -143,6 +143,7 @@ function table(models: readonly SweepModel[], varied: readonly Setting[]): strin
   const place = (model: SweepModel) => (Number.isFinite(rank(model)) ? rank(model) : Infinity);
   const sorted = models.toSorted((a, b) => place(a) - place(b) || a.index - b.index);
   const loss = (value: number) => (Number.isFinite(value) ? value.toFixed(4) : "diverged");
+  const some = (value: number | null) => (value === null ? "" : loss(value));
   const validated = models.some(({ val_loss }) => val_loss !== null);
   const short = models.some(({ steps, config }) => steps < config.num_steps);
   const rows = sorted
@@ -153,7 +154,7 @@ function table(models: readonly SweepModel[], varied: readonly Setting[]): strin
       ...(short ? [String(event.steps)] : []),
       loss(event.mean_loss),
       loss(event.final_loss),
-      ...(validated ? [event.val_loss === null ? "" : loss(event.val_loss)] : []),
+      ...(validated ? [event.val_loss, event.bits_per_byte].map(some) : []),
     ]);
   const titles = [
     "model",
@@ -161,7 +162,7 @@ function table(models: readonly SweepModel[], varied: readonly Setting[]): strin
     ...(short ? ["steps done"] : []),
     "mean loss*",
     "final loss",
-    ...(validated ? ["val loss"] : []),
+    ...(validated ? ["val loss", "bits/byte"] : []),
   ];
   const widths = titles.map((title, i) =>
     Math.max(title.length, ...rows.map((row) => row[i].length)),

@@ -1,5 +1,6 @@
 // What is said about a text before it is trained on.
 
+import { isChat } from "../src/choices.ts";
 import { count, plural } from "../src/count.ts";
 import type { Corpus } from "../src/text/corpus.ts";
 import type { TextFacts } from "../src/text/facts.ts";
@@ -84,5 +85,7 @@ function unread({ num_text_tokens, num_unread, fitting_block_size, ...facts }: T
   const part = share > 0.01 ? "99 % of them" : "all of them";
   const longer =
     fitting_block_size === null ? "" : `--block-size ${fitting_block_size} reads ${part}, `;
-  return `${what} of the ${things}, beyond the context: ${longer}--format text${longer ? "" : " reads"} all`;
+  // Turns that are no answers any more are no text to learn.
+  const all = isChat(facts.format) ? "" : `--format text${longer ? "" : " reads"} all`;
+  return `${what} of the ${things}, beyond the context: ${longer}${all}`.replace(/[,:] $/, "");
 }

@@ -28,6 +28,7 @@ test.each(devices)("a start event tells what is trained: %s", async (device) => 
     num_val_docs: 0,
     num_tokens: 5 + 4 + 6 + 5 + 16,
     num_val_tokens: 0,
+    format: "lines",
     format_reason: null,
     skipped: [],
     tokenizer: "char",

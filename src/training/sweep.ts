@@ -14,6 +14,7 @@ import { type Dims, dimsOf, initialParameters } from "../model/parameters.ts";
 import type { SmallRun } from "../small/data.ts";
 import type { SmallTuning } from "../small/ops.ts";
 import { PythonRandom } from "../random.ts";
+import { bitsPerByte, sizeOfTargets } from "../text/bits_per_byte.ts";
 import { chooseHeldOut } from "../text/hold_out.ts";
 import { type Documents, identity } from "../text/documents.ts";
 import type { TokenizedText } from "../text/tokenized.ts";
@@ -219,7 +220,7 @@ export class Sweep {
           const { values } = await runs.parameters(m);
           return evaluateParameters(this.device!, configs[m], dims, values, validation);
         });
-        yield await this.end(index, tallies[m], val_loss, () => runs.parameters(m));
+        yield await this.end(index, tallies[m], val_loss, validation, () => runs.parameters(m));
       }
     } finally {
       runs.destroy();
@@ -258,7 +259,7 @@ export class Sweep {
       const val_loss = await validate(validation, tally, signal, () =>
         trainer.evaluate(validation, signal),
       );
-      yield await this.end(index, tally, val_loss, () => trainer.parameters());
+      yield await this.end(index, tally, val_loss, validation, () => trainer.parameters());
     } finally {
       trainer.destroy();
     }
@@ -302,6 +303,7 @@ export class Sweep {
     index: number,
     tally: Tally,
     val_loss: number | null,
+    validation: readonly Int32Array[],
     parameters: () => Promise<Pick<Model, "layout" | "values">>,
   ): Promise<SweepModel> {
     const config = this.configs[index];
@@ -315,6 +317,8 @@ export class Sweep {
       final_loss,
       mean_loss,
       val_loss,
+      bits_per_byte:
+        val_loss === null ? null : bitsPerByte(val_loss, sizeOfTargets(validation, this.tokenizer)),
     };
     this.models++;
     if (better(outcome, this.winner?.outcome)) {

@@ -16,6 +16,8 @@ export interface SweepModel {
   mean_loss: number;
   /** Of the held-out part; null where there is none, NaN if the run diverged. */
   val_loss: number | null;
+  /** The same loss in bits for each byte of the text that it is of. */
+  bits_per_byte: number | null;
 }
 
 /** What models are compared by: the validation loss where there is one, else the mean loss. */

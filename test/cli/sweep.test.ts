@@ -150,7 +150,7 @@ test("what is held out decides which model is the best, of documents and of one 
 
     const table = (await runCli(sweep, [...argv, "--device", "cpu"])).stdout;
     expect(table).toContain(format === "text" ? "one text of 12,659 tokens;" : "1,936 documents;");
-    expect(table).toMatch(/mean loss\* {2}final loss {2}val loss$/m);
+    expect(table).toMatch(/mean loss\* {2}final loss {2}val loss {2}bits\/byte$/m);
     const shown = [...table.matchAll(/^ +\d +0\.0\d+ +[12].* (\d\.\d{4})$/gm)].map((row) => row[1]);
     expect(shown).toHaveLength(4);
     expect(shown).toEqual(shown.toSorted());

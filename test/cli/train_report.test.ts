@@ -15,6 +15,7 @@ const start: StartEvent = {
   num_val_docs: 0,
   num_tokens: 50,
   num_val_tokens: 0,
+  format: "lines",
   format_reason: null,
   skipped: [],
   notes: [],
