@@ -33,6 +33,8 @@ import { decodeModelFile, encodeModel, type Model } from "./files/model_files.ts
 import { Generator, type SamplingOptions } from "./generation/from_model.ts";
 import type { SampleEvent } from "./generation/generate.ts";
 import { checkNames } from "./names.ts";
+import { tokenizerFromJSON } from "./tokenizer/file.ts";
+import type { TokenizerFile } from "./tokenizer/tokenizer.ts";
 import type { TextSource } from "./text/read_corpus.ts";
 import { resumedConfig } from "./training/resume.ts";
 import { Training } from "./training/train.ts";
@@ -66,7 +68,9 @@ export type { StepRecord } from "./training/trainer.ts";
 export type { TuningMode, TuningSummary } from "./tuning/tune.ts";
 
 /** What a run is made of, all of it optional: settings by their names, and these few that are no settings. */
-export interface TrainOptions extends Partial<ConfigChoice> {
+export interface TrainOptions extends Partial<Omit<ConfigChoice, "tokenizer">> {
+  /** One of those that are known by name, or what a tokenizer.json holds, parsed. */
+  tokenizer?: Exclude<ConfigChoice["tokenizer"], "file"> | TokenizerFile;
   /** Name of the {@link presets | preset} whose settings stand where none is given; `microgpt` where absent. */
   preset?: string;
   /** `auto` where absent: WebGPU, or the CPU where there is none, and `start.fallback` says why. */
@@ -92,6 +96,7 @@ export type Bytes = Uint8Array | ArrayBuffer | Blob;
  * Readies a run: `run()` of what it gives trains, `model()` is what has been learnt, `close()` gives the device back.
  * @param text a list of documents; or one text, of which `format` says what it is
  * @throws ConfigError if an option is unknown or has a value that it cannot have
+ * @throws ModelFileError if a tokenizer is given that cannot be used
  * @throws DataError if there is nothing to train on, or the text is too short for the settings
  * @throws NoWebGpuError if `device` is `webgpu` and there is none
  * @throws TensorTooLargeError if the model fits neither device nor memory, before anything is allocated
@@ -106,8 +111,12 @@ export async function train(
     tuning: mode = "auto",
     resume,
     prompt,
-    ...given
+    tokenizer,
+    ...settings
   } = options;
+  const isFile = typeof tokenizer === "object";
+  const given: Partial<ConfigChoice> =
+    tokenizer === undefined ? settings : { ...settings, tokenizer: isFile ? "file" : tokenizer };
   checkSettingNames("option", given, ["preset", "device", "tuning", "resume", "prompt"]);
   checkChoice("device", device, devices);
   checkChoice("tuning", mode, tuningModes);
@@ -117,6 +126,7 @@ export async function train(
   return Training.open({
     config,
     documents: documentsIn(text),
+    tokenizer: isFile ? tokenizerFromJSON(tokenizer) : undefined,
     device,
     tuning: { mode },
     resume,

@@ -199,3 +199,24 @@ test.each<[string, readonly string[], TrainOptions]>([
   expect((await again.model()).values).toEqual(copy);
   again.close();
 });
+
+test("a tokenizer is learnt, or given as a tokenizer.json has it", async () => {
+  const text = "rain on the roof and rain on the road\n".repeat(20);
+  const options = { ...quick, format: "text", num_steps: 2 } as const;
+  const first = await train(text, { ...options, tokenizer: "bpe", vocab_size: 270 });
+  const model = await first.model();
+  expect(model.config).toMatchObject({ tokenizer: "bpe", vocab_size: 270 });
+  const given = { ...options, tokenizer: model.tokenizer.toJSON() };
+  const second = await train(text, given);
+  const losses = (training: Training) => collect(training.steps());
+  expect((await losses(second)).map(({ loss }) => loss)).toEqual(
+    (await losses(first)).map(({ loss }) => loss),
+  );
+  const back = await load(toBytes(await second.model()));
+  expect(back.config).toMatchObject({ tokenizer: "file", vocab_size: 0 });
+  expect(back.tokenizer.toJSON()).toEqual(model.tokenizer.toJSON());
+  await expect(train(text, { ...options, tokenizer: { type: "none" } })).rejects.toThrow(
+    ModelFileError,
+  );
+  await expect(train(text, { ...options, vocab_size: 270 })).rejects.toThrow(ConfigError);
+});

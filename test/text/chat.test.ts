@@ -209,3 +209,34 @@ test("what the others say has no part in the loss: a model is validated by the a
   for (const text of answers.texts)
     expect(text).toMatch(/^<\|user\|>my \w+ \w+<\|end_turn\|><\|assistant\|>/);
 });
+
+test("the GPU leaves out of loss, gradient and validation what the CPU leaves out", async () => {
+  const documents = ours.slice(0, 20).map((turns) => JSON.stringify(turns));
+  const run = async (device: "cpu" | "webgpu") => {
+    const settings = resolveConfig("microgpt", {
+      format: "chat",
+      n_embd: 16,
+      block_size: 32,
+      batch_size: 2,
+      grad_accumulation: 2,
+      num_steps: 3,
+      val_fraction: 0.2,
+      eval_every: 3,
+    });
+    const training = await Training.open({ config: settings, documents, device });
+    const numbers: number[] = [];
+    let tokens = 0;
+    for await (const event of training.run()) {
+      if (event.type === "step") {
+        numbers.push(event.loss, event.grad_norm);
+        ({ tokens } = event);
+      } else if (event.type === "eval") numbers.push(event.val_loss, event.bits_per_byte!);
+    }
+    training.close();
+    return { numbers, tokens };
+  };
+  const [cpu, gpu] = [await run("cpu"), await run("webgpu")];
+  expect(gpu.tokens).toBe(cpu.tokens);
+  expect(gpu.numbers).toHaveLength(8);
+  gpu.numbers.forEach((number, i) => expect(number).toBeCloseTo(cpu.numbers[i], 4));
+});
