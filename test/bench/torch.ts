@@ -3,9 +3,11 @@
 //
 //   node test/bench/torch.ts --names names.txt --stream shakespeare.txt
 //   node test/bench/torch.ts --names names.txt --only 'llama|qwen3' --devices cpu
+//   node test/bench/torch.ts --names src/text/names.txt --only ', muon|llama, adamw|gelu, sgd' --golden test/golden/torch.json
 //
 // --names is a text of a document a line, --stream one text; without one of them its runs are left out. --python is a
-// Python that has PyTorch and NumPy: torch_twin.py has the model, written anew.
+// Python that has PyTorch and NumPy: torch_twin.py has the model, written anew. --golden writes PyTorch's losses into a
+// file, as test/cli/torch.test.ts reads them.
 
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -19,6 +21,7 @@ const { values } = parseArgs({
     stream: { type: "string" },
     devices: { type: "string", default: "cpu,webgpu" },
     only: { type: "string", default: "" }, // a regular expression for the names of runs
+    golden: { type: "string" },
     python: { type: "string", default: "python3" },
   },
 });
@@ -61,6 +64,7 @@ const runs: Run[] = [
       ),
     ),
   ]),
+  onNames("llama, recompute, dropout", `${shapes.llama} --recompute --dropout 0.2 --batch-size 8`),
   ...schedules.map((schedule) =>
     onNames(
       `microgpt, ${schedule} from a warm-up to a tenth`,
@@ -98,6 +102,7 @@ const rows = [
   ["run", "PyTorch's losses", ...devices],
   ["---", "--:", ...devices.map(() => "--:")],
 ];
+const golden: object[] = [];
 try {
   for (const { name, input, flags } of runs) {
     if (input === undefined || !new RegExp(values.only).test(name)) continue;
@@ -108,9 +113,10 @@ try {
     for (const device of devices) {
       const output = ["--output", join(folder, "output"), "--overwrite", "--json"];
       const every = ["--log-every", "1", "--eval-every", "0", "--num-samples", "0"];
+      const same = ["--tokenizer", "char", "--val-split", "end"]; // as the twin reads a text
       const where = ["--device", device, "--tuning", "off"];
       const ours = await lossesOf(
-        own("train", ...flags.split(" "), ...text, ...where, ...every, ...output),
+        own("train", ...flags.split(" "), ...text, ...same, ...where, ...every, ...output),
       );
       if (expected === undefined) {
         writeFileSync(config, JSON.stringify(ours.config));
@@ -125,12 +131,17 @@ try {
     }
     const reached = [expected![0], expected!.at(-1)!].map((loss) => loss.toFixed(4)).join(" to ");
     rows.push([name, reached, ...cells]);
+    golden.push({ name, flags, losses: expected });
     console.error(rows.at(-1)!.join("  "));
   }
 } finally {
   rmSync(folder, { recursive: true });
 }
 console.log(table(rows));
+if (values.golden !== undefined) {
+  const lines = golden.map((run) => JSON.stringify(run)).join(",\n");
+  writeFileSync(values.golden, `[\n${lines}\n]\n`);
+}
 
 /** NaN where there are not as many of both. */
 function largestDifference(a: readonly number[], b: readonly number[]): number {

@@ -71,6 +71,10 @@ class Text:
 
     def __init__(self, path, config, rng):
         self.config = config
+        known = {"format": ("lines", "text"), "tokenizer": ("char",), "val_split": ("end",)}
+        for name, choices in known.items():
+            if config.get(name, choices[0]) not in choices:
+                raise SystemExit(f"{name} is {config[name]}, and here only {' or '.join(choices)} can be.")
         text = open(path, encoding="utf-8", newline=None).read()
         self.stream = config["format"] == "text"
         documents = [text] if self.stream else [line.strip() for line in text.split("\n") if line.strip()]
