@@ -6,4 +6,5 @@ export interface Turn {
   content: string;
 }
 
+/** What was said, in its order. */
 export type Conversation = readonly Turn[];
