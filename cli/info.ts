@@ -18,6 +18,7 @@ import { chooseHeldOut } from "../src/text/hold_out.ts";
 import { splitTokens } from "../src/text/split.ts";
 import { CharTokenizer } from "../src/tokenizer/char.ts";
 import type { Tokenizer } from "../src/tokenizer/tokenizer.ts";
+import { chooseBatch, inOneBatch } from "../src/training/choose_batch.ts";
 import { chooseDtype } from "../src/training/choose_dtype.ts";
 import { chooseSmall } from "../src/training/choose_trainer.ts";
 import { type Needs, needsOf } from "../src/training/needs.ts";
@@ -89,12 +90,13 @@ async function describeRun(flags: Flags, io: Io): Promise<[object, string]> {
   const { vocab_size } = text.tokenizer;
   const dims = dimsOf(wanted, vocab_size);
   const { val_fraction, note } = chooseHeldOut({ ...wanted, format }, text.ids.length);
-  const read = { ...wanted, ...vocabulary, format, val_fraction };
+  const read = inOneBatch({ ...wanted, ...vocabulary, format, val_fraction });
   const { train, num_tokens, num_val_tokens } = splitTokens(
     read,
     text.tokens(wanted.block_size, undefined, wanted),
   );
-  const { config, dtype_reason } = await withDtype(read, dims, train);
+  const open = wanted.batch_size === "auto";
+  const { config, dtype_reason, batch_reason } = await met(read, dims, train, open);
   const needs = needsOf(config, dims, train);
   const facts = textFacts(tokens, config.block_size);
   const about = { num_tokens: num_tokens - num_val_tokens, num_params: needs.num_params };
@@ -111,21 +113,25 @@ async function describeRun(flags: Flags, io: Io): Promise<[object, string]> {
     ...textRows(facts, found.first).map(([label, row]) => `${label.padEnd(11)}${row}`),
     `model      ${plural(needs.num_params, "parameter")}`,
     ...(dtype_reason === null ? [] : [`dtype      ${dtype_reason}`]),
+    ...(batch_reason === null ? [] : [`batch      ${batch_reason}`]),
     ...needsRows(config, needs),
     ...notes.map((note) => `note       ${note}`),
     ``,
     ...settingRows(config),
     ``,
   ];
-  const description = { ...needs, ...facts, notes, dtype_reason, config };
+  const description = { ...needs, ...facts, notes, dtype_reason, batch_reason, config };
   return [description, rows.join("\n")];
 }
 
-/** Only where the dtype is left open it takes a device to tell what a run would need. */
-async function withDtype(wanted: ReadConfig, dims: Dims, train: Examples) {
-  if (wanted.dtype !== "auto") return chooseDtype(undefined, wanted, undefined);
-  const { device } = await chooseDevice("auto");
-  return chooseDtype(device, wanted, chooseSmall(device, wanted, dims, train));
+/** Only where the dtype or the batch is left open it takes a device to tell what a run would need. */
+async function met(wanted: ReadConfig, dims: Dims, train: Examples, open: boolean) {
+  const asks = open || wanted.dtype === "auto";
+  const { device } = asks ? await chooseDevice("auto") : {};
+  const small = asks ? chooseSmall(device, wanted, dims, train) : undefined;
+  const typed = await chooseDtype(device, wanted, small);
+  if (!open) return { ...typed, batch_reason: null };
+  return { ...typed, ...(await chooseBatch(device, typed.config, dims, small)) };
 }
 
 function needsRows(config: Config, needs: Needs) {

@@ -179,7 +179,7 @@ function savedLine(folder: string, step: number): string {
 }
 
 function header(event: StartEvent, { source, first }: Found): string {
-  const { vocab_size, num_params, kernels, dtype_reason } = event;
+  const { vocab_size, num_params, kernels, dtype_reason, batch_reason } = event;
   const { n_layer, n_embd, n_head, block_size, batch_size, grad_accumulation } = event.config;
   const sizes = [
     plural(n_layer, "layer"),
@@ -194,6 +194,7 @@ function header(event: StartEvent, { source, first }: Found): string {
     ...textRows(event, first).map(([label, row]) => `${label.padEnd(8)}${row}`),
     `model   ${plural(num_params, "parameter")}: ${sizes.join(", ")}`,
     ...(dtype_reason === null ? [] : [`dtype   ${dtype_reason}`]),
+    ...(batch_reason === null ? [] : [`batch   ${batch_reason}`]),
     ...(kernels && kernels.measured + kernels.remembered > 0
       ? [`kernels ${kernelsLine(kernels)}`]
       : []),

@@ -83,20 +83,24 @@ export interface Config {
 
 /**
  * A config as a user asks for it: which format `auto` is, the text decides (detectFormat), which part of it is held
- * out (chooseHeldOut), and which tokenizer it has (chooseTokenizer); which dtype, the device that it meets (chooseDtype).
+ * out (chooseHeldOut), and which tokenizer it has (chooseTokenizer); which dtype and batch, the device that it meets
+ * (chooseDtype, chooseBatch). Where the batch is open, grad_accumulation counts all that a step takes, as if in
+ * micro-batches of one.
  */
 export interface ConfigChoice extends Omit<
   Config,
-  "format" | "val_fraction" | "tokenizer" | "dtype"
+  "format" | "val_fraction" | "tokenizer" | "dtype" | "batch_size"
 > {
   format: Config["format"] | "auto";
   val_fraction: number | "auto";
   tokenizer: Config["tokenizer"] | "auto";
   dtype: Config["dtype"] | "auto";
+  batch_size: number | "auto";
 }
 
-/** Once its text is read. */
-export type ReadConfig = ConfigChoice & Pick<Config, "format" | "val_fraction" | "tokenizer">;
+/** Once its text is read; a step whose batch is open is one batch until the device is met, see inOneBatch(). */
+export type ReadConfig = ConfigChoice &
+  Pick<Config, "format" | "val_fraction" | "tokenizer" | "batch_size">;
 
 /** What the command line and the page ask for where a user says nothing, in the preset's place. */
 export function unsaidIn(preset: string): Partial<ConfigChoice> {
@@ -152,7 +156,8 @@ export function resolveConfig(
     throw new ConfigError("preset", message);
   }
   checkSettingNames("setting", overrides);
-  const config = { ...presets[preset], ...overrides };
+  const config: ConfigChoice = { ...presets[preset], ...overrides };
+  if (config.batch_size === "auto") config.grad_accumulation *= presets[preset].batch_size;
   const label = (name: keyof Config) => labels[name] ?? name;
   for (const setting of settings) checkSetting(setting, config[setting.name], label(setting.name));
   for (const conflict of conflicts(config, label)) throw conflict;

@@ -17,27 +17,11 @@ import { GpuTrainer } from "../src/training/gpu_trainer.ts";
 import { needsOf } from "../src/training/needs.ts";
 import { relativeError } from "../src/verify/compare.ts";
 import { device } from "./harness/device.ts";
-
-/** The same device with less memory for a binding. */
-function limited(bytes: number): Device {
-  const { gpu } = device;
-  const limits = new Proxy(gpu.limits, {
-    get: (limits, name) =>
-      /BindingSize|BufferSize/.test(String(name)) ? bytes : Reflect.get(limits, name, limits),
-  });
-  const small = new Proxy(gpu, {
-    get(gpu, name) {
-      if (name === "limits") return limits;
-      const value: unknown = Reflect.get(gpu, name, gpu);
-      return typeof value === "function" ? value.bind(gpu) : value;
-    },
-  });
-  return Object.create(device, { gpu: { value: small } });
-}
+import { limited } from "./harness/limited.ts";
 
 const V = 300;
 /** Room for the logits of 128 rows, and of some more. */
-const small = limited(4 * V * 140);
+const small = limited(device, { binding: 4 * V * 140 });
 
 function setUp(overrides: Partial<Config>) {
   const settings = {

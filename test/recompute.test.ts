@@ -3,6 +3,7 @@
 import { expect, test } from "vitest";
 import { type Config, resolveConfig } from "../src/config.ts";
 import { Meter } from "../src/device/meter.ts";
+import { train } from "../src/index.ts";
 import { stepBytes } from "../src/model/memory.ts";
 import { dimsOf, initialParameters } from "../src/model/parameters.ts";
 import { planStep } from "../src/model/step_plan.ts";
@@ -28,7 +29,7 @@ function setUp(overrides: Partial<Config>) {
 }
 
 /** Records, validations and all parameters of a run, and the most bytes of the GPU that it had. */
-async function train(overrides: Partial<Config>) {
+async function records(overrides: Partial<Config>) {
   const { config, dims, params } = setUp(overrides);
   const meter = new Meter(device);
   const trainer = await GpuTrainer.create(device, config, dims, params, sequences);
@@ -62,8 +63,8 @@ test.each<Partial<Config>>([
   { activation: "gelu", optimizer: "muon", dropout: 0.1 },
   ...half,
 ])("a run is the same, bit for bit, in the bytes foretold: %j", async (overrides) => {
-  const kept = await train(overrides);
-  const again = await train({ ...overrides, recompute: true });
+  const kept = await records(overrides);
+  const again = await records({ ...overrides, recompute: true });
   expect(again.found).toEqual(kept.found);
   expect(again.values).toEqual(kept.values);
   const least = overrides.n_layer === 1 ? kept.peak_bytes : kept.peak_bytes - 1; // of one layer nothing is saved
@@ -88,14 +89,18 @@ test("a large model takes less than half, and its sums are made in as many parts
 });
 
 test("on the CPU it changes nothing, and a run may go on with it or without", async () => {
-  const records = async (recompute: boolean) => {
+  const onCpu = async (recompute: boolean) => {
     const { config, dims, params } = setUp({ recompute, n_layer: 1 });
     const found = [];
     for await (const record of new CpuTrainer(config, dims, params, sequences).run(2))
       found.push(record);
     return found;
   };
-  expect(await records(true)).toEqual(await records(false));
+  expect(await onCpu(true)).toEqual(await onCpu(false));
+  const settings = { recompute: true, num_steps: 1, device: "cpu" } as const;
+  const training = await train(["ab", "ba"], settings);
+  training.close();
+  expect(training.start.notes.join(" ")).toContain("recompute has nothing to save here");
   const { config } = setUp({});
   expect(() => checkSame(config, { recompute: true })).not.toThrow();
 });

@@ -44,6 +44,7 @@ test.each(devices)("a start event tells what is trained: %s", async (device) => 
     vocab_size: 17,
     num_params: (2 * 17 + 16) * 16 + 12 * 16 * 16,
     dtype_reason: null,
+    batch_reason: null,
     kernels: null, // a small model's trainer and the CPU have no choice
     resumed_from: null,
     differences: [],

@@ -151,9 +151,10 @@ function deviceLine({ start, phase, prepare }: Run): string {
   const device = start.device === "cpu" ? "CPU, 64-bit reference" : `WebGPU, ${start.adapter}`;
   const reason = start.device_reason === null ? "" : ` (auto: ${start.device_reason})`;
   const dtype = start.dtype_reason === null ? "" : ` · dtype ${start.dtype_reason}`;
+  const batch = start.batch_reason === null ? "" : ` · batch ${start.batch_reason}`;
   const differences = start.differences.map((sentence) => ` · ${sentence}`).join("");
   const tokens = tokensOf(start);
-  return `${device}${reason} · ${plural(start.num_params, "parameter")}${tokens}${dtype}${differences}`;
+  return `${device}${reason} · ${plural(start.num_params, "parameter")}${tokens}${dtype}${batch}${differences}`;
 }
 
 /** Of characters there is nothing to tell, unless they were chosen. */

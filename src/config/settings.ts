@@ -246,10 +246,12 @@ const table: Record<Group, Row[]> = {
       choices: namesOf<ConfigChoice["dtype"]>({ f32: true, f16: true, auto: true }),
       since: 2,
     }),
-    setting("batch_size", "integer", "documents, or windows of a text, in a micro-batch", {
-      ...size,
-      common,
-    }),
+    setting(
+      "batch_size",
+      "integer",
+      "documents, or windows of a text, in a micro-batch; auto: as many of the step's as fit the device",
+      { ...size, auto: true, common },
+    ),
     setting("grad_accumulation", "integer", "micro-batches whose gradients make a step", {
       ...size,
       since: 5,

@@ -2,7 +2,7 @@
 // general one.
 
 import { isHalf } from "../choices.ts";
-import type { Config, ConfigChoice } from "../config.ts";
+import type { Config, ReadConfig } from "../config.ts";
 import type { Device } from "../device/device.ts";
 import { type Preparation, teller } from "../device/prepare.ts";
 import { ConfigError } from "../errors.ts";
@@ -85,7 +85,7 @@ export function whyNotHalf(device: Device | undefined): string | null {
 }
 
 type SmallChoice = EngineConfig &
-  Pick<ConfigChoice, "batch_size" | "dtype" | "optimizer" | "grad_accumulation">;
+  Pick<ReadConfig, "batch_size" | "dtype" | "optimizer" | "grad_accumulation">;
 
 /**
  * How one workgroup trains the model; undefined where it does not fit, or where that would be slower, and on the CPU.

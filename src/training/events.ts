@@ -26,6 +26,8 @@ export interface StartEvent extends TextFacts {
   kernels: TuningSummary | null;
   /** Which dtype `auto` is here, and why: "f32: …"; null where the dtype was asked for. */
   dtype_reason: string | null;
+  /** Which batch_size `auto` is here, and why: "16: …"; null where it was asked for. */
+  batch_reason: string | null;
   /** Steps that were done before, in another run; null where this one is new. */
   resumed_from: number | null;
   /** What is to be known about text and settings, a sentence each. */

@@ -148,7 +148,7 @@ function unknownExamples(config: Config, { T }: Dims): Examples {
 }
 
 /** Of all buffers that GpuTrainer holds. */
-function trainingBytes(config: Config, dims: Dims, device: Device): number {
+export function trainingBytes(config: Config, dims: Dims, device: Device): number {
   const { table, groups, list, micro, evaluation } = planStep(device, config, dims);
   const tensors = placeholders(table);
   const length = list(tensors).length + micro(tensors).length;

@@ -10,7 +10,8 @@ const FEW_TOKENS = 1000;
 const ROOMY = 20;
 
 /**
- * @param about tokens that are trained on, and those of the prompt that the run's texts begin with
+ * @param about tokens that are trained on, those of the prompt that the run's texts begin with, and whether the trainer has
+ * activations to make anew
  */
 export function startNotes(
   config: Config,
@@ -18,7 +19,8 @@ export function startNotes(
     num_tokens,
     num_params,
     prompt = 0,
-  }: { num_tokens: number; num_params: number; prompt?: number },
+    recomputes = true,
+  }: { num_tokens: number; num_params: number; prompt?: number; recomputes?: boolean },
 ): string[] {
   // Of a stream any window is as good as another.
   const notes = isStream(config.format) && prompt === 0 ? [] : lengthNotes(config, prompt);
@@ -28,6 +30,11 @@ export function startNotes(
     notes.push(
       `The model has ${number(num_params)} parameters and the text ${number(num_tokens)} tokens to train on, so it ` +
         `can only be learnt by heart; a ${better} leaves something to make up.`,
+    );
+  }
+  if (config.recompute && !recomputes) {
+    notes.push(
+      `recompute has nothing to save here: the CPU, and a GPU whose one workgroup has the whole model, keep all that they compute.`,
     );
   }
   return notes;

@@ -19,9 +19,11 @@ export function checkSame(
   wanted: Partial<ConfigChoice>,
   labels: Labels = {},
 ): void {
+  const step = before.batch_size * before.grad_accumulation;
   for (const name of decisive) {
     const value = wanted[name] ?? before[name];
     if (value === before[name] || isOpen(name, value)) continue; // the run's own was chosen at its start
+    if (name === "grad_accumulation" && wanted.batch_size === "auto" && value === step) continue;
     throw new ConfigError(
       name,
       `${labels[name] ?? name} is ${value}, but the run to resume has ${before[name]}; leave it out, or begin a new run.`,
@@ -46,7 +48,8 @@ export function resumedConfig(
   labels: Labels = {},
 ): Config {
   checkSame(before, overrides, labels);
-  const met = Object.fromEntries(leftOpen.map((name) => [name, before[name]]));
+  const names = [...leftOpen, "grad_accumulation"] as const; // which goes with an open batch_size
+  const met = Object.fromEntries(names.map((name) => [name, before[name]]));
   const wanted = { ...before, ...overrides, ...met } as Config; // nothing is open any more
   const config = resolveConfig("microgpt", wanted, labels);
   if (config.num_steps < step || (config.num_steps === step && validated)) {

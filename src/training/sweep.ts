@@ -25,6 +25,7 @@ import { tokenize, type Tokens } from "./tokenize.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { TuneOptions } from "../tuning/tune.ts";
 import { heldOut, isOneStream, splitTokens } from "../text/split.ts";
+import { chooseBatch, inOneBatch } from "./choose_batch.ts";
 import { chooseDtype } from "./choose_dtype.ts";
 import { checkHalf, createTrainer } from "./choose_trainer.ts";
 import { evaluateParameters } from "./gpu_evaluator.ts";
@@ -154,23 +155,21 @@ export class Sweep {
     const block_size = Math.max(...options.configs.map(({ block_size }) => block_size));
     const held = chooseHeldOut({ format, block_size, val_fraction: asked }, ids.length);
     const { val_fraction } = held;
-    const configs = options.configs.map((config) => ({
-      ...config,
-      ...vocabulary,
-      format,
-      val_fraction,
-    }));
+    const configs = options.configs.map((config) =>
+      inOneBatch({ ...config, ...vocabulary, format, val_fraction }),
+    );
     const place = await chooseDevice(choice, estimateSweep(configs, text));
     const { device } = place;
-    for (const config of configs) {
-      const dims = dimsOf(config, tokenizer.vocab_size);
-      checkHostMemory(config, dims, device ? "webgpu" : "cpu", platform.memory());
-    }
     for (const config of new Map(configs.map((config) => [config.n_layer, config])).values()) {
       checkSavable(config, tokenizer);
     }
     const plan = planSweep(device, configs, text);
-    const chosen = await chooseDtypes(device, configs, plan);
+    const open = options.configs.map(({ batch_size }) => batch_size === "auto");
+    const chosen = await chooseDtypes(device, configs, plan, open);
+    for (const config of chosen.configs) {
+      const dims = dimsOf(config, tokenizer.vocab_size);
+      checkHostMemory(config, dims, device ? "webgpu" : "cpu", platform.memory());
+    }
     if (device) await compileSweep(device, chosen.configs, plan, options);
     return new Sweep(options, place, tokens, plan, chosen);
   }
@@ -341,18 +340,27 @@ export class Sweep {
   }
 }
 
-/** The configs of a plan with their dtypes chosen, and each reason once. */
+/**
+ * The configs of a plan with their dtypes chosen, and their batches, and each reason for a dtype once.
+ * @param open which of their batches are to be chosen
+ */
 async function chooseDtypes(
   device: Device | undefined,
   wanted: readonly ReadConfig[],
   plan: ReturnType<typeof planSweep>,
+  open: readonly boolean[],
 ) {
   const configs: Config[] = [];
   const reasons = new Set<string>();
-  for (const { tuning, indices } of plan) {
+  for (const { tuning, indices, dims } of plan) {
     const { config, dtype_reason } = await chooseDtype(device, wanted[indices[0]], tuning);
     if (isHalf(config.dtype)) checkHalf(device); // before anything is trained
-    for (const index of indices) configs[index] = { ...wanted[index], dtype: config.dtype };
+    for (const index of indices) {
+      const typed = { ...wanted[index], dtype: config.dtype };
+      configs[index] = open[index]
+        ? (await chooseBatch(device, typed, dims, tuning)).config
+        : typed;
+    }
     if (dtype_reason !== null) reasons.add(dtype_reason);
   }
   return { configs, dtype_reasons: [...reasons] };

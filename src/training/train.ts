@@ -31,6 +31,7 @@ import { skippedOf } from "../text/tokenized.ts";
 import { splitTokens, type Tokens } from "../text/split.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { summaryOf, type TuneOptions } from "../tuning/tune.ts";
+import { chooseBatch, inOneBatch } from "./choose_batch.ts";
 import { chooseDtype } from "./choose_dtype.ts";
 import { tokenize } from "./tokenize.ts";
 import { checkHalf, chooseSmall, createTrainer } from "./choose_trainer.ts";
@@ -148,7 +149,7 @@ export class Training {
     );
     const { tokenizer } = text;
     const { val_fraction, note } = chooseHeldOut({ ...asked, format }, text.ids.length);
-    const wanted = { ...asked, ...vocabulary, format, val_fraction };
+    const wanted = inOneBatch({ ...asked, ...vocabulary, format, val_fraction });
     for (const conflict of conflicts(wanted)) throw conflict; // with what the text has decided
     const { input = resume?.input ?? null, prompt = "" } = options;
     const promptLength = tokenizer.encode(prompt).length;
@@ -178,7 +179,11 @@ export class Training {
       checkHalf(device, "Resume it where there is f16, or begin a new run.");
     }
     const small = chooseSmall(device, wanted, dims, train);
-    const { config, dtype_reason } = await chooseDtype(device, wanted, small);
+    const typed = await chooseDtype(device, wanted, small);
+    const { config, batch_reason } =
+      asked.batch_size === "auto"
+        ? await chooseBatch(device, typed.config, dims, small)
+        : { ...typed, batch_reason: null };
     checkHostMemory(config, dims, device ? "webgpu" : "cpu", platform.memory());
     checkSavable(config, tokenizer, input ?? []);
     const params = initialParameters(config, dims, random);
@@ -208,13 +213,15 @@ export class Training {
       skipped: skippedOf(text, tokens),
       num_params: parameterCount(dims),
       kernels: tuning && summaryOf(tuning),
-      dtype_reason,
+      dtype_reason: typed.dtype_reason,
+      batch_reason,
       resumed_from: resume ? resume.step : null,
       notes: [
         ...startNotes(config, {
           num_tokens: counts.num_tokens - counts.num_val_tokens,
           num_params: parameterCount(dims),
           prompt: promptLength,
+          recomputes: device !== undefined && small === undefined,
         }),
         ...(note === null ? [] : [note]),
         ...tokenizer_notes,

@@ -32,6 +32,7 @@ const start: StartEvent = {
   num_params: 100,
   kernels: null,
   dtype_reason: null,
+  batch_reason: null,
   resumed_from: null,
   differences: [],
   config: resolveConfig("microgpt"),

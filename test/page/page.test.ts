@@ -57,12 +57,14 @@ test("WebGPU and the CPU come to the same loss", async () => {
   expect(await page.locator(".look").first().locator("li").allTextContents()).toEqual(texts);
 });
 
-test("a dtype that is left open is told", async () => {
+test("a dtype and a batch that are left open are told", async () => {
   const page = await open();
-  await set(page, { device: "cpu", num_steps: "3", num_samples: "1" });
+  await set(page, { device: "cpu", num_steps: "3", num_samples: "1", batch_size: "auto" });
   await page.selectOption("#setting-dtype", "auto");
   await train(page, {});
-  expect(await page.textContent("#device")).toMatch(/ · dtype f32: the CPU trains in float64$/);
+  expect(await page.textContent("#device")).toMatch(
+    / · dtype f32: the CPU trains in float64 · batch 1: all of a step fits the CPU$/,
+  );
   await train(page, { device: "webgpu" });
   expect(await page.textContent("#device")).toMatch(
     / · dtype f32: (.* does not offer f16|a model as small as this|doctor has not certified)/,

@@ -1,0 +1,54 @@
+// The tests' device with less memory than it has.
+
+import type { Device } from "../../src/device/device.ts";
+
+/** Limits on a buffer and a binding; and bytes of buffers, after which no more can be had. */
+interface Memory {
+  binding?: number;
+  all?: number;
+}
+
+/** The same device, in appearance hardware where `all` is limited. */
+export function limited(device: Device, { binding = Infinity, all = Infinity }: Memory): Device {
+  const { gpu } = device;
+  const limits = new Proxy(gpu.limits, {
+    get(limits, name) {
+      const value = Reflect.get(limits, name, limits) as number;
+      return /BindingSize|BufferSize/.test(String(name)) ? Math.min(binding, value) : value;
+    },
+  });
+  let bytes = 0;
+  let failed = false;
+  const replaced: Record<string, unknown> = {
+    limits,
+    createBuffer(descriptor: GPUBufferDescriptor) {
+      const buffer = gpu.createBuffer({ ...descriptor, size: Math.min(descriptor.size, 2 ** 24) });
+      bytes += descriptor.size;
+      failed ||= bytes > all;
+      buffer.destroy = () => {
+        bytes -= descriptor.size;
+        GPUBuffer.prototype.destroy.call(buffer);
+      };
+      return buffer;
+    },
+    async popErrorScope() {
+      const error = await gpu.popErrorScope();
+      const [out, message] = [failed, "out of memory"];
+      failed = false;
+      return out ? { message } : error;
+    },
+  };
+  if (all === Infinity) {
+    delete replaced.createBuffer;
+    delete replaced.popErrorScope;
+  }
+  const small = new Proxy(gpu, {
+    get(gpu, name) {
+      if (Object.hasOwn(replaced, name)) return replaced[String(name)];
+      const value: unknown = Reflect.get(gpu, name, gpu);
+      return typeof value === "function" ? value.bind(gpu) : value;
+    },
+  });
+  const software = device.software && all === Infinity;
+  return Object.create(device, { gpu: { value: small }, software: { value: software } });
+}
