@@ -66,7 +66,7 @@ export async function readText(
   const source = said ? label : "names.txt";
   const { TextCache } = await import("./sources/text_cache.ts");
   const cache = TextCache.of(files, how, about.bytes, options.cache);
-  let corpus = cache?.recall();
+  let corpus = cache?.recallText();
   if (corpus === undefined) {
     try {
       corpus = await readFiles(files, how, { source, ...about }, cache);
@@ -74,7 +74,7 @@ export async function readText(
       cache?.characters.discard();
       throw error;
     }
-    cache?.keep(corpus);
+    cache?.keepText(corpus);
   }
   return { corpus, found: { source, first: said ? firstDocuments(corpus) : null } };
 }

@@ -18,8 +18,9 @@ import { IdsFile, IdsFileWriter, type Width } from "../../src/files/ids_file.nod
 import { cacheFolder, makeFolder } from "../../src/platform/platform.node.ts";
 import type { Ids, IdStore } from "../../src/text/stored_ids.ts";
 
-/** Files of ids that are kept; of more, those go that were not used for longest. */
+/** Files of ids that are kept, and notes; of more, those go that were not used for longest. */
 const MOST_KEPT = 6;
+const MOST_NOTES = 100;
 /** What a run that was killed has left behind goes after so long. */
 const LEFT_MS = 24 * 3_600_000;
 
@@ -125,6 +126,33 @@ export class CachedIds<T extends object> implements IdStore {
   }
 }
 
+/** What keepNote() was given; undefined where it is not there, or not whole. */
+export function recallNote(key: string): unknown {
+  try {
+    const path = join(cacheFolder(), "texts", `${key}.note`);
+    const { version, value } = JSON.parse(readFileSync(path, "utf8"));
+    if (version !== VERSION) return undefined;
+    const now = new Date();
+    utimesSync(path, now, now);
+    return value;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Keeps a small thing that takes long to find out; what cannot be kept is found out anew. */
+export function keepNote(key: string, value: unknown): void {
+  const folder = keptFolder();
+  if (folder === undefined) return;
+  const temporary = join(folder, `${randomUUID()}.part`);
+  try {
+    writeFileSync(temporary, JSON.stringify({ version: VERSION, value }));
+    renameSync(temporary, join(folder, `${key}.note`));
+  } catch {
+    rmSync(temporary, { force: true });
+  }
+}
+
 /** Undefined where there is no cache folder to be had. */
 function keptFolder(): string | undefined {
   try {
@@ -154,9 +182,13 @@ function removeOld(folder: string): void {
   for (const name of names.filter(isPart)) {
     if (Date.now() - touched(name) > LEFT_MS) rmSync(join(folder, name), { force: true });
   }
-  const kept = names.filter((name) => name.endsWith(".json") && !isPart(name));
-  kept.sort((a, b) => touched(b) - touched(a));
-  for (const name of kept.slice(MOST_KEPT)) {
+  const oldest = (ending: string, most: number) =>
+    names
+      .filter((name) => name.endsWith(ending) && !isPart(name))
+      .sort((a, b) => touched(b) - touched(a))
+      .slice(most);
+  for (const name of oldest(".note", MOST_NOTES)) rmSync(join(folder, name), { force: true });
+  for (const name of oldest(".json", MOST_KEPT)) {
     for (const kind of ["json", "ids", "starts"]) {
       rmSync(join(folder, name.replace(/json$/, kind)), { force: true });
     }

@@ -7,7 +7,7 @@ import type { Reading } from "../../src/text/formats/reader.ts";
 import type { TextFile } from "../../src/text/read_corpus.ts";
 import type { TokenCache } from "../../src/text/stored_ids.ts";
 import type { Tokenizer } from "../../src/tokenizer/tokenizer.ts";
-import { CachedIds, keyOf } from "./ids_cache.ts";
+import { CachedIds, keepNote, keyOf, recallNote } from "./ids_cache.ts";
 
 /** Bytes of a text from which on it is not held in memory. */
 const LARGE = 2 ** 28;
@@ -50,7 +50,7 @@ export class TextCache implements TokenCache {
   }
 
   /** The text, where it was read before. */
-  recall(): Corpus | undefined {
+  recallText(): Corpus | undefined {
     const { ids, starts, about } = this.characters.recall() ?? {};
     if (ids === undefined || starts === undefined || about === undefined) return undefined;
     const { chars, format, ...more } = about;
@@ -58,11 +58,19 @@ export class TextCache implements TokenCache {
   }
 
   /** Keeps the text whose characters were put here. */
-  keep({ format, format_reason, skipped, conversations, starts }: Corpus): void {
+  keepText({ format, format_reason, skipped, conversations, starts }: Corpus): void {
     const { characters } = this;
     // Who says what is not among the characters.
     if (conversations.length > 0) return characters.forget();
     characters.keep(starts, { chars: characters.chars, format, format_reason, skipped });
+  }
+
+  recall(key: readonly unknown[]): unknown {
+    return this.key === null ? undefined : recallNote(keyOf(this.key, key));
+  }
+
+  keep(key: readonly unknown[], value: unknown): void {
+    if (this.key !== null) keepNote(keyOf(this.key, key), value);
   }
 
   tokens(tokenizer: Tokenizer): CachedIds<object> {

@@ -1,5 +1,7 @@
 // What tells two texts apart, as a run sees them: by all tokens in their order, and by the vocabulary.
 
+import type { Config } from "../config.ts";
+import type { Corpus } from "./corpus.ts";
 import { lengthAt } from "./documents.ts";
 import { isOneStream, type Tokens } from "./split.ts";
 import { readIds } from "./stored_ids.ts";
@@ -43,6 +45,22 @@ export async function fingerprint(
       ? digests
       : [await digest(new Uint8Array(await new Blob(digests).arrayBuffer()))];
   return [...hash].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** The same; of a text that memory has no room for it is kept, by what decides which tokens come when. */
+export async function keptFingerprint(
+  { cache }: Pick<Corpus, "cache">,
+  config: Pick<Config, "format" | "block_size" | "seed" | "loss_on" | "skip_long">,
+  tokens: Tokens,
+  tokenizer: Tokenizer,
+): Promise<string> {
+  const { format, block_size, seed, loss_on, skip_long } = config;
+  const key = ["fingerprint", format, block_size, seed, loss_on, skip_long, tokenizer.toJSON()];
+  const known = cache?.recall(key);
+  if (typeof known === "string") return known;
+  const text = await fingerprint(tokens, tokenizer);
+  cache?.keep(key, text);
+  return text;
 }
 
 function countTokens(tokens: Tokens): number {

@@ -37,9 +37,12 @@ interface CachedTokens extends IdStore {
   discard(): void;
 }
 
-/** Where the tokens of a text are that is too large for memory. */
+/** What is kept of a text that is too large for memory: its tokens, and what takes long to find out. */
 export interface TokenCache {
   tokens(tokenizer: Tokenizer): CachedTokens;
+  /** What keep() was given under this key, as JSON has it; undefined where that is not there. */
+  recall(key: readonly unknown[]): unknown;
+  keep(key: readonly unknown[], value: unknown): void;
 }
 
 /** Ids that are read at a time where all of them are. */

@@ -12,6 +12,7 @@ import type { Corpus } from "../text/corpus.ts";
 import { learners } from "../text/learn.ts";
 import type { TokenizedText } from "../text/tokenized.ts";
 import { type Tell, tokenizeInParts } from "../text/tokenize.ts";
+import { tokenizerFromJSON } from "../tokenizer/file.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 
 /** Which tokenizer it is to be. */
@@ -47,10 +48,16 @@ export async function tokenize(
   const special = isChat(corpus.format) ? chatTokens(corpus.conversations) : [];
   const breather = new Breather();
   const tell = (what: PrepareEvent["what"]) => rarely(teller(what, progress));
-  const learnt = (learn: (typeof learners)["bpe"]) => {
+  const learnt = async (learn: (typeof learners)["bpe"]) => {
     const { bpe_pattern } = config;
-    const wanted = { vocab_size: choice.vocab_size, bpe_pattern, special, tell };
-    return breather.through(learn(corpus, wanted), signal);
+    const { vocab_size } = choice;
+    const key = ["learnt", choice.tokenizer, vocab_size, bpe_pattern, special];
+    const known = corpus.cache?.recall(key);
+    if (known !== undefined) return tokenizerFromJSON(known);
+    const work = learn(corpus, { vocab_size, bpe_pattern, special, tell });
+    const tokenizer = await breather.through(work, signal);
+    corpus.cache?.keep(key, tokenizer.toJSON());
+    return tokenizer;
   };
   const of: Record<Config["tokenizer"], () => Tokenizer | Promise<Tokenizer>> = {
     char: () => corpus.tokenizer,

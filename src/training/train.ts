@@ -21,14 +21,14 @@ import { checkHostMemory } from "../model/memory.ts";
 import { dimsOf, initialParameters, parameterCount } from "../model/parameters.ts";
 import { estimate, trainingWork } from "../model/work.ts";
 import { PythonRandom } from "../random.ts";
-import { fingerprint } from "../text/fingerprint.ts";
+import { keptFingerprint } from "../text/fingerprint.ts";
 import { textFacts } from "../text/facts.ts";
 import { identity } from "../text/documents.ts";
 import { chooseHeldOut } from "../text/hold_out.ts";
 import { corpusOf, type TextSource } from "../text/read_corpus.ts";
 import { firstQuestions } from "../text/chat.ts";
 import { skippedOf } from "../text/tokenized.ts";
-import { splitTokens, type Tokens } from "../text/split.ts";
+import { splitTokens } from "../text/split.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { summaryOf, type TuneOptions } from "../tuning/tune.ts";
 import { chooseBatch, inOneBatch } from "./choose_batch.ts";
@@ -89,19 +89,19 @@ export class Training {
   private readonly trainer: Trainer;
   private readonly watch: Watch;
   private readonly random: PythonRandom;
-  private readonly tokens: Tokens;
   private readonly input: readonly string[] | null;
   private readonly prompt: string;
   /** What the users of a chat begin with. */
   private readonly questions: readonly string[];
   /** The tokens' fingerprint, once it was needed. */
-  private text: string | undefined;
+  private text: Promise<string> | undefined;
+  private readonly identify: () => Promise<string>;
   /** Steps up to which all is done, a validation included; before `step` where that one's is still to come. */
   private done: number;
 
   private constructor(
     start: StartEvent,
-    tokens: Tokens,
+    identify: () => Promise<string>,
     { input = null, prompt = "" }: Pick<TrainingOptions, "input" | "prompt">,
     questions: readonly string[],
     tokenizer: Tokenizer,
@@ -112,7 +112,7 @@ export class Training {
     this.start = start;
     this.done = trainer.step;
     this.watch = new Watch(start.config);
-    this.tokens = tokens;
+    this.identify = identify;
     this.input = input;
     this.prompt = prompt;
     this.questions = questions;
@@ -158,7 +158,8 @@ export class Training {
     const order = identity(num_docs);
     if (!isStream(format)) random.shuffle(order);
     const tokens = text.tokens(wanted.block_size, order, wanted);
-    if (resume) await checkText(resume, tokens, tokenizer);
+    const identify = () => keptFingerprint(corpus, wanted, tokens, tokenizer);
+    if (resume) checkText(resume, await identify());
     const { train, validation, ...counts } = splitTokens(wanted, tokens);
     const dims = dimsOf(wanted, tokenizer.vocab_size);
     const work = trainingWork(wanted, dims, {
@@ -232,7 +233,7 @@ export class Training {
     const judge = new Validation(validation, tokenizer, resume?.best ?? null);
     const training = new Training(
       start,
-      tokens,
+      resume ? () => Promise.resolve(resume.text) : identify,
       { input, prompt },
       firstQuestions(corpus.conversations, order),
       tokenizer,
@@ -363,10 +364,10 @@ export class Training {
 
   /** All that is needed to resume the run after `step` steps, the model included; a copy, as model() gives it. */
   async checkpoint(): Promise<Checkpoint> {
-    const { start, tokens, tokenizer, trainer, input } = this;
+    const { start, tokenizer, trainer, input } = this;
     const { config, device, adapter } = start;
     const kernels = start.kernels && start.kernels.id;
-    const text = (this.text ??= await fingerprint(tokens, tokenizer));
+    const text = await (this.text ??= this.identify());
     const state = await trainer.state();
     const validated = this.done >= state.step || !this.validatesAfter(state.step);
     const { best } = this.validation;
@@ -380,8 +381,8 @@ export class Training {
 }
 
 /** @throws DataError if the run to resume was trained on another text */
-async function checkText(resume: Checkpoint, tokens: Tokens, tokenizer: Tokenizer): Promise<void> {
-  if (resume.text === (await fingerprint(tokens, tokenizer))) return;
+function checkText(resume: Checkpoint, text: string): void {
+  if (resume.text === text) return;
   const from = resume.input === null ? "" : `, which was ${resume.input.join(", ")}`;
   throw new DataError(
     `The text is not the one that the run to resume was trained on${from}: its tokens or their order differ. ` +

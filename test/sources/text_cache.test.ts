@@ -27,17 +27,20 @@ beforeEach(() => {
 });
 
 const reading = { field: "", separator: "", skip_bad_lines: false };
-const kept = () => readdirSync(join(folder, "texts")).sort();
+const kept = () =>
+  readdirSync(join(folder, "texts"))
+    .filter((name) => !name.endsWith(".note"))
+    .sort();
 
 /** Reads a file through a cache, or in memory where `large` is more than it has. */
 async function read(path: string, format: "lines" | "text" | "auto", large = 1, caches = true) {
   const how = { format, ...reading };
   const { files, bytes } = await gather([path], new FakeIo(), { cache: true, allowPrivate: false });
   const cache = TextCache.of(files, how, bytes, caches, large);
-  const recalled = cache?.recall();
+  const recalled = cache?.recallText();
   if (recalled) return { corpus: recalled, recalled: true };
   const corpus = await readFiles(files, how, { source: path }, cache);
-  cache?.keep(corpus);
+  cache?.keepText(corpus);
   return { corpus, recalled: false };
 }
 
@@ -99,6 +102,29 @@ describe.each(["lines", "text"] as const)("a text in format %s", (format) => {
     };
     expect(await losses(1)).toEqual(await losses(Infinity));
   });
+});
+
+test("what takes long is not found out twice: the tokenizer, and the fingerprint", async () => {
+  const path = fileOf(text);
+  const config = resolveConfig("microgpt", { format: "text", tokenizer: "bpe", vocab_size: 300 });
+  const found = async (large: number, folded: string[]) => {
+    const { corpus } = await read(path, "text", large);
+    const progress = ({ what }: { what: string }) => void folded.push(what);
+    const training = await Training.open({ config, documents: corpus, device: "cpu", progress });
+    onTestFinished(() => training.close());
+    const { text: identity, tokenizer } = await training.checkpoint();
+    return [identity, tokenizer.toJSON()];
+  };
+  const [first, second]: string[][] = [[], []];
+  const whole = await found(Infinity, []);
+  expect(await found(1, first)).toEqual(whole);
+  const digest = vi.spyOn(crypto.subtle, "digest");
+  expect(await found(1, second)).toEqual(whole);
+  expect(digest).not.toHaveBeenCalled();
+  digest.mockRestore();
+  expect(first).toContain("tokenize");
+  expect(second).not.toContain("tokenize");
+  expect(second.length).toBeLessThan(first.length);
 });
 
 describe.each(["lines", "text"] as const)("tokens of a text in format %s", (format) => {
