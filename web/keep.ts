@@ -29,8 +29,8 @@ export class Keeper {
   private readonly refused = new Map<Part, { label: string; reason: string }>();
   /** What else is to be said. */
   private readonly sentences = new Map<string, string>();
-  /** Runs that another tab goes on with. */
-  elsewhere: ReadonlySet<string> = new Set();
+  /** Runs that any tab has taken, this one too. */
+  private taken: ReadonlySet<string> = new Set();
   private shelf: Shelf | null = null;
   private store: Store | null = null;
   /** Of the run that is shown, what of it would come back. */
@@ -73,7 +73,7 @@ export class Keeper {
       if (what.length > 0) {
         this.tell("damage", `What was kept here was damaged, and is dropped: ${what.join(", ")}.`);
       }
-      this.elsewhere = await held();
+      this.taken = await held();
     } catch (error) {
       const { message } = error as StoreError;
       this.tell(
@@ -117,6 +117,11 @@ export class Keeper {
     return this.store !== null && isSecureContext;
   }
 
+  /** Runs that another tab goes on with. */
+  get elsewhere(): ReadonlySet<string> {
+    return new Set([...this.taken].filter((id) => id !== this.kept.id));
+  }
+
   /** Newest first. */
   get items(): readonly Kept[] {
     return this.shelf?.items ?? [];
@@ -124,7 +129,7 @@ export class Keeper {
 
   /** Sees what other tabs have changed. */
   async look(): Promise<void> {
-    this.elsewhere = await held();
+    this.taken = await held();
     await this.attempt("list", "what other tabs keep", () => this.shelf?.refresh());
     this.changed();
   }

@@ -25,6 +25,7 @@ test("a model that the page trained is the command line's, once downloaded", asy
   const written = await newest.locator("li").textContent();
   expect(written).toMatch(/^an/);
 
+  expect(await page.locator("#models-list li").textContent()).toContain("Open now"); // no other tab has it
   const [download] = await Promise.all([page.waitForEvent("download"), page.click("#download")]);
   expect(download.suggestedFilename()).toBe("model.safetensors");
   const folder = mkdtempSync(join(tmpdir(), "microgpt-download-"));
