@@ -3,7 +3,8 @@
 import { readFileSync } from "node:fs";
 import { isLearned } from "../src/choices.ts";
 import { type Config, checkSettingNames } from "../src/config.ts";
-import { type Setting, settings } from "../src/config/settings.ts";
+import type { Setting } from "../src/config/setting.ts";
+import { settings } from "../src/config/settings.ts";
 import { checkSetting } from "../src/config/values.ts";
 import { count } from "../src/count.ts";
 import { UserError } from "../src/errors.ts";

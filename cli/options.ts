@@ -1,7 +1,8 @@
 // Every flag of every command: the settings of src/config/settings.ts, and the few that are no settings.
 
 import { unsaidIn } from "../src/config.ts";
-import { listed, offered, type Setting, settings } from "../src/config/settings.ts";
+import { offered, type Setting } from "../src/config/setting.ts";
+import { listed, settings } from "../src/config/settings.ts";
 import { dataSetNames } from "./sources/data_sets.ts";
 import { devices } from "../src/device/choose.ts";
 import { presetNames, presets, sizes } from "../src/presets.ts";

@@ -1,7 +1,8 @@
 // The settings of a sweep: each flag may hold a list, and every combination of their values is a model.
 
 import { type Config, type ConfigChoice, resolveConfig, unsaidIn } from "../src/config.ts";
-import { aside, type Setting, settings } from "../src/config/settings.ts";
+import type { Setting } from "../src/config/setting.ts";
+import { aside, settings } from "../src/config/settings.ts";
 import { parseSetting } from "../src/config/values.ts";
 import { checkComparable } from "../src/training/sweep_plan.ts";
 import type { Flags } from "./flags.ts";

@@ -1,6 +1,6 @@
 // What `sweep` prints: JSON lines for programs, or a header, progress and a table for people.
 
-import type { Setting } from "../src/config/settings.ts";
+import type { Setting } from "../src/config/setting.ts";
 import { commandLine } from "../src/platform/invocation.ts";
 import type { SweepProgress, SweepStart } from "../src/training/sweep.ts";
 import { rank, type SweepModel } from "../src/training/sweep_model.ts";

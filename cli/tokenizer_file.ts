@@ -3,7 +3,8 @@
 import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { isGiven } from "../src/choices.ts";
-import { offered, settings } from "../src/config/settings.ts";
+import { offered } from "../src/config/setting.ts";
+import { settings } from "../src/config/settings.ts";
 import { parseSetting } from "../src/config/values.ts";
 import type { Config } from "../src/config.ts";
 import { loadModel } from "../src/files/model_dir.node.ts";

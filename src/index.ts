@@ -43,7 +43,7 @@ import { type TuningMode, tuningModes } from "./tuning/tune.ts";
 export { settings } from "./config/settings.ts";
 export { presets } from "./presets.ts";
 export type { Config, ConfigChoice } from "./config.ts";
-export type { Setting } from "./config/settings.ts";
+export type { Setting } from "./config/setting.ts";
 export type { DeviceChoice } from "./device/choose.ts";
 export * from "./errors.ts";
 export type { Best, Checkpoint, Circumstances, TrainerState } from "./files/checkpoint.ts";

@@ -2,7 +2,8 @@
 
 import { type Config, type ConfigChoice, resolveConfig, unsaidIn } from "../src/config.ts";
 import { conflicts } from "../src/config/conflicts.ts";
-import { listed, offered, type Setting } from "../src/config/settings.ts";
+import { offered, type Setting } from "../src/config/setting.ts";
+import { listed } from "../src/config/settings.ts";
 import { describeRange, parseSetting } from "../src/config/values.ts";
 import { ConfigError } from "../src/errors.ts";
 import { isPreset, presets } from "../src/presets.ts";

@@ -2,7 +2,7 @@
 
 import type { Config, ConfigChoice } from "../config.ts";
 import { ConfigError } from "../errors.ts";
-import { MAX_INTEGER, offered, type Setting } from "./settings.ts";
+import { MAX_INTEGER, offered, type Setting } from "./setting.ts";
 
 /** Characters of a setting that is a text, at most. */
 const MOST_TEXT = 200;
