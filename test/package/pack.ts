@@ -1,9 +1,17 @@
 // Packs the project as `npm pack` does, and puts the package into an empty project.
 
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { root } from "../harness/unpack.ts";
 
 export interface Packed {
@@ -30,7 +38,10 @@ export function packProject(): Packed {
   writeFileSync(join(project, "package.json"), `{ "name": "empty", "type": "module" }\n`);
   run("tar", ["-xzf", join(folder, tarball), "-C", modules], folder);
   run("mv", ["package", "microgpt-webgpu"], modules);
-  for (const name of ["webgpu", "@webgpu", "debug", "ms"]) {
+  const manifest = readFileSync(join(modules, "microgpt-webgpu/package.json"), "utf8");
+  const { dependencies } = JSON.parse(manifest);
+  for (const name of [...Object.keys(dependencies), "@webgpu", "debug", "ms"]) {
+    mkdirSync(dirname(join(modules, name)), { recursive: true });
     symlinkSync(join(root, "node_modules", name), join(modules, name), "junction");
   }
   const start = join(modules, "microgpt-webgpu/dist/cli/start.js");
