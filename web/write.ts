@@ -2,6 +2,7 @@
 
 import { UserError } from "../src/errors.ts";
 import type { Model } from "../src/files/model_files.ts";
+import { encodePrompt } from "../src/tokenizer/prompt.ts";
 import type { SamplingOptions } from "../src/generation/from_model.ts";
 import { lengthNotes, type PieceEvent, type SampleEvent } from "../src/generation/generate.ts";
 import type { Clerk } from "./desk.ts";
@@ -24,7 +25,7 @@ export function write(
   return async ({ id, prompt, ...options }, signal) => {
     const { top_k, max_tokens } = model.config;
     try {
-      const notes = lengthNotes(model.config, model.tokenizer.encode(prompt).length);
+      const notes = lengthNotes(model.config, encodePrompt(model.tokenizer, prompt).length);
       const texts: string[] = [];
       const report = () => post({ type: "written", id, texts: [...texts], notes, ...now() });
       let lastReport = performance.now();

@@ -6,6 +6,7 @@ import type { Preparation } from "../device/prepare.ts";
 import { ParameterLayout } from "../model/parameters.ts";
 import { estimate, writingWork } from "../model/work.ts";
 import { PythonRandom } from "../random.ts";
+import { encodePrompt } from "../tokenizer/prompt.ts";
 import type { Model } from "../files/model_files.ts";
 import {
   generate,
@@ -79,7 +80,7 @@ export class Generator {
   /** What is to be known about texts of such length, a sentence each. */
   notes({ prompt = "", max_tokens = 0 }: Pick<SamplingOptions, "prompt" | "max_tokens">): string[] {
     const { tokenizer, config } = this.model;
-    const notes = lengthNotes({ ...config, max_tokens }, tokenizer.encode(prompt).length);
+    const notes = lengthNotes({ ...config, max_tokens }, encodePrompt(tokenizer, prompt).length);
     const silent = isChat(config.format) && prompt === "";
     return silent
       ? [
@@ -92,7 +93,7 @@ export class Generator {
   private prepare({ seed, ...options }: SamplingOptions): GenerateOptions {
     const { tokenizer, config } = this.model;
     const { block_size, format } = config;
-    tokenizer.encode(options.prompt ?? ""); // what it does not know is told at once
+    encodePrompt(tokenizer, options.prompt ?? ""); // what it does not know is told at once
     return {
       top_k: 0,
       max_tokens: 0,

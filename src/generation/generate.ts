@@ -4,6 +4,7 @@ import { isChat, isRope, isStream } from "../choices.ts";
 import type { Config } from "../config.ts";
 import type { PythonRandom } from "../random.ts";
 import { chatIds, chatText, promptTokens } from "../text/chat.ts";
+import { encodePrompt } from "../tokenizer/prompt.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { TextStream } from "../tokenizer/text_stream.ts";
 import { nextProbabilities } from "./probabilities.ts";
@@ -60,6 +61,7 @@ export async function* write(options: GenerateOptions): AsyncGenerator<PieceEven
   const talks = isChat(options.format);
   const ends = endsOf(options);
   const never = neverDrawn(options, ends);
+  encodePrompt(tokenizer, options.prompt ?? ""); // what it does not know is told
   for (let index = 1; index <= num_samples; index++) {
     const said = options.prompt || questions[(index - 1) % questions.length] || "";
     const tokens = startOf(options, said);

@@ -34,10 +34,21 @@ export const learners: Record<"word" | "bpe", Learn> = {
   },
 };
 
-/** Counts what is in all documents. */
+/** Counts what is in all documents; of a chat in all turns, which have no words in common. */
 function* read<C extends Counts>(corpus: Corpus, counts: C, tell: Tell): Generator<void, C> {
-  const { ids, starts } = corpus;
+  const { ids, starts, conversations } = corpus;
   tell(0, ids.length);
+  for (const turns of conversations) {
+    for (const { content } of turns) {
+      counts.push(content);
+      counts.end();
+    }
+    yield;
+  }
+  if (conversations.length > 0) {
+    tell(ids.length, ids.length);
+    return counts;
+  }
   for (let d = 0; d < corpus.num_docs; d++) {
     for (let from = starts[d]; from < starts[d + 1]; from += PIECE) {
       const to = Math.min(starts[d + 1], from + PIECE);

@@ -29,6 +29,7 @@ import { corpusOf, type TextSource } from "../text/read_corpus.ts";
 import { firstQuestions } from "../text/chat.ts";
 import { skippedOf } from "../text/tokenized.ts";
 import { splitTokens } from "../text/split.ts";
+import { encodePrompt } from "../tokenizer/prompt.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { summaryOf, type TuneOptions } from "../tuning/tune.ts";
 import { chooseBatch, inOneBatch } from "./choose_batch.ts";
@@ -152,7 +153,7 @@ export class Training {
     const wanted = inOneBatch({ ...asked, ...vocabulary, format, val_fraction });
     for (const conflict of conflicts(wanted)) throw conflict; // with what the text has decided
     const { input = resume?.input ?? null, prompt = "" } = options;
-    const promptLength = tokenizer.encode(prompt).length;
+    const promptLength = encodePrompt(tokenizer, prompt).length;
     const choice = resume && options.device === "auto" ? resume.device : options.device;
     const random = new PythonRandom(wanted.seed);
     const order = identity(num_docs);

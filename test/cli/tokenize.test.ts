@@ -1,6 +1,6 @@
 // `tokenize`: a tokenizer is learnt and written, a text's tokens are shown, and what cannot be is said.
 
-import { writeFileSync } from "node:fs";
+import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { stripVTControlCharacters } from "node:util";
 import { expect, test } from "vitest";
@@ -137,4 +137,23 @@ test.each([
   expect(code).toBeGreaterThan(0);
   expect(stderr).toContain(sentence);
   expect(stderr).toMatch(/^error: .*\.\n$/);
+});
+
+test.each([
+  ["learning", "tokenize", main],
+  ["tokenizing", "train", train],
+] as const)("Ctrl-C ends it within %s, and nothing is left: %s", async (verb, _, command) => {
+  const { folder, text } = await learnt();
+  const output = join(folder, "interrupted");
+  const io = new FakeIo();
+  io.stderr.isTTY = true;
+  io.stderr.onWrite = (part) => {
+    if (part.includes(verb)) io.emit("SIGINT");
+  };
+  const own = command === train ? ["--input", text, "--tokenizer", "bpe"] : ["--train", text];
+  const argv = [...own, "--vocab-size", "270", "--output", output, "--format", "text"];
+  const { code, stderr } = await runCli(command, argv, {}, io);
+  expect(code).toBe(130);
+  expect(stderr).toContain(verb);
+  expect(existsSync(output) && readdirSync(output).length > 0).toBe(false);
 });

@@ -173,6 +173,16 @@ describe("a context that is too small", () => {
   });
 });
 
+test("no word is learnt across two turns", async () => {
+  const lines = Array.from({ length: 9 }, () => JSON.stringify(say("to be", "or not")));
+  const corpus = corpusOf(lines, "chat");
+  const wanted = { ...config, tokenizer: "word", vocab_size: 20 } as const;
+  const { text } = await tokenize(corpus, wanted);
+  const { tokenizer } = text;
+  expect(tokenizer.decode([0, 1, 2, 3]).split(" ").toSorted()).toEqual(["be", "not", "or", "to"]);
+  expect(tokenizer.vocab_size).toBe(4 + 1 + 4); // the unknown one, BOS, roles and the turn's end
+});
+
 test("a batch ignores what is not learnt, and so do the bits for each byte", async () => {
   const { documents, text } = await sequenceOf([say("hi", "yo!")], 16);
   const { inputs, targets, num_targets } = batchAt(documents, 0, 1);

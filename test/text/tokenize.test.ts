@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type ConfigChoice, resolveConfig, unsaidIn } from "../../src/config.ts";
 import type { PrepareEvent } from "../../src/device/prepare.ts";
-import { ConfigError, DataError } from "../../src/errors.ts";
+import { ConfigError, DataError, UnknownCharacterError } from "../../src/errors.ts";
 import { decodeCheckpoint, encodeCheckpoint } from "../../src/files/checkpoint.ts";
 import { bitsPerByte, sizeOfTargets } from "../../src/text/bits_per_byte.ts";
 import { chooseTokenizer } from "../../src/text/choose_tokenizer.ts";
@@ -12,6 +12,7 @@ import { textFacts } from "../../src/text/facts.ts";
 import { fromText } from "../../src/text/read_corpus.ts";
 import { CharTokenizer } from "../../src/tokenizer/char.ts";
 import { tokenPieces } from "../../src/tokenizer/pieces.ts";
+import { encodePrompt } from "../../src/tokenizer/prompt.ts";
 import { TextStream } from "../../src/tokenizer/text_stream.ts";
 import { resumedConfig } from "../../src/training/resume.ts";
 import { tokenize } from "../../src/training/tokenize.ts";
@@ -257,4 +258,14 @@ describe("tokens as they come", () => {
     expect(pieces.map((piece) => piece.text)).toEqual(["e\u0301", "", "x", family, "", "", ""]);
     expect(pieces.at(-1)!.name).toBe("<|user|>");
   });
+});
+
+test("a word of a prompt that the model has no token for is named", async () => {
+  const { text: words } = await inTokens(text, { tokenizer: "word", vocab_size: 5 });
+  const { tokenizer } = words;
+  expect(encodePrompt(tokenizer, "on the")).toEqual([...tokenizer.encode("on the")]);
+  expect(() => encodePrompt(tokenizer, "the on snow and ice")).toThrow(UnknownCharacterError);
+  expect(() => encodePrompt(tokenizer, "the on snow and ice")).toThrow(
+    'The model has no token for "snow", or a part of it, among the 5 of its word tokenizer.',
+  );
 });
