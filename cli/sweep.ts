@@ -3,7 +3,7 @@
 //   npm run sweep -- --lr 0.003,0.01,0.03 --seed 1..64
 
 import { Sweep } from "../src/training/sweep.ts";
-import { sweepReading } from "../src/training/sweep_text.ts";
+import { sweepReading, sweepTokenizer } from "../src/training/sweep_text.ts";
 import { tuningModes } from "../src/tuning/tune.ts";
 import { command } from "./command.ts";
 import { askedIn, readText } from "./files.ts";
@@ -49,6 +49,7 @@ export const main = command(description, async (flags, io) => {
   const device = flags.choice(options.device, options.devices);
   const mode = flags.choice(options.tuning, tuningModes);
   const path = flags.text(options.output);
+  sweepTokenizer(configs); // one for all of them: a list is no file's name
   const { corpus, found } = await readText(await askedIn(flags), io, sweepReading(configs));
 
   const folder = await RunFolder.open(path, flags.has(options.overwrite) ? "replace" : "keep");

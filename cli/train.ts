@@ -218,12 +218,19 @@ async function train(
     seconds,
     tokens_per_s: (tokens - done.tokens) / seconds,
     ...found,
-    best: training.best && { step: training.best.step, val_loss: training.best.val_loss },
+    best: bestOf(training),
     model_dir: keeper.hasSaved ? folder.path : null,
     ...(isHalf(training.start.config.dtype) ? { skipped } : {}),
     ...(stopped === undefined ? {} : { stopped }),
     ...(interrupt.code === 0 ? {} : { interrupted: true }),
   });
+}
+
+function bestOf(training: Training): EndEvent["best"] {
+  const { best } = training;
+  if (best === null) return null;
+  const { step, val_loss } = best;
+  return { step, val_loss, bits_per_byte: training.bitsPerByte(val_loss) };
 }
 
 if (import.meta.main) await run(main);

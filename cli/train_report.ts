@@ -32,7 +32,7 @@ export interface EndEvent {
   val_loss: number | null;
   bits_per_byte: number | null;
   /** The validation with the lowest loss, of those of before too; null if there was none. */
-  best: { step: number; val_loss: number } | null;
+  best: { step: number; val_loss: number; bits_per_byte: number | null } | null;
   /** Where the model was saved; null if it was not, for want of a single step. */
   model_dir: string | null;
   /** There only with dtype f16: steps whose gradients were too large for a number, so that nothing was learnt. */

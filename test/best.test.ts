@@ -46,7 +46,7 @@ test("a run ends once so many validations in a row were no better, and says why"
     type: "stop",
     reason: "patience",
     message:
-      "2 validations since that after step 8 found no loss lower than its 1.0000 (patience 2).",
+      "2 validations since that after step 8 found no loss lower than its 1.0000, 1.8549 bits/byte (patience 2).",
   });
   expect((await again.next()).done).toBe(true);
   expect(training.step).toBe(12);

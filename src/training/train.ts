@@ -311,6 +311,11 @@ export class Training {
     for await (const event of this.run(signal)) if (event.type === "step") yield event;
   }
 
+  /** A validation's loss in bits for each byte of the text; null where what is held out has none. */
+  bitsPerByte(val_loss: number): number | null {
+    return this.validation.bitsPerByte(val_loss);
+  }
+
   private validatesAfter(step: number): boolean {
     const { num_steps, eval_every } = this.start.config;
     return this.validation.possible && (step === num_steps || isDue(step, eval_every));

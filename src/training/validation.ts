@@ -54,16 +54,22 @@ export class Validation {
     this.best = best
       ? { step, val_loss, later: 0 }
       : { ...this.best!, later: this.best!.later + 1 };
-    return { type: "eval", step, val_loss, bits_per_byte: bitsPerByte(val_loss, this.size), best };
+    return { type: "eval", step, val_loss, bits_per_byte: this.bitsPerByte(val_loss), best };
+  }
+
+  /** A validation's loss in bits for each byte of the text; null where what is held out has none. */
+  bitsPerByte(val_loss: number): number | null {
+    return bitsPerByte(val_loss, this.size);
   }
 
   /** What is told where a run should end after `step` steps, for want of better validations; null where it should not. */
   stopAfter(step: number, config: Pick<Config, "patience" | "num_steps">): StopEvent | null {
     const { best } = this;
     if (step === config.num_steps || !isOutOfPatience(config, best)) return null;
+    const bits = this.bitsPerByte(best!.val_loss);
     const message =
       `${plural(best!.later, "validation")} since that after step ${best!.step} found no loss lower than its ` +
-      `${best!.val_loss.toFixed(4)} (patience ${config.patience}).`;
+      `${best!.val_loss.toFixed(4)}${bits === null ? "" : `, ${bits.toFixed(4)} bits/byte`} (patience ${config.patience}).`;
     return { type: "stop", step, reason: "patience", message };
   }
 }

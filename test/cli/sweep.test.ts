@@ -70,6 +70,14 @@ describe("a list", () => {
       /read the text in one way, and these in format lines and text; choose one of them/,
     ],
     [
+      ["--tokenizer", "word,char"],
+      /The models of a sweep have one tokenizer, and these a tokenizer of word and char; choose/,
+    ],
+    [
+      ["--format", "text", "--val-split", "blocks", "--val-fraction", "0.1", "--seed", "1,2"],
+      /--val-split blocks holds out what seed draws, which is not the same for all models/,
+    ],
+    [
       ["--val-fraction", "0,0.1"],
       /--val-fraction is 0 for some models of the sweep and 0.1 for others, .*; choose one/,
     ],

@@ -13,6 +13,6 @@ test("shows bits per byte, and why a run ended before its last step", async () =
   expect(await stepOf(page)).toBe(30);
   expect(await page.textContent("#val-bits")).toMatch(/^\d\.\d\d bits\/byte$/);
   expect(await page.textContent("#note")).toMatch(
-    /^Stopped early: 2 validations since that after step 10 found no loss lower than its \d\.\d{4} \(patience 2\)\./,
+    /^Stopped early: 2 validations since that after step 10 found no loss lower than its \d\.\d{4}, \d\.\d{4} bits\/byte \(patience 2\)\./,
   );
 });
