@@ -4,7 +4,7 @@ import { isFalling, isHalf } from "../choices.ts";
 import { type Config, type ConfigChoice, type Labels, resolveConfig } from "../config.ts";
 import { aside, isOpen, leftOpen, settings } from "../config/settings.ts";
 import { plural } from "../count.ts";
-import { ConfigError, NoWebGpuError } from "../errors.ts";
+import { ConfigError, DataError, NoWebGpuError } from "../errors.ts";
 import type { Checkpoint, Circumstances } from "../files/checkpoint.ts";
 import { isOutOfPatience } from "./validation.ts";
 
@@ -70,6 +70,16 @@ export function resumedConfig(
     );
   }
   return config;
+}
+
+/** @throws DataError if the run to resume was trained on another text */
+export function checkText(resume: Pick<Checkpoint, "text" | "input">, text: string): void {
+  if (resume.text === text) return;
+  const from = resume.input === null ? "" : `, which was ${resume.input.join(", ")}`;
+  throw new DataError(
+    `The text is not the one that the run to resume was trained on${from}: its tokens or their order differ. ` +
+      `Give it the same text as before, or begin a new run.`,
+  );
 }
 
 /** What opening a run to resume throws; where it lacks the GPU that it was trained on, with what to do then. */

@@ -7,7 +7,6 @@ import type { ConfigChoice } from "../config.ts";
 import { conflicts } from "../config/conflicts.ts";
 import { chooseDevice, type DeviceChoice } from "../device/choose.ts";
 import type { PrepareEvent } from "../device/prepare.ts";
-import { DataError } from "../errors.ts";
 import { type Best, type Checkpoint, checkSavable } from "../files/checkpoint.ts";
 import {
   generate,
@@ -39,7 +38,7 @@ import { checkHalf, chooseSmall, createTrainer } from "./choose_trainer.ts";
 import type { Model } from "../files/model_files.ts";
 import type { LookEvent, RunEvent, SaveEvent, StartEvent, StepEvent } from "./events.ts";
 import { startNotes } from "./notes.ts";
-import { differences, resumedConfig, withoutDevice } from "./resume.ts";
+import { checkText, differences, resumedConfig, withoutDevice } from "./resume.ts";
 import { Watch } from "./diverged.ts";
 import type { Trainer } from "./trainer.ts";
 import { Validation } from "./validation.ts";
@@ -384,16 +383,6 @@ export class Training {
   close(): void {
     this.trainer.destroy();
   }
-}
-
-/** @throws DataError if the run to resume was trained on another text */
-function checkText(resume: Checkpoint, text: string): void {
-  if (resume.text === text) return;
-  const from = resume.input === null ? "" : `, which was ${resume.input.join(", ")}`;
-  throw new DataError(
-    `The text is not the one that the run to resume was trained on${from}: its tokens or their order differ. ` +
-      `Give it the same text as before, or begin a new run.`,
-  );
 }
 
 /** Whether something that is done every so many steps is due after a step. */
