@@ -2,7 +2,7 @@
 // each, the others one after the other.
 
 import { platform } from "#platform";
-import { isHalf, isStream } from "../choices.ts";
+import { isChat, isHalf, isStream } from "../choices.ts";
 import type { Config, ConfigChoice, ReadConfig } from "../config.ts";
 import { type ChosenDevice, chooseDevice, type DeviceChoice } from "../device/choose.ts";
 import type { Device } from "../device/device.ts";
@@ -20,7 +20,7 @@ import { type Documents, identity } from "../text/documents.ts";
 import type { TokenizedText } from "../text/tokenized.ts";
 import { corpusOf, type TextSource } from "../text/read_corpus.ts";
 import { type TextFacts, textFacts } from "../text/facts.ts";
-import { sweepReading, sweepTokenizer } from "./sweep_text.ts";
+import { checkConversations, sweepReading, sweepTokenizer } from "./sweep_text.ts";
 import { tokenize, type Tokens } from "./tokenize.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { TuneOptions } from "../tuning/tune.ts";
@@ -109,7 +109,7 @@ export class Sweep {
     this.plan = plan;
     const [{ tokens: stream }] = this.plan;
     const [first] = configs;
-    const docs = isOneStream(stream) ? 0 : num_docs;
+    const docs = isOneStream(stream) ? 0 : stream.length;
     this.held = documentOrder(first.seed, docs).order.subarray(docs - heldOut(first, docs));
     this.start = {
       type: "start",
@@ -150,6 +150,7 @@ export class Sweep {
     const { text } = tokens;
     const vocabulary = { tokenizer: tokens.tokenizer, vocab_size: tokens.vocab_size };
     const { format, tokenizer, ids } = text;
+    if (isChat(format)) checkConversations(options.configs);
     // One part for all of them, which has room for the longest windows.
     const [{ val_fraction: asked }] = options.configs;
     const block_size = Math.max(...options.configs.map(({ block_size }) => block_size));

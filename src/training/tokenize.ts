@@ -65,7 +65,7 @@ export async function tokenize(
     bpe: () => before ?? learnt(learners.bpe),
     file: () => before ?? given!,
   };
-  if (isGiven(choice.tokenizer)) checkGiven(given, before);
+  if (isGiven(choice.tokenizer)) checkGiven(given && withTokens(given, special), before);
   const tokenizer = withTokens(await of[choice.tokenizer](), special);
   const work = tokenizeInParts(corpus, tokenizer, tell("tokenize"));
   const text = await breather.through(work, signal);

@@ -71,7 +71,7 @@ describe("a list", () => {
     ],
     [
       ["--tokenizer", "word,char"],
-      /The models of a sweep have one tokenizer, and these a tokenizer of word and char; choose/,
+      /The models of a sweep have one tokenizer, and these have a tokenizer of word and char; choose/,
     ],
     [
       ["--format", "text", "--val-split", "blocks", "--val-fraction", "0.1", "--seed", "1,2"],
