@@ -182,9 +182,9 @@ export function settingOptions(...names: Setting["name"][]): Option[] {
     settings.map(({ name, flag, env, kind, choices, file, help }) => ({
       flag,
       env,
-      value: { boolean: undefined, choice: "NAME", integer: "N", number: "X", string: "TEXT" }[
-        kind
-      ],
+      value: file
+        ? "NAME|FILE"
+        : { boolean: undefined, choice: "NAME", integer: "N", number: "X", string: "TEXT" }[kind],
       help: choices === undefined ? help : `${help}: ${offered({ choices, file }).join(", ")}`,
       negatable: kind === "boolean",
       default: String({ ...presets.microgpt, ...unsaidIn("microgpt") }[name]) || "none",

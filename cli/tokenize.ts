@@ -57,6 +57,12 @@ const input: options.Option = {
   help: "text for --stats, whatever --input of train may be",
 };
 
+const tokenizer: options.Option = {
+  ...options.settingOptions("tokenizer")[0],
+  help: "which one: the path of a tokenizer.json or of a model's folder; with --train its kind, bpe (as without it), word or char",
+  default: undefined,
+};
+
 const description = {
   name: "tokenize",
   summary: "Learns a tokenizer from a text, or shows the tokens that one makes of a text.",
@@ -68,8 +74,8 @@ const description = {
     options.noCache,
     options.allowPrivate,
     stats,
+    tokenizer,
     ...options.settingOptions(
-      "tokenizer",
       "vocab_size",
       "bpe_pattern",
       "format",
