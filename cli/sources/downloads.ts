@@ -30,7 +30,7 @@ export interface Download {
 }
 
 /** A part of a file that nobody has gone on with for so long is left behind. */
-const LEFT_MS = 24 * 3_600_000;
+const LEFT_MS = 15 * 60_000;
 
 export class Downloads {
   private readonly caches: boolean;

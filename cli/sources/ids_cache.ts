@@ -21,8 +21,8 @@ import type { Ids, IdStore } from "../../src/text/stored_ids.ts";
 /** Files of ids that are kept, and notes; of more, those go that were not used for longest. */
 const MOST_KEPT = 6;
 const MOST_NOTES = 100;
-/** What a run that was killed has left behind goes after so long. */
-const LEFT_MS = 24 * 3_600_000;
+/** What a run that was killed has left behind goes once it was not written to for so long. */
+const LEFT_MS = 15 * 60_000;
 
 /** Raised when older files would be misread. */
 const VERSION = 1;
@@ -158,6 +158,7 @@ function keptFolder(): string | undefined {
   try {
     const folder = join(cacheFolder(), "texts");
     makeFolder(folder);
+    removeLeft(folder);
     return folder;
   } catch {
     return undefined;
@@ -174,14 +175,20 @@ function temporaryFolder(): string {
   return folder;
 }
 
-function removeOld(folder: string): void {
-  const touched = (name: string) =>
-    statSync(join(folder, name), { throwIfNoEntry: false })?.mtimeMs ?? Infinity;
-  const names = readdirSync(folder);
-  const isPart = (name: string) => name.includes(".part");
-  for (const name of names.filter(isPart)) {
-    if (Date.now() - touched(name) > LEFT_MS) rmSync(join(folder, name), { force: true });
+const isPart = (name: string) => name.includes(".part");
+
+const touchedAt = (folder: string, name: string) =>
+  statSync(join(folder, name), { throwIfNoEntry: false })?.mtimeMs ?? Infinity;
+
+function removeLeft(folder: string): void {
+  for (const name of readdirSync(folder).filter(isPart)) {
+    if (Date.now() - touchedAt(folder, name) > LEFT_MS) rmSync(join(folder, name), { force: true });
   }
+}
+
+function removeOld(folder: string): void {
+  const touched = (name: string) => touchedAt(folder, name);
+  const names = readdirSync(folder);
   const oldest = (ending: string, most: number) =>
     names
       .filter((name) => name.endsWith(ending) && !isPart(name))

@@ -1,6 +1,14 @@
 // A text that is not held in memory is the same text: its windows, its documents, its fingerprint, and a run on it.
 
-import { readdirSync, truncateSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  rmSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
@@ -202,7 +210,13 @@ test("what is damaged is read anew, and what is not to be kept is not", async ()
 
 test("only the texts that were used last are kept, and nothing half done", async () => {
   const paths = Array.from({ length: 8 }, (_, i) => fileOf(`${i}${text}`));
+  const [old, young] = ["a.part", "b.part.json"].map((name) => join(folder, "texts", name));
+  mkdirSync(join(folder, "texts"));
+  for (const path of [old, young]) writeFileSync(path, "");
+  utimesSync(old, 0, Date.now() / 1000 - 3600);
   for (const path of paths) await read(path, "text");
+  expect([old, young].map((path) => existsSync(path))).toEqual([false, true]);
+  rmSync(young);
   expect(kept()).toHaveLength(3 * 6);
   expect((await read(paths[7], "text")).recalled).toBe(true);
   expect((await read(paths[0], "text")).recalled).toBe(false);
