@@ -185,7 +185,7 @@ function fromArguments(options: readonly Option[], argv: readonly string[]): [st
   for (const token of tokens) {
     if (token.kind === "option-terminator") continue;
     if (token.kind === "positional") {
-      throw new UsageError(`"${token.value}" belongs to no flag; --help lists the flags.`);
+      throw new UsageError(`"${token.value}" belongs to no flag; ${adviceAfter(given.at(-1))}.`);
     }
     const { name, rawName: label, value, inlineValue } = token;
     const known = spelled.get(name);
@@ -204,6 +204,13 @@ function fromArguments(options: readonly Option[], argv: readonly string[]): [st
     given.push([option.flag, { text, label, ...texts }]);
   }
   return given;
+}
+
+/** What a word may have been meant for that stands behind a flag's value: a shell makes many of a pattern. */
+function adviceAfter(before: [string, Given] | undefined): string {
+  const [flag, { texts, label }] = before ?? ["", { texts: undefined, label: "" }];
+  if (texts === undefined) return "--help lists the flags";
+  return `${label} is given once for each ${flag}, and a pattern in quotes`;
 }
 
 interface Spelling {

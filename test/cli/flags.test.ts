@@ -146,6 +146,10 @@ describe("exit code 2 and a sentence for", () => {
     [["--num-steps=5"], "There is no flag --num-steps. Did you mean --steps?"],
     [["--unheard-of-thing"], "There is no flag --unheard-of-thing. --help lists the flags."],
     [["-n", "5"], "There is no flag -n."],
+    [
+      ["--input", "a.ts", "b.ts"],
+      `"b.ts" belongs to no flag; --input is given once for each input, and a pattern in quotes.`,
+    ],
     [["names.txt"], `"names.txt" belongs to no flag; --help lists the flags.`],
     [["--", "x"], `"x" belongs to no flag`],
     [["--seed"], "--seed needs a value: --seed N."],
