@@ -4,6 +4,7 @@
 import { createHash, randomUUID } from "node:crypto";
 import {
   createReadStream,
+  existsSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -94,7 +95,7 @@ let temporary: string | undefined;
 
 /** One for the whole process, which takes it along when it ends. */
 function temporaryFolder(): string {
-  if (temporary !== undefined) return temporary;
+  if (temporary !== undefined && existsSync(temporary)) return temporary;
   const folder = (temporary = mkdtempSync(join(tmpdir(), "microgpt-downloads-")));
   process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
   return folder;

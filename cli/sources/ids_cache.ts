@@ -3,7 +3,6 @@
 
 import { createHash, randomUUID } from "node:crypto";
 import {
-  mkdtempSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -51,8 +50,8 @@ export class CachedIds<T extends object> implements IdStore {
   constructor(key: string | null) {
     const folder = key === null ? undefined : keptFolder();
     this.key = folder === undefined ? null : key;
-    this.folder = folder ?? temporaryFolder();
-    this.temporary = join(this.folder, `${randomUUID()}.part`);
+    this.folder = folder ?? tmpdir();
+    this.temporary = join(this.folder, `microgpt-${randomUUID()}.part`);
   }
 
   /** What was kept; undefined where there is none that is whole. */
@@ -78,7 +77,10 @@ export class CachedIds<T extends object> implements IdStore {
   }
 
   append(ids: Ids): void {
-    this.writer ??= new IdsFileWriter(this.temporary, 2);
+    if (this.writer === undefined) {
+      this.writer = new IdsFileWriter(this.temporary, 2);
+      if (this.key === null) this.writer.hide();
+    }
     this.writer.append(ids);
   }
 
@@ -163,16 +165,6 @@ function keptFolder(): string | undefined {
   } catch {
     return undefined;
   }
-}
-
-let temporary: string | undefined;
-
-/** One for the whole process, which takes it along when it ends. */
-function temporaryFolder(): string {
-  if (temporary !== undefined) return temporary;
-  const folder = (temporary = mkdtempSync(join(tmpdir(), "microgpt-texts-")));
-  process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
-  return folder;
 }
 
 const isPart = (name: string) => name.includes(".part");

@@ -89,6 +89,7 @@ function readNumbers({ fd, path, width }: Open, at: number, count: number): Ids 
 export class IdsFileWriter {
   private readonly path: string;
   private fd: number;
+  private hidden = false;
   width: Width;
   length = 0;
 
@@ -117,6 +118,14 @@ export class IdsFileWriter {
     return new IdsFile({ fd, path, width }, length);
   }
 
+  /** Takes the file out of its folder: it is there for as long as it is read, whatever becomes of the process. */
+  hide(): void {
+    this.hidden = true;
+    try {
+      rmSync(this.path, { force: true });
+    } catch {} // where files that are open stay
+  }
+
   /** Gives up: what was written is removed. */
   discard(): void {
     closeSync(this.fd);
@@ -133,6 +142,7 @@ export class IdsFileWriter {
     }
     closeSync(this.fd);
     this.attempt(() => renameSync(wide, this.path));
+    if (this.hidden) this.hide();
     this.fd = fd;
     this.width = width;
   }

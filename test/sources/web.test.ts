@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net";
 import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { privateKind } from "../../cli/sources/addresses.ts";
 import { Downloads } from "../../cli/sources/downloads.ts";
 import { nextUrl, usualLimits } from "../../cli/sources/fetch.ts";
@@ -104,7 +104,9 @@ const hurried: Record<string, Partial<typeof limits>> = {
 function webOf(more: Partial<ConstructorParameters<typeof Web>[0]> = {}) {
   hits = [];
   agents = new Set();
-  return new Web({ cache: false, allowPrivate: true, limits, ...more }, new FakeIo().stderr);
+  vi.stubEnv("MICROGPT_CACHE_DIR", temporaryFolder());
+  onTestFinished(() => void vi.unstubAllEnvs());
+  return new Web({ cache: true, allowPrivate: true, limits, ...more }, new FakeIo().stderr);
 }
 
 async function read(path: string) {
@@ -241,6 +243,7 @@ describe("what was fetched", () => {
 
   test("is kept, and fetched anew where that is asked for, or where it is not what it has to be", async () => {
     vi.stubEnv("MICROGPT_CACHE_DIR", temporaryFolder());
+    vi.stubEnv("TMPDIR", temporaryFolder());
     hits = [];
     const url = new URL(`${site}/a.txt`);
     const get = (caches: boolean, sha: string | null = null) =>
@@ -269,6 +272,7 @@ describe("what was fetched", () => {
 
   test("is trained on, and a run on it goes on without the server", async () => {
     vi.stubEnv("MICROGPT_CACHE_DIR", temporaryFolder());
+    vi.stubEnv("TMPDIR", temporaryFolder());
     const list = join(temporaryFolder(), "urls");
     writeFileSync(list, `# two\n${site}/a.txt\n${site}/packed\n`);
     const argv = [
