@@ -10,7 +10,7 @@ export type Width = 1 | 2 | 4;
 
 const kinds = { 1: Uint8Array, 2: Uint16Array, 4: Uint32Array };
 
-/** Ids that are read at a time, to be served from: neighbours are often asked for next. */
+/** Ids that are read at a time, where one part after the other is asked for. */
 const BLOCK = 2 ** 15;
 
 /** A file that is open, for all that read from it. */
@@ -27,6 +27,8 @@ export class IdsFile extends StoredIds {
   private readonly offset: number;
   private readonly numbers: Uint32Array | null;
   private block: { from: number; ids: Ids } | null = null;
+  /** Where what was asked for last ended. */
+  private end = 0;
 
   constructor(file: Open, length: number, offset = 0, numbers: Uint32Array | null = null) {
     super();
@@ -42,9 +44,10 @@ export class IdsFile extends StoredIds {
   }
 
   read(from: number, to: number): Ids {
-    if (to - from > BLOCK) return this.load(from, to);
-    const { block } = this;
+    const { block, end } = this;
+    this.end = to;
     if (block === null || from < block.from || to > block.from + block.ids.length) {
+      if (from !== end || to - from > BLOCK) return this.load(from, to);
       this.block = { from, ids: this.load(from, Math.min(this.length, from + BLOCK)) };
     }
     const { from: first, ids } = this.block!;
