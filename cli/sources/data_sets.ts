@@ -21,7 +21,7 @@ export const dataSets: Readonly<Record<string, DataSet>> = {
   },
   "makemore-names": {
     what: "the 32,033 names of makemore and microgpt",
-    url: "https://raw.githubusercontent.com/karpathy/makemore/master/names.txt",
+    url: "https://raw.githubusercontent.com/karpathy/makemore/988aa59/names.txt",
     sha256: "0a30b5557f192f32ab962680889aac5f6fda0f4cecf40a6d0b5694f58ea8cc4d",
   },
   tinyshakespeare: {
