@@ -10,13 +10,24 @@ import { cache, root } from "./harness/unpack.ts";
 const patience = { testTimeout: 120_000, hookTimeout: 120_000 };
 
 /** Tests whose time goes into loops over numbers: see test/harness/uncounted.ts. */
-const uncounted = ["float32", "long_text", "reference"].map((name) => `test/${name}.test.ts`);
+const uncounted = [
+  "float32",
+  "long_text",
+  "modern",
+  "reference",
+  "tokenizer/bpe",
+  "tokenizer/pretokens",
+].map((name) => `test/${name}.test.ts`);
 
 export default defineConfig({
   root,
   cacheDir: `${cache}/vite`,
   test: {
-    env: { MICROGPT_CACHE_DIR: `${cache}/kernels` }, // not the user's own
+    env: {
+      MICROGPT_CACHE_DIR: `${cache}/kernels`, // not the user's own
+      // lavapipe compiles for four lanes in half the time that it takes for eight.
+      LP_NATIVE_VECTOR_WIDTH: "128",
+    },
     // lavapipe and SwiftShader use every core already.
     maxWorkers: 2,
     sequence: { sequencer: LongestFirst },
@@ -38,10 +49,23 @@ export default defineConfig({
           ...patience,
           name: "node",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/page/**", ...uncounted],
+          exclude: ["test/page/**", "test/lanes.test.ts", ...uncounted],
           environment: "node",
           // Dawn is a native module: processes, not threads. Unisolated, so that the files
           // that a process runs share the device that src opened once.
+          pool: "forks",
+          isolate: false,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        root,
+        test: {
+          ...patience,
+          name: "lanes",
+          include: ["test/lanes.test.ts"],
+          env: { LP_NATIVE_VECTOR_WIDTH: "256" },
+          environment: "node",
           pool: "forks",
           isolate: false,
           sequence: { groupOrder: 0 },
