@@ -11,6 +11,7 @@ const commands: Record<string, () => Promise<{ main: CommandMain }>> = {
   train: () => import("./train.ts"),
   sweep: () => import("./sweep.ts"),
   generate: () => import("./generate.ts"),
+  chat: () => import("./chat.ts"),
   info: () => import("./info.ts"),
   tokenize: () => import("./tokenize.ts"),
   doctor: () => import("./doctor.ts"),

@@ -158,6 +158,14 @@ export const promptFile: Option = {
   help: "text file that every sample begins with, in the prompt's place",
 };
 
+export const stop: Option = {
+  flag: "stop",
+  env: [],
+  value: "TEXT",
+  many: true,
+  help: "end where this would be written next, may be given several times; \\n is a line's end",
+};
+
 export const best: Option = {
   flag: "best",
   env: [],

@@ -17,7 +17,7 @@ export interface Output {
 export interface Io {
   stdout: Output;
   stderr: Output;
-  stdin: AsyncIterable<Uint8Array>;
+  stdin: AsyncIterable<Uint8Array> & { isTTY?: boolean };
   on(event: NodeJS.Signals, listener: () => void): unknown;
   off(event: NodeJS.Signals, listener: () => void): unknown;
   exit(code: number): void;

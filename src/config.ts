@@ -69,6 +69,9 @@ export interface Config {
   // samples
   temperature: number; // of sampling: below 1 the likely tokens get likelier, at 0 the likeliest is taken
   top_k: number; // tokens that may come next, the likeliest ones; 0 is all
+  top_p: number; // tokens that may come next, the likeliest that have so much of all probability together; 1 is all
+  min_p: number; // tokens that may come next are as likely as this part of the likeliest one, or more; 0 is all
+  repetition_penalty: number; // divides the logits of tokens that the text has, or multiplies negative ones; 1 is off
   max_tokens: number; // that a text gets after its prompt at most; 0 is as many as fill the context
   num_samples: number; // texts to generate
   sample_every: number; // steps between two looks at what the model writes by then; 0 is none before the end

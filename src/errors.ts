@@ -24,6 +24,9 @@ export class DataError extends UserError {}
 /** A text holds a character that the tokenizer has no id for. */
 export class UnknownCharacterError extends UserError {}
 
+/** A conversation that no model, or not this one, can answer. */
+export class ConversationError extends UserError {}
+
 /** The files of a model folder are missing, damaged or do not belong together. */
 export class ModelFileError extends UserError {}
 

@@ -30,12 +30,14 @@ import { type DeviceChoice, devices } from "./device/choose.ts";
 import { ConfigError, DataError } from "./errors.ts";
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from "./files/checkpoint.ts";
 import { decodeModelFile, encodeModel, type Model } from "./files/model_files.ts";
-import { Generator, type SamplingOptions } from "./generation/from_model.ts";
-import type { SampleEvent } from "./generation/generate.ts";
+import type { AnswerEvent, AnswerPieceEvent } from "./generation/answer.ts";
+import { type AnsweringOptions, Generator, type SamplingOptions } from "./generation/from_model.ts";
+import { type SampleEvent, type Sampling, samplingNames } from "./generation/generate.ts";
 import { checkNames } from "./names.ts";
+import type { Conversation } from "./text/conversation.ts";
+import type { TextSource } from "./text/read_corpus.ts";
 import { tokenizerFromJSON } from "./tokenizer/file.ts";
 import type { TokenizerFile } from "./tokenizer/tokenizer.ts";
-import type { TextSource } from "./text/read_corpus.ts";
 import { resumedConfig } from "./training/resume.ts";
 import { Training } from "./training/train.ts";
 import { type TuningMode, tuningModes } from "./tuning/tune.ts";
@@ -48,8 +50,10 @@ export type { DeviceChoice } from "./device/choose.ts";
 export * from "./errors.ts";
 export type { Best, Checkpoint, Circumstances, TrainerState } from "./files/checkpoint.ts";
 export type { Model } from "./files/model_files.ts";
-export type { SamplingOptions } from "./generation/from_model.ts";
-export type { PieceEvent, SampleEvent } from "./generation/generate.ts";
+export type { AnswerEvent, AnswerPieceEvent } from "./generation/answer.ts";
+export type { DrawnToken, DrawOptions, FinishReason, TokenLogprob } from "./generation/draw.ts";
+export type { AnsweringOptions, SamplingOptions } from "./generation/from_model.ts";
+export type { PieceEvent, SampleEvent, Sampling } from "./generation/generate.ts";
 export type { Dims, ParameterLayout, Shape, Slice } from "./model/parameters.ts";
 export type { Conversation, Turn } from "./text/conversation.ts";
 export type { Tokenizer, TokenizerFile } from "./tokenizer/tokenizer.ts";
@@ -85,6 +89,12 @@ export interface TrainOptions extends Partial<Omit<ConfigChoice, "tokenizer">> {
 
 /** How texts are written, all of it optional: what is absent is as the model's own settings have it. */
 export interface GenerateOptions extends Partial<SamplingOptions> {
+  /** `auto` where absent: WebGPU, or the CPU where there is none. */
+  device?: DeviceChoice;
+}
+
+/** How the assistant answers, all of it optional: what is absent is as the model's own settings have it. */
+export interface ChatOptions extends Partial<AnsweringOptions> {
   /** `auto` where absent: WebGPU, or the CPU where there is none. */
   device?: DeviceChoice;
 }
@@ -152,13 +162,11 @@ export async function* generate(
   model: Model,
   options: GenerateOptions = {},
 ): AsyncGenerator<SampleEvent> {
-  const { device = "auto", ...given } = options;
-  checkNames("option", given, [...samplingNames, "device"]);
-  checkChoice("device", device, devices);
-  const { num_samples, temperature, seed } = model.config;
-  const sampling: SamplingOptions = { num_samples, temperature, seed, ...given };
-  const settings = Object.entries(sampling).filter(([name]) => name in model.config);
-  resolveConfig("microgpt", { ...model.config, ...Object.fromEntries(settings) });
+  const { device, sampling } = checkedOptions(model, options, [
+    ...answering,
+    "num_samples",
+    "prompt",
+  ]);
   const generator = await Generator.open(model, device);
   try {
     yield* generator.samples(sampling);
@@ -167,15 +175,51 @@ export async function* generate(
   }
 }
 
-const samplingNames = Object.keys({
-  num_samples: true,
-  temperature: true,
-  top_k: true,
-  max_tokens: true,
-  seed: true,
-  prompt: true,
-  signal: true,
-} satisfies Record<keyof SamplingOptions, true>);
+/**
+ * Answers a conversation with a model that was trained on some, piece by piece as it is drawn; the last event is the
+ * whole answer, a message that the conversation can go on with. The oldest messages that the context has no room for are
+ * left out; the event says how many.
+ * @param messages in their order, the user's at the end
+ * @throws ConfigError if an option is unknown or has a value that it cannot have
+ * @throws ConversationError if the model is none of conversations, or a message is none that it can answer
+ * @throws UnknownCharacterError if a message has a character that the model has never seen
+ * @throws NoWebGpuError if `device` is `webgpu` and there is none
+ */
+export async function* chat(
+  model: Model,
+  messages: Conversation,
+  options: ChatOptions = {},
+): AsyncGenerator<AnswerPieceEvent | AnswerEvent> {
+  const { device, sampling } = checkedOptions(model, options, answering);
+  const generator = await Generator.open(model, device);
+  try {
+    yield* generator.answer(messages, sampling);
+  } finally {
+    generator.close();
+  }
+}
+
+const answering: readonly string[] = [
+  ...samplingNames.filter((name) => name !== "num_samples"),
+  ...Object.keys({
+    seed: true,
+    stop: true,
+    logit_bias: true,
+    logprobs: true,
+    signal: true,
+  } satisfies Record<Exclude<keyof AnsweringOptions, keyof Sampling>, true>),
+];
+
+/** @throws ConfigError if an option is unknown or has a value that it cannot have */
+function checkedOptions(model: Model, options: GenerateOptions, known: readonly string[]) {
+  const { device = "auto", ...given } = options;
+  checkNames("option", given, [...known, "device"]);
+  checkChoice("device", device, devices);
+  const sampling: SamplingOptions = { seed: model.config.seed, ...given };
+  const settings = Object.entries(sampling).filter(([name]) => name in model.config);
+  resolveConfig("microgpt", { ...model.config, ...Object.fromEntries(settings) });
+  return { device, sampling };
+}
 
 /**
  * A saved model.

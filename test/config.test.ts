@@ -76,6 +76,13 @@ describe("a sentence for", () => {
     ["learning_rate", "1e309"],
     ["temperature", "-0.5"],
     ["top_k", "-1"],
+    ["top_p", "0"],
+    ["top_p", "1.1"],
+    ["min_p", "-0.1"],
+    ["min_p", "2"],
+    ["repetition_penalty", "0"],
+    ["repetition_penalty", "1e-310"], // a logit divided by it is infinite
+    ["repetition_penalty", "-1"],
     ["max_tokens", "1.5"],
     ["beta1", "1"],
     ["beta1", "0.99999999"],

@@ -1,7 +1,14 @@
 // How texts are drawn: temperature, top-k, length, and the window that slides.
 
 import { describe, expect, test } from "vitest";
-import { generate, lengthNotes, type Sampling, write } from "../src/generation/generate.ts";
+import type { DrawOptions } from "../src/generation/draw.ts";
+import {
+  generate,
+  type GenerateOptions,
+  lengthNotes,
+  type Sampling,
+  write,
+} from "../src/generation/generate.ts";
 import { nextProbabilities, softmax } from "../src/generation/probabilities.ts";
 import { PythonRandom } from "../src/random.ts";
 import { CharTokenizer } from "../src/tokenizer/char.ts";
@@ -9,7 +16,10 @@ import { CharTokenizer } from "../src/tokenizer/char.ts";
 const tokenizer = new CharTokenizer([..."abcdefghij"]); // BOS is 10
 
 /** Texts of a model that counts: after a token its successor is by far the likeliest, after j comes a. */
-async function texts(options: Partial<Sampling> & { prompt?: string; format?: "lines" | "text" }) {
+type Options = Partial<
+  Pick<GenerateOptions, keyof Sampling | keyof DrawOptions | "prompt" | "format">
+>;
+async function texts(options: Options) {
   const seen: number[][] = [];
   const events = write({
     format: "lines",
@@ -17,6 +27,9 @@ async function texts(options: Partial<Sampling> & { prompt?: string; format?: "l
     num_samples: 1,
     temperature: 0,
     top_k: 0,
+    top_p: 1,
+    min_p: 0,
+    repetition_penalty: 1,
     max_tokens: 0,
     ...options,
     tokenizer,
@@ -65,9 +78,11 @@ describe("probabilities", () => {
   });
 
   test("leave a token out that is never drawn, before the top k are counted", () => {
-    const p = nextProbabilities([3, 2, 1], { temperature: 1, top_k: 1 }, [0]);
+    const p = nextProbabilities([3, 2, 1], { temperature: 1, top_k: 1 }, { never: [0] });
     expect([...p]).toEqual([0, 1, 0]);
-    expect([...nextProbabilities([3, 2, 1], { temperature: 0, top_k: 0 }, [0])]).toEqual([0, 1, 0]);
+    expect([...nextProbabilities([3, 2, 1], { temperature: 0, top_k: 0 }, { never: [0] })]).toEqual(
+      [0, 1, 0],
+    );
   });
 });
 
@@ -112,6 +127,9 @@ test("what is drawn by a seed is the same in pieces as whole", async () => {
     num_samples: 5,
     temperature: 1,
     top_k: 0,
+    top_p: 1,
+    min_p: 0,
+    repetition_penalty: 1,
     max_tokens: 0,
     tokenizer,
     random: new PythonRandom(3),

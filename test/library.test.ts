@@ -38,6 +38,7 @@ async function trained(num_steps = 3): Promise<{ model: Model; training: Trainin
 test("its functions are these", () => {
   const functions = Object.entries(library).filter(([name]) => /^[a-z]/.test(name));
   expect(functions.map(([name]) => name).sort()).toEqual([
+    "chat",
     "generate",
     "load",
     "loadCheckpoint",

@@ -23,13 +23,12 @@ export function write(
   now: () => Pick<WrittenReport, "step" | "fallback">,
 ): Clerk["write"] {
   return async ({ id, prompt, ...options }, signal) => {
-    const { top_k, max_tokens } = model.config;
     try {
       const notes = lengthNotes(model.config, encodePrompt(model.tokenizer, prompt).length);
       const texts: string[] = [];
       const report = () => post({ type: "written", id, texts: [...texts], notes, ...now() });
       let lastReport = performance.now();
-      for await (const event of write({ ...options, prompt, top_k, max_tokens, signal })) {
+      for await (const event of write({ ...options, prompt, signal })) {
         const at = event.index - 1;
         texts[at] = event.type === "sample" ? event.text : (texts[at] ?? "") + event.text;
         if (performance.now() - lastReport < REPORT_MS) continue;

@@ -271,6 +271,32 @@ const table: Record<Group, Row[]> = {
       since: 4,
     }),
     setting(
+      "top_p",
+      "number",
+      "draw from the likeliest tokens that sum to this probability, 1 from all",
+      {
+        ...positive,
+        max: 1,
+        since: 8,
+      },
+    ),
+    setting(
+      "min_p",
+      "number",
+      "leave out tokens less likely than this part of the likeliest, 0 for none",
+      {
+        min: 0,
+        max: 1,
+        since: 8,
+      },
+    ),
+    setting(
+      "repetition_penalty",
+      "number",
+      "above 1 tokens that the text has already get less likely, 1 changes nothing",
+      { min: 0.01, max: 100, since: 8 },
+    ),
+    setting(
       "max_tokens",
       "integer",
       "tokens to write after the prompt, 0 until the context is full",

@@ -52,7 +52,7 @@ export class ModelFile {
 }
 
 /** Raised when an older program could not read, or would misread, what is written. */
-export const FORMAT_VERSION = 7;
+export const FORMAT_VERSION = 8;
 
 export const WEIGHTS_FILE = "model.safetensors";
 /** The model of the validation with the lowest loss so far, beside the last one; whole by itself too. */

@@ -1,13 +1,19 @@
 // A saved model, ready to write texts on the device of one's choice.
 
 import { isChat } from "../choices.ts";
+import { plural } from "../count.ts";
 import { chooseDevice, type DeviceChoice } from "../device/choose.ts";
 import type { Preparation } from "../device/prepare.ts";
 import { ParameterLayout } from "../model/parameters.ts";
 import { estimate, writingWork } from "../model/work.ts";
+import { ConversationError } from "../errors.ts";
 import { PythonRandom } from "../random.ts";
 import { encodePrompt } from "../tokenizer/prompt.ts";
 import type { Model } from "../files/model_files.ts";
+import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+import type { Conversation } from "../text/conversation.ts";
+import { answer, type AnswerEvent, type AnswerPieceEvent } from "./answer.ts";
+import { checkDrawOptions, type DrawOptions } from "./draw.ts";
 import {
   generate,
   type GenerateOptions,
@@ -15,20 +21,23 @@ import {
   type PieceEvent,
   type SampleEvent,
   type Sampling,
+  samplingOf,
   write,
 } from "./generate.ts";
 import { GpuPredictor } from "./gpu_predictor.ts";
 import { CpuPredictor, type Predictor } from "./predictor.ts";
 
-/** 0 where absent. */
-type Limits = Partial<Pick<Sampling, "top_k" | "max_tokens">>;
-
-/** How texts are written. */
-export interface SamplingOptions extends Limits, Omit<Sampling, keyof Limits> {
+/** How the assistant answers; settings that are absent are the model's own. */
+export interface AnsweringOptions extends Partial<Omit<Sampling, "num_samples">>, DrawOptions {
   seed: number;
+  /** Once aborted, no further token is drawn. */
+  signal?: AbortSignal;
+}
+
+/** How texts are written; settings that are absent are the model's own. */
+export interface SamplingOptions extends AnsweringOptions, Partial<Pick<Sampling, "num_samples">> {
   /** What every text begins with; of one that is longer than the context the model sees the end. */
   prompt?: string;
-  signal?: AbortSignal;
 }
 
 export class Generator {
@@ -77,26 +86,42 @@ export class Generator {
     return write(this.prepare(options));
   }
 
+  /**
+   * The assistant's next turn in a conversation.
+   * @throws ConversationError if the model is none of conversations, or cannot answer this one
+   * @throws UnknownCharacterError if a message has a character that the model has never seen
+   */
+  answer(
+    messages: Conversation,
+    options: AnsweringOptions,
+  ): AsyncGenerator<AnswerPieceEvent | AnswerEvent> {
+    if (!isChat(this.model.config.format)) {
+      throw new ConversationError(
+        `The model was not trained on conversations, so it answers nobody: train one with format chat.`,
+      );
+    }
+    return answer(messages, this.prepare(options));
+  }
+
   /** What is to be known about texts of such length, a sentence each. */
   notes({ prompt = "", max_tokens = 0 }: Pick<SamplingOptions, "prompt" | "max_tokens">): string[] {
     const { tokenizer, config } = this.model;
     const notes = lengthNotes({ ...config, max_tokens }, encodePrompt(tokenizer, prompt).length);
-    const silent = isChat(config.format) && prompt === "";
-    return silent
-      ? [
-          ...notes,
-          `It is a model of conversations: without a prompt it answers a user who says nothing.`,
-        ]
-      : notes;
+    if (isChat(config.format) && prompt === "") {
+      notes.push(
+        `It is a model of conversations: without a prompt it answers a user who says nothing.`,
+      );
+    }
+    return notes;
   }
 
   private prepare({ seed, ...options }: SamplingOptions): GenerateOptions {
     const { tokenizer, config } = this.model;
     const { block_size, format } = config;
+    checkDrawOptions(options, tokenizer);
     encodePrompt(tokenizer, options.prompt ?? ""); // what it does not know is told at once
     return {
-      top_k: 0,
-      max_tokens: 0,
+      ...samplingOf(config),
       ...options,
       format,
       block_size,
@@ -110,4 +135,16 @@ export class Generator {
   close(): void {
     this.predictor.destroy();
   }
+}
+
+/** What a text has that the model does not know, a sentence. */
+export function unknownNotes(
+  { unknown_id }: Pick<Tokenizer, "unknown_id">,
+  ids: Iterable<number>,
+): string[] {
+  const number = [...ids].filter((id) => id === unknown_id).length;
+  if (number === 0) return [];
+  return [
+    `The text has ${plural(number, "word")} that the model has never seen, and reads as unknown.`,
+  ];
 }

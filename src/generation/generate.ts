@@ -1,13 +1,12 @@
-// Sampling: from the logits of the next token to texts, one token at a time.
+// Texts that a model writes, each from its beginning to its end.
 
 import { isChat, isRope, isStream } from "../choices.ts";
 import type { Config } from "../config.ts";
-import type { PythonRandom } from "../random.ts";
 import { chatIds, chatText, promptTokens } from "../text/chat.ts";
 import { encodePrompt } from "../tokenizer/prompt.ts";
-import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { TextStream } from "../tokenizer/text_stream.ts";
-import { nextProbabilities } from "./probabilities.ts";
+import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+import { type Draw, draw, type DrawnToken, type DrawOptions } from "./draw.ts";
 
 /** A text that the model wrote. */
 export interface SampleEvent {
@@ -15,6 +14,8 @@ export interface SampleEvent {
   /** From 1. */
   index: number;
   text: string;
+  /** Those after the prompt, with that which ended the text; where `logprobs` were asked for. */
+  tokens?: DrawnToken[];
 }
 
 /** What was just added to a text: its prompt, then token by token. */
@@ -26,11 +27,30 @@ export interface PieceEvent {
 }
 
 /** How texts are drawn. */
-export type Sampling = Pick<Config, "num_samples" | "temperature" | "top_k" | "max_tokens">;
+export type Sampling = Pick<Config, (typeof samplingNames)[number]>;
 
-export interface GenerateOptions extends Sampling, Pick<Config, "format" | "block_size"> {
-  tokenizer: Tokenizer;
-  random: PythonRandom;
+/** The settings that say how. */
+export const samplingNames = [
+  "num_samples",
+  "temperature",
+  "top_k",
+  "top_p",
+  "min_p",
+  "repetition_penalty",
+  "max_tokens",
+] as const satisfies (keyof Config)[];
+
+/** @returns the names with their values */
+export function samplingOf(config: Sampling): Sampling {
+  return Object.fromEntries(samplingNames.map((name) => [name, config[name]])) as Sampling;
+}
+
+export interface GenerateOptions
+  extends
+    Sampling,
+    DrawOptions,
+    Pick<Config, "format" | "block_size">,
+    Pick<Draw, "tokenizer" | "random" | "nextLogits"> {
   /**
    * Text that every sample begins with; of one that is longer than the context the model sees the end. To a model of
    * conversations it is what the user says.
@@ -40,8 +60,6 @@ export interface GenerateOptions extends Sampling, Pick<Config, "format" | "bloc
   questions?: readonly string[];
   /** Once aborted, no further token is drawn. */
   signal?: AbortSignal;
-  /** Logits (V) of the token after `tokens`, 1 to block_size ids. */
-  nextLogits(tokens: readonly number[], signal?: AbortSignal): Promise<ArrayLike<number>>;
 }
 
 /** The texts of write() alone. */
@@ -57,42 +75,32 @@ export async function* generate(options: GenerateOptions): AsyncGenerator<Sample
  * @throws UnknownCharacterError if the prompt has a character that the tokenizer has no id for
  */
 export async function* write(options: GenerateOptions): AsyncGenerator<PieceEvent | SampleEvent> {
-  const { num_samples, tokenizer, random, signal, questions = [] } = options;
+  const { num_samples, tokenizer, questions = [] } = options;
   const talks = isChat(options.format);
   const ends = endsOf(options);
-  const never = neverDrawn(options, ends);
   encodePrompt(tokenizer, options.prompt ?? ""); // what it does not know is told
+  const context = (tokens: readonly number[]) => contextOf(tokens, options);
   for (let index = 1; index <= num_samples; index++) {
     const said = options.prompt || questions[(index - 1) % questions.length] || "";
     const tokens = startOf(options, said);
     const prompt = tokens.slice(1);
-    const most = tokens.length + tokensToWrite(options, prompt.length);
+    const max_tokens = tokensToWrite(options, prompt.length);
     const stream = new TextStream(tokenizer);
-    const begin = talks ? chatText(tokenizer, prompt) : stream.push(prompt);
-    if (begin !== "") yield { type: "piece", index, text: begin };
-    while (tokens.length < most && !signal?.aborted) {
-      let logits;
-      try {
-        logits = await options.nextLogits(contextOf(tokens, options), signal);
-      } catch (error) {
-        if (signal?.aborted) return; // given up half-way
-        throw error;
-      }
-      const token = random.choice(nextProbabilities(logits, options, never));
-      if (!talks && ends.includes(token)) break;
-      tokens.push(token);
-      if (ends.includes(token)) break;
-      const text = stream.push([token]);
-      if (text !== "") yield { type: "piece", index, text };
+    let text = talks ? chatText(tokenizer, prompt) : stream.push(prompt);
+    if (text !== "") yield { type: "piece", index, text };
+    let whole = false;
+    const told: DrawnToken[] = [];
+    for await (const drawn of draw(tokens, stream, { ...options, max_tokens, ends, context })) {
+      const shown = talks && ends.includes(drawn.id) ? chatText(tokenizer, [drawn.id]) : "";
+      const piece = drawn.text + shown;
+      if (piece !== "") yield { type: "piece", index, text: piece };
+      text += piece;
+      if (drawn.logprob) told.push(drawn.logprob);
+      whole = drawn.finish_reason !== undefined;
     }
-    if (signal?.aborted) return;
-    const whole = tokens.slice(1);
-    const last =
-      talks && ends.includes(tokens.at(-1)!) ? chatText(tokenizer, [tokens.at(-1)!]) : "";
-    const rest = stream.end() + last;
-    if (rest !== "") yield { type: "piece", index, text: rest };
-    const text = talks ? chatText(tokenizer, whole) : tokenizer.decode(whole);
-    yield { type: "sample", index, text };
+    if (!whole) return; // given up
+    const about = options.logprobs === undefined ? {} : { tokens: told };
+    yield { type: "sample", index, text, ...about };
   }
 }
 
@@ -108,17 +116,12 @@ function startOf(
 /** The tokens that end a text. */
 function endsOf({ format, tokenizer }: Pick<GenerateOptions, "format" | "tokenizer">): number[] {
   if (isStream(format)) return [];
-  return isChat(format) ? [tokenizer.bos, chatIds(tokenizer).end_turn] : [tokenizer.bos];
+  return isChat(format) ? endsOfTurn(tokenizer) : [tokenizer.bos];
 }
 
-/** What ends no text and is none: other special tokens, and the one for unknown words. */
-function neverDrawn(
-  { tokenizer }: Pick<GenerateOptions, "tokenizer">,
-  ends: readonly number[],
-): number[] {
-  const { special, unknown_id } = tokenizer;
-  const never = [...special.values()].filter((id) => !ends.includes(id));
-  return unknown_id === undefined ? never : [...never, unknown_id];
+/** The tokens that end what the assistant says. */
+export function endsOfTurn(tokenizer: Tokenizer): number[] {
+  return [tokenizer.bos, chatIds(tokenizer).end_turn];
 }
 
 /**

@@ -1,7 +1,7 @@
 // A conversation as tokens, in microgpt's document layout: BOS, then each turn as the token of its role, what it says
 // and the token of its end, then BOS. What is said is encoded as text is, so that nobody can write a special token.
 
-import { ModelFileError } from "../errors.ts";
+import { ConversationError, ModelFileError } from "../errors.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { Conversation, Turn } from "./conversation.ts";
 
@@ -63,10 +63,26 @@ export function firstQuestions(
   return asked.flatMap((turn) => (turn ? [turn.content] : []));
 }
 
+/**
+ * A turn's tokens.
+ * @throws ConversationError if it is the system's, and the model knows no such turns
+ * @throws UnknownCharacterError if it has a character that the tokenizer has no id for
+ */
+export function turnTokens(tokenizer: Tokenizer, { role, content }: Turn): number[] {
+  const { role: roles, end_turn } = chatIds(tokenizer);
+  const id = roles[role];
+  if (id !== undefined) return [id, ...tokenizer.encode(content), end_turn];
+  throw new ConversationError(
+    `The model knows no turn of the ${role}: no conversation that it was trained on has one. Leave it out, or train on ` +
+      `some that begin with {"role": "${role}", "content": "…"}.`,
+  );
+}
+
 /** What comes before the answer to what a user says. */
 export function promptTokens(tokenizer: Tokenizer, prompt: string): number[] {
-  const { role, end_turn } = chatIds(tokenizer);
-  return [tokenizer.bos, role.user, ...tokenizer.encode(prompt), end_turn, role.assistant];
+  const { role } = chatIds(tokenizer);
+  const turn = turnTokens(tokenizer, { role: "user", content: prompt });
+  return [tokenizer.bos, ...turn, role.assistant];
 }
 
 /** The text of tokens with the names of the special ones in their places, without BOS. */

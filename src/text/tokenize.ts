@@ -2,7 +2,7 @@
 
 import type { Config } from "../config.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
-import { chatIds } from "./chat.ts";
+import { turnTokens } from "./chat.ts";
 import type { Conversation } from "./conversation.ts";
 import type { Corpus } from "./corpus.ts";
 import type { Ids } from "./ids.ts";
@@ -97,11 +97,8 @@ function* encodeTurns(
   tokenizer: Tokenizer,
   writer: TokenWriter,
 ): Generator<void> {
-  const { role: roles, end_turn } = chatIds(tokenizer);
-  for (const { role, content } of turns) {
-    writer.push([roles[role]!]);
-    writer.push(tokenizer.encode(content));
-    writer.push([end_turn]);
+  for (const turn of turns) {
+    writer.push(turnTokens(tokenizer, turn));
     yield;
   }
 }

@@ -25,7 +25,7 @@ export class FakeIo extends EventEmitter implements Io {
   readonly stdout = new TextSink();
   readonly stderr = new TextSink();
   readonly exits: number[] = [];
-  stdin: AsyncIterable<Uint8Array> = (async function* () {})();
+  stdin: Io["stdin"] = (async function* () {})();
 
   exit(code: number): void {
     this.exits.push(code);

@@ -1,0 +1,150 @@
+// A text goes on: token by token, up to one that ends it, a stop string, or a number of tokens.
+
+import { ConfigError } from "../errors.ts";
+import type { PythonRandom } from "../random.ts";
+import { TextStream } from "../tokenizer/text_stream.ts";
+import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+import { type Drawing, logProbabilities, nextProbabilities } from "./probabilities.ts";
+import { StopStrings } from "./stop_strings.ts";
+
+/** What of drawing is no setting of a model, all of it optional. */
+export interface DrawOptions extends Pick<Drawing, "logit_bias"> {
+  /** Strings before the first of which a text ends; none of them is empty. */
+  stop?: readonly string[];
+  /** Of so many of the likeliest tokens the log-probabilities are told, at each place, beside that of the token drawn. */
+  logprobs?: number;
+}
+
+/** How likely a token was at its place. */
+export interface TokenLogprob {
+  id: number;
+  /** Its text by itself, the name of a special token; of a part of a character U+FFFD. */
+  token: string;
+  /** Natural logarithm of the model's own probability, before temperature and whatever else it is drawn by. */
+  logprob: number;
+}
+
+/** A token that was drawn. */
+export interface DrawnToken extends TokenLogprob {
+  /** The likeliest ones at its place, as many as were asked for, the likeliest first. */
+  top_logprobs: TokenLogprob[];
+}
+
+/** Why a text ended: by a token or string that ends texts, or because it was long enough. */
+export type FinishReason = "stop" | "length";
+
+export interface Draw extends Drawing, DrawOptions {
+  tokenizer: Tokenizer;
+  random: PythonRandom;
+  signal?: AbortSignal;
+  /** Logits (V) of the token after `tokens`, 1 to block_size ids. */
+  nextLogits(tokens: readonly number[], signal?: AbortSignal): Promise<ArrayLike<number>>;
+  /** What the model sees of a text. */
+  context(tokens: readonly number[]): readonly number[];
+  /** Tokens that end a text, and are no part of it. */
+  ends: readonly number[];
+  /** At least 1. */
+  max_tokens: number;
+}
+
+export interface Drawn {
+  id: number;
+  /** What it completes of the text; of the last one all that was waiting. */
+  text: string;
+  /** Where `logprobs` are asked for. */
+  logprob?: DrawnToken;
+  /** Of the last one. */
+  finish_reason?: FinishReason;
+}
+
+/**
+ * The tokens that come after `tokens`, which get longer by them. Special tokens that end nothing are never drawn, nor is
+ * the one for unknown words. Once the signal is aborted no more come, and none of them is the last.
+ * @param stream has had what is shown of `tokens`
+ */
+export async function* draw(
+  tokens: number[],
+  stream: TextStream,
+  options: Draw,
+): AsyncGenerator<Drawn> {
+  const { tokenizer, random, signal, ends, max_tokens, stop = [], logprobs } = options;
+  const special = new Set(tokenizer.special.values());
+  const { unknown_id } = tokenizer;
+  const noText = [...special, ...(unknown_id === undefined ? [] : [unknown_id])];
+  const never = noText.filter((id) => !ends.includes(id));
+  const seen = new Set(tokens.slice(1).filter((id) => !special.has(id)));
+  const stops = new StopStrings(stop);
+  for (let count = 1; !signal?.aborted; count++) {
+    let logits;
+    try {
+      logits = await options.nextLogits(options.context(tokens), signal);
+    } catch (error) {
+      if (signal?.aborted) return; // given up half-way
+      throw error;
+    }
+    const id = random.choice(nextProbabilities(logits, options, { never, seen }));
+    const ended = ends.includes(id);
+    tokens.push(id);
+    seen.add(id);
+    let text = ended ? "" : stops.push(stream.push([id]));
+    const finish_reason =
+      ended || stops.found ? "stop" : count === max_tokens ? "length" : undefined;
+    if (finish_reason !== undefined && !stops.found) text += stops.push(stream.end()) + stops.end();
+    const drawn: Drawn = { id, text };
+    if (logprobs !== undefined) drawn.logprob = told(tokenizer, logits, id, logprobs);
+    if (finish_reason !== undefined) drawn.finish_reason = finish_reason;
+    yield drawn;
+    if (finish_reason !== undefined) return;
+  }
+}
+
+/** A token with its log-probability, and the likeliest ones beside it; of equals those with the smallest ids. */
+function told(
+  tokenizer: Tokenizer,
+  logits: ArrayLike<number>,
+  id: number,
+  most: number,
+): DrawnToken {
+  const logs = logProbabilities(logits);
+  const names = new Map([...tokenizer.special].map(([name, id]) => [id, name]));
+  const of = (id: number): TokenLogprob => ({
+    id,
+    token: names.get(id) ?? tokenizer.decode([id]),
+    logprob: logs[id],
+  });
+  const likeliest: number[] = [];
+  if (most > 0) {
+    const least = logs.toSorted()[Math.max(0, logs.length - most)];
+    for (let id = 0; id < logs.length; id++) if (logs[id] >= least) likeliest.push(id);
+    likeliest.sort((a, b) => logs[b] - logs[a]);
+  }
+  return { ...of(id), top_logprobs: likeliest.slice(0, most).map(of) };
+}
+
+/** @throws ConfigError naming the first option that is wrong */
+export function checkDrawOptions(
+  { stop = [], logit_bias = {}, logprobs = 0 }: DrawOptions,
+  { vocab_size }: Pick<Tokenizer, "vocab_size">,
+): void {
+  if (!Array.isArray(stop) || stop.some((text) => typeof text !== "string" || text === "")) {
+    throw new ConfigError(
+      "stop",
+      `stop is ${JSON.stringify(stop)}; it must be a list of strings that are not empty.`,
+    );
+  }
+  if (!Number.isSafeInteger(logprobs) || logprobs < 0) {
+    throw new ConfigError(
+      "logprobs",
+      `logprobs is ${String(logprobs)}; it must be a whole number of at least 0.`,
+    );
+  }
+  for (const [id, bias] of Object.entries(logit_bias)) {
+    const isId = /^\d+$/.test(id) && Number(id) < vocab_size;
+    if (isId && typeof bias === "number" && Number.isFinite(bias)) continue;
+    throw new ConfigError(
+      "logit_bias",
+      `logit_bias has ${JSON.stringify(bias)} for "${id}"; it takes ids of tokens, 0 to ${vocab_size - 1}, and for each ` +
+        `a number that is added to its logit.`,
+    );
+  }
+}
