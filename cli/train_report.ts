@@ -1,6 +1,6 @@
 // What `train` prints: JSON lines for programs, or a header, progress and samples for people.
 
-import { isStream } from "../src/choices.ts";
+import { isChat, isStream } from "../src/choices.ts";
 import type { PieceEvent, SampleEvent } from "../src/generation/generate.ts";
 import { commandLine } from "../src/platform/invocation.ts";
 import type {
@@ -110,12 +110,14 @@ export function humanReport(out: Output, found: Found, before = NOTHING): TrainR
   let progress: Progress | undefined;
   let num_steps = 0;
   let several = false; // validations
+  let talks = false; // it is a model of conversations
   let savedStep = -1; // the last one that was told
   return {
     start(event) {
       const { log_every } = event.config;
       ({ num_steps } = event.config);
       several = event.config.eval_every > 0;
+      talks = isChat(event.config.format);
       out.write(header(event, found));
       progress = new Progress(out, num_steps, log_every, before);
     },
@@ -161,6 +163,9 @@ export function humanReport(out: Output, found: Found, before = NOTHING): TrainR
       if (model_dir === null) out.write("Nothing was saved: there was no step to save.\n");
       else
         out.write(`More samples: ${commandLine("generate", "--model-dir", pathWord(model_dir))}\n`);
+      if (model_dir !== null && talks) {
+        out.write(`To talk with it: ${commandLine("chat", "--model-dir", pathWord(model_dir))}\n`);
+      }
       if (model_dir !== null && several && best !== null && best.step < steps) {
         const words = ["--model-dir", pathWord(model_dir), "--best"] as const;
         out.write(`Of the best, step ${count(best.step)}: ${commandLine("generate", ...words)}\n`);
