@@ -61,7 +61,7 @@ class TerminalLines implements Lines {
     reader.on("close", () => {
       this.stop = undefined;
       this.begun = waiting.length > 0 ? reader.line : "";
-      if (waiting.length === 0) this.output.write("\n");
+      if (waiting.length === 0 || this.begun !== "") this.output.write("\n");
       resolve(waiting.shift() ?? null);
     });
     reader.prompt();
