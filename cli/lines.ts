@@ -49,7 +49,6 @@ class TerminalLines implements Lines {
       historySize: 1000,
       prompt,
     });
-    const { promise, resolve } = Promise.withResolvers<string | null>();
     const close = () => reader.close();
     this.stop = close;
     reader.on("history", (lines: string[]) => (this.history = [...lines]));
@@ -58,15 +57,16 @@ class TerminalLines implements Lines {
       if (waiting.length === 1) queueMicrotask(close); // after those that came with it
     });
     reader.on("SIGINT", close);
-    reader.on("close", () => {
-      this.stop = undefined;
-      this.begun = waiting.length > 0 ? reader.line : "";
-      if (waiting.length === 0 || this.begun !== "") this.output.write("\n");
-      resolve(waiting.shift() ?? null);
-    });
     reader.prompt();
     if (this.begun !== "") reader.write(this.begun);
-    return promise;
+    return new Promise((resolve) => {
+      reader.on("close", () => {
+        this.stop = undefined;
+        this.begun = waiting.length > 0 ? reader.line : "";
+        if (waiting.length === 0 || this.begun !== "") this.output.write("\n");
+        resolve(waiting.shift() ?? null);
+      });
+    });
   }
 
   close(): void {

@@ -27,20 +27,23 @@ export interface PieceEvent {
 }
 
 /** How texts are drawn. */
-export type Sampling = Pick<Config, (typeof samplingNames)[number]>;
+export type Sampling = Pick<
+  Config,
+  "num_samples" | "temperature" | "top_k" | "top_p" | "min_p" | "repetition_penalty" | "max_tokens"
+>;
 
 /** The settings that say how. */
-export const samplingNames = [
-  "num_samples",
-  "temperature",
-  "top_k",
-  "top_p",
-  "min_p",
-  "repetition_penalty",
-  "max_tokens",
-] as const satisfies (keyof Config)[];
+export const samplingNames = Object.keys({
+  num_samples: true,
+  temperature: true,
+  top_k: true,
+  top_p: true,
+  min_p: true,
+  repetition_penalty: true,
+  max_tokens: true,
+} satisfies Record<keyof Sampling, true>) as (keyof Sampling)[];
 
-/** @returns the names with their values */
+/** Those of a model, or of a command. */
 export function samplingOf(config: Sampling): Sampling {
   return Object.fromEntries(samplingNames.map((name) => [name, config[name]])) as Sampling;
 }
