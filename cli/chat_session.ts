@@ -86,7 +86,9 @@ export class ChatSession {
 
   private async say(content: string, signal: AbortSignal): Promise<boolean> {
     const { tokenizer } = this.model;
-    for (const note of unknownNotes(tokenizer, tokenizer.encode(content))) this.tell(note);
+    for (const note of unknownNotes(tokenizer, tokenizer.encode(content))) {
+      this.io.stderr.write(`${note}\n`); // no answer in JSON tells it
+    }
     const answered = this.turns.at(-1)?.role === "user" ? this.turns.slice(0, -1) : this.turns;
     return this.answer([...answered, { role: "user", content }], signal);
   }

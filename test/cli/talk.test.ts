@@ -207,6 +207,24 @@ describe("chat, from a pipe,", () => {
     expect(one.stdout).toBe("the cat is red\n");
   });
 
+  test("reports words that the model has never seen, as generate does", async () => {
+    const config = resolveConfig("microgpt", {
+      format: "chat",
+      tokenizer: "word",
+      block_size: 32,
+      num_steps: 1,
+    });
+    const documents = conversations.map((turns) => JSON.stringify(turns));
+    const training = await Training.open({ config, documents, device: "cpu" });
+    for await (const _ of training.steps());
+    const args = argv(folderOf(await training.model()));
+    const note = "The text has 2 words that the model has never seen, and reads as unknown.\n";
+    const lines = "my purple zebra\nmy red cat";
+    expect((await piped(chat, [...args, "--json"], lines)).stderr).toBe(note);
+    const one = [...args, "--num-samples", "1", "--prompt", "my purple zebra"];
+    expect((await runCli(generate, one)).stderr).toBe(note);
+  });
+
   test("has a limit for a line", async () => {
     const mega = new Uint8Array(2 ** 20 + 1).fill(97);
     const { code, stderr } = await piped(chat, argv(folderOf(model)), mega);
