@@ -29,7 +29,10 @@ export interface AnswerEvent {
   tokens?: DrawnToken[];
 }
 
-export type AnswerOptions = Omit<Draw, "context" | "ends"> & Pick<Config, "block_size">;
+export interface AnswerOptions
+  extends
+    Omit<Draw, "context" | "ends" | "max_tokens">,
+    Pick<Config, "block_size" | "max_tokens"> {}
 
 /** Part of the context that is free for an answer, at least. */
 const ROOM = 1 / 4;
@@ -47,7 +50,7 @@ export async function* answer(
 ): AsyncGenerator<AnswerPieceEvent | AnswerEvent> {
   const { tokenizer, block_size } = options;
   const most = options.max_tokens || Infinity;
-  const { tokens, num_left_out } = prepared(messages, tokenizer, block_size, most);
+  const { tokens, num_left_out } = fitted(messages, tokenizer, block_size, most);
   // The token after a full context is the last one: nothing is drawn from what the model has never seen.
   const max_tokens = Math.min(most, block_size + 1 - tokens.length);
   const drawing = { ...options, max_tokens, ends: endsOfTurn(tokenizer), context: same };
@@ -71,7 +74,7 @@ const same = (tokens: readonly number[]) => tokens;
  * from a user's on.
  * @param most tokens of the answer
  */
-function prepared(
+function fitted(
   messages: Conversation,
   tokenizer: Tokenizer,
   block_size: number,
