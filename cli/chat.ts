@@ -8,7 +8,7 @@ import { UserError } from "../src/errors.ts";
 import { loadBest, loadModel } from "../src/files/model_dir.node.ts";
 import { Generator } from "../src/generation/from_model.ts";
 import { commandLine } from "../src/platform/invocation.ts";
-import { turnTokens } from "../src/text/chat.ts";
+import { saidTokens } from "../src/text/chat.ts";
 import type { Turn } from "../src/text/conversation.ts";
 import { ChatSession } from "./chat_session.ts";
 import { command } from "./command.ts";
@@ -46,12 +46,13 @@ export const main = command(description, async (flags, io) => {
   const model = flags.has(options.best) ? loadBest(folder) : loadModel(folder);
   if (!isChat(model.config.format)) throw notTrained(folder);
   const first: Turn[] = instruction === undefined ? [] : [{ role: "system", content: instruction }];
-  for (const turn of first) turnTokens(model.tokenizer, turn); // what it does not know is told at once
+  for (const turn of first) saidTokens(model.tokenizer, turn); // what it does not know is told at once
 
   const generator = await Generator.open(model, device, prepareProgress(io.stderr));
   if (generator.fallback !== null) io.stderr.write(`The CPU answers: ${generator.fallback}\n`);
   const json = flags.has(options.json);
-  const session = new ChatSession(generator, model, { first, sampling, json }, io);
+  const { block_size } = model.config;
+  const session = new ChatSession(generator, { first, sampling, block_size, json }, io);
   try {
     return await dialogue(io, {
       prompt: "> ",

@@ -3,14 +3,9 @@
 import { writeFileSync } from "node:fs";
 import { plural } from "../src/count.ts";
 import { UserError } from "../src/errors.ts";
-import type { Model } from "../src/files/model_files.ts";
 import { reason } from "../src/files/reason.node.ts";
 import type { AnswerEvent } from "../src/generation/answer.ts";
-import {
-  type AnsweringOptions,
-  type Generator,
-  unknownNotes,
-} from "../src/generation/from_model.ts";
+import type { AnsweringOptions, Generator } from "../src/generation/from_model.ts";
 import type { Turn } from "../src/text/conversation.ts";
 import type { Io } from "./run.ts";
 import { printable } from "./samples.ts";
@@ -19,6 +14,8 @@ interface Options {
   /** What the conversation begins with, each time. */
   first: readonly Turn[];
   sampling: AnsweringOptions;
+  /** Of the model. */
+  block_size: number;
   /** Whether an answer is a JSON line, and nothing is said beside it. */
   json: boolean;
 }
@@ -31,7 +28,6 @@ interface ChatCommand {
 
 export class ChatSession {
   private readonly generator: Generator;
-  private readonly model: Pick<Model, "config" | "tokenizer">;
   private readonly options: Options;
   private readonly io: Io;
   private turns: readonly Turn[] = [];
@@ -40,14 +36,8 @@ export class ChatSession {
   /** Whether the user knows that the model no longer sees all that was said. */
   private toldOfRoom = false;
 
-  constructor(
-    generator: Generator,
-    model: Pick<Model, "config" | "tokenizer">,
-    options: Options,
-    io: Io,
-  ) {
+  constructor(generator: Generator, options: Options, io: Io) {
     this.generator = generator;
-    this.model = model;
     this.options = options;
     this.io = io;
   }
@@ -85,10 +75,6 @@ export class ChatSession {
   }
 
   private async say(content: string, signal: AbortSignal): Promise<boolean> {
-    const { tokenizer } = this.model;
-    for (const note of unknownNotes(tokenizer, tokenizer.encode(content))) {
-      this.io.stderr.write(`${note}\n`); // no answer in JSON tells it
-    }
     const answered = this.turns.at(-1)?.role === "user" ? this.turns.slice(0, -1) : this.turns;
     return this.answer([...answered, { role: "user", content }], signal);
   }
@@ -123,7 +109,7 @@ export class ChatSession {
   }
 
   private tellOf(answer: AnswerEvent | undefined): void {
-    const { block_size } = this.model.config;
+    const { block_size } = this.options;
     if (answer === undefined) {
       return this.tell("Stopped. What was said stays, and /retry answers anew.");
     }

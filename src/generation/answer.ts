@@ -3,7 +3,7 @@
 import type { Config } from "../config.ts";
 import { plural } from "../count.ts";
 import { ConversationError } from "../errors.ts";
-import { chatIds, turnTokens } from "../text/chat.ts";
+import { chatIds, saidTokens } from "../text/chat.ts";
 import type { Conversation, Turn } from "../text/conversation.ts";
 import { TextStream } from "../tokenizer/text_stream.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
@@ -83,7 +83,7 @@ function fitted(
   checkConversation(messages);
   const turns = messages.map((turn) => {
     const content = turn.content.replace(/\r\n?/g, "\n"); // as in a training text
-    return turnTokens(tokenizer, { ...turn, content });
+    return saidTokens(tokenizer, { ...turn, content });
   });
   const num_kept = messages[0].role === "system" ? 1 : 0;
   const room = block_size + 1 - Math.min(most, Math.max(1, Math.floor(block_size * ROOM)));

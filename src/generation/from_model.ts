@@ -1,7 +1,6 @@
 // A saved model, ready to write texts on the device of one's choice.
 
 import { isChat } from "../choices.ts";
-import { plural } from "../count.ts";
 import { chooseDevice, type DeviceChoice } from "../device/choose.ts";
 import type { Preparation } from "../device/prepare.ts";
 import { ParameterLayout } from "../model/parameters.ts";
@@ -10,7 +9,6 @@ import { ConversationError } from "../errors.ts";
 import { PythonRandom } from "../random.ts";
 import { encodePrompt } from "../tokenizer/prompt.ts";
 import type { Model } from "../files/model_files.ts";
-import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { Conversation } from "../text/conversation.ts";
 import { answer, type AnswerEvent, type AnswerPieceEvent } from "./answer.ts";
 import { checkDrawOptions, type DrawOptions } from "./draw.ts";
@@ -135,16 +133,4 @@ export class Generator {
   close(): void {
     this.predictor.destroy();
   }
-}
-
-/** What a text has that the model does not know, a sentence. */
-export function unknownNotes(
-  { unknown_id }: Pick<Tokenizer, "unknown_id">,
-  ids: Iterable<number>,
-): string[] {
-  const number = [...ids].filter((id) => id === unknown_id).length;
-  if (number === 0) return [];
-  return [
-    `The text has ${plural(number, "word")} that the model has never seen, and reads as unknown.`,
-  ];
 }

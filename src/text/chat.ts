@@ -2,6 +2,7 @@
 // and the token of its end, then BOS. What is said is encoded as text is, so that nobody can write a special token.
 
 import { ConversationError, ModelFileError } from "../errors.ts";
+import { encodePrompt } from "../tokenizer/prompt.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { Conversation, Turn } from "./conversation.ts";
 
@@ -68,14 +69,26 @@ export function firstQuestions(
  * @throws ConversationError if it is the system's, and the model knows no such turns
  * @throws UnknownCharacterError if it has a character that the tokenizer has no id for
  */
-export function turnTokens(tokenizer: Tokenizer, { role, content }: Turn): number[] {
+export function turnTokens(
+  tokenizer: Tokenizer,
+  { role, content }: Turn,
+  encode = (text: string): Iterable<number> => tokenizer.encode(text),
+): number[] {
   const { role: roles, end_turn } = chatIds(tokenizer);
   const id = roles[role];
-  if (id !== undefined) return [id, ...tokenizer.encode(content), end_turn];
+  if (id !== undefined) return [id, ...encode(content), end_turn];
   throw new ConversationError(
     `The model knows no turn of the ${role}: no conversation that it was trained on has one. Leave it out, or train on ` +
       `some that begin with {"role": "${role}", "content": "…"}.`,
   );
+}
+
+/**
+ * Those of a turn that somebody writes for a model, of which every part needs a token of its own.
+ * @throws ConversationError or UnknownCharacterError as turnTokens, the latter for unknown words too
+ */
+export function saidTokens(tokenizer: Tokenizer, turn: Turn): number[] {
+  return turnTokens(tokenizer, turn, (text) => encodePrompt(tokenizer, text));
 }
 
 /** What comes before the answer to what a user says. */

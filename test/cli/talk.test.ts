@@ -218,11 +218,14 @@ describe("chat, from a pipe,", () => {
     const training = await Training.open({ config, documents, device: "cpu" });
     for await (const _ of training.steps());
     const args = argv(folderOf(await training.model()));
-    const note = "The text has 2 words that the model has never seen, and reads as unknown.\n";
-    const lines = "my purple zebra\nmy red cat";
-    expect((await piped(chat, [...args, "--json"], lines)).stderr).toBe(note);
-    const one = [...args, "--num-samples", "1", "--prompt", "my purple zebra"];
-    expect((await runCli(generate, one)).stderr).toBe(note);
+    const lines = "my purple zebra\nmy red cat\n";
+    const run = await piped(chat, args, lines);
+    const [told] = run.stderr.split("\n");
+    expect(told).toMatch(/^error: The model has no token for "purple", or a part of it/);
+    expect(run.stdout.split("\n")).toHaveLength(2); // the other one is answered
+    const asked = await piped(generate, [...args, "--interactive"], lines);
+    expect(asked.stderr).toBe(`${told}\n`);
+    expect(asked.stdout).toMatch(/^sample {2}1: <\|user\|>my red cat<\|end_turn\|>/);
   });
 
   test("has a limit for a line", async () => {
