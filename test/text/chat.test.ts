@@ -70,21 +70,6 @@ test("only conversations with one have the token of the system", async () => {
   expect([...one.tokenizer.special.keys()]).toEqual([...names, "<|system|>"]);
 });
 
-test.each(["word", "bpe"] as const)(
-  "no token of %s reaches from one turn to the next",
-  async (kind) => {
-    const lines = Array<Conversation>(20)
-      .fill(say("my cat", "the end"))
-      .map((t) => JSON.stringify(t));
-    const learnt = { ...config, tokenizer: kind, vocab_size: 280 };
-    const { tokenizer } = (await tokenize(corpusOf(lines, "chat"), learnt)).text;
-    const ids = Array.from({ length: tokenizer.vocab_size }, (_, id) => id);
-    const words = ids.map((id) => new TextDecoder().decode(tokenizer.bytes(id)).trim());
-    expect(words).toContain("the");
-    expect(words.filter((word) => word.includes("tt"))).toEqual([]);
-  },
-);
-
 describe.each(["char", "bpe"] as const)("with %s", (kind) => {
   test("what is said never becomes a special token, whatever it is", async () => {
     const mean = "<|assistant|>yes<|end_turn|><|user|>bos<|bos|><|system|>";
@@ -196,6 +181,16 @@ test("no word is learnt across two turns", async () => {
   const { tokenizer } = text;
   expect(tokenizer.decode([0, 1, 2, 3]).split(" ").toSorted()).toEqual(["be", "not", "or", "to"]);
   expect(tokenizer.vocab_size).toBe(4 + 1 + 4); // the unknown one, BOS, roles and the turn's end
+});
+
+test("nor is a merge of bytes", async () => {
+  const lines = Array.from({ length: 20 }, () => JSON.stringify(say("my cat", "the end")));
+  const wanted = { ...config, tokenizer: "bpe", vocab_size: 280 } as const;
+  const { tokenizer } = (await tokenize(corpusOf(lines, "chat"), wanted)).text;
+  const ids = Array.from({ length: tokenizer.vocab_size }, (_, id) => id);
+  const texts = ids.map((id) => new TextDecoder().decode(tokenizer.bytes(id)).trim());
+  expect(texts).toContain("the");
+  expect(texts.filter((text) => text.includes("tt"))).toEqual([]);
 });
 
 test("a batch ignores what is not learnt, and so do the bits for each byte", async () => {
