@@ -4,7 +4,7 @@
 //   npm run train -- --output output --resume
 
 import { isHalf } from "../src/choices.ts";
-import type { Config } from "../src/config.ts";
+import { type Config, wholeStep } from "../src/config.ts";
 import { settings } from "../src/config/settings.ts";
 import type { Checkpoint } from "../src/files/checkpoint.ts";
 import { checkSame, resumedConfig } from "../src/training/resume.ts";
@@ -134,7 +134,7 @@ function goOn(before: Checkpoint, flags: Flags): Config {
   if (preset !== undefined) {
     const of = ({ name, flag }: (typeof settings)[number]) =>
       [name, labels[name] ?? `${flag} of ${preset.label} ${preset.text}`] as const;
-    checkSame(before.config, flags.config(preset.text), Object.fromEntries(settings.map(of)));
+    checkSame(before, flags.config(preset.text), Object.fromEntries(settings.map(of)));
   }
   if (before.input?.includes("-") && !flags.has(options.input)) {
     throw new UsageError(
@@ -142,7 +142,8 @@ function goOn(before: Checkpoint, flags: Flags): Config {
         `${before.input.map((word) => `--input ${shellQuote(word)}`).join(" ")}.`,
     );
   }
-  return resumedConfig(before, overrides, {
+  const wanted = { ...overrides, ...wholeStep(flags.text(options.preset), overrides) };
+  return resumedConfig(before, wanted, {
     num_steps: "--steps",
     patience: "--patience",
     ...labels,

@@ -1,6 +1,7 @@
 // Every setting of a run: one flat object. config/settings.ts has what each may be, presets.ts has their defaults.
 
 import { conflicts } from "./config/conflicts.ts";
+import { MAX_SIZE } from "./config/setting.ts";
 import { settings } from "./config/settings.ts";
 import { checkSetting } from "./config/values.ts";
 import { ConfigError } from "./errors.ts";
@@ -120,6 +121,15 @@ export function heldOutIn(preset: string): Partial<ConfigChoice> {
   return isPreset(preset) && presets[preset].val_fraction === 0 ? { val_fraction: "auto" } : {};
 }
 
+/** Of settings beside a preset the grad_accumulation as a resolved config has it: of an open batch it counts documents. */
+export function wholeStep(
+  preset: string,
+  { batch_size, grad_accumulation }: Partial<ConfigChoice>,
+): Partial<Pick<Config, "grad_accumulation">> {
+  if (!isPreset(preset) || batch_size !== "auto" || grad_accumulation === undefined) return {};
+  return { grad_accumulation: grad_accumulation * presets[preset].batch_size };
+}
+
 /** How the user wrote settings, for the messages: `--n-embd`, `MICROGPT_N_EMBD`. */
 export type Labels = Partial<Record<keyof Config, string>>;
 
@@ -159,10 +169,17 @@ export function resolveConfig(
     throw new ConfigError("preset", message);
   }
   checkSettingNames("setting", overrides);
-  const config: ConfigChoice = { ...presets[preset], ...overrides };
-  if (config.batch_size === "auto") config.grad_accumulation *= presets[preset].batch_size;
+  const asked: ConfigChoice = { ...presets[preset], ...overrides };
   const label = (name: keyof Config) => labels[name] ?? name;
-  for (const setting of settings) checkSetting(setting, config[setting.name], label(setting.name));
+  for (const setting of settings) checkSetting(setting, asked[setting.name], label(setting.name));
+  const config = { ...asked, ...wholeStep(preset, asked) };
+  if (config.grad_accumulation > MAX_SIZE) {
+    throw new ConfigError(
+      "grad_accumulation",
+      `${label("grad_accumulation")} is ${asked.grad_accumulation}, which with the batch of preset ${preset} makes ` +
+        `${config.grad_accumulation} documents of a step; they must be at most ${MAX_SIZE}.`,
+    );
+  }
   for (const conflict of conflicts(config, label)) throw conflict;
   return config;
 }

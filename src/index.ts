@@ -25,7 +25,13 @@ import {
   saveCheckpoint,
   saveModel,
 } from "#model_dir";
-import { checkSettingNames, type ConfigChoice, heldOutIn, resolveConfig } from "./config.ts";
+import {
+  checkSettingNames,
+  type ConfigChoice,
+  heldOutIn,
+  resolveConfig,
+  wholeStep,
+} from "./config.ts";
 import { type DeviceChoice, devices } from "./device/choose.ts";
 import { ConfigError, DataError } from "./errors.ts";
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from "./files/checkpoint.ts";
@@ -131,7 +137,7 @@ export async function train(
   checkChoice("device", device, devices);
   checkChoice("tuning", mode, tuningModes);
   const config = resume
-    ? resumedConfig(resume, given)
+    ? resumedConfig(resume, { ...given, ...wholeStep(preset, given) })
     : resolveConfig(preset, { ...heldOutIn(preset), ...given });
   return Training.open({
     config,

@@ -35,6 +35,11 @@ test("a step has as many documents as preset and settings say", () => {
   const rows = (choice: ConfigChoice) => inOneBatch(choice);
   expect(rows(open("shakespeare"))).toMatchObject({ batch_size: 64, grad_accumulation: 1 });
   expect(rows(open("small", { grad_accumulation: 3 }))).toMatchObject({ batch_size: 24 });
+  // In its range before the preset's batch is counted in, and after that too.
+  expect(() => open("small", { grad_accumulation: 0.5 })).toThrow(/^grad_accumulation is 0\.5; it/);
+  expect(() => open("small", { grad_accumulation: 2 ** 22 })).toThrow(
+    /^grad_accumulation is 4194304, which with the batch of preset small makes 33554432 documents/,
+  );
   const asked = resolveConfig("small", { grad_accumulation: 3 });
   expect(inOneBatch(asked)).toEqual(asked);
   expect(() => resolveConfig("small", { batch_size: "all" as "auto" })).toThrow(
@@ -135,6 +140,9 @@ test.each(["cpu", "webgpu"] as const)(
       expected.slice(0, before.length).concat(expected.slice(resume.step)),
     );
     second.close();
+    // The same options again, of which grad_accumulation is counted in the preset's batches.
+    const same = { ...settings, batch_size: "auto", grad_accumulation: 1, resume } as const;
+    (await train(text, same)).close();
     const again = (given: Partial<ConfigChoice>) => () => resumedConfig(resume, given);
     expect(again({ batch_size: "auto", grad_accumulation: 32 })()).toEqual(resume.config);
     expect(again({ batch_size: "auto", grad_accumulation: 16 })).toThrow(/grad_accumulation is 16/);

@@ -22,7 +22,10 @@ test("one document, one token, one character, one step", () => {
   expect(() => one.encode("b")).toThrow(`it knows the 1 character "a" it was`);
   const config = resolveConfig("microgpt", { num_steps: 2000 });
   expect(() =>
-    resumedConfig({ config, step: 2000, validated: true, best: null }, { num_steps: 1999 }),
+    resumedConfig(
+      { config, step: 2000, validated: true, best: null, asked_vocab_size: 0 },
+      { num_steps: 1999 },
+    ),
   ).toThrow("has done 2,000 steps already");
 });
 

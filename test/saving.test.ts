@@ -36,6 +36,7 @@ async function saved(on: typeof device | undefined): Promise<Checkpoint> {
     kernels: null,
     validated: false,
     best: null,
+    asked_vocab_size: 0,
   } as const;
   return { config, tokenizer, ...state, ...place };
 }

@@ -66,6 +66,8 @@ export interface Best {
 
 /** A run between two of its steps. */
 export interface Checkpoint extends Model, TrainerState, Circumstances {
+  /** Of the tokens to learn, as the user said it: the text may have had fewer. */
+  asked_vocab_size: number;
   /** False where a validation is due after `step`, and still to come. */
   validated: boolean;
   /** Null before the first validation. */
@@ -111,7 +113,7 @@ function jsonBytes(value: unknown): number {
 /** @throws ModelFileError if a number is not finite; such a run is never saved */
 export function encodeCheckpoint(checkpoint: Checkpoint): ModelFile {
   const { config, layout, values, m, v, tokens, scaler, skips } = checkpoint;
-  const { text, input, device, adapter, kernels, validated, best } = checkpoint;
+  const { text, input, device, adapter, kernels, validated, best, asked_vocab_size } = checkpoint;
   const dtype = values instanceof Float64Array ? "F64" : "F32";
   const flats = [values, m, v];
   const tensors = parts(config, layout.dims).flatMap(({ prefix, layout }, i) =>
@@ -132,6 +134,7 @@ export function encodeCheckpoint(checkpoint: Checkpoint): ModelFile {
     kernels,
     validated,
     best,
+    asked_vocab_size,
   };
   const metadata = { ...metadataOf(checkpoint), training: toText(training) };
   return new ModelFile(STATE_FILE, safetensorsPieces(tensors, metadata));
@@ -158,7 +161,7 @@ export function decodeCheckpoint(bytes: Uint8Array | undefined, where: string): 
       `has a vocabulary of ${plural(vocab_size, "token")} and a tokenizer of ${tokenizer.vocab_size}`,
     );
   }
-  const training = readTraining(...partOf(metadata, "training", path));
+  const training = readTraining(...partOf(metadata, "training", path), config);
   const dims = dimsOf(config, vocab_size);
   const { layout, flat } = readTensors(tensors, dims, path, (dims) => parts(config, dims));
   const [values, m, v] = flat;
@@ -171,7 +174,7 @@ export function decodeCheckpoint(bytes: Uint8Array | undefined, where: string): 
  */
 export function describeRun(metadata: Readonly<Record<string, string>>, path: string) {
   const { config, step } = readConfig(...partOf(metadata, "config", path));
-  const { input, validated, best } = readTraining(...partOf(metadata, "training", path));
+  const { input, validated, best } = readTraining(...partOf(metadata, "training", path), config);
   return { config, step, input, validated, best };
 }
 
@@ -186,12 +189,13 @@ function partOf(
 }
 
 /**
- * Files of before there was `validated` were saved after the validation, and of `best` they know nothing; those of before
- * there could be several inputs have one, and no list.
+ * Files of before there was `validated` were saved after the validation, and of `best` and `asked_vocab_size` they know
+ * nothing; those of before there could be several inputs have one, and no list.
  */
-function readTraining(json: unknown, source: string) {
+function readTraining(json: unknown, source: string, { vocab_size }: Config) {
   if (!isObject(json)) fail(source, "is not an object");
-  const file = { validated: true, best: null, ...json } as Record<string, unknown>;
+  const unknown = { validated: true, best: null, asked_vocab_size: vocab_size };
+  const file = { ...unknown, ...json } as Record<string, unknown>;
   if (typeof file.input === "string") file.input = [file.input];
   const isText = (value: unknown) => typeof value === "string";
   const isTextOrNull = (value: unknown) => value === null || isText(value);
@@ -218,13 +222,14 @@ function readTraining(json: unknown, source: string) {
     kernels: isTextOrNull,
     validated: (value) => typeof value === "boolean",
     best: isBest,
+    asked_vocab_size: isCount,
   };
   for (const [key, isGood] of Object.entries(good)) {
     if (!isGood(file[key])) fail(source, `has ${show(file[key])} as its ${key}`);
   }
   const read = file as unknown as Pick<
     Checkpoint,
-    "tokens" | "scaler" | "skips" | "validated" | "best"
+    "tokens" | "scaler" | "skips" | "validated" | "best" | "asked_vocab_size"
   > &
     Circumstances;
   const [scale, steps, skipped = 0] = read.scaler; // of two numbers where it is an older version's

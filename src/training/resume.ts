@@ -1,6 +1,6 @@
 // What a run that is resumed may do otherwise than before, and what it has to say about it.
 
-import { isFalling, isHalf } from "../choices.ts";
+import { isFalling, isHalf, mayBe } from "../choices.ts";
 import { type Config, type ConfigChoice, type Labels, resolveConfig } from "../config.ts";
 import { aside, isOpen, leftOpen, settings } from "../config/settings.ts";
 import { plural } from "../count.ts";
@@ -13,17 +13,29 @@ const decisive = settings
   .map(({ name }) => name)
   .filter((name) => !aside.includes(name) && name !== "num_steps");
 
-/** @throws ConfigError naming the first setting that would make the rest of the run another one */
+/** What of a run tells whether another one would be the same. */
+type Settings = Pick<Checkpoint, "config" | "asked_vocab_size">;
+
+/**
+ * @param wanted grad_accumulation as a resolved config has it, see wholeStep()
+ * @throws ConfigError naming the first setting that would make the rest of the run another one
+ */
 export function checkSame(
-  before: Config,
+  { config: before, asked_vocab_size }: Settings,
   wanted: Partial<ConfigChoice>,
   labels: Labels = {},
 ): void {
-  const step = before.batch_size * before.grad_accumulation;
+  /** Whether the run's own value came of the wanted one, which is not the same. */
+  const became: Partial<Record<keyof Config, (value: ConfigChoice[keyof Config]) => boolean>> = {
+    format: (value) => mayBe(value as Config["format"], before.format),
+    vocab_size: (value) => value === asked_vocab_size,
+    grad_accumulation: (value) =>
+      wanted.batch_size === "auto" && value === before.batch_size * before.grad_accumulation,
+  };
   for (const name of decisive) {
     const value = wanted[name] ?? before[name];
     if (value === before[name] || isOpen(name, value)) continue; // the run's own was chosen at its start
-    if (name === "grad_accumulation" && wanted.batch_size === "auto" && value === step) continue;
+    if (became[name]?.(value)) continue;
     throw new ConfigError(
       name,
       `${labels[name] ?? name} is ${value}, but the run to resume has ${before[name]}; leave it out, or begin a new run.`,
@@ -33,21 +45,18 @@ export function checkSame(
 
 /**
  * The settings of a run that goes on.
- * @param overrides num_steps, and what has no influence on how a model trains; of all else only what it is already
+ * @param overrides num_steps, and what has no influence on how a model trains; of all else only what it is already, or
+ *   what it came of, with grad_accumulation as a resolved config has it
  * @param labels how the user wrote a setting, for the messages; its own name where absent
  * @throws ConfigError if a setting would make it another run, or leaves no step to be done
  */
 export function resumedConfig(
-  {
-    config: before,
-    step,
-    validated,
-    best,
-  }: Pick<Checkpoint, "config" | "step" | "validated" | "best">,
+  run: Settings & Pick<Checkpoint, "step" | "validated" | "best">,
   overrides: Partial<ConfigChoice> = {},
   labels: Labels = {},
 ): Config {
-  checkSame(before, overrides, labels);
+  const { config: before, step, validated, best } = run;
+  checkSame(run, overrides, labels);
   const names = [...leftOpen, "grad_accumulation"] as const; // which goes with an open batch_size
   const met = Object.fromEntries(names.map((name) => [name, before[name]]));
   const wanted = { ...before, ...overrides, ...met } as Config; // nothing is open any more

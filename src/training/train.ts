@@ -90,6 +90,7 @@ export class Training {
   private readonly watch: Watch;
   private readonly random: PythonRandom;
   private readonly input: readonly string[] | null;
+  private readonly asked_vocab_size: number;
   private readonly prompt: string;
   /** What the users of a chat begin with. */
   private readonly questions: readonly string[];
@@ -103,6 +104,7 @@ export class Training {
     start: StartEvent,
     identify: () => Promise<string>,
     { input = null, prompt = "" }: Pick<TrainingOptions, "input" | "prompt">,
+    asked_vocab_size: number,
     questions: readonly string[],
     tokenizer: Tokenizer,
     validation: Validation,
@@ -114,6 +116,7 @@ export class Training {
     this.watch = new Watch(start.config);
     this.identify = identify;
     this.input = input;
+    this.asked_vocab_size = asked_vocab_size;
     this.prompt = prompt;
     this.questions = questions;
     this.tokenizer = tokenizer;
@@ -235,6 +238,7 @@ export class Training {
       start,
       resume ? () => Promise.resolve(resume.text) : identify,
       { input, prompt },
+      resume?.asked_vocab_size ?? options.config.vocab_size,
       firstQuestions(corpus.conversations, order),
       tokenizer,
       judge,
@@ -369,14 +373,14 @@ export class Training {
 
   /** All that is needed to resume the run after `step` steps, the model included; a copy, as model() gives it. */
   async checkpoint(): Promise<Checkpoint> {
-    const { start, tokenizer, trainer, input } = this;
+    const { start, tokenizer, trainer, input, asked_vocab_size } = this;
     const { config, device, adapter } = start;
-    const kernels = start.kernels && start.kernels.id;
+    const place = { input, device, adapter, kernels: start.kernels && start.kernels.id };
     const text = await (this.text ??= this.identify());
     const state = await trainer.state();
     const validated = this.done >= state.step || !this.validatesAfter(state.step);
     const { best } = this.validation;
-    return { config, tokenizer, ...state, text, input, device, adapter, kernels, validated, best };
+    return { config, tokenizer, ...state, text, ...place, validated, best, asked_vocab_size };
   }
 
   /** Gives back all that the run holds; nothing can be asked of it after that. */

@@ -46,6 +46,7 @@ function checkpointOf(chars: string, step: number): Checkpoint {
     ...place,
     validated,
     best: null,
+    asked_vocab_size: 0,
   };
 }
 

@@ -81,6 +81,9 @@ describe.each([
       `tokenizer is char, but the run to resume has ${tokenizer}; leave it out, or begin a new run.`,
     );
     expect(() => resumedConfig(resume, { vocab_size: 400 })).toThrow(ConfigError);
+    expect(resumedConfig({ ...resume, asked_vocab_size: 400 }, { vocab_size: 400 })).toEqual(
+      resume.config,
+    );
     expect(resumedConfig(resume, { vocab_size: 0, tokenizer: "auto" })).toMatchObject({
       vocab_size,
     });
