@@ -38,7 +38,8 @@ export class View {
   private readonly looks = new LookList(byId("looks"));
   private readonly reads = createRow("look reads", "the text");
 
-  /** Those that were shown last. */
+  /** Of the text, and of the run in its tokens: those that were shown last. */
+  private texts: readonly string[] = [];
   private tokens: Run["tokens"] = null;
 
   constructor() {
@@ -47,16 +48,20 @@ export class View {
 
   /** Some of the documents, below what the model writes. */
   showDocuments(documents: readonly string[]): void {
-    const texts = excerpts(documents).map((text) => createText(text));
-    this.reads.lastElementChild!.replaceChildren(...texts);
-    this.reads.hidden = texts.length === 0;
+    this.texts = excerpts(documents);
+    this.showReads(this.texts.map((text) => createText(text)));
+    this.reads.hidden = this.texts.length === 0;
   }
 
-  /** The same ones in the tokens of the run, if it has other ones than characters. */
+  /** The same ones in the tokens of the run, as long as it has other ones than characters. */
   private showTokens(tokens: Run["tokens"]): void {
     if (tokens === this.tokens) return;
     this.tokens = tokens;
-    if (tokens) this.reads.lastElementChild!.replaceChildren(...tokens.map(createTokens));
+    this.showReads(tokens?.map(createTokens) ?? this.texts.map((text) => createText(text)));
+  }
+
+  private showReads(rows: readonly HTMLElement[]): void {
+    this.reads.lastElementChild!.replaceChildren(...rows);
   }
 
   /**

@@ -27,5 +27,9 @@ test("tokens are learnt in the worker, counted, and shown in their colours", asy
     all.slice(0, 2).map((token) => getComputedStyle(token).backgroundColor),
   );
   expect(new Set(colours).size).toBe(2);
+  await page.click("#reset");
+  await page.waitForFunction(() => document.querySelector(".reads .token") === null);
+  const [passage] = await page.locator(".reads li").allTextContents();
+  expect(passage).toBe(texts.join(""));
   if (process.env.SHOT) await page.screenshot({ path: process.env.SHOT, fullPage: true });
 });
