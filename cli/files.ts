@@ -1,5 +1,6 @@
 // The training text of a command: what it names is gathered, and read.
 
+import { usesSeparator } from "../src/choices.ts";
 import type { ConfigChoice } from "../src/config.ts";
 import type { Corpus } from "../src/text/corpus.ts";
 import type { Reading } from "../src/text/formats/reader.ts";
@@ -59,9 +60,12 @@ export async function readText(
   const gathered = await gather(said ? inputs : [usual], io, options);
   const { files, label, separator, ...about } = gathered;
   let how = reading;
-  if (reading.format === "auto" && reading.separator === "") {
-    if (!said) how = { ...reading, format: "lines" };
-    else if (separator !== "") how = { ...reading, separator };
+  const { format } = reading;
+  if (reading.separator === "") {
+    if (!said && format === "auto") how = { ...reading, format: "lines" };
+    else if (separator !== "" && (format === "auto" || usesSeparator(format))) {
+      how = { ...reading, separator };
+    }
   }
   const source = said ? label : "names.txt";
   const { TextCache } = await import("./sources/text_cache.ts");

@@ -2,7 +2,9 @@
 
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { pathToFileURL } from "node:url";
+import { expect, onTestFinished, test } from "vitest";
+import { dataSets } from "../../cli/sources/data_sets.ts";
 import { main as train } from "../../cli/train.ts";
 import { jsonLines } from "../harness/conversations.ts";
 import { FakeIo, parseLines, runCli, temporaryFolder } from "./fake_io.ts";
@@ -76,4 +78,18 @@ test("a folder of files", async () => {
     writeFileSync(join(input, name), verse);
   const [, second] = await twice([...shape, "--input", input]);
   expect(second[0]).toMatchObject({ resumed_from: 2, differences: [] });
+});
+
+test("a data set whose documents have something of their own between them", async () => {
+  const { tinystories } = dataSets;
+  const { url } = tinystories;
+  onTestFinished(() => void Object.assign(tinystories, { url }));
+  const path = join(temporaryFolder(), "stories.txt");
+  writeFileSync(path, "Once.\n\nTwice.\n<|endoftext|>\nThe end.\n".repeat(9));
+  Object.assign(tinystories, { url: pathToFileURL(path).href });
+  for (const flags of [[], ["--format", "paragraphs"]]) {
+    const [first, second] = await twice([...shape, ...flags, "--input", "tinystories"]);
+    expect(first[0]).toMatchObject({ num_docs: 10, config: { format: "paragraphs" } });
+    expect(second[0]).toMatchObject({ resumed_from: 2, num_docs: 10, differences: [] });
+  }
 });
