@@ -14,16 +14,15 @@ import { CONFIG_FILE, type Model, TOKENIZER_FILE, WEIGHTS_FILE } from "../src/fi
 import { type Dims, dimsOf } from "../src/model/parameters.ts";
 import type { Examples } from "../src/text/batches.ts";
 import { textFacts } from "../src/text/facts.ts";
-import { chooseHeldOut } from "../src/text/hold_out.ts";
 import { splitTokens } from "../src/text/split.ts";
 import { CharTokenizer } from "../src/tokenizer/char.ts";
 import type { Tokenizer } from "../src/tokenizer/tokenizer.ts";
-import { chooseBatch, inOneBatch } from "../src/training/choose_batch.ts";
+import { chooseBatch } from "../src/training/choose_batch.ts";
 import { chooseDtype } from "../src/training/choose_dtype.ts";
 import { chooseSmall } from "../src/training/choose_trainer.ts";
 import { type Needs, needsOf } from "../src/training/needs.ts";
 import { startNotes } from "../src/training/notes.ts";
-import { tokenize } from "../src/training/tokenize.ts";
+import { settleText } from "../src/training/settle_text.ts";
 import { command } from "./command.ts";
 import { askedIn, readText } from "./files.ts";
 import type { Flags } from "./flags.ts";
@@ -84,13 +83,11 @@ async function describeRun(flags: Flags, io: Io): Promise<[object, string]> {
   flags.config(flags.text(options.preset), { format }); // what it decides may be in conflict
   const given = tokenizerOf(flags);
   const progress = prepareProgress(io.stderr);
-  const tokens = await tokenize(corpus, wanted, { given, progress });
-  const { text, tokenizer, tokenizer_notes } = tokens;
-  const vocabulary = { tokenizer, vocab_size: tokens.vocab_size };
+  const settled = await settleText(corpus, [wanted], { given, progress });
+  const { text } = settled.tokens;
   const { vocab_size } = text.tokenizer;
   const dims = dimsOf(wanted, vocab_size);
-  const { val_fraction, note } = chooseHeldOut({ ...wanted, format }, text.ids.length);
-  const read = inOneBatch({ ...wanted, ...vocabulary, format, val_fraction });
+  const [read] = settled.configs;
   const { train, num_tokens, num_val_tokens } = splitTokens(
     read,
     text.tokens(wanted.block_size, undefined, wanted),
@@ -98,13 +95,9 @@ async function describeRun(flags: Flags, io: Io): Promise<[object, string]> {
   const open = wanted.batch_size === "auto";
   const { config, dtype_reason, batch_reason } = await met(read, dims, train, open);
   const needs = needsOf(config, dims, train);
-  const facts = textFacts(tokens, config.block_size);
+  const facts = textFacts(settled.tokens, config.block_size);
   const about = { num_tokens: num_tokens - num_val_tokens, num_params: needs.num_params };
-  const notes = [
-    ...startNotes(config, about),
-    ...(note === null ? [] : [note]),
-    ...tokenizer_notes,
-  ];
+  const notes = [...startNotes(config, about), ...settled.notes];
   const what = isStream(format)
     ? `one text of ${plural(text.ids.length, "token")}`
     : plural(num_docs, "document");

@@ -5,28 +5,30 @@ import type { Device } from "./device.ts";
 import { type Dispatch, pipelineOf } from "./schedule.ts";
 
 /** Told at the beginning (`done` is 0), whenever one more is done, and at the end (`done` is `total`). */
-export interface PrepareEvent {
+export interface Told<What extends string> {
   type: "prepare";
-  /**
-   * compile: pipelines. measure: shapes of products, whose kernels are timed. Of the text count: characters whose words
-   * are counted; learn: tokens; tokenize: characters.
-   */
-  what: "compile" | "measure" | "count" | "learn" | "tokenize";
+  what: What;
   done: number;
   total: number;
 }
+
+/** compile: pipelines. measure: shapes of products, whose kernels are timed. */
+export type DeviceWork = "compile" | "measure";
 
 export interface Preparation {
   /** Whether the run will validate, and whether it will write texts: then their kernels are compiled with its own. */
   validates?: boolean;
   writes?: boolean;
-  progress?: (event: PrepareEvent) => void;
+  progress?: (event: Told<DeviceWork>) => void;
   /** Once aborted, no further pipeline is waited for. */
   signal?: AbortSignal;
 }
 
 /** Tells how many of how many are done. */
-export function teller(what: PrepareEvent["what"], progress: Preparation["progress"] = () => {}) {
+export function teller<What extends string>(
+  what: What,
+  progress: (event: Told<What>) => void = () => {},
+) {
   return (done: number, total: number) => progress({ type: "prepare", what, done, total });
 }
 

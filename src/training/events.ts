@@ -1,9 +1,16 @@
 // What a training run tells as it goes, as plain objects.
 
 import type { Config } from "../config.ts";
+import type { DeviceWork, Told } from "../device/prepare.ts";
 import type { TextFacts } from "../text/facts.ts";
 import type { TuningSummary } from "../tuning/tune.ts";
 import type { StepRecord } from "./trainer.ts";
+
+/** Of the text count: characters whose words are counted; learn: tokens; tokenize: characters. */
+type TextWork = "count" | "learn" | "tokenize";
+
+/** What comes before a run's first step, while it is done. */
+export type PrepareEvent = Told<DeviceWork | TextWork>;
 
 /** What a run is about to do, and where. */
 export interface StartEvent extends TextFacts {

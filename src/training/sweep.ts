@@ -6,7 +6,6 @@ import { isChat, isHalf, isStream } from "../choices.ts";
 import type { Config, ConfigChoice, ReadConfig } from "../config.ts";
 import { type ChosenDevice, chooseDevice, type DeviceChoice } from "../device/choose.ts";
 import type { Device } from "../device/device.ts";
-import type { PrepareEvent } from "../device/prepare.ts";
 import { checkSavable } from "../files/checkpoint.ts";
 import type { Model } from "../files/model_files.ts";
 import { checkHostMemory } from "../model/memory.ts";
@@ -15,17 +14,18 @@ import type { SmallRun } from "../small/data.ts";
 import type { SmallTuning } from "../small/ops.ts";
 import { PythonRandom } from "../random.ts";
 import { bitsPerByte, sizeOfTargets } from "../text/bits_per_byte.ts";
-import { chooseHeldOut } from "../text/hold_out.ts";
 import { type Documents, identity } from "../text/documents.ts";
 import type { TokenizedText } from "../text/tokenized.ts";
 import { corpusOf, type TextSource } from "../text/read_corpus.ts";
 import { type TextFacts, textFacts } from "../text/facts.ts";
-import { checkConversations, sweepReading, sweepTokenizer } from "./sweep_text.ts";
-import { tokenize, type Tokens } from "./tokenize.ts";
+import type { PrepareEvent } from "./events.ts";
+import { checkConversations, sweepReading } from "./sweep_text.ts";
+import { settleText } from "./settle_text.ts";
+import type { Tokens } from "./tokenize.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { TuneOptions } from "../tuning/tune.ts";
 import { heldOut, isOneStream, splitTokens } from "../text/split.ts";
-import { chooseBatch, inOneBatch } from "./choose_batch.ts";
+import { chooseBatch } from "./choose_batch.ts";
 import { chooseDtype } from "./choose_dtype.ts";
 import { checkHalf, createTrainer } from "./choose_trainer.ts";
 import { evaluateParameters } from "./gpu_evaluator.ts";
@@ -142,23 +142,14 @@ export class Sweep {
     const { documents, device: choice } = options;
     checkComparable(options.configs);
     const corpus = corpusOf(documents, sweepReading(options.configs));
-    const tokens = await tokenize(corpus, sweepTokenizer(options.configs), {
+    const { tokens, configs } = await settleText(corpus, options.configs, {
       given: options.tokenizer,
       progress: options.progress,
       signal: options.tuning?.signal,
     });
     const { text } = tokens;
-    const vocabulary = { tokenizer: tokens.tokenizer, vocab_size: tokens.vocab_size };
-    const { format, tokenizer, ids } = text;
-    if (isChat(format)) checkConversations(options.configs);
-    // One part for all of them, which has room for the longest windows.
-    const [{ val_fraction: asked }] = options.configs;
-    const block_size = Math.max(...options.configs.map(({ block_size }) => block_size));
-    const held = chooseHeldOut({ format, block_size, val_fraction: asked }, ids.length);
-    const { val_fraction } = held;
-    const configs = options.configs.map((config) =>
-      inOneBatch({ ...config, ...vocabulary, format, val_fraction }),
-    );
+    const { tokenizer } = text;
+    if (isChat(text.format)) checkConversations(options.configs);
     const place = await chooseDevice(choice, estimateSweep(configs, text));
     const { device } = place;
     for (const config of new Map(configs.map((config) => [config.n_layer, config])).values()) {
@@ -166,7 +157,7 @@ export class Sweep {
     }
     const plan = planSweep(device, configs, text);
     const open = options.configs.map(({ batch_size }) => batch_size === "auto");
-    const chosen = await chooseDtypes(device, configs, plan, open);
+    const chosen = await meetDevice(device, configs, plan, open);
     for (const config of chosen.configs) {
       const dims = dimsOf(config, tokenizer.vocab_size);
       checkHostMemory(config, dims, device ? "webgpu" : "cpu", platform.memory());
@@ -345,7 +336,7 @@ export class Sweep {
  * The configs of a plan with their dtypes chosen, and their batches, and each reason for a dtype once.
  * @param open which of their batches are to be chosen
  */
-async function chooseDtypes(
+async function meetDevice(
   device: Device | undefined,
   wanted: readonly ReadConfig[],
   plan: ReturnType<typeof planSweep>,

@@ -8,18 +8,8 @@ import type { Reading } from "../text/formats/reader.ts";
 export function sweepReading(
   configs: readonly ConfigChoice[],
 ): Pick<ConfigChoice, "format"> & Reading {
-  const [{ format, field, separator, skip_bad_lines }] = configs;
-  const reading = { format, field, separator, skip_bad_lines };
-  for (const name of Object.keys(reading) as (keyof typeof reading)[]) {
-    const other = configs.find((config) => config[name] !== reading[name]);
-    if (other === undefined) continue;
-    throw new ConfigError(
-      name,
-      `The models of a sweep read the text in one way, and these in ${name} ${reading[name]} and ${other[name]}; ` +
-        `choose one of them.`,
-    );
-  }
-  return reading;
+  checkOne(configs, ["format", "field", "separator", "skip_bad_lines"], "read the text in one way");
+  return configs[0];
 }
 
 /** Which tokenizer the models have; how wide they are says the widest. @throws ConfigError if it is not one */

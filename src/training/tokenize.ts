@@ -3,7 +3,7 @@
 import { isChat, isGiven, isLearned } from "../choices.ts";
 import type { Config, ConfigChoice } from "../config.ts";
 import { count } from "../count.ts";
-import { type PrepareEvent, type Preparation, teller } from "../device/prepare.ts";
+import { teller } from "../device/prepare.ts";
 import { ConfigError } from "../errors.ts";
 import { Breather } from "../generation/breather.ts";
 import { chatTokens, withTokens } from "../text/chat.ts";
@@ -14,9 +14,13 @@ import type { TokenizedText } from "../text/tokenized.ts";
 import { type Tell, tokenizeInParts } from "../text/tokenize.ts";
 import { tokenizerFromJSON } from "../tokenizer/file.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+import type { PrepareEvent } from "./events.ts";
 
 /** Which tokenizer it is to be. */
-export interface TokenizerOptions extends Pick<Preparation, "progress" | "signal"> {
+export interface TokenizerOptions {
+  progress?: (event: PrepareEvent) => void;
+  /** Once aborted, no further part is begun. */
+  signal?: AbortSignal;
   /** What tokenizer `file` stands for. */
   given?: Tokenizer;
   /** Of the run to resume: nothing is learnt anew. */

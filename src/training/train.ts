@@ -6,7 +6,6 @@ import { isHalf, isStream } from "../choices.ts";
 import type { ConfigChoice } from "../config.ts";
 import { conflicts } from "../config/conflicts.ts";
 import { chooseDevice, type DeviceChoice } from "../device/choose.ts";
-import type { PrepareEvent } from "../device/prepare.ts";
 import { type Best, type Checkpoint, checkSavable } from "../files/checkpoint.ts";
 import {
   generate,
@@ -23,7 +22,6 @@ import { PythonRandom } from "../random.ts";
 import { keptFingerprint } from "../text/fingerprint.ts";
 import { textFacts } from "../text/facts.ts";
 import { identity } from "../text/documents.ts";
-import { chooseHeldOut } from "../text/hold_out.ts";
 import { corpusOf, type TextSource } from "../text/read_corpus.ts";
 import { firstQuestions } from "../text/chat.ts";
 import { skippedOf } from "../text/tokenized.ts";
@@ -31,19 +29,25 @@ import { splitTokens } from "../text/split.ts";
 import { encodePrompt } from "../tokenizer/prompt.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { summaryOf, type TuneOptions } from "../tuning/tune.ts";
-import { chooseBatch, inOneBatch } from "./choose_batch.ts";
+import { chooseBatch } from "./choose_batch.ts";
 import { chooseDtype } from "./choose_dtype.ts";
-import { tokenize } from "./tokenize.ts";
+import { settleText } from "./settle_text.ts";
 import { checkHalf, chooseSmall, createTrainer } from "./choose_trainer.ts";
 import type { Model } from "../files/model_files.ts";
-import type { LookEvent, RunEvent, SaveEvent, StartEvent, StepEvent } from "./events.ts";
+import type {
+  LookEvent,
+  PrepareEvent,
+  RunEvent,
+  SaveEvent,
+  StartEvent,
+  StepEvent,
+} from "./events.ts";
 import { startNotes } from "./notes.ts";
 import { checkText, differences, resumedConfig, withoutDevice } from "./resume.ts";
 import { Watch } from "./diverged.ts";
 import type { Trainer } from "./trainer.ts";
 import { Validation } from "./validation.ts";
 
-export type { PrepareEvent };
 export type * from "./events.ts";
 
 export interface TrainingOptions {
@@ -140,19 +144,15 @@ export class Training {
     const asked = resume ? resumedConfig(resume, options.config) : options.config;
     const corpus = corpusOf(options.documents, asked);
     const { format, num_docs } = corpus;
-    const { text, tokenizer_reason, tokenizer_notes, ...vocabulary } = await tokenize(
-      corpus,
-      asked,
-      {
-        given: options.tokenizer,
-        before: resume?.tokenizer,
-        progress: options.progress,
-        signal: options.tuning?.signal,
-      },
-    );
+    const settled = await settleText(corpus, [asked], {
+      given: options.tokenizer,
+      before: resume?.tokenizer,
+      progress: options.progress,
+      signal: options.tuning?.signal,
+    });
+    const { text } = settled.tokens;
     const { tokenizer } = text;
-    const { val_fraction, note } = chooseHeldOut({ ...asked, format }, text.ids.length);
-    const wanted = inOneBatch({ ...asked, ...vocabulary, format, val_fraction });
+    const [wanted] = settled.configs;
     for (const conflict of conflicts(wanted)) throw conflict; // with what the text has decided
     const { input = resume?.input ?? null, prompt = "" } = options;
     const promptLength = encodePrompt(tokenizer, prompt).length;
@@ -213,7 +213,7 @@ export class Training {
       device_reason,
       num_docs,
       ...counts,
-      ...textFacts({ text, tokenizer_reason }, config.block_size),
+      ...textFacts(settled.tokens, config.block_size),
       skipped: skippedOf(text, tokens),
       num_params: parameterCount(dims),
       kernels: tuning && summaryOf(tuning),
@@ -227,8 +227,7 @@ export class Training {
           prompt: promptLength,
           recomputes: device !== undefined && small === undefined,
         }),
-        ...(note === null ? [] : [note]),
-        ...tokenizer_notes,
+        ...settled.notes,
       ],
       differences: resume ? differences(resume, { ...place, config }) : [],
       config,

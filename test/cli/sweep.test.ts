@@ -67,7 +67,7 @@ describe("a list", () => {
     [["--eval-every", "5"], /no flag --eval-every/],
     [
       ["--format", "lines,text"],
-      /read the text in one way, and these in format lines and text; choose one of them/,
+      /read the text in one way, and these have a format of lines and text; choose one of them/,
     ],
     [
       ["--tokenizer", "word,char"],

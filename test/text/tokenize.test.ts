@@ -3,7 +3,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type ConfigChoice, resolveConfig, unsaidIn } from "../../src/config.ts";
-import type { PrepareEvent } from "../../src/device/prepare.ts";
+import type { PrepareEvent } from "../../src/training/events.ts";
 import { ConfigError, DataError, UnknownCharacterError } from "../../src/errors.ts";
 import { decodeCheckpoint, encodeCheckpoint } from "../../src/files/checkpoint.ts";
 import { bitsPerByte, sizeOfTargets } from "../../src/text/bits_per_byte.ts";
