@@ -25,20 +25,26 @@ export function checkSame(
   wanted: Partial<ConfigChoice>,
   labels: Labels = {},
 ): void {
+  const step = before.batch_size * before.grad_accumulation;
+  /** Whether a setting counts all that a step takes. */
+  const isStep = (name: keyof Config) =>
+    name === "grad_accumulation" && wanted.batch_size === "auto";
   /** Whether the run's own value came of the wanted one, which is not the same. */
   const became: Partial<Record<keyof Config, (value: ConfigChoice[keyof Config]) => boolean>> = {
     format: (value) => mayBe(value as Config["format"], before.format),
     vocab_size: (value) => value === asked_vocab_size,
-    grad_accumulation: (value) =>
-      wanted.batch_size === "auto" && value === before.batch_size * before.grad_accumulation,
+    grad_accumulation: (value) => isStep("grad_accumulation") && value === step,
   };
   for (const name of decisive) {
     const value = wanted[name] ?? before[name];
     if (value === before[name] || isOpen(name, value)) continue; // the run's own was chosen at its start
     if (became[name]?.(value)) continue;
+    const differ = isStep(name)
+      ? `makes steps of ${value}, but the run to resume has them of ${step}`
+      : `is ${value}, but the run to resume has ${before[name]}`;
     throw new ConfigError(
       name,
-      `${labels[name] ?? name} is ${value}, but the run to resume has ${before[name]}; leave it out, or begin a new run.`,
+      `${labels[name] ?? name} ${differ}; leave it out, or begin a new run.`,
     );
   }
 }
