@@ -74,11 +74,17 @@ export function statistics(facts: TextFacts | undefined, tokenizer: Tokenizer): 
   ];
   if (facts) {
     const { num_text_tokens, num_chars, num_bytes, num_unknown } = facts;
-    const each = (n: number) => (n / num_text_tokens).toFixed(2);
-    lines.push(
-      `tokens      ${count(num_text_tokens)} of ${each(num_chars)} characters (${each(num_bytes)} bytes) each`,
-      `unknown     ${percent(num_unknown / num_text_tokens)}: ${plural(num_unknown, "token")}`,
-    );
+    if (num_text_tokens === 0) {
+      lines.push(
+        `tokens      0 in ${plural(num_chars, "character")} (${plural(num_bytes, "byte")})`,
+      );
+    } else {
+      const each = (n: number) => (n / num_text_tokens).toFixed(2);
+      lines.push(
+        `tokens      ${count(num_text_tokens)} of ${each(num_chars)} characters (${each(num_bytes)} bytes) each`,
+        `unknown     ${percent(num_unknown / num_text_tokens)}: ${plural(num_unknown, "token")}`,
+      );
+    }
   }
   const ids = Array.from({ length: vocab_size }, (_, id) => id);
   const longest = ids

@@ -103,6 +103,10 @@ test("of words it tells the share that is unknown", async () => {
   expect((await runCli(main, argv)).code).toBe(0);
   const shown = await runCli(main, ["--tokenizer", file, "--text", "rain on sand", "--stats"]);
   expect(shown.stdout).toMatch(/^unknown {5}66\.7 %: 2 tokens$/m);
+  const blank = await runCli(main, ["--tokenizer", file, "--text", "  ", "--stats"]);
+  expect(blank.code).toBe(0);
+  expect(blank.stdout).toMatch(/^tokens {6}0 in 2 characters \(2 bytes\)$/m);
+  expect(blank.stdout).not.toMatch(/Infinity|NaN/);
 });
 
 test.each([

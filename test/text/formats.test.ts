@@ -99,10 +99,10 @@ describe("JSON lines", () => {
   ];
 
   test("have texts under a key of any name", () => {
-    const text = `{"text":"one\\r\\ntwo","n":1}\n\n{"story":"other","text":"three"}\n{"text":""}\n`;
+    const text = `{"text":"one\\r\\ntwo","n":1}\n\n{"story":"other","text":"three"}\n{"text":""}\n{"text":" \\n\\t"}\n`;
     const corpus = fromText(text, "jsonl");
     expect(documentsOf(corpus)).toEqual(["one\ntwo", "three"]);
-    expect(corpus.skipped).toEqual(["1 empty record"]);
+    expect(corpus.skipped).toEqual(["2 empty records"]);
     const stories = fromText(`{"story":"a"}\n{"story":"b"}`, { format: "auto", field: "story" });
     expect(documentsOf(stories)).toEqual(["a", "b"]);
     expect(stories.format_reason).toBe("jsonl: each line is a record of JSON with its story");

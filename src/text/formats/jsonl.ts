@@ -91,7 +91,7 @@ export class JsonLinesReader implements FormatReader {
     }
     if ("conversation" in found) {
       this.sink.add(found.conversation.map(withLineFeeds));
-    } else if (found.text === "") {
+    } else if (found.text.trim() === "") {
       this.bad.empty++;
     } else {
       this.sink.push(found.text.replace(/\r\n?/g, "\n"));
