@@ -2,6 +2,7 @@
 // these numbers alone, of one byte where there are few of them, or put where there is more room.
 
 import { DataError } from "../errors.ts";
+import { isLead } from "../surrogates.ts";
 import type { Ids, IdStore, StoredIds } from "./stored_ids.ts";
 
 export type { Ids };
@@ -81,8 +82,8 @@ export class IdWriter {
     let id = this.others.get(code);
     if (id !== undefined) return id;
     id = this.chars.push(String.fromCodePoint(code)) - 1;
-    const isLead = code >= 0xd800 && code < 0xdc00; // what follows decides what it is
-    if (code > 0xffff || isLead) this.others.set(code, id);
+    // What follows a lead decides what it is.
+    if (code > 0xffff || isLead(code)) this.others.set(code, id);
     else this.units[code] = id;
     const { ids } = this;
     if (id === 2 ** (8 * ids.BYTES_PER_ELEMENT)) {

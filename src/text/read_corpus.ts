@@ -4,6 +4,7 @@ import { isChat, isStream, mayBe } from "../choices.ts";
 import type { Config, ConfigChoice } from "../config.ts";
 import { ConfigError, DataError } from "../errors.ts";
 import { show } from "../files/strict_json.ts";
+import { wholeCharacters } from "../surrogates.ts";
 import type { Conversation } from "./conversation.ts";
 import { Collector, type CorpusPlace } from "./collector.ts";
 import { Corpus } from "./corpus.ts";
@@ -65,18 +66,12 @@ export function fromText(text: string, how: How, source = "The text"): Corpus {
   const builder = new CorpusBuilder(how, source, [source], text.length);
   builder.beginFile(source);
   for (let at = 0; at < text.length;) {
-    const end = endOfPiece(text, at + PIECE);
+    const end = wholeCharacters(text, at + PIECE);
     builder.push(text.slice(at, end));
     at = end;
   }
   builder.endFile();
   return builder.end();
-}
-
-/** Where a piece may end, so that no character is cut in two. */
-function endOfPiece(text: string, end: number): number {
-  const isLead = (text.charCodeAt(end - 1) & 0xfc00) === 0xd800;
-  return isLead && end < text.length ? end + 1 : end;
 }
 
 /** Documents as they are, those of a chat in JSON; to format text they are one stream, with nothing in between. */

@@ -78,15 +78,16 @@ function* encode(
   writer: TokenWriter,
   tell: Tell,
 ): Generator<void> {
-  const end = starts[document + 1];
+  const last = starts[document + 1];
   let held = "";
-  for (let from = starts[document]; from < end; from += PIECE) {
-    const to = Math.min(end, from + PIECE);
+  for (let from = starts[document]; from < last; from += PIECE) {
+    const to = Math.min(last, from + PIECE);
     const text = held + textOf(readIds(ids, from, to), chars);
-    const cut = to === end ? text.length : certainLength(tokenizer, text);
-    const part = text.slice(0, cut);
+    const { length } = text;
+    const { end, next } = to === last ? { end: length, next: length } : tokenizer.certain(text);
+    const part = text.slice(0, end);
     writer.push(tokenizer.encoding ? yield* tokenizer.encoding(part) : tokenizer.encode(part));
-    held = text.slice(cut);
+    held = text.slice(next);
     tell(to, ids.length);
     yield;
   }
@@ -101,13 +102,6 @@ function* encodeTurns(
     writer.push(turnTokens(tokenizer, turn));
     yield;
   }
-}
-
-function certainLength(tokenizer: Tokenizer, text: string): number {
-  if (tokenizer.certainLength) return tokenizer.certainLength(text);
-  let cut = text.length - 1;
-  while (cut > 0 && !/^[\p{L}\p{N}]\s/u.test(text.slice(cut - 1, cut + 1))) cut--;
-  return Math.max(cut, 0);
 }
 
 function textOf(ids: Ids, chars: readonly string[]): string {

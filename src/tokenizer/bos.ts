@@ -6,7 +6,6 @@ export const BOS = "<|bos|>";
 /** Those that begin a document first; where a tokenizer has none of them, one that ends it does both. */
 export const bosNames: readonly string[] = [
   BOS,
-  "bos",
   "<bos>",
   "<s>",
   "[BOS]",

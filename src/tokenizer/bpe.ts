@@ -4,7 +4,7 @@ import { huggingFaceFile } from "./bpe_file.ts";
 import { type Merges, merge, mergeShort, SHORT } from "./merge.ts";
 import { type BpePattern, certainLength, LONGEST, scans } from "./pretokens.ts";
 import { Remembered } from "./remembered.ts";
-import type { Tokenizer, TokenizerFile } from "./tokenizer.ts";
+import type { Cut, Tokenizer, TokenizerFile } from "./tokenizer.ts";
 
 /** All that a BpeTokenizer is made of. */
 export interface BpeParts {
@@ -64,7 +64,7 @@ export class BpeTokenizer implements Tokenizer {
 
   withSpecial(names: readonly string[]): BpeTokenizer {
     const { merges, bos, pattern, vocab_size } = this;
-    const fresh = names.filter((name) => !this.special.has(name));
+    const fresh = [...new Set(names)].filter((name) => !this.special.has(name));
     const added = fresh.map((name, i) => [name, vocab_size + i] as const);
     const tokens = [...this.tokens, ...fresh.map(() => new Uint8Array(0))];
     const special = new Map([...this.special, ...added]);
@@ -100,9 +100,9 @@ export class BpeTokenizer implements Tokenizer {
     return ids;
   }
 
-  /** How much of a text that goes on has ids already: they stay the same whatever follows. */
-  certainLength(text: string): number {
-    return certainLength(text, this.pattern);
+  certain(text: string): Cut {
+    const end = certainLength(text, this.pattern);
+    return { end, next: end };
   }
 
   /** Ids of any bytes. What is no UTF-8 has no pre-tokens: merges go right across it. */

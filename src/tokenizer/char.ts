@@ -2,7 +2,8 @@
 
 import { plural } from "../count.ts";
 import { ModelFileError, UnknownCharacterError } from "../errors.ts";
-import type { Tokenizer } from "./tokenizer.ts";
+import { isLead } from "../surrogates.ts";
+import type { Cut, Tokenizer } from "./tokenizer.ts";
 
 const BOS = "bos";
 
@@ -75,7 +76,8 @@ export class CharTokenizer implements Tokenizer {
   }
 
   withSpecial(names: readonly string[]): CharTokenizer {
-    return new CharTokenizer(this.chars, [...this.special.keys(), ...names].slice(1));
+    const [, ...more] = new Set([...this.special.keys(), ...names]);
+    return new CharTokenizer(this.chars, more);
   }
 
   encode(text: string): number[] {
@@ -86,6 +88,12 @@ export class CharTokenizer implements Tokenizer {
       ids.push(id);
     }
     return ids;
+  }
+
+  certain(text: string): Cut {
+    const { length } = text;
+    const end = isLead(text.charCodeAt(length - 1)) ? length - 1 : length;
+    return { end, next: end };
   }
 
   private unknown(char: string, position: number): UnknownCharacterError {

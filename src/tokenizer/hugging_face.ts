@@ -3,12 +3,15 @@
 import { Tokenizer as Reader } from "@huggingface/tokenizers";
 import { UnknownCharacterError } from "../errors.ts";
 import { isObject } from "../files/strict_json.ts";
+import { wholeCharacters } from "../surrogates.ts";
 import { fromByteChars } from "./byte_chars.ts";
-import type { Tokenizer, TokenizerFile } from "./tokenizer.ts";
+import type { Cut, Tokenizer, TokenizerFile } from "./tokenizer.ts";
 import { type Vocabulary, bad, mergesOf, vocabularyOf } from "./vocabulary.ts";
 
 /** UTF-16 code units that are encoded at a time, where a text can be cut: the reader is slow with long ones. */
 const PART = 2 ** 12;
+/** What has no such place is cut anywhere there, so that memory stays bounded whatever the text is. */
+const LONGEST = 2 ** 16;
 /** Where a text can be cut: between two words. */
 const gap = /(?<=[\p{L}\p{N}]) (?=[\p{L}\p{N}])/gu;
 
@@ -59,7 +62,7 @@ export class HuggingFaceTokenizer implements Tokenizer {
   }
 
   withSpecial(names: readonly string[]): HuggingFaceTokenizer {
-    const fresh = names.filter((name) => !this.special.has(name));
+    const fresh = [...new Set(names)].filter((name) => !this.special.has(name));
     const added = (this.file.added_tokens ?? []) as readonly unknown[];
     const more = fresh.map((content, i) => ({
       id: this.vocab_size + i,
@@ -85,18 +88,18 @@ export class HuggingFaceTokenizer implements Tokenizer {
   *encoding(text: string): Generator<void, number[]> {
     const ids: number[] = [];
     for (let from = 0; from < text.length;) {
-      const end = this.endOfPart(text, from);
+      const { end, next } = this.cut(text, from) ?? { end: text.length, next: text.length };
       for (const id of this.read(text.slice(from, end))) ids.push(id);
-      from = this.space === "none" ? end + 1 : end;
+      from = next;
       yield;
     }
     return ids;
   }
 
-  /** How much of a text that goes on has ids already: they stay the same whatever follows. */
-  certainLength(text: string): number {
-    if (this.space !== "later") return 0;
-    return [...text.matchAll(gap)].at(-1)?.index ?? 0;
+  certain(text: string): Cut {
+    let last: Cut = { end: 0, next: 0 };
+    for (let cut; (cut = this.cut(text, last.next)) !== undefined;) last = cut;
+    return last;
   }
 
   decode(ids: Iterable<number>): string {
@@ -134,12 +137,18 @@ export class HuggingFaceTokenizer implements Tokenizer {
     return this.file;
   }
 
-  private endOfPart(text: string, from: number): number {
-    if (this.space === "whole" || text.length - from <= PART) return text.length;
-    gap.lastIndex = from + PART;
-    const end = gap.exec(text)?.index ?? text.length;
-    gap.lastIndex = 0;
-    return end;
+  /** The end of the part that begins at `from`; undefined where it depends on what follows the text. */
+  private cut(text: string, from: number): Cut | undefined {
+    if (this.space !== "whole") {
+      gap.lastIndex = PART;
+      const found = gap.exec(text.slice(from, from + LONGEST))?.index;
+      gap.lastIndex = 0;
+      const end = from + (found ?? 0);
+      if (found !== undefined) return { end, next: this.space === "none" ? end + 1 : end };
+    }
+    if (text.length - from <= LONGEST) return undefined;
+    const end = wholeCharacters(text, from + LONGEST);
+    return { end, next: end };
   }
 
   private read(text: string): number[] {

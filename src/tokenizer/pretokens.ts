@@ -1,6 +1,8 @@
 // The words that byte-level BPE works within, cut from a text by GPT-2's or GPT-4's pattern: scanned, which is several
 // times as fast as the regular expression.
 
+import { isLead } from "../surrogates.ts";
+
 /** Named as --bpe-pattern has them. */
 export type BpePattern = "gpt2" | "gpt4";
 
@@ -135,7 +137,7 @@ export function certainLength(text: string, pattern: BpePattern): number {
     const low = text.charCodeAt(i - 1);
     const isTrail = low >= 0xdc00 && low < 0xe000 && i > 1;
     const before = isTrail ? text.codePointAt(i - 2)! : low;
-    if (i === text.length - 1 && after >= 0xd800 && after < 0xdc00) continue;
+    if (i === text.length - 1 && isLead(after)) continue;
     if (boundary(before > 0xffff ? before : low, after)) return i;
   }
   // One long word: what a scan saw as far as it ever looks is sure as well.

@@ -2,6 +2,13 @@
 
 import type { Ids } from "../text/ids.ts";
 
+/** Where a text can be cut: its ids are those of text.slice(0, end) and those of text.slice(next). */
+export interface Cut {
+  end: number;
+  /** Behind a space that has no id there, or `end`. */
+  next: number;
+}
+
 /** Gives the ids of a text's tokens. */
 export interface Tokenizer {
   /** What it is called where it is told of: char, word, bpe. */
@@ -20,8 +27,8 @@ export interface Tokenizer {
   encode(text: string): number[] | Ids;
   /** The same, a part at a time, so that the event loop can be left free between them; encode() does where absent. */
   encoding?(text: string): Generator<void, number[] | Ids>;
-  /** How much of a text that goes on has ids that stay the same whatever follows; up to its last word where absent. */
-  certainLength?(text: string): number;
+  /** The last place of a text that goes on where it can be cut, whatever follows; 0 where there is none so far. */
+  certain(text: string): Cut;
   /** Id of the token that stands for whatever has none; undefined where all has one, or is refused. */
   readonly unknown_id?: number;
   /** The text of some tokens; the special ones have none. */

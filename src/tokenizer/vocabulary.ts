@@ -45,7 +45,9 @@ export function vocabularyOf(file: unknown): Vocabulary {
     else hasAddedText = true;
   }
   checkIds(ids);
-  const name = bosNames.find((known) => ids.has(known));
+  // Most of the names may be words of a text as well.
+  const name =
+    bosNames.find((known) => special.has(known)) ?? bosNames.find((known) => ids.has(known));
   if (name === undefined) {
     throw bad(
       `has no token that begins a document; one is needed with one of the names ${bosNames.join(" ")}`,

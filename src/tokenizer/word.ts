@@ -3,7 +3,7 @@
 import { ConfigError, DataError, ModelFileError } from "../errors.ts";
 import { BOS } from "./bos.ts";
 import { Counts } from "./counts.ts";
-import type { Tokenizer } from "./tokenizer.ts";
+import type { Cut, Tokenizer } from "./tokenizer.ts";
 
 /** What the token of unknown words is shown as. */
 const UNKNOWN = "⁇";
@@ -14,6 +14,19 @@ const words = /[\p{L}\p{M}\p{N}_]{1,1000}|[^\p{L}\p{M}\p{N}_\p{White_Space}]/gu;
 const LONGEST = 2000;
 /** What is no part of a word, halves of surrogate pairs apart. */
 const parting = /[^\p{L}\p{M}\p{N}_\p{Cs}]/u;
+
+/** How much of a text is cut into the same words whatever follows. */
+function certainLength(text: string): number {
+  const least = Math.max(0, text.length - LONGEST);
+  for (let i = text.length; i > least; i--) if (parting.test(text[i - 1])) return i;
+  // One long word.
+  let end = 0;
+  for (const { 0: word, index } of text.matchAll(words)) {
+    if (index + LONGEST >= text.length) break;
+    end = index + word.length;
+  }
+  return end;
+}
 
 /** A WordTokenizer as JSON. */
 export type WordFile = {
@@ -27,15 +40,7 @@ export type WordFile = {
 /** Counts words. */
 export class WordCounts extends Counts {
   protected certainLength(text: string): number {
-    const least = Math.max(0, text.length - LONGEST);
-    for (let i = text.length; i > least; i--) if (parting.test(text[i - 1])) return i;
-    // One long word.
-    let end = 0;
-    for (const { 0: word, index } of text.matchAll(words)) {
-      if (index + LONGEST >= text.length) break;
-      end = index + word.length;
-    }
-    return end;
+    return certainLength(text);
   }
 
   protected read(text: string): void {
@@ -130,14 +135,19 @@ export class WordTokenizer implements Tokenizer {
   }
 
   withSpecial(names: readonly string[]): WordTokenizer {
-    const more = [...this.special.keys(), ...names].slice(1);
-    return new WordTokenizer(this.words, [...new Set(more)]);
+    const [, ...more] = new Set([...this.special.keys(), ...names]);
+    return new WordTokenizer(this.words, more);
   }
 
   encode(text: string): number[] {
     const ids: number[] = [];
     for (const [word] of text.matchAll(words)) ids.push(this.ids.get(word) ?? this.unknown_id);
     return ids;
+  }
+
+  certain(text: string): Cut {
+    const end = certainLength(text);
+    return { end, next: end };
   }
 
   decode(ids: Iterable<number>): string {

@@ -135,10 +135,37 @@ describe("long texts are read in parts that change nothing", () => {
     const { ids } = whole.encode(text, { add_special_tokens: false });
     expect(tokenizer.encode(text)).toEqual(ids);
     expect([...tokenizer.encoding(text)].length).toBeGreaterThan(1);
-    const cut = tokenizer.certainLength(text);
-    const parts = [text.slice(0, cut), text.slice(cut)];
+    const { end, next } = tokenizer.certain(text);
+    expect(end).toBeGreaterThan(text.length / 2);
+    const parts = [text.slice(0, end), text.slice(next)];
     expect(parts.flatMap((part) => tokenizer.encode(part))).toEqual(ids);
   });
+});
+
+test("a document begins with the special token of a known name, whatever words have one as well", () => {
+  const file = gpt2("bos ".repeat(9));
+  expect(Object.keys(file.model.vocab)).toContain("bos");
+  file.model.vocab["<s>"] = file.added_tokens[0].id + 1;
+  const tokenizer = tokenizerFromJSON(file) as BpeTokenizer;
+  expect([...tokenizer.special]).toEqual([["<|endoftext|>", tokenizer.bos]]);
+  expect(tokenizer.bos).toBe(file.added_tokens[0].id);
+  expect(tokenizer.encode("bos")).toEqual([file.model.vocab.bos]);
+});
+
+test("a special token that is asked for twice is one", () => {
+  const files = [
+    { type: "char", chars: ["a"], special_tokens: { bos: 1 } },
+    { type: "word", words: ["a"], special_tokens: { "<|bos|>": 2 } },
+    byteLevel(sample),
+    unigram(),
+  ];
+  for (const file of files) {
+    const tokenizer = tokenizerFromJSON(file);
+    const more = tokenizer.withSpecial(["<|user|>", "<|user|>"]);
+    expect(more.vocab_size).toBe(tokenizer.vocab_size + 1);
+    expect(more.special.get("<|user|>")).toBe(tokenizer.vocab_size);
+    expect(more.withSpecial(["<|user|>"]).vocab_size).toBe(more.vocab_size);
+  }
 });
 
 test("more special tokens follow, and the file has them", () => {

@@ -1,6 +1,7 @@
 // Formats of plain text: a document a line, documents between blank lines or between separators of their own, or all
 // of it one stream.
 
+import { isLead } from "../../surrogates.ts";
 import { Stripped } from "./stripped.ts";
 import type { DocumentSink, FormatReader } from "./reader.ts";
 
@@ -124,10 +125,6 @@ export class SeparatedReader implements FormatReader {
     this.document.end();
     this.held = "";
   }
-}
-
-function isLead(unit: number): boolean {
-  return unit >= 0xd800 && unit < 0xdc00;
 }
 
 function unescaped(text: string): string {
