@@ -9,7 +9,7 @@ import { checkSetting } from "../src/config/values.ts";
 import { count } from "../src/count.ts";
 import { UserError } from "../src/errors.ts";
 import { reason } from "../src/files/reason.node.ts";
-import { isObject, parseStrictJson, show } from "../src/files/strict_json.ts";
+import { isObject, parseStrictJson, show } from "../src/strict_json.ts";
 import { type Given, UsageError } from "./given.ts";
 import { type Option, preset } from "./options.ts";
 

@@ -7,7 +7,7 @@ import { hostname } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { ModelFileError } from "../src/errors.ts";
-import { isObject, parseStrictJson } from "../src/files/strict_json.ts";
+import { isObject, parseStrictJson } from "../src/strict_json.ts";
 
 export const LOCK_FILE = ".microgpt.lock";
 

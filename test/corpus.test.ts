@@ -8,6 +8,7 @@ import { tokenizeDocuments } from "../src/text/batches.ts";
 import { coverage } from "../src/text/coverage.ts";
 import { Documents } from "../src/text/documents.ts";
 import { fingerprint } from "../src/text/fingerprint.ts";
+import { presets } from "../src/presets.ts";
 import { corpusOf, fromText, readCorpus } from "../src/text/read_corpus.ts";
 import { CharTokenizer } from "../src/tokenizer/char.ts";
 import { Training } from "../src/training/train.ts";
@@ -48,7 +49,7 @@ test("any text gives its lines, and their tokens, in pieces of any size", async 
       expect(documentsOf(corpus)).toEqual(lines);
       const tokenizer = CharTokenizer.fromDocuments(lines);
       expect(corpus.tokenizer.chars).toEqual(tokenizer.chars);
-      const documents = corpus.tokens(3) as Documents;
+      const documents = corpus.tokens(3, undefined, presets.microgpt) as Documents;
       const sequences = Array.from({ length: documents.length }, (_, d) => documents.at(d));
       expect(sequences).toEqual(tokenizeDocuments(lines, tokenizer, 3));
       sequences.forEach((sequence, d) => expect(documents.positions(d)).toBe(sequence!.length - 1));
@@ -95,14 +96,18 @@ test("half a character of two code units, which only a program can give, is one 
 
 test("a very long line costs what its context takes, and no more", () => {
   const corpus = fromText(`${"x".repeat(5e6)}\nab`, "lines");
-  const documents = corpus.tokens(16) as Documents;
+  const documents = corpus.tokens(16, undefined, presets.microgpt) as Documents;
   expect(documents.at(0)).toHaveLength(17);
   expect(documents.at(1)).toEqual(Int32Array.of(3, 0, 1, 3));
   expect(documents.at(2)).toBeUndefined();
 });
 
 test("documents in another order, and a part of them, are the same documents", () => {
-  const documents = corpusOf(["a", "ab", "abc"], "lines").tokens(8) as Documents;
+  const documents = corpusOf(["a", "ab", "abc"], "lines").tokens(
+    8,
+    undefined,
+    presets.microgpt,
+  ) as Documents;
   const lengths = (list: Documents) =>
     Array.from({ length: list.length }, (_, d) => list.at(d)!.length - 2);
   const turned = documents.inOrder(Uint32Array.of(2, 0, 1));
@@ -209,8 +214,10 @@ describe("a fingerprint", () => {
     const sequences = ["anna", "bob", "carla"].flatMap((document) =>
       [tokenizer.bos, ...tokenizer.encode(document), tokenizer.bos].slice(0, 5),
     );
-    expect(await fingerprint(lines.tokens(4), tokenizer)).toBe(sha(bytes(sequences, tokenizer)));
-    expect(await fingerprint(stream.tokens(4), stream.tokenizer)).toBe(
+    expect(await fingerprint(lines.tokens(4, undefined, presets.microgpt), tokenizer)).toBe(
+      sha(bytes(sequences, tokenizer)),
+    );
+    expect(await fingerprint(stream.tokens(4, undefined, presets.microgpt), stream.tokenizer)).toBe(
       sha(bytes([...stream.ids], stream.tokenizer)),
     );
   });

@@ -11,7 +11,7 @@ import { resumedConfig } from "../src/training/resume.ts";
 function split(documents: string[], overrides: Partial<Config>) {
   const config = resolveConfig("microgpt", overrides);
   const corpus = corpusOf(documents, config.format);
-  return () => splitTokens(config, corpus.tokens(config.block_size));
+  return () => splitTokens(config, corpus.tokens(config.block_size, undefined, config));
 }
 
 test("one document, one token, one character, one step", () => {

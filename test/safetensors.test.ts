@@ -10,7 +10,7 @@ import {
   type Tensor,
   type TensorView,
 } from "../src/files/safetensors.ts";
-import { parseStrictJson } from "../src/files/strict_json.ts";
+import { parseStrictJson } from "../src/strict_json.ts";
 
 /** A file as the format describes it, of any header and data, written without the module under test. */
 function file(header: string | Uint8Array, data: number[] = [], length?: bigint): Uint8Array {

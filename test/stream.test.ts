@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import { type Config, resolveConfig } from "../src/config.ts";
 import { ConfigError, DataError } from "../src/errors.ts";
 import { philox, uniformAt } from "../src/philox.ts";
+import { presets } from "../src/presets.ts";
 import { batchAt, batchesOf, IGNORED } from "../src/text/batches.ts";
 import { corpusOf, fromText } from "../src/text/read_corpus.ts";
 import { splitTokens } from "../src/text/split.ts";
@@ -93,7 +94,9 @@ test("a text of any length is encoded, characters of two code units included", (
   expect([...ids]).toEqual(tokenizer.encode(text));
   expect(tokenizer.chars).toEqual(["\n", "a", "b", "\u{1F600}"]);
   const pieces = corpusOf(["ab\n", "a"], "text"); // one stream, with nothing in between
-  expect([...(pieces.tokens(4) as Uint8Array)]).toEqual(pieces.tokenizer.encode("ab\na"));
+  expect([...(pieces.tokens(4, undefined, presets.microgpt) as Uint8Array)]).toEqual(
+    pieces.tokenizer.encode("ab\na"),
+  );
 });
 
 test("the last part of a stream is held out: never trained on, each of its tokens but the first predicted once", () => {

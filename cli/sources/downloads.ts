@@ -16,7 +16,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DataError, UserError } from "../../src/errors.ts";
 import { reason } from "../../src/files/reason.node.ts";
-import { isObject, parseStrictJson } from "../../src/files/strict_json.ts";
+import { isObject, parseStrictJson } from "../../src/strict_json.ts";
 import { cacheFolder, makeFolder } from "../../src/platform/platform.node.ts";
 import { type Fetching, fetchUrl } from "./fetch.ts";
 

@@ -15,7 +15,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { IdsFile, IdsFileWriter, type Width } from "../../src/files/ids_file.node.ts";
 import { cacheFolder, makeFolder } from "../../src/platform/platform.node.ts";
-import type { Ids, IdStore } from "../../src/text/stored_ids.ts";
+import type { Ids } from "../../src/ids.ts";
+import type { IdStore } from "../../src/text/stored_ids.ts";
 
 /** Files of ids that are kept, and notes; of more, those go that were not used for longest. */
 const MOST_KEPT = 6;

@@ -24,7 +24,7 @@ import {
 } from "./model_files.ts";
 import { decodeSafetensors, encodeHeader, MAX_HEADER, safetensorsPieces } from "./safetensors.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
-import { isObject, show } from "./strict_json.ts";
+import { isObject, show } from "../strict_json.ts";
 
 /** What a trainer goes on from. */
 export interface TrainerState extends Pick<Model, "step" | "layout" | "values"> {

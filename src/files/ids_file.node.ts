@@ -2,7 +2,8 @@
 
 import { closeSync, fsyncSync, openSync, readSync, renameSync, rmSync, writeSync } from "node:fs";
 import { DataError } from "../errors.ts";
-import { type Ids, StoredIds } from "../text/stored_ids.ts";
+import type { Ids } from "../ids.ts";
+import { StoredIds } from "../text/stored_ids.ts";
 import { reason } from "./reason.node.ts";
 
 /** Bytes of a number. */

@@ -21,7 +21,7 @@ import {
   safetensorsPieces,
   type TensorView,
 } from "./safetensors.ts";
-import { isObject, parseStrictJson, show } from "./strict_json.ts";
+import { isObject, parseStrictJson, show } from "../strict_json.ts";
 
 /** A trained model. */
 export interface Model {

@@ -9,7 +9,7 @@
 // https://huggingface.co/docs/safetensors
 
 import { ModelFileError } from "../errors.ts";
-import { isObject, parseStrictJson, show } from "./strict_json.ts";
+import { isObject, parseStrictJson, show } from "../strict_json.ts";
 
 /** Longest header that is read; one of ours has about 100 bytes a tensor, and the settings. */
 export const MAX_HEADER = 2 ** 20;

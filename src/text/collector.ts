@@ -6,7 +6,7 @@ import { DataError } from "../errors.ts";
 import type { Conversation } from "./conversation.ts";
 import { Corpus } from "./corpus.ts";
 import type { DocumentSink } from "./formats/reader.ts";
-import { IdWriter } from "./ids.ts";
+import { CharacterWriter } from "./character_writer.ts";
 import type { IdStore, TokenCache } from "./stored_ids.ts";
 
 /** Where a text is put that is too large for memory. */
@@ -16,7 +16,7 @@ export interface CorpusPlace extends TokenCache {
 
 export class Collector implements DocumentSink {
   private readonly source: string;
-  private readonly writer: IdWriter;
+  private readonly writer: CharacterWriter;
   private readonly place: CorpusPlace | undefined;
   private starts = new Uint32Array(1024);
   private num_docs = 0;
@@ -29,7 +29,7 @@ export class Collector implements DocumentSink {
    */
   constructor(source: string, expected?: number, place?: CorpusPlace) {
     this.source = source;
-    this.writer = new IdWriter(source, expected, place?.characters);
+    this.writer = new CharacterWriter(source, expected, place?.characters);
     this.place = place;
   }
 

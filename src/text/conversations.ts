@@ -7,7 +7,7 @@ import { DataError } from "../errors.ts";
 import { plural } from "../count.ts";
 import type { ChatIds } from "./chat.ts";
 import { Documents, identity } from "./documents.ts";
-import type { Ids } from "./ids.ts";
+import type { Ids } from "../ids.ts";
 
 export type ChatConfig = Pick<Config, "block_size" | "loss_on" | "skip_long">;
 
@@ -42,7 +42,7 @@ export class Conversations extends Documents {
     this.use = use;
   }
 
-  /** @throws DataError if none of them has an answer within the context */
+  /** @throws DataError if all are left out: too long, or without an answer within the context */
   static of(source: Source, config: ChatConfig, order?: Uint32Array): Conversations {
     const { starts } = source;
     const count = starts.length - 1;
@@ -54,9 +54,12 @@ export class Conversations extends Documents {
     };
     for (let d = 0; d < count; d++) measure(source, config, use, d);
     if (use.num_left_out === count) {
+      const context = `the context of ${plural(config.block_size, "token")}`;
       throw new DataError(
-        `Of ${plural(count, "conversation")} none has an answer within the context of ` +
-          `${plural(config.block_size, "token")}; choose a larger block_size.`,
+        config.skip_long
+          ? `Of ${plural(count, "conversation")} all are longer than ${context}, and skip_long leaves such out; choose ` +
+              `a larger block_size, or have them cut, without skip_long.`
+          : `Of ${plural(count, "conversation")} none has an answer within ${context}; choose a larger block_size.`,
       );
     }
     const used = (order ?? identity(count)).filter((d) => use.lengths[d] > 0);

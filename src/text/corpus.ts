@@ -5,7 +5,7 @@ import { isChat } from "../choices.ts";
 import type { Config } from "../config.ts";
 import type { Conversation } from "./conversation.ts";
 import { CharTokenizer } from "../tokenizer/char.ts";
-import type { Ids } from "./ids.ts";
+import type { Ids } from "../ids.ts";
 import { partsOf, readIds, StoredIds, type TokenCache } from "./stored_ids.ts";
 import { type TextSize, TokenizedText } from "./tokenized.ts";
 

@@ -1,7 +1,7 @@
 // The documents of a text as sequences of tokens, each made when it is asked for: millions of them take no more memory
 // than their characters do.
 
-import type { Ids } from "./ids.ts";
+import type { Ids } from "../ids.ts";
 import { readIds, type StoredIds } from "./stored_ids.ts";
 
 /** Sequences of tokens; an array of them will do. */

@@ -3,7 +3,7 @@
 import { isChat, isStream, mayBe } from "../choices.ts";
 import type { Config, ConfigChoice } from "../config.ts";
 import { ConfigError, DataError } from "../errors.ts";
-import { show } from "../files/strict_json.ts";
+import { show } from "../strict_json.ts";
 import { wholeCharacters } from "../surrogates.ts";
 import type { Conversation } from "./conversation.ts";
 import { Collector, type CorpusPlace } from "./collector.ts";

@@ -1,9 +1,7 @@
 // Ids of a text, in memory or where there is more room: what of these is asked for is read when it is asked for.
 
+import type { Ids } from "../ids.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
-
-/** Ids in memory, as wide as they need to be. */
-export type Ids = Uint8Array<ArrayBuffer> | Uint16Array<ArrayBuffer> | Uint32Array<ArrayBuffer>;
 
 export abstract class StoredIds {
   abstract readonly length: number;

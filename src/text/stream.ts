@@ -3,7 +3,7 @@
 
 import { uniformAt } from "../philox.ts";
 import type { Segment } from "./blocks.ts";
-import type { Ids } from "./ids.ts";
+import type { Ids } from "../ids.ts";
 import { readIds, type StoredIds } from "./stored_ids.ts";
 
 /** Ids of all tokens of a text. */

@@ -5,7 +5,7 @@ import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { turnTokens } from "./chat.ts";
 import type { Conversation } from "./conversation.ts";
 import type { Corpus } from "./corpus.ts";
-import type { Ids } from "./ids.ts";
+import type { Ids } from "../ids.ts";
 import { readIds, type StoredIds } from "./stored_ids.ts";
 import { TokenWriter } from "./token_writer.ts";
 import { type TextSize, TokenizedText } from "./tokenized.ts";
@@ -51,7 +51,7 @@ export function* tokenizeInParts(
   const cached = corpus.cache?.tokens(tokenizer);
   const before = cached?.recall();
   if (before) return new Encoded(corpus, tokenizer, before.ids, before.starts);
-  const writer = new TokenWriter(tokenizer.vocab_size, corpus.ids.length >> 1, cached);
+  const writer = new TokenWriter(tokenizer.vocab_size, corpus.ids.length / 2, cached);
   tell(0, corpus.ids.length);
   const starts = new Uint32Array(corpus.num_docs + 1);
   let ids: Ids | StoredIds | undefined;

@@ -3,11 +3,10 @@
 import { isChat, isStream } from "../choices.ts";
 import type { Config } from "../config.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
-import { presets } from "../presets.ts";
 import { chatIds } from "./chat.ts";
 import { type ChatConfig, Conversations } from "./conversations.ts";
 import { Documents } from "./documents.ts";
-import type { Ids } from "./ids.ts";
+import type { Ids } from "../ids.ts";
 import type { Tokens } from "./split.ts";
 import { partsOf, readIds, type StoredIds } from "./stored_ids.ts";
 
@@ -58,14 +57,14 @@ export abstract class TokenizedText {
   }
 
   /**
-   * The stream, or the documents cut to a context, in the order of the text where none is given.
+   * The stream, or the documents cut to a context, in the order of the text where it is undefined.
    * @param chat what is learnt of conversations
    * @throws DataError if the context has no room for an answer of one of them
    */
   tokens(
     block_size: number,
-    order?: Uint32Array,
-    { loss_on, skip_long }: Omit<ChatConfig, "block_size"> = presets.microgpt,
+    order: Uint32Array | undefined,
+    { loss_on, skip_long }: Omit<ChatConfig, "block_size">,
   ): Documents | Ids | StoredIds {
     const { format, ids, starts, tokenizer } = this;
     const { bos } = tokenizer;

@@ -1,7 +1,7 @@
 // Any tokenizer from its JSON: ours of every kind, or a tokenizer.json of Hugging Face.
 
 import { ModelFileError } from "../errors.ts";
-import { isObject } from "../files/strict_json.ts";
+import { isObject } from "../strict_json.ts";
 import { CharTokenizer } from "./char.ts";
 import { HuggingFaceTokenizer } from "./hugging_face.ts";
 import { readBpe } from "./read_bpe.ts";

@@ -2,7 +2,7 @@
 
 import { Tokenizer as Reader } from "@huggingface/tokenizers";
 import { UnknownCharacterError } from "../errors.ts";
-import { isObject } from "../files/strict_json.ts";
+import { isObject } from "../strict_json.ts";
 import { wholeCharacters } from "../surrogates.ts";
 import { fromByteChars } from "./byte_chars.ts";
 import type { Cut, Tokenizer, TokenizerFile } from "./tokenizer.ts";

@@ -1,6 +1,6 @@
 // A byte-level BPE tokenizer from a tokenizer.json, ours or another's that works the same way.
 
-import { isObject } from "../files/strict_json.ts";
+import { isObject } from "../strict_json.ts";
 import { BpeTokenizer } from "./bpe.ts";
 import { fromByteChars, toByteChars } from "./byte_chars.ts";
 import { Pairs } from "./pairs.ts";

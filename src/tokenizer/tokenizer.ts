@@ -1,6 +1,6 @@
 // What a tokenizer is: text to the ids of its tokens and back.
 
-import type { Ids } from "../text/ids.ts";
+import type { Ids } from "../ids.ts";
 
 /** Where a text can be cut: its ids are those of text.slice(0, end) and those of text.slice(next). */
 export interface Cut {

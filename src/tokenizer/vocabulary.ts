@@ -2,7 +2,7 @@
 
 import { count } from "../count.ts";
 import { ModelFileError } from "../errors.ts";
-import { isObject, show } from "../files/strict_json.ts";
+import { isObject, show } from "../strict_json.ts";
 import { bosNames } from "./bos.ts";
 
 /** Tokens at most: four times as many as the largest vocabularies in use have. */

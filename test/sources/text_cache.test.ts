@@ -68,7 +68,7 @@ describe.each(["lines", "text"] as const)("a text in format %s", (format) => {
     const path = fileOf(text);
     const config = resolveConfig("microgpt", { format, block_size: 8, val_fraction: 0.2 });
     const told = async ({ corpus }: Awaited<ReturnType<typeof read>>) => {
-      const tokens = corpus.tokens(8);
+      const tokens = corpus.tokens(8, undefined, config);
       const { train, validation, ...counts } = splitTokens(config, tokens);
       const rows = Array.from({ length: 5 }, (_, i) =>
         train instanceof TokenStream ? train.windowAt(i, 1) : train.at(7 * i),

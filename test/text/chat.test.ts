@@ -126,7 +126,7 @@ describe("a context that is too small", () => {
 
   test("leaves out what has no answer in it, and says how many", async () => {
     const text = await textOf([talk, say("a question that is long", "no"), say("a", "b")]);
-    const cut = text.tokens(8) as Conversations;
+    const cut = text.tokens(8, undefined, config) as Conversations;
     expect(cut).toHaveLength(2);
     expect(cut.skipped).toEqual([
       "1 conversation without an answer in the context",
@@ -135,9 +135,12 @@ describe("a context that is too small", () => {
     const skip = text.tokens(8, undefined, { loss_on: "all", skip_long: true }) as Conversations;
     expect(skip).toHaveLength(1);
     expect(skip.skipped).toEqual(["2 conversations longer than the context"]);
-    expect(() => text.tokens(2)).toThrow(DataError);
-    expect(() => text.tokens(2)).toThrow(
+    expect(() => text.tokens(2, undefined, config)).toThrow(DataError);
+    expect(() => text.tokens(2, undefined, config)).toThrow(
       "Of 3 conversations none has an answer within the context",
+    );
+    expect(() => text.tokens(2, undefined, { ...config, skip_long: true })).toThrow(
+      /^Of 3 conversations all are longer than the context of 2 tokens, and skip_long leaves such out; /,
     );
   });
 

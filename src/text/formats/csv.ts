@@ -2,7 +2,7 @@
 
 import { plural } from "../../count.ts";
 import { ConfigError, DataError } from "../../errors.ts";
-import { show } from "../../files/strict_json.ts";
+import { show } from "../../strict_json.ts";
 import { nearest } from "../../nearest.ts";
 import { BadLines } from "./bad_lines.ts";
 import { CsvRows, delimiterOf, type Row } from "./csv_rows.ts";

@@ -1,6 +1,6 @@
 // A line of JSON as people have them for training: a text, a prompt with its completion, or a conversation.
 
-import { isObject, show } from "../../files/strict_json.ts";
+import { isObject, show } from "../../strict_json.ts";
 import type { Conversation, Turn } from "../conversation.ts";
 
 /** What a line holds, or what is wrong with it, as the rest of a sentence. */
