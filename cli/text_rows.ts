@@ -70,11 +70,10 @@ function tokens(facts: TextFacts): string {
     num_unknown === 0
       ? ""
       : `, ${percent(num_unknown / num_text_tokens)} of them unknown: ${plural(num_unknown, "token")}`;
-  const [, why] = tokenizer_reason?.split(": ") ?? [];
   const other = tokenizer === "char" ? "bpe" : "char";
   return (
     `${tokenizer}, ${count(num_text_tokens)} of ${each(num_chars)} characters (${each(num_bytes)} bytes) each${unknown}` +
-    (why === undefined ? "" : ` (auto: ${why}; or --tokenizer ${other})`)
+    (tokenizer_reason === null ? "" : ` (auto: ${tokenizer_reason}; or --tokenizer ${other})`)
   );
 }
 

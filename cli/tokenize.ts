@@ -120,7 +120,9 @@ async function learn(files: readonly string[], flags: Flags, io: Io): Promise<nu
     const { signal } = interrupt;
     const progress = prepareProgress(io.stderr);
     // No model is known that its size should suit.
-    tokens = await tokenize(corpus, { ...config, n_embd: Infinity }, { progress, signal });
+    const { tokenizer, vocab_size, bpe_pattern } = config;
+    const asked = { tokenizer, vocab_size, bpe_pattern };
+    tokens = await tokenize(corpus, asked, { progress, signal });
   } catch (error) {
     if (interrupt.code !== 0 && error === interrupt.signal.reason) return interrupt.code;
     throw error;
@@ -200,7 +202,7 @@ async function corpusFor(
 }
 
 async function factsOf(corpus: Corpus, given: Tokenizer, io: Io): Promise<TextFacts> {
-  const config = { tokenizer: "file", vocab_size: 0, bpe_pattern: "gpt2", n_embd: 1 } as const;
+  const config = { tokenizer: "file", vocab_size: 0, bpe_pattern: "gpt2" } as const;
   const progress = prepareProgress(io.stderr);
   return textFacts(await tokenize(corpus, config, { given, progress }), 1);
 }

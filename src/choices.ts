@@ -3,32 +3,50 @@
 
 import type { Config, ConfigChoice } from "./config.ts";
 
-const streams: Record<Config["format"], boolean> = {
-  lines: false,
-  paragraphs: false,
-  text: true,
-  jsonl: false,
-  csv: false,
-  chat: false,
+interface Format {
+  stream: boolean;
+  chat: boolean;
+  /** What a text may turn out to be that is read so: records of JSON may be conversations. */
+  outcomes: readonly Config["format"][];
+  /** What it has use for beside the text: the name of a field, or what stands between two documents. */
+  uses: "field" | "separator" | null;
+}
+
+const formats: Record<Config["format"], Format> = {
+  lines: { stream: false, chat: false, outcomes: ["lines"], uses: null },
+  paragraphs: { stream: false, chat: false, outcomes: ["paragraphs"], uses: "separator" },
+  text: { stream: true, chat: false, outcomes: ["text"], uses: null },
+  jsonl: { stream: false, chat: false, outcomes: ["jsonl", "chat"], uses: "field" },
+  csv: { stream: false, chat: false, outcomes: ["csv"], uses: "field" },
+  chat: { stream: false, chat: true, outcomes: ["chat"], uses: null },
 };
 
 /** Whether the text is one stream of tokens, newlines included, and no list of documents. */
 export function isStream(format: Config["format"]): boolean {
-  return streams[format];
+  return formats[format].stream;
 }
-
-const chats: Record<Config["format"], boolean> = {
-  lines: false,
-  paragraphs: false,
-  text: false,
-  jsonl: false,
-  csv: false,
-  chat: true,
-};
 
 /** Whether the documents are conversations. */
 export function isChat(format: Config["format"]): boolean {
-  return chats[format];
+  return formats[format].chat;
+}
+
+/** Whether a text that is read in the one format may turn out to be the other. */
+export function mayBe(asked: Config["format"], found: Config["format"]): boolean {
+  return formats[asked].outcomes.includes(found);
+}
+
+/** Whether a text that is read so may be conversations. */
+export function mayBeChat(asked: Config["format"]): boolean {
+  return formats[asked].outcomes.some(isChat);
+}
+
+export function usesField(format: Config["format"]): boolean {
+  return formats[format].uses === "field";
+}
+
+export function usesSeparator(format: Config["format"]): boolean {
+  return formats[format].uses === "separator";
 }
 
 const learnsAll: Record<Config["loss_on"], boolean> = { assistant: false, all: true };
@@ -36,43 +54,6 @@ const learnsAll: Record<Config["loss_on"], boolean> = { assistant: false, all: t
 /** Whether all turns of a conversation are learnt. */
 export function isOnAll(loss_on: Config["loss_on"]): boolean {
   return learnsAll[loss_on];
-}
-
-/** What a text may turn out to be that is read in a format: records of JSON may be conversations. */
-const outcomes: Record<Config["format"], readonly Config["format"][]> = {
-  lines: ["lines"],
-  paragraphs: ["paragraphs"],
-  text: ["text"],
-  jsonl: ["jsonl", "chat"],
-  csv: ["csv"],
-  chat: ["chat"],
-};
-
-export function mayBe(asked: Config["format"], found: Config["format"]): boolean {
-  return outcomes[asked].includes(found);
-}
-
-/** Whether a text that is read so may be conversations. */
-export function mayBeChat(asked: Config["format"]): boolean {
-  return outcomes[asked].some(isChat);
-}
-
-/** What a format has use for beside the text: the name of a field, or what stands between two documents. */
-const uses: Record<Config["format"], "field" | "separator" | null> = {
-  lines: null,
-  paragraphs: "separator",
-  text: null,
-  jsonl: "field",
-  csv: "field",
-  chat: null,
-};
-
-export function usesField(format: Config["format"]): boolean {
-  return uses[format] === "field";
-}
-
-export function usesSeparator(format: Config["format"]): boolean {
-  return uses[format] === "separator";
 }
 
 const vocabularies: Record<Config["tokenizer"], "characters" | "learnt" | "given"> = {

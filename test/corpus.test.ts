@@ -9,7 +9,8 @@ import { coverage } from "../src/text/coverage.ts";
 import { Documents } from "../src/text/documents.ts";
 import { fingerprint } from "../src/text/fingerprint.ts";
 import { presets } from "../src/presets.ts";
-import { corpusOf, fromText, readCorpus } from "../src/text/read_corpus.ts";
+import { corpusOf, fromText } from "../src/text/read_corpus.ts";
+import { readCorpus } from "./harness/read_corpus.ts";
 import { CharTokenizer } from "../src/tokenizer/char.ts";
 import { Training } from "../src/training/train.ts";
 

@@ -1,7 +1,7 @@
 // A text of more characters than a string may have.
 
 import { expect, test } from "vitest";
-import { readCorpus } from "../src/text/read_corpus.ts";
+import { readCorpus } from "./harness/read_corpus.ts";
 
 test("a text longer than any string costs a byte a character", async () => {
   const piece = new TextEncoder().encode("It was a bright cold day in April.\n".repeat(30_000));

@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { resolveConfig } from "../src/config.ts";
 import { dimsOf, ParameterLayout } from "../src/model/parameters.ts";
 import { PythonRandom } from "../src/random.ts";
-import { finish } from "../src/reference/parts.ts";
+import { finish } from "../src/finish.ts";
 import { muonNormalize, orthogonalize } from "../src/reference/optimizers.ts";
 import { CpuOptimizer } from "../src/training/cpu_optimizer.ts";
 

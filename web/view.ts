@@ -166,7 +166,7 @@ function deviceLine({ start, phase, prepare }: Run): string {
 function tokensOf({ tokenizer, tokenizer_reason, vocab_size, ...facts }: StartEvent): string {
   if (tokenizer === "char" && tokenizer_reason === null) return "";
   const each = formatNumber(facts.num_chars / facts.num_text_tokens, 2);
-  const chosen = tokenizer_reason === null ? tokenizer : `auto: ${tokenizer_reason}`;
+  const chosen = tokenizer_reason === null ? tokenizer : `${tokenizer}, auto: ${tokenizer_reason}`;
   return ` · ${plural(vocab_size, "token")} (${chosen}), ${each} characters each`;
 }
 

@@ -1,6 +1,7 @@
 // The model in float64: forward as a list of operations, backward as the same list upside down. What takes long yields
 // between its parts; a small model's step is one piece, and no slower for it.
 
+import { finish } from "../finish.ts";
 import { isRelu, isRope, reluOf } from "../choices.ts";
 import { dropped } from "../model/dropout.ts";
 import type { ForwardConfig } from "../model/forward_config.ts";
@@ -13,7 +14,7 @@ import { dropout, dropoutResidual } from "./dropout.ts";
 import { rmsnormGainBackward, rmsnormGainForward } from "./gains.ts";
 import { headsBackward, headsForward } from "./heads.ts";
 import * as ops from "./ops.ts";
-import { finish, inParts } from "./parts.ts";
+import { inParts } from "./parts.ts";
 import { activationsOf, tensorsOf } from "./tensors.ts";
 import type { Values } from "./values.ts";
 

@@ -33,14 +33,6 @@ export function endOf(rows: number, { index, count }: Part): number {
   return index + 1 === count ? rows : firstOf(rows, { index: index + 1, count });
 }
 
-/** What is computed a part at a time, all at once. */
-export function finish<T>(work: Generator<void, T>): T {
-  for (;;) {
-    const { done, value } = work.next();
-    if (done) return value;
-  }
-}
-
 /** An operation of so many floating-point operations, a part at a time. */
 export function* inParts(flops: number, operation: (part: Part) => void): Generator<void, void> {
   for (const part of partsOf(flops)) {

@@ -12,7 +12,7 @@ export interface TextFacts extends Coverage, TextSize {
   skipped: readonly string[];
   /** Kind of the tokenizer: char, word, bpe… */
   tokenizer: string;
-  /** Which tokenizer `auto` is here, and why: "bpe: …"; null where it was asked for. */
+  /** Why `auto` is this tokenizer here; null where it was asked for. */
   tokenizer_reason: string | null;
   vocab_size: number;
   /** Tokens of the text that stand for what has none of its own. */

@@ -26,7 +26,7 @@ type Learn = (corpus: Corpus, wanted: Wanted) => Generator<void, Tokenizer>;
 export const learners: Record<"word" | "bpe", Learn> = {
   *word(corpus, { vocab_size, special, tell }) {
     const counts = yield* read(corpus, new WordCounts(), tell("count"));
-    return trainWords(counts, vocab_size, special).tokenizer;
+    return trainWords(counts, vocab_size, special);
   },
   *bpe(corpus, { vocab_size, bpe_pattern, special, tell }) {
     const counts = yield* read(corpus, new PretokenCounts(bpe_pattern), tell("count"));

@@ -102,19 +102,6 @@ function conversationIn(document: string, index: number): Conversation {
 }
 
 /**
- * The corpus of a file.
- * @param from where the bytes come from, for the messages; its path, null where it has none
- * @throws DataError if the bytes are no text, or hold nothing to train on
- */
-export function readCorpus(
-  pieces: AsyncIterable<Uint8Array>,
-  how: How,
-  { bytes, ...from }: { source: string; path: string | null; bytes?: number },
-): Promise<Corpus> {
-  return readFiles([{ ...from, pieces }], how, { source: from.source, bytes });
-}
-
-/**
  * The corpus of some files, one after the other.
  * @param from where all of it comes from, for the messages; the names that tell a format, those of the files where
  *   absent; bytes of all of them, if that is known; what was left out before, each with its number

@@ -3,6 +3,9 @@
 /** Its name in tokenizers that are trained here. */
 export const BOS = "<|bos|>";
 
+/** Its name in those of characters. */
+export const CHARACTERS_BOS = "bos";
+
 /** Those that begin a document first; where a tokenizer has none of them, one that ends it does both. */
 export const bosNames: readonly string[] = [
   BOS,

@@ -1,8 +1,9 @@
 // Byte-level byte-pair encoding: every byte is a token, so that no text is unknown, and what was learnt joins them.
 
+import { finish } from "../finish.ts";
 import { huggingFaceFile } from "./bpe_file.ts";
 import { type Merges, merge, mergeShort, SHORT } from "./merge.ts";
-import { type BpePattern, certainLength, LONGEST, scans } from "./pretokens.ts";
+import { type BpePattern, certainLength, scans } from "./pretokens.ts";
 import { Remembered } from "./remembered.ts";
 import type { Cut, Tokenizer, TokenizerFile } from "./tokenizer.ts";
 
@@ -105,21 +106,6 @@ export class BpeTokenizer implements Tokenizer {
     return { end, next: end };
   }
 
-  /** Ids of any bytes. What is no UTF-8 has no pre-tokens: merges go right across it. */
-  encodeBytes(bytes: Uint8Array): number[] {
-    let text: string;
-    try {
-      text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
-    } catch {
-      const ids: number[] = [];
-      for (let at = 0; at < bytes.length; at += LONGEST) {
-        finish(this.merging(bytes.subarray(at, at + LONGEST), ids));
-      }
-      return ids;
-    }
-    return this.encode(text);
-  }
-
   decode(ids: Iterable<number>): string {
     const parts = Array.from(ids, (id) => this.bytes(id));
     const bytes = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
@@ -155,12 +141,5 @@ export class BpeTokenizer implements Tokenizer {
     const { written } = utf8.encodeInto(pretoken, shortBytes);
     for (let i = 0; i < written; i++) shortIds[i] = this.byteIds[shortBytes[i]];
     return mergeShort(shortIds, written, this.merges);
-  }
-}
-
-function finish<T>(work: Generator<void, T>): T {
-  for (;;) {
-    const { done, value } = work.next();
-    if (done) return value;
   }
 }

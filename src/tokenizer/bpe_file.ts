@@ -4,6 +4,7 @@ import type { BpeParts } from "./bpe.ts";
 import { toByteChars } from "./byte_chars.ts";
 import { patterns } from "./pretokens.ts";
 import type { TokenizerFile } from "./tokenizer.ts";
+import { specialToken } from "./vocabulary.ts";
 
 export function huggingFaceFile({ tokens, merges, special, pattern }: BpeParts): TokenizerFile {
   const ids = new Set(special.values());
@@ -15,15 +16,7 @@ export function huggingFaceFile({ tokens, merges, special, pattern }: BpeParts):
     version: "1.0",
     truncation: null,
     padding: null,
-    added_tokens: Array.from(special, ([content, id]) => ({
-      id,
-      content,
-      single_word: false,
-      lstrip: false,
-      rstrip: false,
-      normalized: false,
-      special: true,
-    })),
+    added_tokens: Array.from(special, ([name, id]) => specialToken(name, id)),
     normalizer: null,
     pre_tokenizer: {
       type: "Sequence",

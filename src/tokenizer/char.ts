@@ -3,9 +3,8 @@
 import { plural } from "../count.ts";
 import { ModelFileError, UnknownCharacterError } from "../errors.ts";
 import { isLead } from "../surrogates.ts";
+import { CHARACTERS_BOS } from "./bos.ts";
 import type { Cut, Tokenizer } from "./tokenizer.ts";
-
-const BOS = "bos";
 
 /** A CharTokenizer as JSON. */
 export type CharFile = {
@@ -26,7 +25,7 @@ export class CharTokenizer implements Tokenizer {
   /** @param more names of special tokens beside BOS */
   constructor(chars: readonly string[], more: readonly string[] = []) {
     this.chars = chars;
-    this.special = new Map([BOS, ...more].map((name, i) => [name, chars.length + i]));
+    this.special = new Map([CHARACTERS_BOS, ...more].map((name, i) => [name, chars.length + i]));
     this.ids = new Map(chars.map((char, id) => [char, id]));
   }
 
@@ -51,10 +50,10 @@ export class CharTokenizer implements Tokenizer {
       new Set(chars).size === chars.length;
     const special = Object.entries(special_tokens ?? {}).toSorted(([, a], [, b]) => a - b);
     const [[first] = []] = special;
-    if (!good || first !== BOS || special.some(([, id], i) => id !== chars.length + i)) {
+    if (!good || first !== CHARACTERS_BOS || special.some(([, id], i) => id !== chars.length + i)) {
       throw new ModelFileError(
         `The tokenizer file is not one of ours: it needs "type": "char", "chars" (distinct single ` +
-          `characters) and "special_tokens": {"bos": the number of characters}.`,
+          `characters) and "special_tokens": {"${CHARACTERS_BOS}": the number of characters}.`,
       );
     }
     return new CharTokenizer(

@@ -4,9 +4,10 @@ import { Tokenizer as Reader } from "@huggingface/tokenizers";
 import { UnknownCharacterError } from "../errors.ts";
 import { isObject } from "../strict_json.ts";
 import { wholeCharacters } from "../surrogates.ts";
+import { finish } from "../finish.ts";
 import { fromByteChars } from "./byte_chars.ts";
 import type { Cut, Tokenizer, TokenizerFile } from "./tokenizer.ts";
-import { type Vocabulary, bad, mergesOf, vocabularyOf } from "./vocabulary.ts";
+import { type Vocabulary, bad, mergesOf, specialToken, vocabularyOf } from "./vocabulary.ts";
 
 /** UTF-16 code units that are encoded at a time, where a text can be cut: the reader is slow with long ones. */
 const PART = 2 ** 12;
@@ -64,24 +65,12 @@ export class HuggingFaceTokenizer implements Tokenizer {
   withSpecial(names: readonly string[]): HuggingFaceTokenizer {
     const fresh = [...new Set(names)].filter((name) => !this.special.has(name));
     const added = (this.file.added_tokens ?? []) as readonly unknown[];
-    const more = fresh.map((content, i) => ({
-      id: this.vocab_size + i,
-      content,
-      single_word: false,
-      lstrip: false,
-      rstrip: false,
-      normalized: false,
-      special: true,
-    }));
+    const more = fresh.map((name, i) => specialToken(name, this.vocab_size + i));
     return new HuggingFaceTokenizer({ ...this.file, added_tokens: [...added, ...more] });
   }
 
   encode(text: string): number[] {
-    const work = this.encoding(text);
-    for (;;) {
-      const { done, value } = work.next();
-      if (done) return value;
-    }
+    return finish(this.encoding(text));
   }
 
   /** The same, a part at a time, so that the event loop can be left free between them. */

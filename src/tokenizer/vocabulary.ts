@@ -132,6 +132,12 @@ export function mergesOf({ ids, special, model }: Vocabulary): [left: string, ri
   return plain;
 }
 
+/** A special token as "added_tokens" has it. */
+export function specialToken(content: string, id: number): object {
+  const matching = { single_word: false, lstrip: false, rstrip: false, normalized: false };
+  return { id, content, ...matching, special: true };
+}
+
 /** @param what the rest of the sentence, without the full stop */
 export function bad(what: string): ModelFileError {
   return new ModelFileError(`The tokenizer file ${what}. Get the file again, or name another.`);

@@ -51,7 +51,6 @@ export class WordCounts extends Counts {
 /**
  * The words that are there most often; of equal ones those whose UTF-16 code units come first.
  * @param vocab_size ids at most: words, the unknown one, BOS and the other special tokens
- * @returns the tokenizer, and the share of the text's words that are unknown to it, 0 to 1
  * @throws ConfigError if vocab_size leaves no room for a word
  * @throws DataError if there are no words
  */
@@ -59,7 +58,7 @@ export function trainWords(
   { counts, total }: WordCounts,
   vocab_size: number,
   special: readonly string[] = [],
-): { tokenizer: WordTokenizer; unknown_share: number } {
+): WordTokenizer {
   const most = vocab_size - 2 - special.length;
   if (!Number.isInteger(vocab_size) || most < 1) {
     throw new ConfigError(
@@ -70,12 +69,10 @@ export function trainWords(
   }
   if (total === 0) throw new DataError("The text has no words; at least one is needed.");
   const known = [...counts].toSorted(([a, n], [b, m]) => m - n || (a < b ? -1 : 1)).slice(0, most);
-  const covered = known.reduce((sum, [, count]) => sum + count, 0);
-  const tokenizer = new WordTokenizer(
+  return new WordTokenizer(
     known.map(([word]) => word),
     special,
   );
-  return { tokenizer, unknown_share: 1 - covered / total };
 }
 
 /**

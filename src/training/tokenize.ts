@@ -29,7 +29,7 @@ export interface TokenizerOptions {
 
 export interface Tokens extends Pick<Config, "tokenizer" | "vocab_size"> {
   text: TokenizedText;
-  /** Which tokenizer `auto` is, and why; null where it was asked for. */
+  /** Why `auto` is this tokenizer; null where it was asked for. */
   tokenizer_reason: string | null;
   /** What is to be known about it, a sentence each. */
   tokenizer_notes: string[];
@@ -39,13 +39,15 @@ export interface Tokens extends Pick<Config, "tokenizer" | "vocab_size"> {
 const TOLD = 100;
 
 /**
+ * @param config without n_embd there is no model that the tokenizer's size should suit
  * @throws ConfigError if a tokenizer is asked for that was not given, or another one than that of the run to resume
  * @throws UnknownCharacterError if the tokenizer lacks a character of the text
  * @throws the signal's reason where it is aborted before all is done
  */
 export async function tokenize(
   corpus: Corpus,
-  config: Pick<ConfigChoice, "tokenizer" | "vocab_size" | "bpe_pattern" | "n_embd">,
+  config: Pick<ConfigChoice, "tokenizer" | "vocab_size" | "bpe_pattern"> &
+    Partial<Pick<ConfigChoice, "n_embd">>,
   { given, before, progress, signal }: TokenizerOptions = {},
 ): Promise<Tokens> {
   const choice = chooseTokenizer(config, corpus);

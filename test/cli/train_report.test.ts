@@ -38,6 +38,16 @@ const start: StartEvent = {
   config: resolveConfig("microgpt"),
 };
 
+test("the header tells which tokenizer auto is, and all of why", () => {
+  let text = "";
+  const report = humanReport({ write: (part) => (text += part) }, { source: "names", first: null });
+  const tokenizer_reason = "it has 2: a and b";
+  report.start({ ...start, tokenizer: "bpe", num_text_tokens: 20, tokenizer_reason });
+  expect(text).toMatch(
+    /^tokens {2}bpe, 20 of .* \(auto: it has 2: a and b; or --tokenizer char\)$/m,
+  );
+});
+
 test("the header tells when kernels were measured, and that earlier runs may differ", () => {
   const header = (kernels: StartEvent["kernels"]) => {
     let text = "";

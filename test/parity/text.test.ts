@@ -5,7 +5,8 @@ import { DataError } from "../../src/errors.ts";
 import { fingerprint } from "../../src/text/fingerprint.ts";
 import names from "../../src/text/names.txt?raw";
 import { presets } from "../../src/presets.ts";
-import { fromText, readCorpus } from "../../src/text/read_corpus.ts";
+import { fromText } from "../../src/text/read_corpus.ts";
+import { readCorpus } from "../harness/read_corpus.ts";
 
 const prose =
   "Ärger über Straßen, 漢字 and \u{1F600}.\r\nThe bell rang twice, and nobody knew why it did. ";

@@ -5,7 +5,8 @@ import { describe, expect, test } from "vitest";
 import { resolveConfig } from "../../src/config.ts";
 import { ConfigError, DataError } from "../../src/errors.ts";
 import { formatByNames } from "../../src/text/detect.ts";
-import { corpusOf, fromText, type How, readCorpus, readFiles } from "../../src/text/read_corpus.ts";
+import { corpusOf, fromText, type How, readFiles } from "../../src/text/read_corpus.ts";
+import { readCorpus } from "../harness/read_corpus.ts";
 
 type Corpus = ReturnType<typeof fromText>;
 const documentsOf = (corpus: Corpus) =>

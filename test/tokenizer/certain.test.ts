@@ -3,6 +3,7 @@
 
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { finish } from "../../src/finish.ts";
 import { fromText } from "../../src/text/read_corpus.ts";
 import { tokenizeInParts } from "../../src/text/tokenize.ts";
 import { CharTokenizer } from "../../src/tokenizer/char.ts";
@@ -10,7 +11,7 @@ import { tokenizerFromJSON } from "../../src/tokenizer/file.ts";
 import type { Tokenizer } from "../../src/tokenizer/tokenizer.ts";
 import { WordTokenizer } from "../../src/tokenizer/word.ts";
 import { byteFallback, unigram, wordPiece } from "./foreign.ts";
-import { finish, texts } from "./samples.ts";
+import { texts } from "./samples.ts";
 
 const chinese = "北京天氣很好";
 /** One that adds a mark before all that it reads, so that two words cannot be parted. */

@@ -1,18 +1,11 @@
 // Texts that tokenizers are tried on.
 
 import fc from "fast-check";
+import { finish } from "../../src/finish.ts";
 import { PretokenCounts } from "../../src/tokenizer/count_pretokens.ts";
 import type { BpeTokenizer } from "../../src/tokenizer/bpe.ts";
 import { type BpeTraining, trainBpe } from "../../src/tokenizer/bpe_train.ts";
 import type { BpePattern } from "../../src/tokenizer/pretokens.ts";
-
-/** Runs a generator to its end. */
-export function finish<T>(work: Generator<void, T>): T {
-  for (;;) {
-    const { done, value } = work.next();
-    if (done) return value;
-  }
-}
 
 export function train(
   text: string,

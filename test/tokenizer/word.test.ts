@@ -14,23 +14,21 @@ function train(text: string, vocab_size: number, special: string[] = []) {
 }
 
 test("the most frequent words are the first ids, of equal ones the smaller", () => {
-  const { tokenizer, unknown_share } = train("b a c. a b, a — naïve_1 naïve_1 東京 x", 6, []);
+  const tokenizer = train("b a c. a b, a — naïve_1 naïve_1 東京 x", 6, []);
   expect(tokenizer.words).toEqual(["a", "b", "naïve_1", ","]);
   expect([tokenizer.unknown_id, tokenizer.bos, tokenizer.vocab_size]).toEqual([4, 5, 6]);
-  // c . — 東京 x of 13
-  expect(unknown_share).toBeCloseTo(5 / 13, 12);
   expect(tokenizer.encode("a naïve_1 whale, b")).toEqual([0, 2, 4, 3, 1]);
   expect(tokenizer.decode([5, 0, 2, 4, 3, 1])).toBe("a naïve_1 ⁇, b");
 });
 
 test("a space is where it mostly is", () => {
   const text = "“Don't,” said Ann-Marie (twice); 50% of £3 [all] — why?! And/or…";
-  const { tokenizer } = train(text, 100);
+  const tokenizer = train(text, 100);
   expect(tokenizer.decode(tokenizer.encode(text.replaceAll(" ", " \n ")))).toBe(text);
 });
 
 test("a token's bytes have the space before it, one that closes something has none", () => {
-  const { tokenizer } = train("said said . . ü", 100, ["<|user|>"]);
+  const tokenizer = train("said said . . ü", 100, ["<|user|>"]);
   const text = (id: number) => new TextDecoder().decode(tokenizer.bytes(id));
   expect(tokenizer.words.map((_, id) => text(id)).toSorted()).toEqual([" said", " ü", "."]);
   expect(tokenizer.byteLength(tokenizer.words.indexOf("ü"))).toBe(3);
@@ -58,7 +56,7 @@ test("a word that never ends is cut, in pieces as well", () => {
 });
 
 test("it comes back from its file, with its special tokens", () => {
-  const tokenizer = train("one two two", 7, ["<|user|>"]).tokenizer.withSpecial(["<|end|>"]);
+  const tokenizer = train("one two two", 7, ["<|user|>"]).withSpecial(["<|end|>"]);
   const back = tokenizerFromJSON(JSON.parse(JSON.stringify(tokenizer))) as WordTokenizer;
   expect(back).toBeInstanceOf(WordTokenizer);
   expect(back.encode("two one three")).toEqual([0, 1, 2]);
@@ -71,5 +69,5 @@ test("there have to be a word and room for it", () => {
   expect(() => train(" \n", 10)).toThrow(/no words/);
   for (const size of [2, 3.5, Number.NaN]) expect(() => train("a", size)).toThrow(ConfigError);
   expect(() => train("a", 3, ["<|user|>"])).toThrow(/vocab_size is 3; .* from 4 on/);
-  expect(train("a b", 3).tokenizer.words).toEqual(["a"]);
+  expect(train("a b", 3).words).toEqual(["a"]);
 });

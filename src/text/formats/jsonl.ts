@@ -1,6 +1,7 @@
 // JSON lines: texts, or conversations, as the first good line has it.
 
 import type { Config } from "../../config.ts";
+import { count } from "../../count.ts";
 import { DataError } from "../../errors.ts";
 import type { Conversation } from "../conversation.ts";
 import { BadLines } from "./bad_lines.ts";
@@ -65,7 +66,7 @@ export class JsonLinesReader implements FormatReader {
     this.length += part.length;
     if (this.length > MOST) {
       throw new DataError(
-        `Line ${this.line} of ${this.file} has more than ${MOST.toLocaleString("en-US")} characters, which is no record ` +
+        `Line ${this.line} of ${this.file} has more than ${count(MOST)} characters, which is no record ` +
           `of jsonl. Make several lines of it, or read the file with format text.`,
       );
     }
