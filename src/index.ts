@@ -62,7 +62,7 @@ export type { AnsweringOptions, SamplingOptions } from "./generation/from_model.
 export type { PieceEvent, SampleEvent, Sampling } from "./generation/generate.ts";
 export type { Dims, ParameterLayout, Shape, Slice } from "./model/parameters.ts";
 export type { Conversation, Turn } from "./text/conversation.ts";
-export type { Tokenizer, TokenizerFile } from "./tokenizer/tokenizer.ts";
+export type { Cut, Tokenizer, TokenizerFile } from "./tokenizer/tokenizer.ts";
 export type {
   EvalEvent,
   LookEvent,
