@@ -1,10 +1,11 @@
 // The training text of a command: what it names is gathered, and read.
 
+import type { Readable } from "node:stream";
 import { usesSeparator } from "../src/choices.ts";
 import type { ConfigChoice } from "../src/config.ts";
 import type { Corpus } from "../src/text/corpus.ts";
 import type { Reading } from "../src/text/formats/reader.ts";
-import { readFiles } from "../src/text/read_corpus.ts";
+import { readFiles, type TextFile } from "../src/text/read_corpus.ts";
 import type { Flags } from "./flags.ts";
 import { allowPrivate, input, noCache, urlFile } from "./options.ts";
 import type { Io } from "./run.ts";
@@ -16,6 +17,8 @@ export interface Asked {
   inputs: readonly string[];
   cache: boolean;
   allowPrivate: boolean;
+  /** Gives up reading it. */
+  signal?: AbortSignal;
 }
 
 /** A text, and what is said of it. */
@@ -49,6 +52,7 @@ export async function askedIn(flags: Flags): Promise<Asked> {
  * The text of all that is named, or of the names that come along, which are a document a line.
  * @throws DataError if it cannot be read, is no text, or holds nothing to train on
  * @throws UsageError or ConfigError if it is asked for in a way that makes no sense
+ * @throws the reason of `signal` once that is aborted
  */
 export async function readText(
   { inputs, ...options }: Asked,
@@ -73,7 +77,12 @@ export async function readText(
   let corpus = cache?.recallText();
   if (corpus === undefined) {
     try {
-      corpus = await readFiles(files, how, { source, ...about }, cache);
+      corpus = await readFiles(
+        untilAborted(files, options.signal),
+        how,
+        { source, ...about },
+        cache,
+      );
     } catch (error) {
       cache?.characters.discard();
       throw error;
@@ -81,4 +90,35 @@ export async function readText(
     cache?.keepText(corpus);
   }
   return { corpus, found: { source, first: said ? firstDocuments(corpus) : null } };
+}
+
+/** The files, of which none is read any further once the signal comes. */
+function untilAborted(files: readonly TextFile[], signal?: AbortSignal): readonly TextFile[] {
+  if (signal === undefined) return files;
+  const aborted = new Promise<never>((_, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+  });
+  aborted.catch(() => {}); // where nobody waits any more
+  return files.map((file) => ({ ...file, pieces: piecesUntil(file.pieces, signal, aborted) }));
+}
+
+async function* piecesUntil(
+  pieces: AsyncIterable<Uint8Array>,
+  signal: AbortSignal,
+  aborted: Promise<never>,
+) {
+  const iterator = pieces[Symbol.asyncIterator]();
+  try {
+    for (;;) {
+      signal.throwIfAborted();
+      // Standard input may never have anything.
+      const { done, value } = await Promise.race([iterator.next(), aborted]);
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    // Neither is waited for: standard input may hang in a read, and would keep the process.
+    iterator.return?.().catch(() => {});
+    if (signal.aborted) (pieces as Partial<Readable>).destroy?.();
+  }
 }

@@ -28,6 +28,7 @@ import { askedIn, readText } from "./files.ts";
 import type { Flags } from "./flags.ts";
 import { UsageError } from "./given.ts";
 import { bytes } from "./format.ts";
+import { Interrupt } from "./interrupt.ts";
 import { loadModel } from "../src/files/model_dir.node.ts";
 import * as options from "./options.ts";
 import { count, plural } from "../src/count.ts";
@@ -56,7 +57,11 @@ const description = {
   options: [options.modelDir, ...ofRun],
 };
 
-export const main = command(description, async (flags, io) => {
+export const main = command(description, (flags, io) =>
+  Interrupt.during(io, ({ signal }) => show(flags, io, signal)),
+);
+
+async function show(flags: Flags, io: Io, signal: AbortSignal): Promise<number> {
   const setting = flags.written(ofRun);
   if (setting !== undefined && flags.written([options.modelDir]) !== undefined) {
     throw new UsageError(
@@ -64,10 +69,11 @@ export const main = command(description, async (flags, io) => {
     );
   }
   const [description, text] =
-    setting === undefined ? describeModel(flags) : await describeRun(flags, io);
+    setting === undefined ? describeModel(flags) : await describeRun(flags, io, signal);
+  signal.throwIfAborted();
   io.stdout.write(flags.has(options.json) ? `${JSON.stringify(description)}\n` : text);
   return 0;
-});
+}
 
 function describeModel(flags: Flags): [object, string] {
   const folder = flags.text(options.modelDir);
@@ -76,14 +82,14 @@ function describeModel(flags: Flags): [object, string] {
   return [description, toText(description, model.tokenizer)];
 }
 
-async function describeRun(flags: Flags, io: Io): Promise<[object, string]> {
+async function describeRun(flags: Flags, io: Io, signal: AbortSignal): Promise<[object, string]> {
   const wanted = flags.config(flags.text(options.preset));
-  const { corpus, found } = await readText(await askedIn(flags), io, wanted);
+  const { corpus, found } = await readText({ ...(await askedIn(flags)), signal }, io, wanted);
   const { format, num_docs } = corpus;
   flags.config(flags.text(options.preset), { format }); // what it decides may be in conflict
   const given = tokenizerOf(flags);
   const progress = prepareProgress(io.stderr);
-  const settled = await settleText(corpus, [wanted], { given, progress });
+  const settled = await settleText(corpus, [wanted], { given, progress, signal });
   const { text } = settled.tokens;
   const { vocab_size } = text.tokenizer;
   const dims = dimsOf(wanted, vocab_size);

@@ -35,12 +35,28 @@ export class Interrupt {
   /** Exit code of a process that ends by the signal, 128 + its number; 0 if none came. */
   code = 0;
 
-  constructor(io: Io) {
+  private constructor(io: Io) {
     this.io = io;
     this.listeners = signals
       .filter((name) => name in numbers)
       .map((name) => [name, () => this.receive(name)]);
     for (const [name, listener] of this.listeners) io.on(name, listener);
+  }
+
+  /**
+   * Runs work that a signal may bring to an end.
+   * @param work returns the exit code; where it throws the signal's reason, that is the signal's own
+   */
+  static async during(io: Io, work: (interrupt: Interrupt) => Promise<number>): Promise<number> {
+    const interrupt = new Interrupt(io);
+    try {
+      return await work(interrupt);
+    } catch (error) {
+      if (interrupt.code !== 0 && error === interrupt.signal.reason) return interrupt.code;
+      throw error;
+    } finally {
+      interrupt.close();
+    }
   }
 
   /** Aborted by the first signal. */
@@ -63,7 +79,7 @@ export class Interrupt {
   }
 
   /** Leaves the signals to whoever comes next. */
-  close(): void {
+  private close(): void {
     for (const [name, listener] of this.listeners) this.io.off(name, listener);
   }
 }

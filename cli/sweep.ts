@@ -7,11 +7,12 @@ import { sweepReading, sweepTokenizer } from "../src/training/sweep_text.ts";
 import { tuningModes } from "../src/tuning/tune.ts";
 import { command } from "./command.ts";
 import { askedIn, readText } from "./files.ts";
+import type { Flags } from "./flags.ts";
 import { Interrupt } from "./interrupt.ts";
 import { saveModel } from "../src/files/model_dir.node.ts";
 import * as options from "./options.ts";
 import { prepareProgress } from "./progress.ts";
-import { EXIT_FAILED, type Output, run } from "./run.ts";
+import { EXIT_FAILED, type Io, type Output, run } from "./run.ts";
 import { RunFolder, saveAtLast } from "./run_folder.ts";
 import { sweepable, sweepConfigs } from "./sweep_lists.ts";
 import { tokenizerOf } from "./tokenizer_file.ts";
@@ -44,18 +45,25 @@ const description = {
   ],
 };
 
-export const main = command(description, async (flags, io) => {
+export const main = command(description, (flags, io) =>
+  Interrupt.during(io, (interrupt) => sweepAll(flags, io, interrupt)),
+);
+
+async function sweepAll(flags: Flags, io: Io, interrupt: Interrupt): Promise<number> {
   const { configs, varied } = sweepConfigs(flags, flags.text(options.preset));
   const device = flags.choice(options.device, options.devices);
   const mode = flags.choice(options.tuning, tuningModes);
   const path = flags.text(options.output);
+  const { signal } = interrupt;
   sweepTokenizer(configs); // one for all of them: a list is no file's name
-  const { corpus, found } = await readText(await askedIn(flags), io, sweepReading(configs));
+  const { corpus, found } = await readText(
+    { ...(await askedIn(flags)), signal },
+    io,
+    sweepReading(configs),
+  );
 
   const folder = await RunFolder.open(path, flags.has(options.overwrite) ? "replace" : "keep");
-  const interrupt = new Interrupt(io);
   try {
-    const { signal } = interrupt;
     const tuning = { mode, signal };
     const progress = prepareProgress(io.stderr);
     const sweep = await Sweep.open({
@@ -71,15 +79,10 @@ export const main = command(description, async (flags, io) => {
       : humanReport(io.stdout, found, varied);
     const saved = await train(sweep, report, folder, interrupt, io.stderr);
     return interrupt.code || (saved ? 0 : EXIT_FAILED);
-  } catch (error) {
-    // What comes before the first step leaves nothing to save.
-    if (interrupt.code !== 0 && error === interrupt.signal.reason) return interrupt.code;
-    throw error;
   } finally {
     folder.close();
-    interrupt.close();
   }
-});
+}
 
 /**
  * True if there was a model to save. The best one is saved as it comes, so that a sweep that is killed leaves it; where

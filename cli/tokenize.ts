@@ -12,7 +12,7 @@ import { type TextFacts, textFacts } from "../src/text/facts.ts";
 import { fromText } from "../src/text/read_corpus.ts";
 import type { Corpus } from "../src/text/corpus.ts";
 import type { Tokenizer } from "../src/tokenizer/tokenizer.ts";
-import { tokenize, type Tokens } from "../src/training/tokenize.ts";
+import { tokenize } from "../src/training/tokenize.ts";
 import { command } from "./command.ts";
 import { type Asked, askedIn, readText } from "./files.ts";
 import type { Flags } from "./flags.ts";
@@ -86,12 +86,19 @@ const description = {
   ],
 };
 
-export const main = command(description, async (flags, io) => {
-  const files = flags.all(train);
-  return files.length === 0 ? show(flags, io) : learn(files, flags, io);
-});
+export const main = command(description, (flags, io) =>
+  Interrupt.during(io, ({ signal }) => {
+    const files = flags.all(train);
+    return files.length === 0 ? show(flags, io, signal) : learn(files, flags, io, signal);
+  }),
+);
 
-async function learn(files: readonly string[], flags: Flags, io: Io): Promise<number> {
+async function learn(
+  files: readonly string[],
+  flags: Flags,
+  io: Io,
+  signal: AbortSignal,
+): Promise<number> {
   for (const option of [text, input]) {
     const { label } = flags.raw(option) ?? {};
     if (label === undefined) continue;
@@ -112,23 +119,13 @@ async function learn(files: readonly string[], flags: Flags, io: Io): Promise<nu
       `--train learns a tokenizer; --tokenizer says of which kind: bpe, word or char.`,
     );
   }
-  const asked = { ...(await askedIn(flags)), inputs: files };
+  const asked = { ...(await askedIn(flags)), inputs: files, signal };
   const { corpus, found } = await readText(asked, io, config);
-  const interrupt = new Interrupt(io);
-  let tokens: Tokens;
-  try {
-    const { signal } = interrupt;
-    const progress = prepareProgress(io.stderr);
-    // No model is known that its size should suit.
-    const { tokenizer, vocab_size, bpe_pattern } = config;
-    const asked = { tokenizer, vocab_size, bpe_pattern };
-    tokens = await tokenize(corpus, asked, { progress, signal });
-  } catch (error) {
-    if (interrupt.code !== 0 && error === interrupt.signal.reason) return interrupt.code;
-    throw error;
-  } finally {
-    interrupt.close();
-  }
+  const progress = prepareProgress(io.stderr);
+  const { vocab_size, bpe_pattern } = config;
+  // No model is known that its size should suit.
+  const wanted = { tokenizer: config.tokenizer, vocab_size, bpe_pattern };
+  const tokens = await tokenize(corpus, wanted, { progress, signal });
   const { tokenizer } = tokens.text;
   if (path !== undefined) write(path, tokenizer);
   const facts = textFacts(tokens, 1);
@@ -156,7 +153,7 @@ function write(path: string, tokenizer: Tokenizer): void {
   }
 }
 
-async function show(flags: Flags, io: Io): Promise<number> {
+async function show(flags: Flags, io: Io, signal: AbortSignal): Promise<number> {
   const tokenizer = tokenizerOf(flags);
   if (tokenizer === undefined) {
     throw new UsageError(
@@ -164,7 +161,7 @@ async function show(flags: Flags, io: Io): Promise<number> {
     );
   }
   const shown = flags.raw(text)?.text;
-  const asked = await askedIn(flags);
+  const asked = { ...(await askedIn(flags)), signal };
   const named = asked.inputs.length > 0;
   const wanted = flags.has(stats);
   if (shown === undefined && !wanted) {
@@ -182,7 +179,7 @@ async function show(flags: Flags, io: Io): Promise<number> {
   }
   if (wanted) {
     const corpus = await corpusFor(flags, io, shown, asked);
-    const facts = corpus && (await factsOf(corpus, tokenizer, io));
+    const facts = corpus && (await factsOf(corpus, tokenizer, io, signal));
     if (json) about = { ...about, ...(facts ? aboutText(facts) : {}) };
     else io.stdout.write(statistics(facts, tokenizer));
   }
@@ -201,10 +198,15 @@ async function corpusFor(
   return asked.inputs.length === 0 ? undefined : (await readText(asked, io, config)).corpus;
 }
 
-async function factsOf(corpus: Corpus, given: Tokenizer, io: Io): Promise<TextFacts> {
+async function factsOf(
+  corpus: Corpus,
+  given: Tokenizer,
+  io: Io,
+  signal: AbortSignal,
+): Promise<TextFacts> {
   const config = { tokenizer: "file", vocab_size: 0, bpe_pattern: "gpt2" } as const;
   const progress = prepareProgress(io.stderr);
-  return textFacts(await tokenize(corpus, config, { given, progress }), 1);
+  return textFacts(await tokenize(corpus, config, { given, progress, signal }), 1);
 }
 
 /** What of the facts is about the text, and not about a context. */

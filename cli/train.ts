@@ -21,7 +21,7 @@ import { Keeper } from "./keeper.ts";
 import { loadCheckpoint } from "../src/files/model_dir.node.ts";
 import * as options from "./options.ts";
 import { promptOf } from "./prompt.ts";
-import { run } from "./run.ts";
+import { type Io, run } from "./run.ts";
 import { RunFolder } from "./run_folder.ts";
 import { tokenizerOf } from "./tokenizer_file.ts";
 import { shellQuote } from "../src/shell_quote.ts";
@@ -51,7 +51,11 @@ const description = {
   ],
 };
 
-export const main = command(description, async (flags, io) => {
+export const main = command(description, (flags, io) =>
+  Interrupt.during(io, (interrupt) => trainAll(flags, io, interrupt)),
+);
+
+async function trainAll(flags: Flags, io: Io, interrupt: Interrupt): Promise<number> {
   const path = flags.text(options.output);
   const [resumes, replaces] = [flags.has(options.resume), flags.has(options.overwrite)];
   if (resumes && replaces) {
@@ -68,14 +72,13 @@ export const main = command(description, async (flags, io) => {
   const asked = await askedIn(flags);
   const inputs = asked.inputs.length > 0 ? asked.inputs : (before?.input ?? []);
   const tokenizer = tokenizerOf(flags);
-  const { corpus, found } = await readText({ ...asked, inputs }, io, config);
+  const { signal } = interrupt;
+  const { corpus, found } = await readText({ ...asked, inputs, signal }, io, config);
   if (!before) flags.config(flags.text(options.preset), { format: corpus.format }); // what it decides may be in conflict
 
   const folder = await RunFolder.open(path, resumes ? "resume" : replaces ? "replace" : "keep");
-  const interrupt = new Interrupt(io);
   try {
     if (before) checkUnchanged(path, before);
-    const { signal } = interrupt;
     const tuning = { mode, signal };
     const training = await Training.open({
       config,
@@ -104,15 +107,10 @@ export const main = command(description, async (flags, io) => {
       training.close();
     }
     return interrupt.code;
-  } catch (error) {
-    // What comes before the first step leaves nothing to save.
-    if (interrupt.code !== 0 && error === interrupt.signal.reason) return interrupt.code;
-    throw error;
   } finally {
     folder.close();
-    interrupt.close();
   }
-});
+}
 
 /** @throws ModelFileError if another process has gone on with the run, while its text was read here */
 function checkUnchanged(path: string, { step }: Checkpoint): void {

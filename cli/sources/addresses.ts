@@ -8,9 +8,18 @@ import { DataError } from "../../src/errors.ts";
 
 /** What an address is, where it is no public one: "loopback"; undefined where it is. */
 export function privateKind(address: string): string | undefined {
-  // An IPv4 address within an IPv6 one is judged as what it is.
-  const range = ipaddr.process(address.replace(/%.*$/, "")).range();
+  const range = innermost(address.replace(/%.*$/, "")).range();
   return range === "unicast" ? undefined : range;
+}
+
+/** As networks without IPv4 write the addresses of others, RFC 6052. */
+const translated = ipaddr.IPv6.parseCIDR("64:ff9b::/96");
+
+/** An IPv4 address within an IPv6 one is judged as what it is. */
+function innermost(address: string): ipaddr.IPv4 | ipaddr.IPv6 {
+  const parsed = ipaddr.process(address);
+  const isTranslated = parsed instanceof ipaddr.IPv6 && parsed.match(translated);
+  return isTranslated ? new ipaddr.IPv4(parsed.toByteArray().slice(12)) : parsed;
 }
 
 /** @throws DataError if a URL's host is an address that is not public: none is looked up for it */

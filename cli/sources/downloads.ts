@@ -1,23 +1,14 @@
-// What was fetched is kept in the user's cache folder: one file each, and beside it what its server said of it. Each is
-// written under a name of its own and renamed, so that runs at once do each other no harm.
+// What was fetched is kept in the user's cache folder: one file each, and beside it what its server said of it.
 
-import { createHash, randomUUID } from "node:crypto";
-import {
-  createReadStream,
-  existsSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-} from "node:fs";
+import { createHash } from "node:crypto";
+import { createReadStream, existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { open, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { DataError, UserError } from "../../src/errors.ts";
+import { dirname, join } from "node:path";
+import { DataError } from "../../src/errors.ts";
 import { reason } from "../../src/files/reason.node.ts";
 import { isObject, parseStrictJson } from "../../src/strict_json.ts";
-import { cacheFolder, makeFolder } from "../../src/platform/platform.node.ts";
+import { openCacheFolder, partIn, removeOld, touch } from "./cache_folder.ts";
 import { type Fetching, fetchUrl } from "./fetch.ts";
 
 /** A file that was fetched. */
@@ -30,16 +21,21 @@ export interface Download {
   when: string | null;
 }
 
-/** A part of a file that nobody has gone on with for so long is left behind. */
-const LEFT_MS = 15 * 60_000;
+/** Bytes of all that is kept; of more, what was not used for longest goes. */
+const MOST_KEPT = 2 ** 34;
 
 export class Downloads {
   private readonly caches: boolean;
+  private readonly most: number;
   private folder: string | undefined;
 
-  /** @param caches whether what was fetched before will do, and is kept */
-  constructor(caches: boolean) {
+  /**
+   * @param caches whether what was fetched before will do, and is kept
+   * @param most bytes of all that is kept; for tests
+   */
+  constructor(caches: boolean, most = MOST_KEPT) {
     this.caches = caches;
+    this.most = most;
   }
 
   /**
@@ -50,9 +46,11 @@ export class Downloads {
     const folder = (this.folder ??= this.open());
     const name = createHash("sha256").update(url.href).digest("hex").slice(0, 32);
     const [path, about] = [join(folder, `${name}.data`), join(folder, `${name}.json`)];
-    const kept = this.caches ? await readKept(path, about, sha256) : undefined;
+    const kept = this.caches
+      ? await readKept(path, about, fetching.allowPrivate, sha256)
+      : undefined;
     if (kept !== undefined) return kept;
-    const temporary = join(folder, `${name}.${randomUUID()}.part`);
+    const temporary = partIn(folder);
     try {
       const { type, charset, hash } = await fetchInto(temporary, url, fetching);
       if (sha256 !== null && hash !== sha256) {
@@ -62,52 +60,68 @@ export class Downloads {
         );
       }
       const when = new Date().toISOString();
-      await rename(temporary, path);
-      await writeFile(`${temporary}.about`, JSON.stringify({ url: url.href, type, charset, when }));
-      await rename(`${temporary}.about`, about);
+      const said: About = { url: url.href, type, charset, when, private: fetching.allowPrivate };
+      await attempt(url, folder, async () => {
+        await writeFile(`${temporary}.json`, JSON.stringify(said));
+        await rm(about, { force: true });
+        await rename(temporary, path);
+        await rename(`${temporary}.json`, about);
+      });
       return { path, type, charset, when: null };
-    } catch (error) {
-      if (error instanceof UserError) throw error;
-      throw new DataError(
-        `${url.href} was fetched, but cannot be written to ${folder}: ${reason(error)}. Make room there, or name another ` +
-          `place by MICROGPT_CACHE_DIR.`,
-      );
     } finally {
-      await rm(temporary, { force: true });
+      for (const left of [temporary, `${temporary}.json`]) await rm(left, { force: true });
     }
   }
 
-  /** Where there is no cache folder to be had, or none is wanted, one that is gone when the process is. */
+  /** Where there is no cache folder to be had, or none is wanted, one that goes when the process comes to its end. */
   private open(): string {
-    if (this.caches) {
-      try {
-        const folder = join(cacheFolder(), "downloads");
-        makeFolder(folder);
-        removeLeft(folder);
-        return folder;
-      } catch {}
-    }
-    return temporaryFolder();
+    const folder = this.caches ? openCacheFolder("downloads") : undefined;
+    if (folder === undefined) return temporaryFolder();
+    try {
+      removeOld(folder, ".json", { bytes: this.most }); // before there is anything of this run in it
+    } catch {} // what cannot be removed stays
+    return folder;
   }
 }
 
 let temporary: string | undefined;
 
-/** One for the whole process, which takes it along when it ends. */
+/** One for the whole process. A process that a signal ends at once leaves it to who clears the system's own. */
 function temporaryFolder(): string {
   if (temporary !== undefined && existsSync(temporary)) return temporary;
-  const folder = (temporary = mkdtempSync(join(tmpdir(), "microgpt-downloads-")));
+  const parent = tmpdir();
+  let folder: string;
+  try {
+    folder = mkdtempSync(join(parent, "microgpt-downloads-"));
+  } catch (error) {
+    throw new DataError(
+      `What is fetched cannot be put into ${parent}: ${reason(error)}. Make room there, or name another place by TMPDIR.`,
+    );
+  }
   process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
-  return folder;
+  return (temporary = folder);
+}
+
+/** @throws DataError if the disk does not do it */
+async function attempt<T>(url: URL, folder: string, action: () => Promise<T>): Promise<T> {
+  try {
+    return await action();
+  } catch (error) {
+    throw new DataError(
+      `What comes from ${url.href} cannot be written to ${folder}: ${reason(error)}. Make room there, or name another ` +
+        `place by MICROGPT_CACHE_DIR.`,
+    );
+  }
 }
 
 async function fetchInto(path: string, url: URL, fetching: Fetching) {
-  const file = await open(path, "wx");
+  const writing = <T>(action: () => Promise<T>) => attempt(url, dirname(path), action);
+  const file = await writing(() => open(path, "wx"));
   const hash = createHash("sha256");
   try {
     const found = await fetchUrl(url, fetching, async (bytes) => {
       hash.update(bytes);
-      await file.writeFile(bytes);
+      await writing(() => file.writeFile(bytes));
     });
     return { ...found, hash: hash.digest("hex") };
   } finally {
@@ -115,29 +129,47 @@ async function fetchInto(path: string, url: URL, fetching: Fetching) {
   }
 }
 
-/** Undefined where there is none that is whole, or it is another one than it has to be. */
-async function readKept(path: string, about: string, sha256: string | null) {
+/** What is kept beside a file. */
+interface About {
+  url: string;
+  type: string;
+  charset: string | null;
+  when: string;
+  /** Whether it may have come from an address that is not public. */
+  private: boolean;
+}
+
+function isAbout(value: unknown): value is About {
+  if (!isObject(value)) return false;
+  const { url, type, charset, when } = value;
+  return (
+    [url, type, when].every((text) => typeof text === "string") &&
+    (charset === null || typeof charset === "string") &&
+    typeof value.private === "boolean" &&
+    /^\d{4}-\d\d-\d\dT/.test(when as string)
+  );
+}
+
+/** Undefined where there is none that is whole, or that may be read now, or it is another one than it has to be. */
+async function readKept(
+  path: string,
+  about: string,
+  allowPrivate: boolean,
+  sha256: string | null,
+): Promise<Download | undefined> {
   try {
     const value = parseStrictJson(readFileSync(about, "utf8"));
-    if (!isObject(value)) return undefined;
-    const { type, charset, when } = value as unknown as Download;
+    if (!isAbout(value) || (value.private && !allowPrivate)) return undefined;
+    const { type, charset, when } = value;
     if (sha256 !== null) {
       const hash = createHash("sha256");
       for await (const bytes of createReadStream(path)) hash.update(bytes);
       if (hash.digest("hex") !== sha256) return undefined;
     }
     statSync(path);
-    return { path, type, charset, when } satisfies Download;
+    touch(about);
+    return { path, type, charset, when };
   } catch {
     return undefined;
-  }
-}
-
-function removeLeft(folder: string): void {
-  for (const name of readdirSync(folder)) {
-    if (!/\.part(\.about)?$/.test(name)) continue;
-    const path = join(folder, name);
-    const touched = statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Infinity;
-    if (Date.now() - touched > LEFT_MS) rmSync(path, { force: true });
   }
 }

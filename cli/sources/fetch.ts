@@ -27,6 +27,10 @@ export interface Fetching {
   progress?: (got: number, total: number | null) => void;
   /** Asked before each address is fetched. Throws where it must not be. */
   permit?: (url: URL) => Promise<void>;
+  /** Gives it up. */
+  signal?: AbortSignal;
+  /** Whether of what is longer the beginning is taken, and it is not refused. */
+  cuts?: boolean;
   /** Asked before anything of a body is taken: how many bytes of it at most. Throws where it is of no use. */
   room?: (found: Fetched) => number;
 }
@@ -42,7 +46,9 @@ export interface Fetched {
 
 const MOST_REDIRECTS = 5;
 
-/** An answer of a server that is none. */
+const OTHERWISE = "Try it again later, or fetch it with another program and give the file.";
+
+/** A status other than 200. */
 export class StatusError extends DataError {
   readonly status: number;
   constructor(url: URL, status: number, words: string | undefined) {
@@ -56,13 +62,15 @@ export class StatusError extends DataError {
 /**
  * @param take is given the bytes as they come
  * @throws DataError if they cannot be had, or must not
+ * @throws the reason of `signal` once that is aborted
  */
 export async function fetchUrl(
   from: URL,
   fetching: Fetching,
   take: (bytes: Uint8Array) => Promise<void> | void,
 ): Promise<Fetched> {
-  const signal = AbortSignal.timeout(fetching.limits.total_ms);
+  const late = AbortSignal.timeout(fetching.limits.total_ms);
+  const signal = AbortSignal.any([late, ...(fetching.signal ? [fetching.signal] : [])]);
   let url = from;
   try {
     for (let hop = 0; hop <= MOST_REDIRECTS; hop++) {
@@ -89,15 +97,17 @@ export async function fetchUrl(
       return found;
     }
   } catch (error) {
+    fetching.signal?.throwIfAborted();
     if (error instanceof UserError) throw error;
     throw new DataError(
-      signal.aborted
-        ? `${url.href} took longer than ${duration(fetching.limits.total_ms / 1000)}, and was given up.`
-        : `${url.href} cannot be fetched: ${networkReason(error)}.`,
+      late.aborted
+        ? `${url.href} took longer than ${duration(fetching.limits.total_ms / 1000)}, and was given up. ${OTHERWISE}`
+        : `${url.href} cannot be fetched: ${networkReason(error)}. ${OTHERWISE}`,
     );
   }
   throw new DataError(
-    `${from.href} is redirected more than ${MOST_REDIRECTS} times, and was given up.`,
+    `${from.href} is redirected more than ${MOST_REDIRECTS} times, and was given up. Look at it in a browser, and give the ` +
+      `URL at which it ends.`,
   );
 }
 
@@ -106,7 +116,8 @@ export function nextUrl(url: URL, location: string): URL {
   const next = URL.canParse(location, url) ? new URL(location, url) : null;
   if (next === null || !/^https?:$/.test(next.protocol)) {
     throw new DataError(
-      `${url.href} leads to ${JSON.stringify(location)}, which is no web address.`,
+      `${url.href} leads to ${JSON.stringify(location)}, which is no web address. Look at it in a browser, and give the ` +
+        `URL of the text itself.`,
     );
   }
   if (url.protocol === "https:" && next.protocol === "http:") {
@@ -139,27 +150,33 @@ function request(url: URL, fetching: Fetching, signal: AbortSignal): Promise<Inc
 async function takeBody(
   url: URL,
   response: IncomingMessage,
-  { limits, progress }: Fetching,
+  { limits, progress, cuts = false }: Fetching,
   take: (bytes: Uint8Array) => Promise<void> | void,
 ): Promise<void> {
   const { "content-length": length, "content-encoding": coding = "identity" } = response.headers;
   const packed = /^(x-)?gzip$/i.test(coding);
   if (!packed && coding !== "identity") {
-    throw new DataError(`${url.href} comes packed as ${coding}, which was not asked for.`);
+    throw new DataError(
+      `${url.href} comes packed as ${coding}, which was not asked for. ${OTHERWISE}`,
+    );
   }
   const total = length === undefined || packed ? null : Number(length);
   const tooLarge = () =>
     new DataError(
       `${url.href} is larger than ${bytesText(limits.bytes)}, and was given up. Train on a part of it.`,
     );
-  if (total !== null && total > limits.bytes) throw tooLarge();
+  if (total !== null && total > limits.bytes && !cuts) throw tooLarge();
   const body = packed ? response.pipe(createGunzip()) : response;
   // What happens to the connection is told by what is read from it.
   if (packed) response.on("error", (error) => body.destroy(error));
   let got = 0;
   for await (const bytes of body as AsyncIterable<Uint8Array>) {
+    const room = limits.bytes - got;
     got += bytes.length;
-    if (got > limits.bytes) throw tooLarge();
+    if (bytes.length > room) {
+      if (!cuts) throw tooLarge();
+      return take(bytes.subarray(0, room));
+    }
     await take(bytes);
     progress?.(got, total);
   }

@@ -7,6 +7,7 @@ import ignore, { type Ignore } from "ignore";
 import { plural } from "../../src/count.ts";
 import { DataError } from "../../src/errors.ts";
 import { reason } from "../../src/files/reason.node.ts";
+import { printable } from "../samples.ts";
 import { identityOf, isTextFile, piecesOf } from "./local_file.ts";
 import { type Part, Skipped } from "./part.ts";
 
@@ -38,7 +39,12 @@ export async function filesPart(
         skipped.add("empty file");
       } else if (await isTextFile(path, size)) {
         bytes += size;
-        files.push({ source: path, path, identity: identityOf(path), pieces: piecesOf(path) });
+        files.push({
+          source: printable(path),
+          path,
+          identity: identityOf(path),
+          pieces: piecesOf(path),
+        });
       } else {
         skipped.add("binary file");
       }
@@ -47,10 +53,7 @@ export async function filesPart(
     }
   }
   if (files.length === 0) {
-    const found = skipped.list.length === 0 ? "it is empty" : `it has ${skipped.list.join(", ")}`;
-    throw new DataError(
-      `${label} holds no text to train on: ${found}. Name a folder or a pattern with text files.`,
-    );
+    throw skipped.noText(label, "a folder or a pattern with text files");
   }
   return {
     files,

@@ -50,7 +50,10 @@ export async function gather(
   }
   const web = new Web(options, io.stderr);
   const parts: Part[] = [];
-  for (const word of words) parts.push(await partOf(word, io, web));
+  for (const word of words) {
+    options.signal?.throwIfAborted();
+    parts.push(await partOf(word, io, web));
+  }
   const [first, ...others] = parts;
   const files = parts.flatMap(({ files }) => files);
   const sizes = parts.map(({ bytes }) => bytes);
@@ -59,7 +62,7 @@ export async function gather(
     files,
     names: files.map(({ name, source }) => name ?? source),
     bytes: sizes.reduce((sum, size) =>
-      sum === undefined || size === undefined ? size : sum + size,
+      sum === undefined || size === undefined ? undefined : sum + size,
     ),
     label:
       others.length === 0 ? first.label : `${first.label} and ${plural(others.length, "other")}`,

@@ -1,29 +1,21 @@
-// Ids in the user's cache folder, told by a key, so that the next run finds them. Each is written under a name of its own
-// and renamed, what describes it last: runs at once do each other no harm.
+// Ids in the user's cache folder, told by a key, so that the next run finds them.
 
-import { createHash, randomUUID } from "node:crypto";
-import {
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  utimesSync,
-  writeFileSync,
-} from "node:fs";
+import { createHash } from "node:crypto";
+import { readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { IdsFile, IdsFileWriter, type Width } from "../../src/files/ids_file.node.ts";
-import { cacheFolder, makeFolder } from "../../src/platform/platform.node.ts";
+import { cacheFolder } from "../../src/platform/platform.node.ts";
 import type { Ids } from "../../src/ids.ts";
 import type { IdStore } from "../../src/text/stored_ids.ts";
+import { openCacheFolder, partIn, removeOld, touch } from "./cache_folder.ts";
 
 /** Files of ids that are kept, and notes; of more, those go that were not used for longest. */
 const MOST_KEPT = 6;
 const MOST_NOTES = 100;
-/** What a run that was killed has left behind goes once it was not written to for so long. */
-const LEFT_MS = 15 * 60_000;
 
+/** Of the cache folder. */
+const FOLDER = "texts";
 /** Raised when older files would be misread. */
 const VERSION = 1;
 
@@ -49,10 +41,10 @@ export class CachedIds<T extends object> implements IdStore {
 
   /** @param key by which they are found again; null where they are not to be */
   constructor(key: string | null) {
-    const folder = key === null ? undefined : keptFolder();
+    const folder = key === null ? undefined : openCacheFolder(FOLDER);
     this.key = folder === undefined ? null : key;
     this.folder = folder ?? tmpdir();
-    this.temporary = join(this.folder, `microgpt-${randomUUID()}.part`);
+    this.temporary = partIn(this.folder);
   }
 
   /** What was kept; undefined where there is none that is whole. */
@@ -69,8 +61,7 @@ export class CachedIds<T extends object> implements IdStore {
       const starts = new Uint32Array(new Uint8Array(readFileSync(this.path("starts"))).buffer);
       if (starts.at(-1) !== length) return undefined;
       const ids = IdsFile.open(this.path("ids"), width, length);
-      const now = new Date();
-      utimesSync(path, now, now);
+      touch(path);
       return { ids, starts, about };
     } catch {
       return undefined;
@@ -105,7 +96,8 @@ export class CachedIds<T extends object> implements IdStore {
       renameSync(this.temporary, this.path("ids"));
       put("starts", new Uint8Array(starts.buffer, starts.byteOffset, starts.byteLength));
       put("json", JSON.stringify({ header: this.header, about }));
-      removeOld(this.folder);
+      removeOld(this.folder, ".json", { things: MOST_KEPT });
+      removeOld(this.folder, ".note", { things: MOST_NOTES });
     } catch {
       this.forget();
     }
@@ -115,7 +107,7 @@ export class CachedIds<T extends object> implements IdStore {
   forget(): void {
     try {
       rmSync(this.temporary, { force: true });
-    } catch {} // where it has to wait for that, removeOld() sees to it
+    } catch {} // where it has to wait for that, the next run sees to it
   }
 
   /** Gives up what was begun. */
@@ -132,11 +124,10 @@ export class CachedIds<T extends object> implements IdStore {
 /** What keepNote() was given; undefined where it is not there, or not whole. */
 export function recallNote(key: string): unknown {
   try {
-    const path = join(cacheFolder(), "texts", `${key}.note`);
+    const path = join(cacheFolder(), FOLDER, `${key}.note`);
     const { version, value } = JSON.parse(readFileSync(path, "utf8"));
     if (version !== VERSION) return undefined;
-    const now = new Date();
-    utimesSync(path, now, now);
+    touch(path);
     return value;
   } catch {
     return undefined;
@@ -145,52 +136,13 @@ export function recallNote(key: string): unknown {
 
 /** Keeps a small thing that takes long to find out; what cannot be kept is found out anew. */
 export function keepNote(key: string, value: unknown): void {
-  const folder = keptFolder();
+  const folder = openCacheFolder(FOLDER);
   if (folder === undefined) return;
-  const temporary = join(folder, `${randomUUID()}.part`);
+  const temporary = partIn(folder);
   try {
     writeFileSync(temporary, JSON.stringify({ version: VERSION, value }));
     renameSync(temporary, join(folder, `${key}.note`));
   } catch {
     rmSync(temporary, { force: true });
-  }
-}
-
-/** Undefined where there is no cache folder to be had. */
-function keptFolder(): string | undefined {
-  try {
-    const folder = join(cacheFolder(), "texts");
-    makeFolder(folder);
-    removeLeft(folder);
-    return folder;
-  } catch {
-    return undefined;
-  }
-}
-
-const isPart = (name: string) => name.includes(".part");
-
-const touchedAt = (folder: string, name: string) =>
-  statSync(join(folder, name), { throwIfNoEntry: false })?.mtimeMs ?? Infinity;
-
-function removeLeft(folder: string): void {
-  for (const name of readdirSync(folder).filter(isPart)) {
-    if (Date.now() - touchedAt(folder, name) > LEFT_MS) rmSync(join(folder, name), { force: true });
-  }
-}
-
-function removeOld(folder: string): void {
-  const touched = (name: string) => touchedAt(folder, name);
-  const names = readdirSync(folder);
-  const oldest = (ending: string, most: number) =>
-    names
-      .filter((name) => name.endsWith(ending) && !isPart(name))
-      .sort((a, b) => touched(b) - touched(a))
-      .slice(most);
-  for (const name of oldest(".note", MOST_NOTES)) rmSync(join(folder, name), { force: true });
-  for (const name of oldest(".json", MOST_KEPT)) {
-    for (const kind of ["json", "ids", "starts"]) {
-      rmSync(join(folder, name.replace(/json$/, kind)), { force: true });
-    }
   }
 }

@@ -1,6 +1,7 @@
 // What one --input comes to: files of text, and what was left out of it.
 
 import { plural } from "../../src/count.ts";
+import { DataError } from "../../src/errors.ts";
 import type { TextFile } from "../../src/text/read_corpus.ts";
 
 export interface Part {
@@ -25,5 +26,11 @@ export class Skipped {
 
   get list(): string[] {
     return [...this.counts].map(([kind, count]) => plural(count, kind));
+  }
+
+  /** @param wanted what would do in its place: "a .zip with text files" */
+  noText(label: string, wanted: string): DataError {
+    const found = this.counts.size === 0 ? "it is empty" : `it has ${this.list.join(", ")}`;
+    return new DataError(`${label} holds no text to train on: ${found}. Name ${wanted}.`);
   }
 }

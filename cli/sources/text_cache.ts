@@ -1,5 +1,5 @@
-// Texts larger than memory: their characters, and the tokens that a tokenizer makes of them, are in files of the user's
-// cache folder, told by the files that the text comes from, how they are read, and the tokenizer.
+// Large texts are not held in memory: their characters, and the tokens that a tokenizer makes of them, are in files of the
+// user's cache folder, told by the files that the text comes from, how they are read, and the tokenizer.
 
 import type { ConfigChoice } from "../../src/config.ts";
 import { Corpus } from "../../src/text/corpus.ts";

@@ -5,6 +5,7 @@ import { readFileSync, statSync } from "node:fs";
 import { basename } from "node:path";
 import { DataError } from "../../src/errors.ts";
 import type { Output } from "../run.ts";
+import { printable } from "../samples.ts";
 import { dataSets, shippedPath } from "./data_sets.ts";
 import { DownloadLine } from "./download_line.ts";
 import { type Download, Downloads } from "./downloads.ts";
@@ -31,7 +32,7 @@ const isPlain = (type: string) =>
 
 /** The ending by which a format is told where the URL has none. */
 const endings: readonly [RegExp, string][] = [
-  [/\/(csv)$/, ".csv"],
+  [/\/csv$/, ".csv"],
   [/\/tab-separated-values$/, ".tsv"],
   [/(jsonl|ndjson|jsonlines)$/, ".jsonl"],
 ];
@@ -40,6 +41,8 @@ export interface WebOptions {
   cache: boolean;
   allowPrivate: boolean;
   limits?: Limits;
+  /** Gives up what is being fetched. */
+  signal?: AbortSignal;
 }
 
 export class Web {
@@ -49,10 +52,10 @@ export class Web {
   private readonly out: Output;
 
   /** @param out where progress is shown */
-  constructor({ cache, allowPrivate, limits = usualLimits }: WebOptions, out: Output) {
+  constructor({ cache, allowPrivate, limits = usualLimits, signal }: WebOptions, out: Output) {
     const agent = `${NAME}/${platform.versions().engine} (trains a language model on what its user names)`;
     this.downloads = new Downloads(cache);
-    this.fetching = { allowPrivate, agent, limits };
+    this.fetching = { allowPrivate, agent, limits, signal };
     this.robots = new Robots(this.fetching, NAME);
     this.out = out;
   }
@@ -99,7 +102,7 @@ export class Web {
       const { title, text } = await readPage(decodePage(readFileSync(path), charset), word);
       const bytes = new TextEncoder().encode(text);
       const file = { source: word, path: null, name: "page.txt", pieces: once(bytes) };
-      const named = title === "" ? label : `${label} “${title}”`;
+      const named = title === "" ? label : `${label} “${printable(title)}”`;
       return { files: [file], label: named, bytes: bytes.length, skipped: [] };
     }
     const name = basename(url.pathname);
@@ -115,7 +118,7 @@ export class Web {
       };
       return { files: [file], label, skipped: [] };
     }
-    return { ...plainPart(path, label, known, word) };
+    return plainPart(path, label, known, word);
   }
 }
 

@@ -6,6 +6,7 @@ import { type Entry, openPromise, type ZipFile } from "yauzl";
 import { plural } from "../../src/count.ts";
 import { DataError } from "../../src/errors.ts";
 import { bytes as bytesText } from "../format.ts";
+import { printable } from "../samples.ts";
 import { identityOf, isText } from "./local_file.ts";
 import { type Part, Skipped } from "./part.ts";
 
@@ -27,6 +28,43 @@ const HEAD = 2 ** 16;
 export async function zipPart(path: string, label = path, limits = usual): Promise<Part> {
   const { zip, entries } = await list(path, label, limits);
   const skipped = new Skipped();
+  let texts: Entry[];
+  try {
+    texts = await textsAmong(zip, entries, label, skipped);
+    if (texts.length === 0) throw skipped.noText(label, "a .zip with text files");
+  } catch (error) {
+    zip.close();
+    throw error;
+  }
+  let unread = texts.length;
+  const closing = async function* (entry: Entry) {
+    try {
+      yield* piecesOf(zip, entry, label);
+    } finally {
+      if (--unread === 0) zip.close();
+    }
+  };
+  const identity = identityOf(path);
+  return {
+    files: texts.map((entry) => ({
+      source: sourceOf(entry, label),
+      path: null,
+      name: entry.fileName,
+      identity: `${identity}/${entry.fileName}`,
+      pieces: closing(entry),
+    })),
+    label: `${label} (${plural(texts.length, "file")})`,
+    bytes: texts.reduce((sum, { uncompressedSize }) => sum + uncompressedSize, 0),
+    skipped: skipped.list,
+  };
+}
+
+async function textsAmong(
+  zip: ZipFile,
+  entries: readonly Entry[],
+  label: string,
+  skipped: Skipped,
+): Promise<Entry[]> {
   const texts: Entry[] = [];
   for (const entry of entries) {
     const { fileName: name, uncompressedSize: size } = entry;
@@ -37,29 +75,16 @@ export async function zipPart(path: string, label = path, limits = usual): Promi
     else if (await startsAsText(zip, entry, label)) texts.push(entry);
     else skipped.add("binary file");
   }
-  if (texts.length === 0) {
-    const found = skipped.list.length === 0 ? "it is empty" : `it has ${skipped.list.join(", ")}`;
-    throw new DataError(
-      `${label} holds no text to train on: ${found}. Name a .zip with text files.`,
-    );
-  }
-  const identity = identityOf(path);
-  return {
-    files: texts.map((entry) => ({
-      source: `${entry.fileName} in ${label}`,
-      path: null,
-      name: entry.fileName,
-      identity: `${identity}/${entry.fileName}`,
-      pieces: piecesOf(zip, entry, label),
-    })),
-    label: `${label} (${plural(texts.length, "file")})`,
-    bytes: texts.reduce((sum, { uncompressedSize }) => sum + uncompressedSize, 0),
-    skipped: skipped.list,
-  };
+  return texts;
+}
+
+/** For people: a terminal obeys no name. */
+function sourceOf({ fileName }: Entry, label: string): string {
+  return printable(`${fileName} in ${label}`);
 }
 
 async function list(path: string, label: string, limits: ZipLimits) {
-  let zip: ZipFile;
+  let zip: ZipFile | undefined;
   const entries: Entry[] = [];
   let total = 0;
   try {
@@ -73,10 +98,12 @@ async function list(path: string, label: string, limits: ZipLimits) {
       }
     }
   } catch (error) {
+    zip?.close();
     throw error instanceof DataError ? error : damaged(label, error);
   }
   const room = Math.min(limits.bytes, Math.max(limits.harmless, limits.ratio * zip.fileSize));
   if (total > room) {
+    zip.close();
     throw tooMuch(label, `would unpack from ${bytesText(zip.fileSize)} to ${bytesText(total)}`);
   }
   entries.sort((a, b) => (a.fileName < b.fileName ? -1 : 1));
@@ -103,7 +130,7 @@ async function* piecesOf(zip: ZipFile, entry: Entry, label: string): AsyncGenera
     }
     if (crc !== undefined && crc !== entry.crc32) throw new Error("its checksum is another one");
   } catch (error) {
-    throw error instanceof DataError ? error : damaged(`${entry.fileName} in ${label}`, error);
+    throw error instanceof DataError ? error : damaged(sourceOf(entry, label), error);
   }
 }
 
@@ -116,6 +143,6 @@ function tooMuch(label: string, what: string): DataError {
 function damaged(label: string, error: unknown): DataError {
   const { message } = error as Error;
   return new DataError(
-    `${label} is damaged or no ZIP archive: ${message}. Make or fetch it again.`,
+    `${label} is damaged or no ZIP archive: ${printable(message)}. Make or fetch it again.`,
   );
 }

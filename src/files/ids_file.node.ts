@@ -84,7 +84,7 @@ function readNumbers({ fd, path, width }: Open, at: number, count: number): Ids 
     }
   } catch (error) {
     throw new DataError(
-      `The text's copy in ${path} cannot be read any more: ${reason(error)}. Begin again with --no-cache.`,
+      `The text's copy in ${path} cannot be read any more: ${reason(error)}. Remove that file, and begin again.`,
     );
   }
   return ids;

@@ -1,8 +1,8 @@
 // What is named on this machine: files, folders, patterns and archives, and what is left out of them.
 
-import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readlinkSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { gather, urlsIn } from "../../cli/sources/gather.ts";
 import { zipPart } from "../../cli/sources/zip.ts";
 import { main as train } from "../../cli/train.ts";
@@ -177,6 +177,43 @@ describe("a .zip", () => {
     expect(label).toBe(`${path} (2 files)`);
     expect(names).toEqual(["a.txt", "b/two.txt"]);
     expect(skipped.toSorted()).toEqual(["1 binary file", "1 encrypted file", "1 ignored file"]);
+  });
+
+  test("is closed once it was read, or is refused", async () => {
+    const open = () =>
+      readdirSync("/proc/self/fd").flatMap((fd) => {
+        try {
+          return [readlinkSync(`/proc/self/fd/${fd}`)];
+        } catch {
+          return []; // the folder's own
+        }
+      });
+    const path = zipIn({ name: "a.txt", content: "a\n" }, { name: "b.txt", content: "b\n" });
+    const damaged = zipIn({ name: "a.txt", content: "a\n", crc: 7 });
+    const binaries = zipIn({ name: "p.png", content: binary });
+    await read(path);
+    await expect(read(damaged)).rejects.toThrow("its checksum");
+    await expect(read(binaries)).rejects.toThrow("1 binary file");
+    const large = { entries: 1, bytes: 1, ratio: 1, harmless: 1 };
+    await expect(zipPart(path, path, large)).rejects.toThrow("looks like a trap");
+    if (process.platform !== "linux") return;
+    for (const file of [path, damaged, binaries]) {
+      await vi.waitFor(() => expect(open()).not.toContain(file));
+    }
+  });
+
+  test("cannot tell a terminal what to do by its names", async () => {
+    const name = "\x1b[2J\u009b.txt";
+    for (const entry of [
+      { name, content: "{\n" },
+      { name, content: "a", crc: 7 },
+    ]) {
+      const path = zipIn(entry);
+      const { stderr, code } = await runCli(train, ["--input", path, "--format", "jsonl"]);
+      expect(code).toBe(1);
+      expect(stderr).toContain("\\x1b[2J\\x9b.txt in ");
+      for (const raw of ["\x1b", "\u009b"]) expect(stderr).not.toContain(raw);
+    }
   });
 
   test("that would fill the machine is refused before it is unpacked", async () => {

@@ -222,6 +222,18 @@ test("only the texts that were used last are kept, and nothing half done", async
   expect((await read(paths[0], "text")).recalled).toBe(false);
 });
 
+test("what a run that was killed half way through keeping it has left goes, and what is whole does not", async () => {
+  const path = fileOf(text);
+  await read(path, "text");
+  const whole = kept();
+  const left = ["old.ids", "old.starts", "young.ids"].map((name) => join(folder, "texts", name));
+  for (const name of left) writeFileSync(name, "");
+  for (const name of whole) utimesSync(join(folder, "texts", name), 1, 1);
+  for (const name of left.slice(0, 2)) utimesSync(name, 1, 1);
+  expect((await read(path, "text")).recalled).toBe(true);
+  expect(kept()).toEqual([...whole, "young.ids"].sort());
+});
+
 test("two runs at once leave one whole text", async () => {
   const path = fileOf(text);
   const both = await Promise.all([read(path, "text"), read(path, "text")]);

@@ -238,7 +238,7 @@ describe("CSV", () => {
     const reading = (field: string) => () => fromText(text, { format: "csv", field }, "t.csv");
     expect(reading("")).toThrow(ConfigError);
     expect(reading("")).toThrow(
-      `t.csv has the columns "id", "Story", "lang", and none or several of them are called text; say with field (--field NAME)`,
+      `t.csv has the columns "id", "Story", "lang", and none or several of them are called text; say with field which`,
     );
     expect(reading("stor")).toThrow(`it has "id", "Story", "lang". Did you mean "Story"?`);
     expect(documentsOf(reading("story")())).toEqual(["once"]);

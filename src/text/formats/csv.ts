@@ -127,8 +127,8 @@ function columnIn(columns: readonly string[], field: string, file: string): numb
   const near = field === "" ? undefined : nearest(field, columns);
   const problem =
     field === ""
-      ? `${file} has the columns ${listed}, and none or several of them are called ${USUAL_FIELD}; say with field ` +
-        `(--field NAME) which one holds the documents.`
+      ? `${file} has the columns ${listed}, and none or several of them are called ${USUAL_FIELD}; say with ` +
+        `field which one holds the documents.`
       : `field is ${show(field)}, but that is not the name of one column of ${file}; it has ${listed}.` +
         (near === undefined ? "" : ` Did you mean ${show(near)}?`);
   throw new ConfigError("field", problem);
