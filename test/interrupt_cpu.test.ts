@@ -1,19 +1,30 @@
 // Long work on the CPU: a signal is noticed in the midst of a step, and what is given up leaves no trace.
 
-import { expect, test } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
 import { type Config, resolveConfig } from "../src/config.ts";
+import { Breather } from "../src/generation/breather.ts";
 import { CpuPredictor } from "../src/generation/predictor.ts";
-import { dimsOf, initialParameters } from "../src/model/parameters.ts";
+import { dimsOf, initialParameters, ParameterLayout } from "../src/model/parameters.ts";
 import { PythonRandom } from "../src/random.ts";
+import {
+  activationBackward,
+  activationForward,
+  softcapForward,
+} from "../src/reference/activations.ts";
 import {
   attentionBackwardKv,
   attentionBackwardQ,
   attentionForward,
 } from "../src/reference/attention.ts";
+import { ReferenceGpt } from "../src/reference/gpt.ts";
 import * as ops from "../src/reference/ops.ts";
 import { endOf, firstOf, partsOf, type Part } from "../src/reference/parts.ts";
 import { CpuTrainer } from "../src/training/cpu_trainer.ts";
 import { Training } from "../src/training/train.ts";
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
 
 /** Some seconds' work for a step. */
 const large: Partial<Config> = { n_embd: 128, block_size: 128, batch_size: 32 };
@@ -79,6 +90,52 @@ test("a validation and the logits of a long context are given up too", async () 
   expect(await predictor.nextLogits([1, 2])).toHaveLength(dims.V);
 });
 
+/** For a test, whenever it is asked the time a while has gone by: long work of which nothing takes long. */
+function slowly(): void {
+  let now = performance.now();
+  vi.spyOn(performance, "now").mockImplementation(() => (now += 1000));
+}
+
+/** Aborts in the first turn that the event loop gets. */
+function inNextTurn(): AbortSignal {
+  const stop = new AbortController();
+  setImmediate(() => stop.abort());
+  return stop.signal;
+}
+
+test("of many short pieces of work, each in one part, a signal gets through to the next", async () => {
+  slowly();
+  function* short(): Generator<void, void> {}
+  const breather = new Breather();
+  const signal = inNextTurn();
+  const many = async () => {
+    for (let i = 0; i < 100; i++) await breather.through(short(), signal);
+  };
+  await expect(many()).rejects.toMatchObject({ name: "AbortError" });
+});
+
+test("a validation with many short sequences is given up between them", async () => {
+  const { cpu } = trainer({ val_fraction: 0.1 }, 1);
+  const sequences = Array.from({ length: 1000 }, (_, i) => Int32Array.of(i % 7, 1));
+  slowly();
+  const givenUp = cpu.evaluate(sequences, inNextTurn());
+  await expect(givenUp).rejects.toMatchObject({ name: "AbortError" });
+  expect(await cpu.evaluate(sequences.slice(0, 3), new AbortController().signal)).toBeGreaterThan(
+    0,
+  );
+});
+
+test("the softcap of many logits has turns in it", () => {
+  const turns = (logit_softcap: number) => {
+    const config = resolveConfig("microgpt", { logit_softcap, block_size: 128 });
+    const dims = dimsOf(config, 20_000);
+    const params = new Float64Array(new ParameterLayout(dims).size);
+    const gpt = new ReferenceGpt(config, dims, params);
+    return [...gpt.forwardInParts({ B: 1, T: 128, inputs: new Int32Array(128) })].length;
+  };
+  expect(turns(15)).toBeGreaterThan(turns(0));
+});
+
 test("samples end quietly where their signal comes amid a token", async () => {
   const config = resolveConfig("microgpt", { ...large, num_steps: 1, format: "text" });
   const documents = ["abcdefg".repeat(40)];
@@ -125,7 +182,8 @@ test.each([2, 3, 64])("an operation's parts are, bit for bit, the whole: %i part
   const heads = { B, T, C, NH };
   const activation = "relu_squared";
   type Outputs = Float64Array[];
-  const operations: [number[], (out: Outputs, part?: Part) => void][] = [
+  type Operation = [number[], (out: Outputs, part?: Part) => void];
+  const operations: Operation[] = [
     [[N * OC], ([o], p) => ops.matmulForward(o, inp, weight, sizes, p)],
     [[N * OC], ([o], p) => ops.matmulResidualForward(o, x, inp, weight, sizes, p)],
     [
@@ -153,6 +211,22 @@ test.each([2, 3, 64])("an operation's parts are, bit for bit, the whole: %i part
         ops.crossEntropy(losses, l, targets, { N, V, scale: 0.5 }, p);
       },
     ],
+    [
+      [N * V],
+      ([l], p) => {
+        if (p === undefined || p.index === 0) l.set(logits);
+        softcapForward(l, { N, V, softcap: 2 }, p);
+      },
+    ],
+    ...(["gelu", "swiglu"] as const).flatMap((activation): Operation[] => {
+      const smooth = { N, H: OC, activation };
+      const wide = activation === "swiglu" ? 2 * N * OC : N * OC;
+      const pre = values(wide);
+      return [
+        [[N * OC], ([o], p) => activationForward(o, pre, smooth, p)],
+        [[wide], ([d], p) => activationBackward(d, dout, pre, smooth, p)],
+      ];
+    }),
     [[B * T * C, B * NH * T * 2], ([o, s], p) => attentionForward(o, s, qkv, heads, p)],
     [
       [B * T * 3 * C, B * NH * T],

@@ -19,7 +19,8 @@ export class Breather {
   }
 
   /**
-   * Work that is done a part at a time, with rests in between.
+   * Work that is done a part at a time, with rests in between, and one behind the last where it is time for it: work that
+   * is a single part comes by the thousand.
    * @throws the signal's reason soon after it is aborted
    */
   async through<T>(work: Generator<void, T>, signal?: AbortSignal): Promise<T> {
@@ -27,8 +28,8 @@ export class Breather {
       for (;;) {
         signal?.throwIfAborted();
         const { done, value } = work.next();
-        if (done) return value;
         if (this.tired) await this.rest();
+        if (done) return value;
       }
     } finally {
       work.return(undefined as T); // what it has begun, it tidies up

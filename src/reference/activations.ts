@@ -1,28 +1,29 @@
 // Activations of the MLP that need their input again in the backward pass, and the softcap of the logits.
 
 import type { Smooth } from "../choices.ts";
+import { endOf, firstOf, type Part, WHOLE } from "./parts.ts";
 import type { Values } from "./values.ts";
+
+interface Sizes {
+  N: number;
+  H: number;
+}
 
 /** GPT-2's: x·(1 + tanh(u)) / 2 with u = √(2/π)·(x + CUBE·x³). */
 const ROOT = Math.sqrt(2 / Math.PI);
 const CUBE = 0.044715;
 
 /** act (N, H) = gelu(pre (N, H)). */
-function geluForward(act: Values, pre: Values, { N, H }: { N: number; H: number }): void {
-  for (let i = 0; i < N * H; i++) {
+function geluForward(act: Values, pre: Values, { N, H }: Sizes, part: Part): void {
+  for (let i = firstOf(N, part) * H, end = endOf(N, part) * H; i < end; i++) {
     const x = pre[i];
     act[i] = 0.5 * x * (1 + Math.tanh(ROOT * (x + CUBE * x ** 3)));
   }
 }
 
 /** dpre (N, H) = dact · gelu'(pre), which may be in dact's place. */
-function geluBackward(
-  dpre: Values,
-  dact: Values,
-  pre: Values,
-  { N, H }: { N: number; H: number },
-): void {
-  for (let i = 0; i < N * H; i++) {
+function geluBackward(dpre: Values, dact: Values, pre: Values, { N, H }: Sizes, part: Part): void {
+  for (let i = firstOf(N, part) * H, end = endOf(N, part) * H; i < end; i++) {
     const x = pre[i];
     const tanh = Math.tanh(ROOT * (x + CUBE * x ** 3));
     const slope = (1 - tanh ** 2) * ROOT * (1 + 3 * CUBE * x ** 2);
@@ -31,8 +32,8 @@ function geluBackward(
 }
 
 /** act (N, H) = silu(gate) · up, where a row of pre (N, 2H) is gate and up, one behind the other. */
-function swigluForward(act: Values, pre: Values, { N, H }: { N: number; H: number }): void {
-  for (let n = 0; n < N; n++) {
+function swigluForward(act: Values, pre: Values, { N, H }: Sizes, part: Part): void {
+  for (let n = firstOf(N, part), end = endOf(N, part); n < end; n++) {
     for (let h = 0; h < H; h++) {
       const gate = pre[n * 2 * H + h];
       act[n * H + h] = (gate / (1 + Math.exp(-gate))) * pre[n * 2 * H + H + h];
@@ -45,9 +46,10 @@ function swigluBackward(
   dpre: Values,
   dact: Values,
   pre: Values,
-  { N, H }: { N: number; H: number },
+  { N, H }: Sizes,
+  part: Part,
 ): void {
-  for (let n = 0; n < N; n++) {
+  for (let n = firstOf(N, part), end = endOf(N, part); n < end; n++) {
     for (let h = 0; h < H; h++) {
       const [i, j] = [n * 2 * H + h, n * 2 * H + H + h];
       const gate = pre[i];
@@ -62,8 +64,11 @@ function swigluBackward(
 export function softcapForward(
   logits: Values,
   { N, V, softcap }: { N: number; V: number; softcap: number },
+  part = WHOLE,
 ): void {
-  for (let i = 0; i < N * V; i++) logits[i] = softcap * Math.tanh(logits[i] / softcap);
+  const end = endOf(N, part) * V;
+  for (let i = firstOf(N, part) * V; i < end; i++)
+    logits[i] = softcap * Math.tanh(logits[i] / softcap);
 }
 
 const smooth: Record<Smooth, { forward: typeof geluForward; backward: typeof geluBackward }> = {
@@ -71,9 +76,7 @@ const smooth: Record<Smooth, { forward: typeof geluForward; backward: typeof gel
   swiglu: { forward: swigluForward, backward: swigluBackward },
 };
 
-interface ActivationSizes {
-  N: number;
-  H: number;
+interface ActivationSizes extends Sizes {
   activation: Smooth;
 }
 
@@ -82,8 +85,9 @@ export function activationForward(
   act: Values,
   pre: Values,
   { activation, ...sizes }: ActivationSizes,
+  part = WHOLE,
 ): void {
-  smooth[activation].forward(act, pre, sizes);
+  smooth[activation].forward(act, pre, sizes, part);
 }
 
 /** dpre, as pre in shape, the gradient of pre, from that of act (N, H). */
@@ -92,6 +96,7 @@ export function activationBackward(
   dact: Values,
   pre: Values,
   { activation, ...sizes }: ActivationSizes,
+  part = WHOLE,
 ): void {
-  smooth[activation].backward(dpre, dact, pre, sizes);
+  smooth[activation].backward(dpre, dact, pre, sizes, part);
 }

@@ -18,6 +18,9 @@ import { inParts } from "./parts.ts";
 import { activationsOf, tensorsOf } from "./tensors.ts";
 import type { Values } from "./values.ts";
 
+/** What a value of a smooth function takes, in operations of a product. */
+const SMOOTH = 20;
+
 type Inputs = Pick<Batch, "B" | "T" | "inputs">;
 
 /** Which elements dropout leaves out. */
@@ -109,7 +112,9 @@ export class ReferenceGpt {
         yield* inParts(2 * N * C * IN, (part) =>
           ops.matmulForward(pre, a.ln2, wl.mlp_in, { N, C, OC: IN }, part),
         );
-        activationForward(a.act, pre, { N, H, activation });
+        yield* inParts(SMOOTH * N * H, (part) =>
+          activationForward(a.act, pre, { N, H, activation }, part),
+        );
       } else {
         const sizes = { N, C, OC: H, activation: reluOf(this.config) };
         yield* inParts(2 * N * C * H, (part) =>
@@ -126,7 +131,9 @@ export class ReferenceGpt {
     yield* inParts(2 * N * C * V, (part) =>
       ops.matmulForward(all.logits, x, w.head, { N, C, OC: V }, part),
     );
-    if (softcap > 0) softcapForward(all.logits, { N, V, softcap });
+    if (softcap > 0) {
+      yield* inParts(SMOOTH * N * V, (part) => softcapForward(all.logits, { N, V, softcap }, part));
+    }
     return all.logits.subarray(0, N * V);
   }
 
@@ -181,7 +188,9 @@ export class ReferenceGpt {
         yield* inParts(4 * N * C * H, (part) =>
           ops.matmulBackward(dact, dwl.mlp_fc2, dmlp, a.act, wl.mlp_fc2, { N, C: H, OC: C }, part),
         );
-        activationBackward(dpre, dact, pre, { N, H, activation });
+        yield* inParts(2 * SMOOTH * N * H, (part) =>
+          activationBackward(dpre, dact, pre, { N, H, activation }, part),
+        );
       } else {
         const sizes = { N, C: H, OC: C, activation: reluOf(this.config) };
         yield* inParts(4 * N * C * H, (part) =>
