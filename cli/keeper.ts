@@ -60,11 +60,13 @@ export class Keeper {
   /**
    * Before the first step: a new run takes its folder, and is saved for the first time.
    * @throws ModelFileError if it cannot be
+   * @throws the signal's reason where that is aborted first: then all is as it was
    */
-  async begin(): Promise<void> {
+  async begin(signal: AbortSignal): Promise<void> {
     const { folder, before } = this;
+    signal.throwIfAborted();
     if (!before) {
-      const aside = folder.begin(await this.training.checkpoint());
+      const aside = folder.begin(await this.training.checkpoint(signal));
       if (aside !== null) this.say(`The model that was in ${folder.path} is now in ${aside}.`);
     } else if (before.best?.step === before.step && this.bestSaved === 0) {
       await this.holdBest(); // validated at its end alone, it has none beside its last model

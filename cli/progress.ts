@@ -110,6 +110,12 @@ const preparations: Record<PrepareEvent["what"], { verb: string; thing: string; 
   count: { verb: "counting the words of", thing: "character" },
   learn: { verb: "learning", thing: "token" },
   tokenize: { verb: "tokenizing", thing: "character" },
+  shuffle: { verb: "shuffling", thing: "document" },
+  fingerprint: {
+    verb: "taking the fingerprint of",
+    thing: "token",
+    why: ", by which a run that goes on knows its text",
+  },
 };
 
 /** Tells what comes before the first step: on a terminal how far it is, elsewhere once, where it takes long. */

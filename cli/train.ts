@@ -166,7 +166,9 @@ async function train(
   let seconds: number;
   try {
     try {
-      if (!signal.aborted) await keeper.begin();
+      await keeper.begin(signal).catch((error: unknown) => {
+        if (error !== signal.reason) throw error;
+      });
       startedAt = performance.now();
       for await (const event of training.run(signal)) {
         if (event.type === "save") {

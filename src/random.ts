@@ -1,8 +1,18 @@
 // Python's `random` module, bit for bit: the Mersenne Twister MT19937 and the methods microgpt uses.
 // Sources: Matsumoto and Nishimura 1998; CPython's Lib/random.py and Modules/_randommodule.c.
 
+import { finish } from "./finish.ts";
+
 const N = 624;
 const M = 397;
+
+/** Items that are shuffled at a time. */
+const PART = 2 ** 16;
+
+interface Items<T> {
+  readonly length: number;
+  [index: number]: T;
+}
 
 export class PythonRandom {
   private readonly state = new Uint32Array(N);
@@ -77,11 +87,30 @@ export class PythonRandom {
   }
 
   /** random.shuffle(items), in place. */
-  shuffle<T>(items: { readonly length: number; [index: number]: T }): void {
-    for (let i = items.length - 1; i > 0; i--) {
-      const j = this.below(i + 1);
-      [items[i], items[j]] = [items[j], items[i]];
+  shuffle<T>(items: Items<T>): void {
+    finish(this.shuffleInParts(items));
+  }
+
+  /**
+   * shuffle(), a moment's work at a time.
+   * @param tell told how many items have their place
+   */
+  *shuffleInParts<T>(
+    items: Items<T>,
+    tell: (done: number, total: number) => void = () => {},
+  ): Generator<void, void> {
+    const { length } = items;
+    for (let last = length; last > 0; last -= PART) {
+      tell(length - last, length);
+      for (let i = last - 1; i > 0 && i >= last - PART; i--) {
+        const j = this.below(i + 1);
+        const item = items[i];
+        items[i] = items[j];
+        items[j] = item;
+      }
+      yield;
     }
+    tell(length, length);
   }
 
   /** random.gauss(mean, std): Box-Muller, the second value kept for the next call. */

@@ -226,7 +226,7 @@ describe("a fingerprint", () => {
   test("of a text of several pieces tells each token and its place", async () => {
     const of = (text: string) => {
       const { ids, tokenizer } = fromText(text, "text");
-      return fingerprint(ids, tokenizer, 16);
+      return fingerprint(ids, tokenizer, { piece: 16 });
     };
     const all = await Promise.all(["abababab", "abababba", "abababa", "babababa"].map(of));
     expect(new Set(all).size).toBe(4);

@@ -2,7 +2,7 @@
 
 import { afterEach, expect, test, vi } from "vitest";
 import { type Config, resolveConfig } from "../src/config.ts";
-import { Breather } from "../src/generation/breather.ts";
+import { Breather } from "../src/platform/breather.ts";
 import { CpuPredictor } from "../src/generation/predictor.ts";
 import { dimsOf, initialParameters, ParameterLayout } from "../src/model/parameters.ts";
 import { PythonRandom } from "../src/random.ts";

@@ -145,6 +145,8 @@ const doing: Record<NonNullable<Run["prepare"]>["what"], string> = {
   count: "Counting words, character",
   learn: "Learning tokens,",
   tokenize: "Tokenizing, character",
+  shuffle: "Shuffling, document",
+  fingerprint: "Taking the text's fingerprint, token",
 };
 
 function deviceLine({ start, phase, prepare }: Run): string {

@@ -3,7 +3,7 @@
 import type { ForwardConfig } from "../model/forward_config.ts";
 import type { Dims } from "../model/parameters.ts";
 import { ReferenceGpt } from "../reference/gpt.ts";
-import { Breather } from "./breather.ts";
+import { Breather } from "../platform/breather.ts";
 
 export interface Predictor {
   /**

@@ -3,7 +3,7 @@
 import { type Relu, reluOf } from "../choices.ts";
 import type { Config } from "../config.ts";
 import { biasCorrections, scheduleFactor } from "../model/optimizer.ts";
-import { positionsAt, type Sequences } from "../text/documents.ts";
+import { countPositions, type Sequences, writeAt } from "../text/documents.ts";
 
 /** One model to train. */
 export interface SmallRun {
@@ -23,20 +23,17 @@ export function packDocuments(sequences: Sequences) {
   const places = new Uint32Array(sequences.length * 2);
   let end = 0;
   for (let d = 0; d < sequences.length; d++) {
-    const sequence = sequences.at(d)!;
-    tokens.set(sequence, end);
-    places[2 * d] = end;
-    places[2 * d + 1] = sequence.length - 1;
-    end += sequence.length;
+    const start = end;
+    end = writeAt(sequences, d, tokens, start);
+    places[2 * d] = start;
+    places[2 * d + 1] = end - start - 1;
   }
   return { tokens, places };
 }
 
 /** Tokens in that row. */
 export function packedTokens(sequences: Sequences): number {
-  let sum = sequences.length;
-  for (let d = 0; d < sequences.length; d++) sum += positionsAt(sequences, d);
-  return sum;
+  return sequences.length + countPositions(sequences);
 }
 
 /** Rows (first token, positions) of the documents in an order. */

@@ -99,12 +99,18 @@ export class Conversations extends Documents {
     return sequence;
   }
 
-  override lengthOf(index: number): number {
-    return this.use.lengths[this.order[index]];
+  override write(index: number, to: Int32Array | Uint32Array, at: number): number {
+    const sequence = this.at(index)!;
+    to.set(sequence, at);
+    return at + sequence.length;
   }
 
-  override positions(index: number): number {
-    return this.use.targets[this.order[index]];
+  protected override tokensOf(document: number): number {
+    return this.use.lengths[document];
+  }
+
+  protected override positionsOf(document: number): number {
+    return this.use.targets[document];
   }
 
   protected override with(order: Uint32Array): Conversations {

@@ -2,7 +2,8 @@
 
 import type { Config } from "../config.ts";
 import type { Corpus } from "./corpus.ts";
-import { lengthAt } from "./documents.ts";
+import { Breather } from "../platform/breather.ts";
+import { countTokens, lengthAt, writeAt } from "./documents.ts";
 import { isOneStream, type Tokens } from "./split.ts";
 import { readIds } from "./stored_ids.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
@@ -12,23 +13,38 @@ const PIECE = 2 ** 26;
 /** Tokens that are made bytes at a time. */
 const WINDOW = 2 ** 16;
 
+interface FingerprintOptions {
+  /** Bytes that are hashed at once; for tests. */
+  piece?: number;
+  /** Told how many tokens of how many are read. */
+  tell?: (done: number, total: number) => void;
+  signal?: AbortSignal;
+}
+
 /**
  * SHA-256 in hexadecimal digits; what the context cuts off the documents has no part in it.
- * @param piece bytes that are hashed at once; for tests
+ * @throws the signal's reason soon after it is aborted
  */
 export async function fingerprint(
   tokens: Tokens,
   tokenizer: Tokenizer,
-  piece = PIECE,
+  { piece = PIECE, tell = () => {}, signal }: FingerprintOptions = {},
 ): Promise<string> {
   const chars = new TextEncoder().encode(JSON.stringify(tokenizer.toJSON()));
-  const size = chars.length + 4 * countTokens(tokens);
+  const total = isOneStream(tokens) ? tokens.length : countTokens(tokens);
+  const size = chars.length + 4 * total;
+  const breather = new Breather();
+  let read = 0;
   const buffer = new Uint8Array(Math.min(piece, size));
   const digests: Uint8Array<ArrayBuffer>[] = [];
   let end = 0;
   const digest = async (bytes: Uint8Array<ArrayBuffer>) =>
     new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
   for (const bytes of parts(tokens, chars)) {
+    tell(Math.min(read, total), total);
+    if (breather.tired) await breather.rest();
+    signal?.throwIfAborted();
+    read += bytes.length / 4;
     for (let from = 0; from < bytes.length;) {
       const part = bytes.subarray(from, from + buffer.length - end);
       buffer.set(part, end);
@@ -39,6 +55,7 @@ export async function fingerprint(
       end = 0;
     }
   }
+  tell(total, total);
   if (end > 0) digests.push(await digest(buffer.subarray(0, end)));
   const [hash] =
     digests.length === 1
@@ -53,21 +70,15 @@ export async function keptFingerprint(
   config: Pick<Config, "format" | "block_size" | "seed" | "loss_on" | "skip_long">,
   tokens: Tokens,
   tokenizer: Tokenizer,
+  options: FingerprintOptions = {},
 ): Promise<string> {
   const { format, block_size, seed, loss_on, skip_long } = config;
   const key = ["fingerprint", format, block_size, seed, loss_on, skip_long, tokenizer.toJSON()];
   const known = cache?.recall(key);
   if (typeof known === "string") return known;
-  const text = await fingerprint(tokens, tokenizer);
+  const text = await fingerprint(tokens, tokenizer, options);
   cache?.keep(key, text);
   return text;
-}
-
-function countTokens(tokens: Tokens): number {
-  if (isOneStream(tokens)) return tokens.length;
-  let count = 0;
-  for (let d = 0; d < tokens.length; d++) count += lengthAt(tokens, d);
-  return count;
 }
 
 /** All bytes in their order: each token's four, then the vocabulary's. */
@@ -83,17 +94,13 @@ function* parts(tokens: Tokens, chars: Uint8Array): Generator<Uint8Array> {
     const window = new Int32Array(WINDOW);
     let end = 0;
     for (let d = 0; d < tokens.length; d++) {
-      const sequence = tokens.at(d)!;
-      if (end + sequence.length > WINDOW) {
+      const length = lengthAt(tokens, d);
+      if (end + length > WINDOW) {
         yield bytes(window.subarray(0, end));
         end = 0;
       }
-      if (sequence.length > WINDOW) {
-        yield bytes(sequence);
-      } else {
-        window.set(sequence, end);
-        end += sequence.length;
-      }
+      if (length > WINDOW) yield bytes(tokens.at(d)!);
+      else end = writeAt(tokens, d, window, end);
     }
     yield bytes(window.subarray(0, end));
   }

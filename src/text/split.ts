@@ -6,7 +6,7 @@ import { plural } from "../count.ts";
 import { ConfigError, DataError } from "../errors.ts";
 import type { Examples } from "./batches.ts";
 import { drawBlocks, type Segment } from "./blocks.ts";
-import { positionsAt, type Sequences } from "./documents.ts";
+import { countPositions, type Sequences } from "./documents.ts";
 import { readIds, StoredIds } from "./stored_ids.ts";
 import { type Stream, TokenStream } from "./stream.ts";
 
@@ -63,17 +63,12 @@ function splitDocs(config: DataConfig, sequences: Sequences): Split {
         `${held === 0 ? "larger" : "smaller"} one, or train on more documents.`,
     );
   }
-  const positions = (from: number) => {
-    let sum = 0;
-    for (let d = from; d < docs; d++) sum += positionsAt(sequences, d);
-    return sum;
-  };
   return {
     train: sequences.slice(0, docs - held),
     validation: evenly(held, config, (d) => sequences.at(docs - held + d)!),
     num_val_docs: held,
-    num_tokens: positions(0),
-    num_val_tokens: positions(docs - held),
+    num_tokens: countPositions(sequences),
+    num_val_tokens: countPositions(sequences.slice(docs - held)),
   };
 }
 

@@ -2,7 +2,7 @@
 
 import type { Config } from "../config.ts";
 import type { TrainerState } from "../files/checkpoint.ts";
-import { Breather } from "../generation/breather.ts";
+import { Breather } from "../platform/breather.ts";
 import { CpuPredictor } from "../generation/predictor.ts";
 import type { Dims } from "../model/parameters.ts";
 import { ReferenceGpt } from "../reference/gpt.ts";

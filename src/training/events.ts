@@ -6,8 +6,11 @@ import type { TextFacts } from "../text/facts.ts";
 import type { TuningSummary } from "../tuning/tune.ts";
 import type { StepRecord } from "./trainer.ts";
 
-/** Of the text count: characters whose words are counted; learn: tokens; tokenize: characters. */
-type TextWork = "count" | "learn" | "tokenize";
+/**
+ * Of the text count: characters whose words are counted; learn: tokens; tokenize: characters; shuffle: documents;
+ * fingerprint: tokens.
+ */
+type TextWork = "count" | "learn" | "tokenize" | "shuffle" | "fingerprint";
 
 /** What comes before a run's first step, while it is done. */
 export type PrepareEvent = Told<DeviceWork | TextWork>;

@@ -5,7 +5,7 @@ import type { Config, ConfigChoice } from "../config.ts";
 import { count } from "../count.ts";
 import { teller } from "../device/prepare.ts";
 import { ConfigError } from "../errors.ts";
-import { Breather } from "../generation/breather.ts";
+import { Breather } from "../platform/breather.ts";
 import { chatTokens, withTokens } from "../text/chat.ts";
 import { chooseTokenizer } from "../text/choose_tokenizer.ts";
 import type { Corpus } from "../text/corpus.ts";
@@ -105,7 +105,7 @@ function isSame(a: Tokenizer, b: Tokenizer): boolean {
 }
 
 /** Passes on some signs of progress of the many that come, the first and the last among them. */
-function rarely(tell: Tell): Tell {
+export function rarely(tell: Tell): Tell {
   let next = 0;
   return (done, total) => {
     if (done < next && done < total) return;

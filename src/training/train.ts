@@ -19,7 +19,6 @@ import { checkHostMemory } from "../model/memory.ts";
 import { dimsOf, initialParameters, parameterCount } from "../model/parameters.ts";
 import { estimate, trainingWork } from "../model/work.ts";
 import { PythonRandom } from "../random.ts";
-import { keptFingerprint } from "../text/fingerprint.ts";
 import { textFacts } from "../text/facts.ts";
 import { identity } from "../text/documents.ts";
 import { corpusOf, type TextSource } from "../text/read_corpus.ts";
@@ -44,6 +43,7 @@ import type {
 } from "./events.ts";
 import { startNotes } from "./notes.ts";
 import { checkText, differences, resumedConfig, withoutDevice } from "./resume.ts";
+import { identifier, type Identify, shuffleDocuments } from "./many_documents.ts";
 import { Watch } from "./diverged.ts";
 import type { Trainer } from "./trainer.ts";
 import { Validation } from "./validation.ts";
@@ -99,14 +99,14 @@ export class Training {
   /** What the users of a chat begin with. */
   private readonly questions: readonly string[];
   /** The tokens' fingerprint, once it was needed. */
-  private text: Promise<string> | undefined;
-  private readonly identify: () => Promise<string>;
+  private text: string | undefined;
+  private readonly identify: Identify;
   /** Steps up to which all is done, a validation included; before `step` where that one's is still to come. */
   private done: number;
 
   private constructor(
     start: StartEvent,
-    identify: () => Promise<string>,
+    identify: Identify,
     { input = null, prompt = "" }: Pick<TrainingOptions, "input" | "prompt">,
     asked_vocab_size: number,
     questions: readonly string[],
@@ -144,11 +144,12 @@ export class Training {
     const asked = resume ? resumedConfig(resume, options.config) : options.config;
     const corpus = corpusOf(options.documents, asked);
     const { format, num_docs } = corpus;
+    const { progress, tuning: { signal } = {} } = options;
     const settled = await settleText(corpus, [asked], {
       given: options.tokenizer,
       before: resume?.tokenizer,
-      progress: options.progress,
-      signal: options.tuning?.signal,
+      progress,
+      signal,
     });
     const { text } = settled.tokens;
     const { tokenizer } = text;
@@ -159,10 +160,10 @@ export class Training {
     const choice = resume && options.device === "auto" ? resume.device : options.device;
     const random = new PythonRandom(wanted.seed);
     const order = identity(num_docs);
-    if (!isStream(format)) random.shuffle(order);
+    if (!isStream(format)) await shuffleDocuments(order, random, { progress, signal });
     const tokens = text.tokens(wanted.block_size, order, wanted);
-    const identify = () => keptFingerprint(corpus, wanted, tokens, tokenizer);
-    if (resume) checkText(resume, await identify());
+    const identify = identifier(corpus, wanted, tokens, tokenizer, progress);
+    if (resume) checkText(resume, await identify(signal));
     const { train, validation, ...counts } = splitTokens(wanted, tokens);
     const dims = dimsOf(wanted, tokenizer.vocab_size);
     const work = trainingWork(wanted, dims, {
@@ -370,12 +371,16 @@ export class Training {
     return { config: start.config, tokenizer, ...(await trainer.parameters()) };
   }
 
-  /** All that is needed to resume the run after `step` steps, the model included; a copy, as model() gives it. */
-  async checkpoint(): Promise<Checkpoint> {
+  /**
+   * All that is needed to resume the run after `step` steps, the model included; a copy, as model() gives it.
+   * @param signal for the first one, which of a long text takes a while
+   * @throws the signal's reason soon after it is aborted
+   */
+  async checkpoint(signal?: AbortSignal): Promise<Checkpoint> {
     const { start, tokenizer, trainer, input, asked_vocab_size } = this;
     const { config, device, adapter } = start;
     const place = { input, device, adapter, kernels: start.kernels && start.kernels.id };
-    const text = await (this.text ??= this.identify());
+    const text = (this.text ??= await this.identify(signal));
     const state = await trainer.state();
     const validated = this.done >= state.step || !this.validatesAfter(state.step);
     const { best } = this.validation;

@@ -3,7 +3,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { finish } from "../../src/finish.ts";
-import { Breather } from "../../src/generation/breather.ts";
+import { Breather } from "../../src/platform/breather.ts";
 import type { BpeTokenizer } from "../../src/tokenizer/bpe.ts";
 import { LONGEST } from "../../src/tokenizer/pretokens.ts";
 import { dullTexts, prose, strings, texts, train } from "./samples.ts";

@@ -2,7 +2,7 @@
 
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { Breather } from "../../src/generation/breather.ts";
+import { Breather } from "../../src/platform/breather.ts";
 import { ConfigError, DataError } from "../../src/errors.ts";
 import { trainBpe } from "../../src/tokenizer/bpe_train.ts";
 import { PretokenCounts } from "../../src/tokenizer/count_pretokens.ts";
