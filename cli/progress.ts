@@ -114,7 +114,7 @@ const preparations: Record<PrepareEvent["what"], { verb: string; thing: string; 
   fingerprint: {
     verb: "taking the fingerprint of",
     thing: "token",
-    why: ", by which a run that goes on knows its text",
+    why: ", for --resume",
   },
 };
 
