@@ -125,3 +125,16 @@ test.each(["", "\n", " \n\t\n"])(
     expect(() => fromText(text, "auto", "f.txt")).toThrow("f.txt holds no documents");
   },
 );
+
+const records = many(30, () => say(3)).map((text, id) => ({ id, text }));
+
+test.each([
+  [`[\n  {"text": "anna"},\n  {"text": "otto"}\n]\n`],
+  [JSON.stringify(records, null, 2)],
+  [JSON.stringify(records)],
+])("of a list in JSON it is said how it would be read as records: %j", (text) => {
+  expect(detectFormat(text).why).toMatch(
+    /; it is one list in JSON, which is read as records \(jsonl\) if each has a line of its own$/,
+  );
+  expect(detectFormat(text).format).not.toBe("jsonl");
+});

@@ -3,7 +3,7 @@
 
 import { groupBy } from "../group_by.ts";
 import type { Config } from "../config.ts";
-import { hasColumn } from "./formats/csv.ts";
+import { documentColumn } from "./formats/csv.ts";
 import { USUAL_FIELD } from "./formats/jsonl.ts";
 import { readRecord } from "./formats/records.ts";
 
@@ -34,11 +34,8 @@ export function formatByNames(names: readonly string[]): Named | undefined {
   return told.every((format) => format === first) ? first : undefined;
 }
 
-/** Whether a text can be what its name says; of a table it has to be plain which column it is about. */
-const fits: Record<Named, (head: string, field: string) => boolean> = {
-  jsonl: () => true,
-  csv: hasColumn,
-};
+/** Of a table it has to be plain which column it is about. */
+const isTable = (head: string, field: string) => typeof documentColumn(head, field) === "number";
 
 /**
  * @param head the first HEAD characters of a text, with LF between its lines, or all of it where it is shorter
@@ -46,20 +43,60 @@ const fits: Record<Named, (head: string, field: string) => boolean> = {
  * @param field the name of what holds the documents of records, where one was given
  */
 export function detectFormat(head: string, named?: Named, field = ""): Detected {
+  const lines = linesOf(head);
+  const full = lines.filter((line) => line.trim() !== "");
+  if (full.length === 0) return { format: "lines", why: "it is empty" };
+  const records = recordsIn(head, full, named, field);
+  if (records !== undefined) return records;
+  if (named !== undefined) {
+    const called = documentColumn(head, field) === "several" ? "several" : "none";
+    const are = called === "several" ? "are" : "is";
+    return {
+      format: "lines",
+      why: `${called} of its columns ${are} called text, and field names no other`,
+    };
+  }
+  const plain = plainFormat(lines, full);
+  const list = /^\s*\[\s*\{/.test(head);
+  return list ? { ...plain, why: `${plain.why}; ${LIST}` } : plain;
+}
+
+const LIST =
+  "it is one list in JSON, which is read as records (jsonl) if each has a line of its own";
+
+/** The format of records that a text is in; undefined for any other text, null for one that is empty. */
+export function recordFormat(
+  head: string,
+  named?: Named,
+  field = "",
+): Config["format"] | null | undefined {
+  const full = linesOf(head).filter((line) => line.trim() !== "");
+  return full.length === 0 ? null : recordsIn(head, full, named, field)?.format;
+}
+
+function linesOf(head: string): string[] {
   const lines = head.split("\n");
   // The last one is cut.
   if (head.length >= HEAD && lines.length > 1) lines.pop();
-  const full = lines.filter((line) => line.trim() !== "");
-  if (full.length === 0) return { format: "lines", why: "it is empty" };
+  return lines;
+}
+
+/** @param full the lines of the head that are not blank */
+function recordsIn(
+  head: string,
+  full: readonly string[],
+  named: Named | undefined,
+  field: string,
+): Detected | undefined {
   const jsonl = jsonLines(full, field);
   if (jsonl !== undefined) return jsonl;
-  if (named !== undefined && fits[named](head, field)) {
+  if (named === "jsonl" || (named === "csv" && isTable(head, field))) {
     return { format: named, why: "its name says so" };
   }
-  if (named !== undefined && field === "") {
-    return { format: "lines", why: "none of its columns is called text, and field names no other" };
-  }
-  if (field !== "") return { format: "csv", why: "a field is named, and it is no JSON" };
+  return field === "" ? undefined : { format: "csv", why: "a field is named, and it is no JSON" };
+}
+
+function plainFormat(lines: readonly string[], full: readonly string[]): Detected {
   const share = (holds: (line: string, i: number) => boolean) =>
     full.filter(holds).length / full.length;
   const mean = full.reduce((sum, { length }) => sum + length, 0) / full.length;

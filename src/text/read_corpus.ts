@@ -15,6 +15,7 @@ import { JsonLinesReader, USUAL_FIELD } from "./formats/jsonl.ts";
 import { LinesReader, ParagraphsReader, SeparatedReader, StreamReader } from "./formats/plain.ts";
 import type { DocumentSink, FormatReader, Reading } from "./formats/reader.ts";
 import { readRecord } from "./formats/records.ts";
+import { OneFormat } from "./one_format.ts";
 
 type Format = ConfigChoice["format"];
 
@@ -106,7 +107,8 @@ function conversationIn(document: string, index: number): Conversation {
  * @param from where all of it comes from, for the messages; the names that tell a format, those of the files where
  *   absent; bytes of all of them, if that is known; what was left out before, each with its number
  * @param place where it is put; in memory where absent
- * @throws DataError if the bytes are no text, a record cannot be read, or there is nothing to train on
+ * @throws DataError if the bytes are no text, a record cannot be read, there is nothing to train on, or the format is
+ *   left open and the files are not in the same one
  * @throws ConfigError if it is a table without the column that holds the documents
  */
 export async function readFiles(
@@ -122,9 +124,9 @@ export async function readFiles(
 ): Promise<Corpus> {
   const { source, names = [source], bytes } = from;
   const builder = new CorpusBuilder(how, source, names, bytes, place);
-  for await (const { source, path, pieces } of files) {
+  for await (const { source, path, name, pieces } of files) {
     const decoding = new TextBytes(source, path);
-    builder.beginFile(source);
+    builder.beginFile(source, name);
     for await (const bytes of pieces) {
       for (let at = 0; at < bytes.length; at += PIECE) {
         builder.push(decoding.push(bytes.subarray(at, at + PIECE)));
@@ -160,6 +162,7 @@ class CorpusBuilder {
   private readonly names: readonly string[];
   private reader: FormatReader | null = null;
   private reason: string | null = null;
+  private readonly files: OneFormat | null;
   private waiting: ((reader: FormatReader) => void)[] = [];
   private head = "";
   /** A CR that may be the first half of a CRLF. */
@@ -181,12 +184,15 @@ class CorpusBuilder {
     this.collector = new Collector(source, expected, place);
     this.names = names;
     const { format, separator } = this.reading;
-    if (format !== "auto") this.open(format);
-    else if (separator !== "") this.open("paragraphs");
+    const open = format === "auto" && separator === "";
+    this.files = open && names.length > 1 ? new OneFormat(this.reading.field) : null;
+    if (!open) this.open(format === "auto" ? "paragraphs" : format);
   }
 
-  beginFile(name: string): void {
-    this.tell((reader) => reader.beginFile(name));
+  /** @param name by which its format is told */
+  beginFile(source: string, name = source): void {
+    this.files?.beginFile(source, name);
+    this.tell((reader) => reader.beginFile(source));
     if (this.head !== "" && !this.head.endsWith("\n")) this.head += "\n";
   }
 
@@ -200,6 +206,7 @@ class CorpusBuilder {
   endFile(): void {
     this.write(this.held);
     this.held = "";
+    this.files?.endFile();
     this.tell((reader) => reader.endFile());
   }
 
@@ -219,6 +226,7 @@ class CorpusBuilder {
   private write(text: string): void {
     const clean = text.includes("\r") ? text.replace(/\r\n?/g, "\n") : text;
     if (clean === "") return;
+    this.files?.push(clean);
     this.tell((reader) => reader.push(clean));
     if (this.reader !== null) return;
     this.head += clean.slice(0, HEAD - this.head.length);

@@ -238,14 +238,26 @@ describe("CSV", () => {
     const reading = (field: string) => () => fromText(text, { format: "csv", field }, "t.csv");
     expect(reading("")).toThrow(ConfigError);
     expect(reading("")).toThrow(
-      `t.csv has the columns "id", "Story", "lang", and none or several of them are called text; say with field which`,
+      `t.csv has the columns "id", "Story", "lang", and none of them is called text; say with field`,
     );
     expect(reading("stor")).toThrow(`it has "id", "Story", "lang". Did you mean "Story"?`);
     expect(documentsOf(reading("story")())).toEqual(["once"]);
-    expect(() => fromText("a,a\n1,2", { format: "csv", field: "a" })).toThrow(
-      "not the name of one column",
-    );
+    expect(documentsOf(fromText("a,A,A\n1,2,3", { format: "csv", field: "a" }))).toEqual(["1"]);
     expect(documentsOf(fromText("only\none\ntwo", plain))).toEqual(["one", "two"]);
+  });
+
+  test("says that several columns are called so", () => {
+    const reading = (text: string, field: string) => () =>
+      fromText(text, { format: "csv", field }, "t.csv");
+    expect(reading("a,b,a\n1,2,3", "a")).toThrow(
+      `field is "a", but t.csv has several columns that are called "a", among "a", "b", "a"; rename all but one of them.`,
+    );
+    expect(reading("Text,b,TEXT\n1,2,3", "")).toThrow(
+      `t.csv has several columns that are called "text", among "Text", "b", "TEXT"; rename all but one of them, or say`,
+    );
+    expect(fromText("text,text\n1,2\n", "auto", "t.csv").format_reason).toBe(
+      "lines: several of its columns are called text, and field names no other",
+    );
   });
 
   test("names the row that is wrong, or counts it", () => {

@@ -93,43 +93,64 @@ function firstLine(text: string): string {
   return line;
 }
 
-/** Whether it is plain which column of a table holds the documents. */
-export function hasColumn(head: string, field: string): boolean {
+/** The number of the column of a table that holds the documents, or how many columns are called so. */
+export function documentColumn(head: string, field: string): Column {
   const header = firstLine(withoutBlank(head));
   let columns: string[] = [];
   const rows = new CsvRows(delimiterOf(header), ({ fields }) => (columns = fields));
   rows.push(header);
   rows.end();
-  return findColumn(columns, field) !== undefined;
+  return findColumn(columns, field);
 }
 
-/** The column's number; undefined where none of them is it, or several are. */
-function findColumn(columns: readonly string[], field: string): number | undefined {
+type Column = number | "none" | "several";
+
+function findColumn(columns: readonly string[], field: string): Column {
   if (field === "" && columns.length === 1) return 0;
   const wanted = field || USUAL_FIELD;
   const plain = (name: string) => name.trim().toLowerCase();
+  let several = false;
   for (const same of [
     (name: string) => name === wanted,
     (name: string) => plain(name) === plain(wanted),
   ]) {
     const found = columns.flatMap((name, i) => (same(name) ? [i] : []));
     if (found.length === 1) return found[0];
+    several ||= found.length > 1;
   }
-  return undefined;
+  return several ? "several" : "none";
 }
 
 /** @throws ConfigError if there is no such column, or none was named and none is called text */
 function columnIn(columns: readonly string[], field: string, file: string): number {
   const found = findColumn(columns, field);
-  if (found !== undefined) return found;
+  if (typeof found === "number") return found;
   const names = columns.map((name) => show(name));
   const listed = names.slice(0, 12).join(", ") + (names.length > 12 ? ", …" : "");
-  const near = field === "" ? undefined : nearest(field, columns);
-  const problem =
-    field === ""
-      ? `${file} has the columns ${listed}, and none or several of them are called ${USUAL_FIELD}; say with ` +
-        `field which one holds the documents.`
-      : `field is ${show(field)}, but that is not the name of one column of ${file}; it has ${listed}.` +
-        (near === undefined ? "" : ` Did you mean ${show(near)}?`);
-  throw new ConfigError("field", problem);
+  throw new ConfigError("field", problemOf(found, columns, field, file, listed));
+}
+
+function problemOf(
+  found: "none" | "several",
+  columns: readonly string[],
+  field: string,
+  file: string,
+  listed: string,
+): string {
+  if (found === "several") {
+    const which = field === "" ? "" : `field is ${show(field)}, but `;
+    return (
+      `${which}${file} has several columns that are called ${show(field || USUAL_FIELD)}, among ${listed}; rename all but ` +
+      `one of them${field === "" ? ", or say with field which other one holds the documents" : ""}.`
+    );
+  }
+  if (field === "") {
+    return (
+      `${file} has the columns ${listed}, and none of them is called ${USUAL_FIELD}; say with field which one holds the ` +
+      `documents.`
+    );
+  }
+  const near = nearest(field, columns);
+  const meant = near === undefined ? "" : ` Did you mean ${show(near)}?`;
+  return `field is ${show(field)}, but that is not the name of a column of ${file}; it has ${listed}.${meant}`;
 }
