@@ -1,4 +1,4 @@
-// How far a download is: a line that is written over on a terminal, one now and then elsewhere.
+// How far a download is, or a pipe: a line that is written over on a terminal, one now and then elsewhere.
 
 import { bytes } from "../format.ts";
 import type { Output } from "../run.ts";
@@ -9,22 +9,22 @@ const ERASE_LINE = "\r\x1b[K";
 
 export class DownloadLine {
   private readonly out: Output;
-  private readonly label: string;
+  private readonly what: string;
   private shownAt = performance.now();
   private live = false;
 
-  constructor(out: Output, label: string) {
+  constructor(out: Output, label: string, verb = "fetching") {
     this.out = out;
-    this.label = label;
+    this.what = `${verb} ${label}`;
   }
 
   show(got: number, total: number | null): void {
-    const { out, label } = this;
+    const { out, what } = this;
     const now = performance.now();
     if (now - this.shownAt < (out.isTTY ? OFTEN_MS : SELDOM_MS)) return;
     this.shownAt = now;
     const of = total === null ? "" : ` of ${bytes(total)}`;
-    const text = `fetching ${label}: ${bytes(got)}${of}`;
+    const text = `${what}: ${bytes(got)}${of}`;
     out.write(out.isTTY ? ERASE_LINE + text.slice(0, (out.columns || 80) - 1) : `${text}\n`);
     this.live = true;
   }

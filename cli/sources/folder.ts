@@ -105,6 +105,8 @@ function* walk(
       yield join(root, path);
     } else if (entry.isSymbolicLink()) {
       skipped.add("link");
+    } else {
+      skipped.add("special file"); // a pipe, a socket or a device
     }
   }
 }

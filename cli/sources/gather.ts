@@ -14,6 +14,7 @@ import { dataSetNames, dataSets } from "./data_sets.ts";
 import { filesPart, folderPart } from "./folder.ts";
 import { cannotRead, identityOf, INPUTS, piecesOf } from "./local_file.ts";
 import { type Part, Skipped } from "./part.ts";
+import { pipePart, watched } from "./pipe.ts";
 import { Web, type WebOptions, webAddress } from "./web.ts";
 import { zipPart } from "./zip.ts";
 
@@ -74,7 +75,8 @@ export async function gather(
 async function partOf(word: string, io: Pick<Io, "stdin" | "stderr">, web: Web): Promise<Part> {
   if (word === "-") {
     const source = "standard input";
-    return { files: [{ source, path: null, pieces: io.stdin }], label: source, skipped: [] };
+    const pieces = io.stdin.isTTY ? io.stdin : watched(io.stdin, source, io.stderr);
+    return { files: [{ source, path: null, pieces }], label: source, skipped: [] };
   }
   if (/^https?:/i.test(word)) return web.urlPart(word);
   if (/^[a-z][a-z0-9+.-]+:\/\//i.test(word)) {
@@ -83,9 +85,9 @@ async function partOf(word: string, io: Pick<Io, "stdin" | "stderr">, web: Web):
   const there = exists(word);
   if (there?.isDirectory()) return folderPart(word);
   if (there !== undefined) {
+    if (!there.isFile()) return pipePart(word, there, io.stderr);
     if (/\.zip$/i.test(word)) return zipPart(word);
     const file = { source: word, path: word, pieces: piecesOf(word) };
-    if (!there.isFile()) return { files: [file], label: word, skipped: [] };
     const identity = identityOf(word);
     return { files: [{ ...file, identity }], label: word, bytes: there.size, skipped: [] };
   }
@@ -113,7 +115,9 @@ async function globPart(pattern: string): Promise<Part> {
     );
   }
   for await (const path of fs.glob(pattern, { exclude: (entry) => exclude(String(entry)) })) {
-    if (statSync(path, { throwIfNoEntry: false })?.isFile()) paths.push(path);
+    const there = statSync(path, { throwIfNoEntry: false });
+    if (there?.isFile()) paths.push(path);
+    else if (there !== undefined && !there.isDirectory()) skipped.add("special file");
   }
   if (paths.length === 0) {
     throw new DataError(`No file matches the pattern ${pattern}. ${INPUTS}`);
@@ -142,8 +146,7 @@ export function urlsIn(path: string): string[] {
   try {
     text = new TextDecoder("utf-8", { fatal: true }).decode(readFileSync(path));
   } catch (error) {
-    const why =
-      (error as NodeJS.ErrnoException).code === undefined ? "it is no UTF-8 text" : reason(error);
+    const why = error instanceof TypeError ? "it is no UTF-8 text" : reason(error);
     throw new UsageError(`The list of URLs ${path} cannot be read: ${why}. It has a URL a line.`);
   }
   const urls = text.split(/\r\n|\r|\n/).flatMap((line, i) => {
