@@ -69,8 +69,7 @@ function readObject(path: string): Record<string, unknown> {
   try {
     value = parseStrictJson(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch (error) {
-    const what =
-      error instanceof SyntaxError ? error.message.replaceAll(/\s+/g, " ") : "it is no UTF-8 text";
+    const what = error instanceof SyntaxError ? error.message : "it is no UTF-8 text";
     throw new UsageError(`The settings ${path} are not usable JSON (${what}). ${needed}`);
   }
   if (isObject(value)) return value;

@@ -10,6 +10,7 @@ import { sizes } from "../src/presets.ts";
 import { fromConfigFile } from "./config_file.ts";
 import { type Given, UsageError } from "./given.ts";
 import { chat, configFile, help, json, type Option, preset, size, variables } from "./options.ts";
+import { checkUsed } from "./used.ts";
 
 export type Env = Readonly<Record<string, string | undefined>>;
 
@@ -87,14 +88,19 @@ export class Flags {
   config(preset: string, known: Partial<ConfigChoice> = {}): ConfigChoice {
     const { overrides, labels } = this.settings();
     const flags = Object.fromEntries(settings.map(({ name, flag }) => [name, `--${flag}`]));
-    return resolveConfig(
+    const config = resolveConfig(
       preset,
       { ...unsaidIn(preset), ...overrides, ...known },
       { ...flags, ...labels },
     );
+    checkUsed(config, labels);
+    return config;
   }
 
-  /** The settings that were given, and how the user wrote each of them. */
+  /**
+   * The settings that were given, and how the user wrote each of them.
+   * @throws ConfigError if one of them cannot be, or is of no use
+   */
   settings(): { overrides: Partial<ConfigChoice>; labels: Labels } {
     const overrides: Partial<Record<string, unknown>> = {};
     const labels: Labels = {};
@@ -104,6 +110,7 @@ export class Flags {
       overrides[setting.name] = parseSetting(setting, given.text, given.label);
       labels[setting.name] = given.label;
     }
+    checkUsed(overrides as Partial<ConfigChoice>, labels);
     return { overrides: overrides as Partial<ConfigChoice>, labels };
   }
 }

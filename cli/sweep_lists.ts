@@ -7,6 +7,7 @@ import { parseSetting } from "../src/config/values.ts";
 import { checkComparable } from "../src/training/sweep_plan.ts";
 import type { Flags } from "./flags.ts";
 import { UsageError } from "./given.ts";
+import { checkUsed } from "./used.ts";
 
 /** Models of a sweep at most. */
 const MOST_MODELS = 100_000;
@@ -47,9 +48,11 @@ export function sweepConfigs(
       values.map((value) => ({ ...before, [setting.name]: value })),
     );
   }
-  const configs = combinations.map((overrides) =>
-    resolveConfig(preset, { ...unsaidIn(preset), ...overrides }, labels),
-  );
+  const configs = combinations.map((overrides) => {
+    const config = resolveConfig(preset, { ...unsaidIn(preset), ...overrides }, labels);
+    checkUsed(config, labels);
+    return config;
+  });
   checkComparable(configs, labels);
   return {
     configs,

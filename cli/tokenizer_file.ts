@@ -7,14 +7,12 @@ import { offered } from "../src/config/setting.ts";
 import { settings } from "../src/config/settings.ts";
 import { parseSetting } from "../src/config/values.ts";
 import type { Config } from "../src/config.ts";
+import { ModelFileError } from "../src/errors.ts";
 import { loadModel } from "../src/files/model_dir.node.ts";
-import {
-  parseJson,
-  readTokenizer,
-  TOKENIZER_FILE,
-  WEIGHTS_FILE,
-} from "../src/files/model_files.ts";
+import { readTokenizer, TOKENIZER_FILE, WEIGHTS_FILE } from "../src/files/model_files.ts";
 import { reason } from "../src/files/reason.node.ts";
+import { nearest } from "../src/nearest.ts";
+import { parseStrictJson } from "../src/strict_json.ts";
 import type { Tokenizer } from "../src/tokenizer/tokenizer.ts";
 import type { Flags } from "./flags.ts";
 import { UsageError } from "./given.ts";
@@ -44,10 +42,29 @@ function loadTokenizer(path: string, label: string): Tokenizer {
   try {
     text = readFileSync(file, "utf8");
   } catch (error) {
+    const near = statSync(file, { throwIfNoEntry: false }) ? undefined : nearest(path, choices);
+    const meant = near === undefined ? "" : ` Did you mean ${near}?`;
     throw new UsageError(
-      `The tokenizer ${file} cannot be read: ${reason(error)}. ${label} takes ` +
-        `${offered(setting).join(", ")}, a tokenizer.json or the folder of a model.`,
+      `The tokenizer ${file} cannot be read: ${reason(error)}. ${needed(label)}${meant}`,
     );
   }
-  return readTokenizer(parseJson(text, file), file);
+  return readTokenizer(jsonOf(text, file, label), file);
+}
+
+const choices = offered(setting);
+
+/** What the option takes, as a sentence. */
+function needed(label: string): string {
+  return `${label} takes ${choices.join(", ")}, a tokenizer.json or the folder of a model.`;
+}
+
+/** @throws ModelFileError if it is none */
+function jsonOf(text: string, file: string, label: string): unknown {
+  try {
+    return parseStrictJson(text);
+  } catch (error) {
+    const why =
+      text.trim() === "" ? "it is empty" : `it is not usable JSON (${(error as Error).message})`;
+    throw new ModelFileError(`${file} is no tokenizer: ${why}. ${needed(label)}`);
+  }
 }

@@ -10,7 +10,7 @@ const MAX_DEPTH = 100;
  *   object, or a key `__proto__`
  */
 export function parseStrictJson(text: string): unknown {
-  const value: unknown = JSON.parse(text);
+  const value = parsed(text);
   // The text is JSON, so these are all its strings and brackets; a string before a colon is a key.
   const tokens = text.matchAll(/("[^"\\]*(?:\\.[^"\\]*)*")(\s*:)?|[{}[\]]/g);
   const open: Set<string>[] = [];
@@ -21,6 +21,15 @@ export function parseStrictJson(text: string): unknown {
     if (open.length > MAX_DEPTH) throw new SyntaxError(`it is nested more than ${MAX_DEPTH} deep`);
   }
   return value;
+}
+
+/** What the parser says may hold a piece of the text, line ends included. */
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new SyntaxError((error as Error).message.replaceAll(/\s+/g, " "));
+  }
 }
 
 function addKey(keys: Set<string>, key: string): void {

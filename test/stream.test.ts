@@ -171,6 +171,12 @@ describe("a sentence for", () => {
       /4 documents, .* 0.1 holds out none of them; choose a larger one/,
     ],
     [
+      "words of a script without spaces",
+      { tokenizer: "word" },
+      iota(1),
+      /Choose tokenizer bpe or char, with more tokens for the same text, or a longer text\.$/,
+    ],
+    [
       "no document left",
       { format: "lines", val_fraction: 0.9 },
       docs(4),

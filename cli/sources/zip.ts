@@ -5,6 +5,7 @@ import * as zlib from "node:zlib";
 import { type Entry, openPromise, type ZipFile } from "yauzl";
 import { plural } from "../../src/count.ts";
 import { DataError } from "../../src/errors.ts";
+import { show } from "../../src/strict_json.ts";
 import { bytes as bytesText } from "../format.ts";
 import { printable } from "../samples.ts";
 import { identityOf, isText } from "./local_file.ts";
@@ -141,7 +142,14 @@ function tooMuch(label: string, what: string): DataError {
 }
 
 function damaged(label: string, error: unknown): DataError {
-  const { message } = error as Error;
+  const message = (error as Error).message.replace(/\.$/, "");
+  const [, outside] = /^(?:invalid relative|absolute) path: (.*)$/s.exec(message) ?? [];
+  if (outside !== undefined) {
+    return new DataError(
+      `${label} has the entry ${show(outside)}, which leads out of the archive, so that nothing of it is read. Make it ` +
+        `again without that entry, or unpack it with care and give the folder.`,
+    );
+  }
   return new DataError(
     `${label} is damaged or no ZIP archive: ${printable(message)}. Make or fetch it again.`,
   );

@@ -16,7 +16,8 @@ import { type Stream, TokenStream } from "./stream.ts";
  */
 const MOST_POSITIONS = 2 ** 15;
 
-type DataConfig = Pick<Config, "format" | "block_size" | "val_fraction" | "val_split" | "seed">;
+type DataConfig = Pick<Config, "format" | "block_size" | "val_fraction" | "val_split" | "seed"> &
+  Partial<Pick<Config, "tokenizer">>;
 
 /** The documents in the order of training, or the stream. */
 export type Tokens = Sequences | Stream;
@@ -72,15 +73,29 @@ function splitDocs(config: DataConfig, sequences: Sequences): Split {
   };
 }
 
+/** The tokenizers that make shorter tokens. */
+const finer: Record<Config["tokenizer"], string | null> = {
+  char: null,
+  word: "bpe or char",
+  bpe: "char",
+  file: null,
+};
+
 function splitStream(config: DataConfig, tokens: Stream): Split {
-  const { block_size, val_fraction } = config;
+  const { block_size, val_fraction, tokenizer = "file" } = config;
   const needed = block_size + 1;
   if (tokens.length < needed) {
     const longest = tokens.length - 1;
+    const ways = [
+      ...(longest > 0 ? [`a block_size of at most ${longest}, or `] : []),
+      ...(finer[tokenizer] === null
+        ? []
+        : [`tokenizer ${finer[tokenizer]}, with more tokens for the same text, or `]),
+      "a longer text",
+    ];
     throw new DataError(
       `The text has ${plural(tokens.length, "token")}, and a window of it takes ${needed}: ` +
-        `block_size ${block_size}, and the token after it. Choose ` +
-        `${longest > 0 ? `a block_size of at most ${longest}, or ` : ""}a longer text.`,
+        `block_size ${block_size}, and the token after it. Choose ${ways.join("")}.`,
     );
   }
   const held = heldOut(config, tokens.length);

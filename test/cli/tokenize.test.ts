@@ -114,7 +114,7 @@ test.each([
   [["--tokenizer", "char", "--text", "a"], "Which tokenizer?"],
   [["--tokenizer", "FILE"], "What is there to show? Give --text TEXT, or --stats."],
   [["--tokenizer", "nowhere.json", "--text", "a"], "The tokenizer nowhere.json cannot be read: "],
-  [["--tokenizer", "TEXT", "--text", "a"], "is not usable JSON"],
+  [["--tokenizer", "TEXT", "--text", "a"], "is no tokenizer: it is not usable JSON"],
   [["--train", "TEXT"], "--train needs a place for what it learns"],
   [
     ["--train", "TEXT", "--text", "a"],
