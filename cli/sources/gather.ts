@@ -14,7 +14,7 @@ import { dataSetNames, dataSets } from "./data_sets.ts";
 import { filesPart, folderPart } from "./folder.ts";
 import { cannotRead, identityOf, INPUTS, piecesOf } from "./local_file.ts";
 import { type Part, Skipped } from "./part.ts";
-import { pipePart, watched } from "./pipe.ts";
+import { pipePart } from "./pipe.ts";
 import { Web, type WebOptions, webAddress } from "./web.ts";
 import { zipPart } from "./zip.ts";
 
@@ -75,8 +75,7 @@ export async function gather(
 async function partOf(word: string, io: Pick<Io, "stdin" | "stderr">, web: Web): Promise<Part> {
   if (word === "-") {
     const source = "standard input";
-    const pieces = io.stdin.isTTY ? io.stdin : watched(io.stdin, source, io.stderr);
-    return { files: [{ source, path: null, pieces }], label: source, skipped: [] };
+    return { files: [{ source, path: null, pieces: io.stdin }], label: source, skipped: [] };
   }
   if (/^https?:/i.test(word)) return web.urlPart(word);
   if (/^[a-z][a-z0-9+.-]+:\/\//i.test(word)) {

@@ -21,7 +21,11 @@ export function pipePart(path: string, there: Stats, out: Output): Part {
     );
   }
   const pieces = piecesOf(path);
-  const file = { source: path, path, pieces: terminal ? pieces : watched(pieces, path, out) };
+  const giveUp = () => {
+    if (there.isFIFO()) release(path);
+  };
+  const shown = terminal ? pieces : watched(pieces, path, out, giveUp);
+  const file = { source: path, path, pieces: shown };
   return { files: [file], label: path, skipped: [] };
 }
 
@@ -38,23 +42,45 @@ function isTerminal(path: string): boolean {
   }
 }
 
-/** The same pieces; how much has come is shown, even where nothing does. */
-export async function* watched(
+/**
+ * The same pieces; how much has come is shown, even where nothing does.
+ * @param giveUp called where nobody waits for them any more
+ */
+export function watched(
   pieces: AsyncIterable<Uint8Array>,
   label: string,
   out: Output,
-): AsyncGenerator<Uint8Array> {
+  giveUp: () => void = () => {},
+) {
   const line = new DownloadLine(out, label, "reading");
-  let got = 0;
-  const look = setInterval(() => line.show(got, null), LOOK_MS);
-  try {
-    for await (const piece of pieces) {
-      got += piece.length;
-      line.show(got, null);
-      yield piece;
-    }
-  } finally {
+  let look: NodeJS.Timeout | undefined;
+  const end = () => {
     clearInterval(look);
     line.end();
+  };
+  async function* read(): AsyncGenerator<Uint8Array> {
+    let got = 0;
+    look = setInterval(() => line.show(got, null), LOOK_MS);
+    try {
+      for await (const piece of pieces) {
+        got += piece.length;
+        line.show(got, null);
+        yield piece;
+      }
+    } finally {
+      end();
+    }
   }
+  const destroy = () => {
+    end();
+    giveUp();
+  };
+  return { [Symbol.asyncIterator]: read, destroy };
+}
+
+/** A pipe that waits for whoever writes into it keeps the process: one that writes nothing lets it go. */
+function release(path: string): void {
+  try {
+    closeSync(openSync(path, constants.O_WRONLY | constants.O_NONBLOCK));
+  } catch {}
 }

@@ -2,14 +2,15 @@
 // never end.
 
 import { execFileSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { closeSync, constants, openSync, writeFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test, vi } from "vitest";
 import { gather } from "../../cli/sources/gather.ts";
 import { watched } from "../../cli/sources/pipe.ts";
+import { main as train } from "../../cli/train.ts";
 import { readFiles } from "../../src/text/read_corpus.ts";
-import { FakeIo, temporaryFolder } from "../cli/fake_io.ts";
+import { FakeIo, runCli, temporaryFolder } from "../cli/fake_io.ts";
 
 const options = { cache: false, allowPrivate: false };
 
@@ -40,6 +41,18 @@ describe.skipIf(process.platform === "win32")("a pipe", () => {
     expect(corpus.document(0)).toBe("bob\n");
   });
 
+  test("keeps no process that has given it up", async () => {
+    const path = join(folderWithPipe(), "fifo");
+    const io = new FakeIo();
+    const argv = ["--input", path, "--output", temporaryFolder(), "--device", "cpu"];
+    const ended = runCli(train, argv, {}, io);
+    setTimeout(() => io.emit("SIGINT"), 300);
+    expect((await ended).code).toBe(130);
+    // Whoever waited for a writer has gone: one that does not wait finds no reader.
+    const write = () => closeSync(openSync(path, constants.O_WRONLY | constants.O_NONBLOCK));
+    await vi.waitFor(() => expect(write).toThrow("ENXIO"));
+  });
+
   test("a device that is no terminal is refused", async () => {
     for (const path of ["/dev/zero", "/dev/null"]) {
       await expect(gather([path], new FakeIo(), options)).rejects.toThrow(
@@ -58,7 +71,7 @@ test("how much has come is shown, even where nothing does", async () => {
       await new Promise<void>((resolve) => (come = resolve));
       yield new Uint8Array(2048);
     })();
-    const reading = watched(pieces, "fifo", stderr);
+    const reading = watched(pieces, "fifo", stderr)[Symbol.asyncIterator]();
     const first = reading.next();
     await vi.advanceTimersByTimeAsync(5000);
     expect(stderr.text).toBe("");
