@@ -34,8 +34,11 @@ export function formatByNames(names: readonly string[]): Named | undefined {
   return told.every((format) => format === first) ? first : undefined;
 }
 
-/** Of a table it has to be plain which column it is about. */
-const isTable = (head: string, field: string) => typeof documentColumn(head, field) === "number";
+/** Whether a text can be what its name tells: of a table it has to be plain which column it is about. */
+const canBe: Record<Named, (head: string, field: string) => boolean> = {
+  jsonl: () => true,
+  csv: (head, field) => typeof documentColumn(head, field) === "number",
+};
 
 /**
  * @param head the first HEAD characters of a text, with LF between its lines, or all of it where it is shorter
@@ -90,7 +93,7 @@ function recordsIn(
 ): Detected | undefined {
   const jsonl = jsonLines(full, field);
   if (jsonl !== undefined) return jsonl;
-  if (named === "jsonl" || (named === "csv" && isTable(head, field))) {
+  if (named !== undefined && canBe[named](head, field)) {
     return { format: named, why: "its name says so" };
   }
   return field === "" ? undefined : { format: "csv", why: "a field is named, and it is no JSON" };

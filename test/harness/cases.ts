@@ -21,4 +21,4 @@ export function testCases(wanted: (kernel: string) => boolean, every = 1): void 
 }
 
 /** What compiles for long runs whole in Node, and in the browser one case in so many of each operation. */
-export const SHARE_IN_BROWSER = "document" in globalThis ? 3 : 1;
+export const SHARE_IN_BROWSER = "document" in globalThis ? 5 : 1;
