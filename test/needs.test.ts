@@ -12,6 +12,7 @@ import { createTrainer } from "../src/training/choose_trainer.ts";
 import { GpuTrainer } from "../src/training/gpu_trainer.ts";
 import { needsOf } from "../src/training/needs.ts";
 import { device } from "./harness/device.ts";
+import { qwen } from "./harness/shapes.ts";
 
 const models: { name: string; overrides: Partial<Config>; V: number }[] = [
   { name: "microgpt", overrides: {}, V: 27 },
@@ -31,17 +32,7 @@ const models: { name: string; overrides: Partial<Config>; V: number }[] = [
   },
   {
     name: "qwen3's shape",
-    overrides: {
-      n_layer: 2,
-      n_kv_head: 2,
-      activation: "swiglu",
-      position: "rope",
-      qk_norm: true,
-      norm_gain: true,
-      final_norm: true,
-      embedding_norm: false,
-      tie_embeddings: true,
-    },
+    overrides: { n_layer: 2, ...qwen },
     V: 27,
   },
 ];

@@ -14,6 +14,7 @@ import { GpuTrainer } from "../src/training/gpu_trainer.ts";
 import { needsOf } from "../src/training/needs.ts";
 import { checkSame } from "../src/training/resume.ts";
 import { device } from "./harness/device.ts";
+import { qwen } from "./harness/shapes.ts";
 import { openNowhere } from "./harness/nowhere.ts";
 
 const V = 27;
@@ -44,16 +45,6 @@ async function records(overrides: Partial<Config>) {
   return { found, values, peak_bytes };
 }
 
-const qwen = {
-  n_kv_head: 2,
-  activation: "swiglu",
-  position: "rope",
-  qk_norm: true,
-  norm_gain: true,
-  final_norm: true,
-  embedding_norm: false,
-  tie_embeddings: true,
-} as const;
 const half = device.features.includes("shader-f16") ? [{ ...qwen, dtype: "f16" as const }] : [];
 
 test.each<Partial<Config>>([

@@ -19,6 +19,16 @@ const uncounted = [
   "tokenizer/pretokens",
 ].map((name) => `test/${name}.test.ts`);
 
+// Dawn is a native module: processes, not threads. Unisolated, so that the files that a process runs share the device
+// that src opened once.
+const inNode = {
+  ...patience,
+  environment: "node",
+  pool: "forks",
+  isolate: false,
+  sequence: { groupOrder: 0 },
+} as const;
+
 export default defineConfig({
   root,
   cacheDir: `${cache}/vite`,
@@ -46,42 +56,28 @@ export default defineConfig({
       {
         root,
         test: {
-          ...patience,
+          ...inNode,
           name: "node",
           include: ["test/**/*.test.ts"],
           exclude: ["test/page/**", "test/lanes.test.ts", ...uncounted],
-          environment: "node",
-          // Dawn is a native module: processes, not threads. Unisolated, so that the files
-          // that a process runs share the device that src opened once.
-          pool: "forks",
-          isolate: false,
-          sequence: { groupOrder: 0 },
         },
       },
       {
         root,
         test: {
-          ...patience,
+          ...inNode,
           name: "lanes",
           include: ["test/lanes.test.ts"],
           env: { LP_NATIVE_VECTOR_WIDTH: "256" },
-          environment: "node",
-          pool: "forks",
-          isolate: false,
-          sequence: { groupOrder: 0 },
         },
       },
       {
         root,
         test: {
-          ...patience,
+          ...inNode,
           name: "numbers",
           include: uncounted,
           setupFiles: ["test/harness/uncounted.ts"],
-          environment: "node",
-          pool: "forks",
-          isolate: false,
-          sequence: { groupOrder: 0 },
         },
       },
       {

@@ -91,6 +91,6 @@ export function terminal(typed: string[]) {
   return io;
 }
 
-/** Without what moves the cursor. */
+/** Without what moves the cursor, which begins with a control character: it is what is looked for. */
 // oxlint-disable-next-line no-control-regex
 export const plain = (text: string) => text.replaceAll(/\x1b\[\d*[A-Z]/g, "");
