@@ -5,6 +5,7 @@ import { ConfigError, ConversationError, UnknownCharacterError } from "../src/er
 import { answer, type AnswerOptions } from "../src/generation/answer.ts";
 import { chat, type Conversation, load, toBytes, train } from "../src/index.ts";
 import { PythonRandom } from "../src/random.ts";
+import { decodeBy } from "./harness/decode.ts";
 import { chatText, chatTokens, withTokens } from "../src/text/chat.ts";
 import { corpusOf } from "../src/text/read_corpus.ts";
 import { CharTokenizer } from "../src/tokenizer/char.ts";
@@ -38,12 +39,12 @@ async function answered(
     max_tokens: 0,
     tokenizer,
     random: new PythonRandom(1),
-    nextLogits: async (tokens) => {
+    decode: decodeBy(async (tokens) => {
       seen.push([...tokens]);
       const logits = new Float32Array(tokenizer.vocab_size);
       logits[script[seen.length - 1] ?? 0] = 1;
       return logits;
-    },
+    }),
     ...options,
   });
   const pieces: string[] = [];
@@ -128,10 +129,10 @@ test("what is aborted has no end", async () => {
   expect([none.pieces, none.whole]).toEqual([[], undefined]);
   const some = await answered(say("hi"), {
     signal: controller.signal,
-    nextLogits: async () => {
+    decode: decodeBy(async () => {
       controller.abort();
       return Float32Array.from({ length: withSystem.vocab_size }, (_, id) => (id === 5 ? 1 : 0));
-    },
+    }),
   });
   expect([some.pieces.length, some.whole]).toEqual([1, undefined]);
 });

@@ -11,6 +11,7 @@ import {
 } from "../src/generation/generate.ts";
 import { nextProbabilities, softmax } from "../src/generation/probabilities.ts";
 import { PythonRandom } from "../src/random.ts";
+import { decodeBy } from "./harness/decode.ts";
 import { CharTokenizer } from "../src/tokenizer/char.ts";
 
 const tokenizer = new CharTokenizer([..."abcdefghij"]); // BOS is 10
@@ -34,12 +35,12 @@ async function texts(options: Options) {
     ...options,
     tokenizer,
     random: new PythonRandom(1),
-    nextLogits: async (tokens) => {
+    decode: decodeBy(async (tokens) => {
       seen.push([...tokens]);
       const logits = new Float32Array(11);
       logits[(tokens.at(-1)! + 1) % 10] = 5;
       return logits;
-    },
+    }, 4),
   });
   const pieces: string[] = [];
   const whole: string[] = [];
@@ -133,7 +134,7 @@ test("what is drawn by a seed is the same in pieces as whole", async () => {
     max_tokens: 0,
     tokenizer,
     random: new PythonRandom(3),
-    nextLogits: async () => new Float32Array(11),
+    decode: decodeBy(async () => new Float32Array(11)),
   });
   const whole = [];
   for await (const event of generate(options())) whole.push(event);

@@ -3,7 +3,7 @@
 import { afterEach, expect, test, vi } from "vitest";
 import { type Config, resolveConfig } from "../src/config.ts";
 import { Breather } from "../src/platform/breather.ts";
-import { CpuPredictor } from "../src/generation/predictor.ts";
+import { CpuDecoder } from "../src/generation/cpu_decoder.ts";
 import { dimsOf, initialParameters, ParameterLayout } from "../src/model/parameters.ts";
 import { PythonRandom } from "../src/random.ts";
 import {
@@ -84,10 +84,10 @@ test("a validation and the logits of a long context are given up too", async () 
   const reason = { name: "AbortError" };
   await expect(cpu.evaluate([sequence], soon())).rejects.toMatchObject(reason);
   const deep = { ...dims, L: 1 };
-  const predictor = new CpuPredictor(config, deep, params);
+  const decoder = new CpuDecoder(config, deep, params);
   const stop = AbortSignal.abort();
-  await expect(predictor.nextLogits([...sequence], stop)).rejects.toMatchObject(reason);
-  expect(await predictor.nextLogits([1, 2])).toHaveLength(dims.V);
+  await expect(decoder.nextLogits([...sequence], stop)).rejects.toMatchObject(reason);
+  expect(await decoder.nextLogits([1, 2])).toHaveLength(dims.V);
 });
 
 /** For a test, whenever it is asked the time a while has gone by: long work of which nothing takes long. */

@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { type Config, resolveConfig } from "../src/config.ts";
 import type { Device } from "../src/device/device.ts";
 import { Meter } from "../src/device/meter.ts";
-import { GpuPredictor } from "../src/generation/gpu_predictor.ts";
+import { GpuDecoder } from "../src/generation/gpu_decoder.ts";
 import { chunkRows } from "../src/model/classifier.ts";
 import { stepBytes } from "../src/model/memory.ts";
 import { type Dims, dimsOf, initialParameters } from "../src/model/parameters.ts";
@@ -136,12 +136,12 @@ test("predictions are the same at every position, and take the bytes foretold", 
   const tokens = Array.from({ length: 300 }, (_, i) => (i * i) % V);
   const logits = async (on: Device) => {
     const meter = new Meter(on);
-    const predictor = await GpuPredictor.fromValues(on, config, dims, params);
+    const decoder = await GpuDecoder.fromValues(on, config, dims, params);
     const found: Float32Array[] = [];
     for (const length of [1, 128, 129, 257, 300]) {
-      found.push(await predictor.nextLogits(tokens.slice(0, length)));
+      found.push(await decoder.nextLogits(tokens.slice(0, length)));
     }
-    predictor.destroy();
+    decoder.destroy();
     meter.stop();
     const { device_bytes } = needsOf(config, dims, undefined, on).generation;
     expect(meter.peak_bytes).toBe(device_bytes);

@@ -3,7 +3,7 @@
 import { expect, test } from "vitest";
 import { type Config, resolveConfig } from "../src/config.ts";
 import { Meter } from "../src/device/meter.ts";
-import { GpuPredictor } from "../src/generation/gpu_predictor.ts";
+import { GpuDecoder } from "../src/generation/gpu_decoder.ts";
 import { isLikeMicrogpt } from "../src/model/engines.ts";
 import { dimsOf, initialParameters, parameterCount } from "../src/model/parameters.ts";
 import { PythonRandom } from "../src/random.ts";
@@ -131,9 +131,9 @@ test("a stream takes the general trainer's bytes, whatever the size of the model
 test.each(models)("generating takes the bytes foretold: $name", async ({ overrides, V }) => {
   const { config, dims, params } = setUp(overrides, V);
   const peak = await peakBytes(async () => {
-    const predictor = await GpuPredictor.fromValues(device, config, dims, params);
-    await predictor.nextLogits([0, 1]);
-    predictor.destroy();
+    const decoder = await GpuDecoder.fromValues(device, config, dims, params);
+    await decoder.nextLogits([0, 1]);
+    decoder.destroy();
   });
   expect(peak).toBe(needsOf(config, dims, undefined, device).generation.device_bytes);
 });

@@ -13,6 +13,7 @@ import {
 } from "../src/generation/probabilities.ts";
 import { StopStrings } from "../src/generation/stop_strings.ts";
 import { PythonRandom } from "../src/random.ts";
+import { decodeBy } from "./harness/decode.ts";
 import { CharTokenizer } from "../src/tokenizer/char.ts";
 
 /** Probabilities as logits that have them. */
@@ -178,11 +179,11 @@ async function texts(options: Partial<GenerateOptions>) {
     ...options,
     tokenizer,
     random: new PythonRandom(1),
-    nextLogits: async (tokens) => {
+    decode: decodeBy(async (tokens) => {
       const logits = new Float32Array(12);
       logits[(tokens.at(-1)! + 1) % 10] = 5;
       return logits;
-    },
+    }),
   });
   const all = [];
   for await (const event of events) all.push(event);

@@ -31,7 +31,7 @@ export interface AnswerEvent {
 
 export interface AnswerOptions
   extends
-    Omit<Draw, "context" | "ends" | "max_tokens">,
+    Omit<Draw, "keeps_first" | "ends" | "max_tokens">,
     Pick<Config, "block_size" | "max_tokens"> {}
 
 /** Part of the context that is free for an answer, at least. */
@@ -53,7 +53,7 @@ export async function* answer(
   const { tokens, num_left_out } = fitted(messages, tokenizer, block_size, most);
   // The token after a full context is the last one: nothing is drawn from what the model has never seen.
   const max_tokens = Math.min(most, block_size + 1 - tokens.length);
-  const drawing = { ...options, max_tokens, ends: endsOfTurn(tokenizer), context: same };
+  const drawing = { ...options, max_tokens, ends: endsOfTurn(tokenizer), keeps_first: true };
   let content = "";
   const told: DrawnToken[] = [];
   for await (const drawn of draw(tokens, new TextStream(tokenizer), drawing)) {
@@ -66,8 +66,6 @@ export async function* answer(
     yield { type: "answer", role: "assistant", content, finish_reason, num_left_out, ...about };
   }
 }
-
-const same = (tokens: readonly number[]) => tokens;
 
 /**
  * What the model sees before its answer: BOS, the system's turn, and as many of the last turns as there is room for,

@@ -1,10 +1,10 @@
 // A text goes on: token by token, up to one that ends it, a stop string, or a number of tokens.
 
 import { ConfigError } from "../errors.ts";
-import type { PythonRandom } from "../random.ts";
 import { TextStream } from "../tokenizer/text_stream.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
-import { type Drawing, logProbabilities, nextProbabilities } from "./probabilities.ts";
+import type { Continuation, Decoder } from "./decoder.ts";
+import { type Drawing, logProbabilities } from "./probabilities.ts";
 import { StopStrings } from "./stop_strings.ts";
 
 /** What of drawing is no setting of a model, all of it optional. */
@@ -33,18 +33,13 @@ export interface DrawnToken extends TokenLogprob {
 /** Why a text ended: by a token or string that ends texts, or because it was long enough. */
 export type FinishReason = "stop" | "length";
 
-export interface Draw extends Drawing, DrawOptions {
+export interface Draw
+  extends
+    Drawing,
+    DrawOptions,
+    Pick<Continuation, "ends" | "max_tokens" | "keeps_first" | "random" | "signal">,
+    Pick<Decoder, "decode"> {
   tokenizer: Tokenizer;
-  random: PythonRandom;
-  signal?: AbortSignal;
-  /** Logits (V) of the token after `tokens`, 1 to block_size ids. */
-  nextLogits(tokens: readonly number[], signal?: AbortSignal): Promise<ArrayLike<number>>;
-  /** What the model sees of a text. */
-  context(tokens: readonly number[]): readonly number[];
-  /** Tokens that end a text, and are no part of it. */
-  ends: readonly number[];
-  /** At least 1. */
-  max_tokens: number;
 }
 
 export interface Drawn {
@@ -58,40 +53,39 @@ export interface Drawn {
 }
 
 /**
- * The tokens that come after `tokens`, which get longer by them. Special tokens that end nothing are never drawn, nor is
- * the one for unknown words. Once the signal is aborted no more come, and none of them is the last.
+ * What comes after `tokens`. Special tokens that end nothing are never drawn, nor is the one for unknown words. Once the
+ * signal is aborted no more come, and none of them is the last.
  * @param stream has had what is shown of `tokens`
  */
 export async function* draw(
-  tokens: number[],
+  tokens: readonly number[],
   stream: TextStream,
   options: Draw,
 ): AsyncGenerator<Drawn> {
-  const { tokenizer, random, signal, ends, max_tokens, stop = [], logprobs } = options;
+  const { tokenizer, ends, max_tokens, stop = [], logprobs } = options;
   const special = new Set(tokenizer.special.values());
   const { unknown_id } = tokenizer;
   const noText = [...special, ...(unknown_id === undefined ? [] : [unknown_id])];
   const never = noText.filter((id) => !ends.includes(id));
-  const seen = new Set(tokens.slice(1).filter((id) => !special.has(id)));
+  const seen = tokens.slice(1).filter((id) => !special.has(id));
   const stops = new StopStrings(stop);
-  for (let count = 1; !signal?.aborted; count++) {
-    let logits;
-    try {
-      logits = await options.nextLogits(options.context(tokens), signal);
-    } catch (error) {
-      if (signal?.aborted) return; // given up half-way
-      throw error;
-    }
-    const id = random.choice(nextProbabilities(logits, options, { never, seen }));
+  let count = 0;
+  const decoded = options.decode({
+    ...options,
+    tokens,
+    never,
+    seen,
+    logits: logprobs !== undefined,
+  });
+  for await (const { id, logits } of decoded) {
+    count++;
     const ended = ends.includes(id);
-    tokens.push(id);
-    seen.add(id);
     let text = ended ? "" : stops.push(stream.push([id]));
     const finish_reason =
       ended || stops.found ? "stop" : count === max_tokens ? "length" : undefined;
     if (finish_reason !== undefined && !stops.found) text += stops.push(stream.end()) + stops.end();
     const drawn: Drawn = { id, text };
-    if (logprobs !== undefined) drawn.logprob = told(tokenizer, logits, id, logprobs);
+    if (logits && logprobs !== undefined) drawn.logprob = told(tokenizer, logits, id, logprobs);
     if (finish_reason !== undefined) drawn.finish_reason = finish_reason;
     yield drawn;
     if (finish_reason !== undefined) return;

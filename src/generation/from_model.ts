@@ -22,8 +22,9 @@ import {
   samplingOf,
   write,
 } from "./generate.ts";
-import { GpuPredictor } from "./gpu_predictor.ts";
-import { CpuPredictor, type Predictor } from "./predictor.ts";
+import { CpuDecoder } from "./cpu_decoder.ts";
+import type { Decoder } from "./decoder.ts";
+import { GpuDecoder } from "./gpu_decoder.ts";
 
 /** How the assistant answers; settings that are absent are the model's own. */
 export interface AnsweringOptions extends Partial<Omit<Sampling, "num_samples">>, DrawOptions {
@@ -40,13 +41,13 @@ export interface SamplingOptions extends AnsweringOptions, Partial<Pick<Sampling
 
 export class Generator {
   private readonly model: Model;
-  private readonly predictor: Predictor;
+  private readonly decoder: Decoder;
   /** Why `auto` took the CPU; null where it did not. */
   readonly fallback: string | null;
 
-  private constructor(model: Model, predictor: Predictor, fallback: string | null) {
+  private constructor(model: Model, decoder: Decoder, fallback: string | null) {
     this.model = model;
-    this.predictor = predictor;
+    this.decoder = decoder;
     this.fallback = fallback;
   }
 
@@ -65,10 +66,10 @@ export class Generator {
     const { device, fallback } = await chooseDevice(choice, estimate([work]));
     const flat = new ParameterLayout(dims);
     const params = layout.convert(model.values, flat, new Float64Array(flat.size));
-    const predictor = device
-      ? await GpuPredictor.fromValues(device, config, dims, params, progress)
-      : new CpuPredictor(config, dims, params);
-    return new Generator(model, predictor, fallback);
+    const decoder = device
+      ? await GpuDecoder.fromValues(device, config, dims, params, progress)
+      : new CpuDecoder(config, dims, params);
+    return new Generator(model, decoder, fallback);
   }
 
   /**
@@ -125,12 +126,12 @@ export class Generator {
       block_size,
       tokenizer,
       random: new PythonRandom(seed),
-      nextLogits: (tokens, stop) => this.predictor.nextLogits(tokens, stop),
+      decode: (continuation) => this.decoder.decode(continuation),
     };
   }
 
   /** Gives back all that it holds. */
   close(): void {
-    this.predictor.destroy();
+    this.decoder.destroy();
   }
 }

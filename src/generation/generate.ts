@@ -53,7 +53,7 @@ export interface GenerateOptions
     Sampling,
     DrawOptions,
     Pick<Config, "format" | "block_size">,
-    Pick<Draw, "tokenizer" | "random" | "nextLogits"> {
+    Pick<Draw, "tokenizer" | "random" | "decode"> {
   /**
    * Text that every sample begins with; of one that is longer than the context the model sees the end. To a model of
    * conversations it is what the user says.
@@ -82,7 +82,7 @@ export async function* write(options: GenerateOptions): AsyncGenerator<PieceEven
   const talks = isChat(options.format);
   const ends = endsOf(options);
   encodePrompt(tokenizer, options.prompt ?? ""); // what it does not know is told
-  const context = (tokens: readonly number[]) => contextOf(tokens, options);
+  const keeps_first = !isStream(options.format);
   for (let index = 1; index <= num_samples; index++) {
     const said = options.prompt || questions[(index - 1) % questions.length] || "";
     const tokens = startOf(options, said);
@@ -93,7 +93,7 @@ export async function* write(options: GenerateOptions): AsyncGenerator<PieceEven
     if (text !== "") yield { type: "piece", index, text };
     let whole = false;
     const told: DrawnToken[] = [];
-    for await (const drawn of draw(tokens, stream, { ...options, max_tokens, ends, context })) {
+    for await (const drawn of draw(tokens, stream, { ...options, max_tokens, ends, keeps_first })) {
       const shown = talks && ends.includes(drawn.id) ? chatText(tokenizer, [drawn.id]) : "";
       const piece = drawn.text + shown;
       if (piece !== "") yield { type: "piece", index, text: piece };
@@ -137,19 +137,6 @@ function tokensToWrite(
 ): number {
   if (max_tokens > 0) return max_tokens;
   return prompt < block_size ? block_size - prompt : block_size;
-}
-
-/**
- * What the model sees of a text: its last block_size tokens. Of a document the first of them stays BOS, the only
- * token that such a model has ever seen at the first position.
- */
-function contextOf(
-  tokens: readonly number[],
-  { format, block_size }: Pick<Config, "format" | "block_size">,
-): readonly number[] {
-  if (tokens.length <= block_size) return tokens;
-  const last = (count: number) => tokens.slice(tokens.length - count);
-  return isStream(format) ? last(block_size) : [tokens[0], ...last(block_size - 1)];
 }
 
 /**

@@ -3,7 +3,8 @@
 import type { Config } from "../config.ts";
 import type { TrainerState } from "../files/checkpoint.ts";
 import { Breather } from "../platform/breather.ts";
-import { CpuPredictor } from "../generation/predictor.ts";
+import { CpuDecoder } from "../generation/cpu_decoder.ts";
+import type { Continuation, DecodedToken } from "../generation/decoder.ts";
 import type { Dims } from "../model/parameters.ts";
 import { ReferenceGpt } from "../reference/gpt.ts";
 import { clipFactor, gradientSum, gradNorm } from "../reference/ops.ts";
@@ -21,7 +22,7 @@ export class CpuTrainer implements Trainer {
   private readonly config: Config;
   private readonly examples: Examples;
   private readonly gpt: ReferenceGpt;
-  private readonly predictor: CpuPredictor;
+  private readonly decoder: CpuDecoder;
   private readonly optimizer: CpuOptimizer;
   /** Of the gradients of a step's micro-batches, where it has several. */
   private readonly sums: Float64Array | undefined;
@@ -32,7 +33,7 @@ export class CpuTrainer implements Trainer {
     this.config = config;
     this.examples = examples;
     this.gpt = new ReferenceGpt(config, dims, params);
-    this.predictor = new CpuPredictor(config, dims, params);
+    this.decoder = new CpuDecoder(config, dims, params);
     this.optimizer = new CpuOptimizer(config, this.gpt.layout);
     if (config.grad_accumulation > 1) this.sums = new Float64Array(params.length);
   }
@@ -108,8 +109,8 @@ export class CpuTrainer implements Trainer {
     this.optimizer.moments.v.set(v);
   }
 
-  nextLogits(tokens: readonly number[], signal?: AbortSignal): Promise<ArrayLike<number>> {
-    return this.predictor.nextLogits(tokens, signal);
+  decode(continuation: Continuation): AsyncGenerator<DecodedToken> {
+    return this.decoder.decode(continuation);
   }
 
   destroy(): void {}

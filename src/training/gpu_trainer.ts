@@ -16,7 +16,8 @@ import {
   writeTensor,
 } from "../device/tensors.ts";
 import type { TrainerState } from "../files/checkpoint.ts";
-import { GpuPredictor } from "../generation/gpu_predictor.ts";
+import type { Continuation, DecodedToken } from "../generation/decoder.ts";
+import { GpuDecoder } from "../generation/gpu_decoder.ts";
 import { biasCorrections, learningRate, scheduleFactor } from "../model/optimizer.ts";
 import { type MomentName, momentLayouts } from "../model/optimizer_state.ts";
 import { type Dims, PARAMETER_ALIGNMENT, ParameterLayout } from "../model/parameters.ts";
@@ -49,7 +50,7 @@ export class GpuTrainer implements Trainer {
   private readonly submitted: Pick<StepRecord, "lr" | "tokens">[] = [];
   private readonly confirmed: StepRecord[] = []; // read, not yet yielded
   private readonly windows: Windows;
-  private predictor: GpuPredictor | undefined;
+  private decoder: GpuDecoder | undefined;
   private evaluator: GpuEvaluator | undefined;
 
   private readonly device: Device;
@@ -267,14 +268,14 @@ export class GpuTrainer implements Trainer {
     return { layout: this.layout, values: await readTensor(this.device, first) };
   }
 
-  async nextLogits(tokens: readonly number[]): Promise<Float32Array> {
+  async *decode(continuation: Continuation): AsyncGenerator<DecodedToken> {
     const { device, config, layout, tensors } = this;
-    this.predictor ??= await GpuPredictor.create(device, config, layout, tensors.params);
-    return this.predictor.nextLogits(tokens);
+    this.decoder ??= await GpuDecoder.create(device, config, layout, tensors.params);
+    yield* this.decoder.decode(continuation);
   }
 
   destroy(): void {
-    this.predictor?.destroy();
+    this.decoder?.destroy();
     this.evaluator?.destroy();
     this.schedule.destroy();
     this.micro?.destroy();

@@ -188,7 +188,7 @@ function smallBytes(
   return tableBytes(table) + length * ALIGNMENT + WINDOWS * SMALL_CAPACITY * 8 + validating;
 }
 
-/** Of all buffers that GpuPredictor holds with weights of its own, and of one readback. */
+/** Of all buffers that GpuDecoder holds with weights of its own, and of one readback. */
 function generationBytes(config: Config, dims: Dims, device: Device): number {
   const layout = new ParameterLayout(dims, PARAMETER_ALIGNMENT);
   const { table, groups, dispatches } = planForward(device, config, layout);

@@ -6,7 +6,8 @@ import { compile, type Preparation } from "../device/prepare.ts";
 import type { Dispatch } from "../device/schedule.ts";
 import { placeholders } from "../device/tensors.ts";
 import type { TrainerState } from "../files/checkpoint.ts";
-import { GpuPredictor } from "../generation/gpu_predictor.ts";
+import type { Continuation, DecodedToken } from "../generation/decoder.ts";
+import { GpuDecoder } from "../generation/gpu_decoder.ts";
 import { planEvaluation } from "../model/evaluation_plan.ts";
 import { planForward } from "../model/forward_plan.ts";
 import { type Dims, PARAMETER_ALIGNMENT, ParameterLayout } from "../model/parameters.ts";
@@ -29,7 +30,7 @@ export class SmallTrainer implements Trainer {
   private readonly confirmed: StepRecord[] = []; // read, not yet yielded
   /** Of the parameters after so many steps. */
   private evaluator: GpuEvaluator | undefined;
-  private predictor: { step: number; gpu: GpuPredictor } | undefined;
+  private decoder: { step: number; gpu: GpuDecoder } | undefined;
 
   private readonly device: Device;
   private readonly config: Config;
@@ -129,18 +130,18 @@ export class SmallTrainer implements Trainer {
     return this.evaluator.evaluate(sequences, signal);
   }
 
-  async nextLogits(tokens: readonly number[]): Promise<Float32Array> {
-    if (this.predictor === undefined || this.predictor.step !== this.engine.windows.submitted) {
+  async *decode(continuation: Continuation): AsyncGenerator<DecodedToken> {
+    if (this.decoder === undefined || this.decoder.step !== this.engine.windows.submitted) {
       const { values } = await this.parameters();
-      this.predictor?.gpu.destroy();
-      const gpu = await GpuPredictor.fromValues(this.device, this.config, this.dims, values);
-      this.predictor = { step: this.step, gpu };
+      this.decoder?.gpu.destroy();
+      const gpu = await GpuDecoder.fromValues(this.device, this.config, this.dims, values);
+      this.decoder = { step: this.step, gpu };
     }
-    return this.predictor.gpu.nextLogits(tokens);
+    yield* this.decoder.gpu.decode(continuation);
   }
 
   destroy(): void {
-    this.predictor?.gpu.destroy();
+    this.decoder?.gpu.destroy();
     this.evaluator?.destroy();
     this.engine.destroy();
   }

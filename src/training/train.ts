@@ -358,7 +358,7 @@ export class Training {
       ...options,
       tokenizer,
       random: seed === undefined ? random : new PythonRandom(seed),
-      nextLogits: (tokens, stop) => trainer.nextLogits(tokens, stop),
+      decode: (continuation) => trainer.decode(continuation),
     };
   }
 

@@ -1,7 +1,7 @@
 // What trains a model: the GPU engine and the CPU reference both do it behind this interface.
 
 import type { TrainerState } from "../files/checkpoint.ts";
-import type { Predictor } from "../generation/predictor.ts";
+import type { Decoder } from "../generation/decoder.ts";
 import type { Tuning } from "../tuning/tune.ts";
 
 /** One optimizer step, as it was confirmed by a read of its loss. */
@@ -22,8 +22,8 @@ export interface StepRecord {
   tokens: number;
 }
 
-/** Its predictions follow the parameters as they are trained. */
-export interface Trainer extends Predictor {
+/** What it decodes is drawn by the parameters as they are when a text begins. */
+export interface Trainer extends Pick<Decoder, "decode" | "destroy"> {
   /** How the kernels of its products were chosen; null where there was nothing to choose. */
   readonly tuning: Tuning | null;
   /** Steps that are done, and confirmed. */

@@ -9,7 +9,7 @@ import {
   readTensor,
   writeTensor,
 } from "../../src/device/tensors.ts";
-import { GpuPredictor } from "../../src/generation/gpu_predictor.ts";
+import { GpuDecoder } from "../../src/generation/gpu_decoder.ts";
 import { biasCorrections, learningRate } from "../../src/model/optimizer.ts";
 import { StepData } from "../../src/model/step_data.ts";
 import { planStep } from "../../src/model/step_plan.ts";
@@ -84,12 +84,12 @@ test.each(modern)(
 test.each(modern)(
   "logits are the oracle's: $name",
   async ({ config, dims, batch, trace, ...model }) => {
-    const predictor = await GpuPredictor.fromValues(device, config, dims, model.parameters());
+    const decoder = await GpuDecoder.fromValues(device, config, dims, model.parameters());
     const logits: number[] = [];
     for (let t = 1; t <= batch.T; t++) {
-      logits.push(...(await predictor.nextLogits([...batch.inputs.subarray(0, t)])));
+      logits.push(...(await decoder.nextLogits([...batch.inputs.subarray(0, t)])));
     }
-    predictor.destroy();
+    decoder.destroy();
     expect(error(logits, trace.logits_first_row)).toBeLessThan(1e-5);
   },
 );

@@ -3,6 +3,7 @@
 
 import { expect, test } from "vitest";
 import { type Config, resolveConfig } from "../../src/config.ts";
+import type { Continuation } from "../../src/generation/decoder.ts";
 import { generate } from "../../src/generation/generate.ts";
 import { dimsOf, initialParameters } from "../../src/model/parameters.ts";
 import { PythonRandom } from "../../src/random.ts";
@@ -60,8 +61,8 @@ test.each([
   const losses: number[] = [];
   for await (const { loss } of gpu.run(config.num_steps)) losses.push(loss);
   const samples: string[] = [];
-  const nextLogits = (tokens: readonly number[]) => gpu.nextLogits(tokens);
-  for await (const { text } of generate({ ...config, tokenizer, random, nextLogits })) {
+  const decode = (continuation: Continuation) => gpu.decode(continuation);
+  for await (const { text } of generate({ ...config, tokenizer, random, decode })) {
     samples.push(text);
   }
   gpu.destroy();

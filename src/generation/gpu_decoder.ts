@@ -1,4 +1,4 @@
-// The forward pass for one sequence on the GPU: logits of the next token. Recomputes the whole context.
+// Decodes on the GPU. Recomputes the whole context.
 
 import type { Device } from "../device/device.ts";
 import { compile, type Preparation } from "../device/prepare.ts";
@@ -9,9 +9,12 @@ import type { ForwardConfig } from "../model/forward_config.ts";
 import { planForward } from "../model/forward_plan.ts";
 import { type Dims, PARAMETER_ALIGNMENT, ParameterLayout } from "../model/parameters.ts";
 import { writeTurns } from "../model/turns.ts";
-import type { Predictor } from "./predictor.ts";
+import { decodeByLogits } from "./decode_by_logits.ts";
+import type { Continuation, DecodedToken, Decoder } from "./decoder.ts";
+import { windowOf } from "./window.ts";
 
-export class GpuPredictor implements Predictor {
+export class GpuDecoder implements Decoder {
+  readonly num_slots = 1;
   private readonly device: Device;
   private readonly layout: ParameterLayout;
   private readonly tensors: Record<string, Tensor>;
@@ -33,14 +36,14 @@ export class GpuPredictor implements Predictor {
     this.schedules = schedules;
   }
 
-  /** A predictor with weights of its own, given flat in the table's order without gaps. */
+  /** A decoder with weights of its own, given flat in the table's order without gaps. */
   static async fromValues(
     device: Device,
     config: ForwardConfig,
     dims: Dims,
     values: Float32Array | Float64Array,
     progress?: Preparation["progress"],
-  ): Promise<GpuPredictor> {
+  ): Promise<GpuDecoder> {
     const layout = new ParameterLayout(dims, PARAMETER_ALIGNMENT);
     const dispatches = () => planForward(device, config, layout).dispatches;
     await tryMatrices(device, dispatches);
@@ -49,9 +52,9 @@ export class GpuPredictor implements Predictor {
     const { params } = await allocateTensors(device, [{ name: "params", shape, sliced: true }]);
     const flat = new ParameterLayout(dims);
     writeTensor(device, params, flat.convert(values, layout, new Float32Array(layout.size)));
-    const predictor = await GpuPredictor.create(device, config, layout, params);
-    predictor.tensors.params = params; // its own, to be freed with the rest
-    return predictor;
+    const decoder = await GpuDecoder.create(device, config, layout, params);
+    decoder.tensors.params = params; // its own, to be freed with the rest
+    return decoder;
   }
 
   /** @param params flat in the layout's order; read in place, so it follows a training run */
@@ -60,14 +63,20 @@ export class GpuPredictor implements Predictor {
     config: ForwardConfig,
     layout: ParameterLayout,
     params: Tensor,
-  ): Promise<GpuPredictor> {
+  ): Promise<GpuDecoder> {
     const { table, groups, rows, lists } = planForward(device, config, layout);
     const tensors: Record<string, Tensor> = await allocateTensors(device, table, groups);
     writeTurns(device, config, layout.dims, tensors);
     const schedules = await Promise.all(
       lists({ ...tensors, params }).map((list) => Schedule.create(device, list)),
     );
-    return new GpuPredictor(device, layout, tensors, rows, schedules);
+    return new GpuDecoder(device, layout, tensors, rows, schedules);
+  }
+
+  decode(continuation: Continuation): AsyncGenerator<DecodedToken> {
+    const { keeps_first } = continuation;
+    const context = { block_size: this.layout.dims.T, keeps_first };
+    return decodeByLogits((tokens) => this.nextLogits(windowOf(tokens, context)), continuation);
   }
 
   /** Logits (V) of the token after `tokens` (1 to block_size ids). */
