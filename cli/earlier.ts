@@ -11,7 +11,7 @@ import {
   TOKENIZER_FILE,
   WEIGHTS_FILE,
 } from "../src/files/model_files.ts";
-import { decodeMetadata, MAX_HEADER } from "../src/files/safetensors.ts";
+import { decodeMetadata, headBytes, MAX_HEADER } from "../src/files/safetensors.ts";
 import { METRICS_FILE } from "./metrics.ts";
 import { eventFilesIn } from "./tensorboard.ts";
 import { flushFolder, modelFiles, readOptional } from "../src/files/model_dir.node.ts";
@@ -47,8 +47,10 @@ export function examine(folder: string): Contents {
   if (files.length === 0) return { files, valuable: false };
   const metadata = (name: string) => {
     try {
-      const bytes = readOptional(join(folder, name), MAX_HEADER + 8);
-      return bytes && decodeMetadata(bytes, join(folder, name));
+      const path = join(folder, name);
+      const start = readOptional(path, 8);
+      const head = start && readOptional(path, headBytes(start, Infinity, path));
+      return head && decodeMetadata(head, path);
     } catch {
       return undefined; // damaged, or of another program
     }

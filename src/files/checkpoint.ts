@@ -89,11 +89,15 @@ function parts(config: Pick<Config, "optimizer">, dims: Dims) {
 /** Of a header, for what is known only when a run is saved: the text's name, the GPU's. */
 const MARGIN = 2 ** 13;
 
-/** @throws ModelFileError if the file of a run with these settings would be longer than is read back */
+/**
+ * @param largest header that is read back, in bytes
+ * @throws ModelFileError if the file of a run with these settings would have a longer one
+ */
 export function checkSavable(
   config: ConfigChoice,
   tokenizer: Tokenizer,
   input: readonly string[] = [],
+  largest = MAX_HEADER,
 ): void {
   const dims = dimsOf(config, tokenizer.vocab_size);
   const tensors = parts(config, dims).flatMap(({ prefix, layout }) =>
@@ -102,7 +106,7 @@ export function checkSavable(
     ),
   );
   const model = { config, tokenizer, step: Number.MAX_SAFE_INTEGER } as Model;
-  encodeHeader(tensors, metadataOf(model), MAX_HEADER - MARGIN - jsonBytes(input));
+  encodeHeader(tensors, metadataOf(model), largest - MARGIN - jsonBytes(input));
 }
 
 /** Of what is JSON within JSON. */

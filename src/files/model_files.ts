@@ -14,13 +14,8 @@ import { chatTemplate } from "../text/chat.ts";
 import { type Dims, dimsOf, ParameterLayout } from "../model/parameters.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { tokenizerFromJSON } from "../tokenizer/file.ts";
-import {
-  arrays,
-  decodeSafetensors,
-  joined,
-  safetensorsPieces,
-  type TensorView,
-} from "./safetensors.ts";
+import { arrays, type OwnDtype } from "./floats.ts";
+import { decodeSafetensors, joined, safetensorsPieces, type TensorView } from "./safetensors.ts";
 import { isObject, parseStrictJson, show } from "../strict_json.ts";
 
 /** A trained model. */
@@ -245,7 +240,7 @@ export function readTokenizer(file: unknown, source: string): Tokenizer {
  * @param parts the layouts of a model's sizes, the first one that of its parameters
  */
 export function readTensors(
-  tensors: readonly TensorView[],
+  tensors: readonly TensorView<OwnDtype>[],
   dims: Dims,
   source: string,
   parts: (dims: Dims) => readonly { prefix: string; layout: ParameterLayout }[],

@@ -2,7 +2,7 @@
 //
 //   8 bytes   length of the header, little-endian
 //   header    JSON: {"__metadata__": {text: text}, name: {"dtype": "F32", "shape": […], "data_offsets": [begin, end]}, …},
-//             where F32 may be F64, padded with spaces to a multiple of 8 bytes
+//             where F32 may be another type of floats, padded with spaces to a multiple of 8 bytes
 //   data      the tensors' little-endian floats, one after the other; offsets count from here
 //
 // A file of a stranger can say anything, so the reader takes nothing that it has not checked:
@@ -10,15 +10,12 @@
 
 import { ModelFileError } from "../errors.ts";
 import { isObject, parseStrictJson, show } from "../strict_json.ts";
+import { type Dtype, floatBytes, fromFloats } from "./floats.ts";
 
-/** Longest header that is read; one of ours has about 100 bytes a tensor, and the settings. */
-export const MAX_HEADER = 2 ** 20;
+/** Longest header that is read, as the format's own library has it: one of ours holds a whole tokenizer. */
+export const MAX_HEADER = 100_000_000;
 
 const LENGTH_BYTES = 8;
-
-/** The arrays of the floats' types. */
-export const arrays = { F32: Float32Array, F64: Float64Array } as const;
-export type Dtype = keyof typeof arrays;
 
 /** A tensor to write. */
 export interface Tensor {
@@ -30,11 +27,20 @@ export interface Tensor {
   values: ArrayLike<number>;
 }
 
-/** A tensor that was read. */
-export interface TensorView {
+/** Where a tensor lies in a file, in bytes from its beginning. */
+export interface TensorPlace<D extends Dtype> {
   name: string;
   shape: readonly number[];
-  dtype: Dtype;
+  dtype: D;
+  begin: number;
+  end: number;
+}
+
+/** A tensor that was read. */
+export interface TensorView<D extends Dtype = Dtype> {
+  name: string;
+  shape: readonly number[];
+  dtype: D;
   /** Its floats, little-endian, at any alignment: a view of the file's bytes. */
   data: Uint8Array;
 }
@@ -65,13 +71,7 @@ export function safetensorsPieces(
   return {
     *[Symbol.iterator]() {
       yield head;
-      // Every machine with WebGPU is little-endian, so a Float32Array is the file's own layout.
-      for (const { dtype = "F32", values } of tensors) {
-        const Floats = arrays[dtype];
-        const floats = values instanceof Floats ? values : Floats.from(values);
-        const { buffer, byteOffset, byteLength } = floats as Float32Array<ArrayBuffer>;
-        yield new Uint8Array(buffer, byteOffset, byteLength);
-      }
+      for (const { dtype = "F32", values } of tensors) yield fromFloats(values, dtype);
     },
   };
 }
@@ -102,7 +102,7 @@ export function encodeHeader(
   let end = 0;
   for (const { name, shape, dtype = "F32", size } of tensors) {
     const begin = end;
-    end += size * arrays[dtype].BYTES_PER_ELEMENT;
+    end += size * floatBytes[dtype];
     header.push([name, { dtype, shape, data_offsets: [begin, end] }]);
   }
   const json = new TextEncoder().encode(JSON.stringify(Object.fromEntries(header)));
@@ -123,15 +123,38 @@ export function encodeHeader(
  * @param dtypes that its tensors may have
  * @throws ModelFileError if anything about the bytes is not as the format has it
  */
-export function decodeSafetensors(
+export function decodeSafetensors<D extends Dtype = "F32">(
   bytes: Uint8Array,
   where: string,
-  dtypes: readonly Dtype[] = ["F32"],
-): { tensors: TensorView[]; metadata: Record<string, string> } {
-  const start = LENGTH_BYTES + headerLength(bytes, where);
-  const { __metadata__, ...infos } = parseHeader(bytes.subarray(LENGTH_BYTES, start), where);
-  const data = bytes.subarray(start);
+  dtypes: readonly D[] = ["F32" as D],
+): { tensors: TensorView<D>[]; metadata: Record<string, string> } {
+  const { places, metadata } = decodePlaces(bytes, bytes.length, where, dtypes);
+  const tensors = places.map(({ begin, end, ...tensor }) => ({
+    ...tensor,
+    data: bytes.subarray(begin, end),
+  }));
+  return { tensors, metadata };
+}
 
+/** How many of a file's first bytes decodePlaces() and decodeMetadata() need, which `bytes` has the first 8 of. */
+export function headBytes(bytes: Uint8Array, size: number, where: string): number {
+  return LENGTH_BYTES + headerLength(bytes, size, where);
+}
+
+/**
+ * Where the tensors of a file lie, in their order, and its metadata.
+ * @param bytes of which no more than the beginning need be there, see headBytes()
+ * @param size of the whole file, in bytes
+ * @throws ModelFileError as decodeSafetensors()
+ */
+export function decodePlaces<D extends Dtype>(
+  bytes: Uint8Array,
+  size: number,
+  where: string,
+  dtypes: readonly D[],
+): { places: TensorPlace<D>[]; metadata: Record<string, string> } {
+  const start = headBytes(bytes, size, where);
+  const { __metadata__, ...infos } = parseHeader(bytes.subarray(LENGTH_BYTES, start), where);
   const entries = Object.entries(infos).map(([name, info]) => parseInfo(name, info, where, dtypes));
   // JSON's order is not the data's: JavaScript moves names like "0" to the front.
   entries.sort((a, b) => a.begin - b.begin || a.end - b.end);
@@ -146,15 +169,14 @@ export function decodeSafetensors(
     }
     end = entry.end;
   }
-  if (end !== data.length) {
-    fail(where, `its tensors need ${end} bytes of data, and it has ${data.length}`);
+  if (end !== size - start) {
+    fail(where, `its tensors need ${end} bytes of data, and it has ${size - start}`);
   }
   return {
-    tensors: entries.map(({ name, shape, dtype, begin, end }) => ({
-      name,
-      shape,
-      dtype,
-      data: data.subarray(begin, end),
+    places: entries.map((entry) => ({
+      ...entry,
+      begin: start + entry.begin,
+      end: start + entry.end,
     })),
     metadata: __metadata__ === undefined ? {} : parseMetadata(__metadata__, where),
   };
@@ -165,18 +187,18 @@ export function decodeSafetensors(
  * @throws ModelFileError if that is not as the format has it
  */
 export function decodeMetadata(bytes: Uint8Array, where: string): Record<string, string> {
-  const start = LENGTH_BYTES + headerLength(bytes, where);
+  const start = headBytes(bytes, bytes.length, where);
   const { __metadata__ = {} } = parseHeader(bytes.subarray(LENGTH_BYTES, start), where);
   return parseMetadata(__metadata__, where);
 }
 
-function headerLength(bytes: Uint8Array, where: string): number {
-  if (bytes.length < LENGTH_BYTES) {
-    fail(where, `it has ${bytes.length} bytes, and the length of its header alone takes 8`);
+function headerLength(bytes: Uint8Array, size: number, where: string): number {
+  if (size < LENGTH_BYTES) {
+    fail(where, `it has ${size} bytes, and the length of its header alone takes 8`);
   }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const length = view.getBigUint64(0, true);
-  const rest = bytes.length - LENGTH_BYTES;
+  const rest = size - LENGTH_BYTES;
   if (length < 2n || length > BigInt(Math.min(MAX_HEADER, rest))) {
     fail(
       where,
@@ -203,26 +225,18 @@ function parseMetadata(metadata: unknown, where: string): Record<string, string>
   return metadata as Record<string, string>;
 }
 
-interface TensorInfo {
-  name: string;
-  shape: number[];
-  dtype: Dtype;
-  begin: number;
-  end: number;
-}
-
-function parseInfo(
+function parseInfo<D extends Dtype>(
   name: string,
   info: unknown,
   where: string,
-  dtypes: readonly Dtype[],
-): TensorInfo {
+  dtypes: readonly D[],
+): TensorPlace<D> {
   const tensor = `tensor ${show(name)}`;
   if (!isObject(info)) fail(where, `${tensor} is described by ${show(info)} and not by an object`);
   const { dtype, shape, data_offsets, ...unknown } = info;
   const [extra] = Object.keys(unknown);
   if (extra !== undefined) fail(where, `${tensor} has the unknown property ${show(extra)}`);
-  if (!dtypes.includes(dtype as Dtype)) {
+  if (!dtypes.includes(dtype as D)) {
     const known = dtypes.map(show).join(" and ");
     fail(where, `${tensor} is of type ${show(dtype)}; only ${known} is read`);
   }
@@ -232,8 +246,7 @@ function parseInfo(
   }
   const [begin, end] = data_offsets;
   // Beyond 2^53 a product is rounded, but stays far above any size that a file can have.
-  const { BYTES_PER_ELEMENT } = arrays[dtype as Dtype];
-  const size = shape.reduce((product, length) => product * length, BYTES_PER_ELEMENT);
+  const size = shape.reduce((product, length) => product * length, floatBytes[dtype as D]);
   if (end - begin !== size) {
     fail(
       where,
@@ -241,7 +254,7 @@ function parseInfo(
         `give it ${end - begin}`,
     );
   }
-  return { name, shape, dtype: dtype as Dtype, begin, end };
+  return { name, shape, dtype: dtype as D, begin, end };
 }
 
 function isSizes(value: unknown): value is number[] {
