@@ -27,14 +27,31 @@ export class CpuDecoder implements Decoder {
     );
   }
 
+  async *score(tokens: readonly number[], signal?: AbortSignal): AsyncGenerator<Float64Array> {
+    const { V } = this.gpt.dims;
+    let logits;
+    try {
+      logits = (await this.forward(tokens, signal)).slice();
+    } catch (error) {
+      if (signal?.aborted) return; // given up half-way
+      throw error;
+    }
+    for (let t = 0; t < tokens.length && !signal?.aborted; t++) {
+      yield logits.subarray(t * V, (t + 1) * V);
+    }
+  }
+
   /** Logits (V) of the token after `tokens`, 1 to block_size ids. */
   async nextLogits(tokens: readonly number[], signal?: AbortSignal): Promise<Float64Array> {
+    const logits = await this.forward(tokens, signal);
+    return logits.slice(-this.gpt.dims.V);
+  }
+
+  /** Logits (T, V); valid until the next call. */
+  private async forward(tokens: readonly number[], signal?: AbortSignal): Promise<Float64Array> {
     await this.breather.rest();
-    const T = tokens.length;
-    const { V } = this.gpt.dims;
-    const work = this.gpt.forwardInParts({ B: 1, T, inputs: Int32Array.from(tokens) });
-    const logits = await this.breather.through(work, signal);
-    return logits.slice((T - 1) * V, T * V);
+    const batch = { B: 1, T: tokens.length, inputs: Int32Array.from(tokens) };
+    return this.breather.through(this.gpt.forwardInParts(batch), signal);
   }
 
   destroy(): void {}

@@ -40,6 +40,12 @@ export interface Decoder {
    * @throws GpuError if the device fails
    */
   decode(continuation: Continuation): AsyncGenerator<DecodedToken>;
+  /**
+   * Logits (V) of what follows each of a text's tokens, of which there are block_size at most; each valid until the next
+   * is pulled. Once the signal is aborted no more come.
+   * @throws GpuError if the device fails
+   */
+  score(tokens: readonly number[], signal?: AbortSignal): AsyncGenerator<ArrayLike<number>>;
   /** Frees what it holds on its device. */
   destroy(): void;
 }

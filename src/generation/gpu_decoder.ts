@@ -79,6 +79,13 @@ export class GpuDecoder implements Decoder {
     return decodeByLogits((tokens) => this.nextLogits(windowOf(tokens, context)), continuation);
   }
 
+  async *score(tokens: readonly number[], signal?: AbortSignal): AsyncGenerator<Float32Array> {
+    for (let t = 0; t < tokens.length && !signal?.aborted; t++) {
+      const logits = await this.nextLogits(tokens.slice(0, t + 1));
+      if (!signal?.aborted) yield logits;
+    }
+  }
+
   /** Logits (V) of the token after `tokens` (1 to block_size ids). */
   async nextLogits(tokens: readonly number[]): Promise<Float32Array> {
     const { device, rows, schedules } = this;
