@@ -12,6 +12,7 @@ import {
 import { nextProbabilities, softmax } from "../src/generation/probabilities.ts";
 import { PythonRandom } from "../src/random.ts";
 import { decodeBy } from "./harness/decode.ts";
+import { windowOf } from "../src/generation/window.ts";
 import { CharTokenizer } from "../src/tokenizer/char.ts";
 
 const tokenizer = new CharTokenizer([..."abcdefghij"]); // BOS is 10
@@ -94,7 +95,7 @@ test("a text fills the context, or has max_tokens, and comes in pieces too", asy
   expect(pieces).toEqual(["cd", "e", "f", "g", "cd", "e", "f", "g"]);
 });
 
-test("beyond the context a stream's window slides, and a document's keeps BOS before it", async () => {
+test("beyond the context the oldest quarter goes at once, and of a document BOS stays", async () => {
   const stream = await texts({ format: "text", prompt: "b", max_tokens: 5 });
   expect(stream.whole).toEqual(["bcdefg"]);
   expect(stream.seen).toEqual([
@@ -112,6 +113,35 @@ test("beyond the context a stream's window slides, and a document's keeps BOS be
     [10, 2, 3, 4],
     [10, 3, 4, 5],
   ]);
+});
+
+describe("of a text's tokens", () => {
+  const window = (length: number, block_size: number, keeps_first: boolean) =>
+    windowOf(Array.from(Array(length).keys()), { block_size, keeps_first });
+
+  test("a context of nine forgets two at a time, and has room again for one more", () => {
+    expect(window(9, 9, false)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8]);
+    expect(window(10, 9, false)).toEqual([2, 3, 4, 5, 6, 7, 8, 9]);
+    expect(window(11, 9, false)).toEqual([2, 3, 4, 5, 6, 7, 8, 9, 10]);
+    expect(window(12, 9, false)).toEqual([4, 5, 6, 7, 8, 9, 10, 11]);
+    expect(window(10, 9, true)).toEqual([0, 3, 4, 5, 6, 7, 8, 9]);
+    expect(window(13, 9, true)).toEqual([0, 5, 6, 7, 8, 9, 10, 11, 12]);
+  });
+
+  test.each([1, 2, 3, 4, 5, 16, 63])("one of %i never sees more, nor less than it must", (T) => {
+    for (const keeps_first of [true, false]) {
+      const kept = Number(keeps_first);
+      for (let length = 1; length < 4 * T + 3; length++) {
+        const seen = window(length, T, keeps_first);
+        expect(seen.length).toBeLessThanOrEqual(T);
+        const least = Math.min(length, T - Math.max(1, Math.floor((T - kept) / 4)) + 1);
+        expect(seen.length).toBeGreaterThanOrEqual(least);
+        expect(seen.slice(0, kept)).toEqual([0].slice(0, kept));
+        const last = seen.slice(kept);
+        expect(last).toEqual(last.map((_, i) => length - last.length + i));
+      }
+    }
+  });
 });
 
 test("of a prompt longer than the context the model sees the end, and the text has all of it", async () => {
@@ -147,8 +177,12 @@ test("what is drawn by a seed is the same in pieces as whole", async () => {
 });
 
 describe("is said:", () => {
-  const notes = (format: "lines" | "text", max_tokens: number, prompt: number) =>
-    lengthNotes({ format, block_size: 16, max_tokens, position: "learned" }, prompt);
+  const notes = (
+    format: "lines" | "text",
+    max_tokens: number,
+    prompt: number,
+    position: "learned" | "rope" = "learned",
+  ) => lengthNotes({ format, block_size: 16, max_tokens, position }, prompt);
 
   test("nothing of a text that the context holds", () => {
     expect(notes("lines", 0, 0)).toEqual([]);
@@ -158,16 +192,19 @@ describe("is said:", () => {
 
   test("that the context slides, and what of that the model has learnt", () => {
     expect(notes("text", 17, 0)[0]).toMatch(
-      /Its 16 positions are learned .* as it saw windows from anywhere/,
+      /Its 16 positions are learned .* the oldest quarter .* anew .* as it saw windows from anywhere/,
     );
     expect(notes("lines", 5, 12)[0]).toMatch(/longer than the context.* so it guesses\.$/);
+    expect(notes("text", 17, 0, "rope")[0]).toMatch(/on 16 positions alone.* as they were read/);
   });
 
   test("that of a long prompt only the end is seen", () => {
     expect(notes("lines", 0, 16)[0]).toBe(
-      "The prompt has 16 tokens, and the context holds 15 of them: the model sees its end.",
+      "The prompt has 16 tokens, and the context holds 15 of them: the model sees the last 13.",
     );
+    expect(notes("lines", 0, 18)[0]).toMatch(/the last 15\.$/);
     expect(notes("text", 0, 16)).toHaveLength(1);
+    expect(notes("text", 0, 17)[0]).toMatch(/the last 14\.$/);
     expect(notes("text", 0, 17)).toHaveLength(2);
   });
 });

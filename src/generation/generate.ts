@@ -7,6 +7,7 @@ import { encodePrompt } from "../tokenizer/prompt.ts";
 import { TextStream } from "../tokenizer/text_stream.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { type Draw, draw, type DrawnToken, type DrawOptions } from "./draw.ts";
+import { droppedOf } from "./window.ts";
 
 /** A text that the model wrote. */
 export interface SampleEvent {
@@ -74,7 +75,7 @@ export async function* generate(options: GenerateOptions): AsyncGenerator<Sample
  * Texts, piece by piece as they are written, and each as a whole at its end. Documents start at BOS and stop at BOS,
  * as in microgpt. A model of a stream has never seen BOS: it writes on after its starting token, which is not shown,
  * and never draws BOS. A model of conversations answers a user, up to the end of its turn; its special tokens are shown
- * by their names. Each writes max_tokens tokens at most; beyond the context the window slides.
+ * by their names. Each writes max_tokens tokens at most; beyond the context the oldest are forgotten, as window.ts says.
  * @throws UnknownCharacterError if the prompt has a character that the tokenizer has no id for
  */
 export async function* write(options: GenerateOptions): AsyncGenerator<PieceEvent | SampleEvent> {
@@ -149,21 +150,28 @@ export function lengthNotes(
 ): string[] {
   const { format, block_size, position } = options;
   const notes: string[] = [];
-  const room = isStream(format) ? block_size : block_size - 1; // beside BOS
+  const keeps_first = !isStream(format);
+  const room = block_size - Number(keeps_first); // beside BOS
   if (prompt > room) {
+    const length = prompt + 1;
+    const seen = length - droppedOf(length, { block_size, keeps_first }) - Number(keeps_first);
     notes.push(
-      `The prompt has ${prompt} tokens, and the context holds ${room} of them: the model sees its end.`,
+      `The prompt has ${prompt} tokens, and the context holds ${room} of them: the model sees the last ${seen}.`,
     );
   }
   if (prompt + tokensToWrite(options, prompt) > block_size) {
-    const positions = isRope(position)
-      ? `It is trained on ${block_size} positions alone`
-      : `Its ${block_size} positions are learned and there are no more`;
-    const meaning = isStream(format)
-      ? "as it saw windows from anywhere in the text when it was trained"
-      : "and of no document has it learnt what comes so late, so it guesses";
+    const [positions, stay] = isRope(position)
+      ? [`It is trained on ${block_size} positions alone`, "the others move up as they were read"]
+      : [
+          `Its ${block_size} positions are learned and there are no more`,
+          "the others are read anew at the first ones",
+        ];
+    const meaning = keeps_first
+      ? "and of no document has it learnt what comes so late, so it guesses"
+      : "as it saw windows from anywhere in the text when it was trained";
     notes.push(
-      `A text may grow longer than the context. ${positions}, so from there on the model sees the last tokens at these, ${meaning}.`,
+      `A text may grow longer than the context. ${positions}, so whenever they are full the oldest quarter is forgotten ` +
+        `and ${stay}, ${meaning}.`,
     );
   }
   return notes;
