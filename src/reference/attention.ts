@@ -25,18 +25,33 @@ function placesOf({ C, NH, NKV = NH }: Sizes) {
   return { NKV, HS, row: C + 2 * NKV * HS, shared: NH / NKV, k: C, v: C + NKV * HS };
 }
 
-/** out (B, T, C) = softmax(q · kᵀ / sqrt(HS), causal) · v, per head. */
+/** Keys and values of a sequence whose last T positions qkv's are. */
+interface Keys {
+  /** (first + T, 2·NKV·HS) */
+  values: Values;
+  /** Positions before those of qkv. */
+  first: number;
+}
+
+/**
+ * out (B, T, C) = softmax(q · kᵀ / sqrt(HS), causal) · v, per head.
+ * @param past what k and v are read from instead of qkv; then B is 1
+ */
 export function attentionForward(
   out: Values,
   stats: Values,
   qkv: Values,
   sizes: Sizes,
   part = WHOLE,
+  past?: Keys,
 ): void {
   const { B, T, C, NH } = sizes;
   const { HS, row: W, shared, ...places } = placesOf(sizes);
+  const { values, first: before } = past ?? { values: qkv, first: 0 };
+  const row = past ? W - C : W;
+  const [key, value] = past ? [0, places.v - C] : [places.k, places.v];
   const scale = 1 / Math.sqrt(HS);
-  const p = new Float64Array(T);
+  const p = new Float64Array(before + T);
   const end = endOf(B * NH, part);
   for (let bh = firstOf(B * NH, part); bh < end; bh++) {
     const b = Math.floor(bh / NH);
@@ -45,24 +60,24 @@ export function attentionForward(
     const kv = first + Math.floor(h / shared) * HS;
     for (let t = 0; t < T; t++) {
       const q = first + t * W + h * HS;
+      const last = before + t;
       let largest = -Infinity;
-      for (let s = 0; s <= t; s++) {
-        const k = kv + s * W + places.k;
-        p[s] = dot(qkv, q, qkv, k, HS) * scale;
+      for (let s = 0; s <= last; s++) {
+        p[s] = dot(qkv, q, values, kv + s * row + key, HS) * scale;
         largest = Math.max(largest, p[s]);
       }
       let sum = 0;
-      for (let s = 0; s <= t; s++) sum += p[s] = Math.exp(p[s] - largest);
+      for (let s = 0; s <= last; s++) sum += p[s] = Math.exp(p[s] - largest);
       const o = (b * T + t) * C + h * HS;
       for (let c = 0; c < HS; c++) out[o + c] = 0;
-      for (let s = 0; s <= t; s++) {
-        const v = kv + s * W + places.v;
+      for (let s = 0; s <= last; s++) {
+        const v = kv + s * row + value;
         const weight = p[s] / sum;
-        for (let c = 0; c < HS; c++) out[o + c] += weight * qkv[v + c];
+        for (let c = 0; c < HS; c++) out[o + c] += weight * values[v + c];
       }
-      const row = ((b * NH + h) * T + t) * 2;
-      stats[row] = largest;
-      stats[row + 1] = 1 / sum;
+      const stat = ((b * NH + h) * T + t) * 2;
+      stats[stat] = largest;
+      stats[stat + 1] = 1 / sum;
     }
   }
 }

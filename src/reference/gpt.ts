@@ -15,6 +15,7 @@ import { rmsnormGainBackward, rmsnormGainForward } from "./gains.ts";
 import { headsBackward, headsForward } from "./heads.ts";
 import * as ops from "./ops.ts";
 import { inParts } from "./parts.ts";
+import { Past } from "./past.ts";
 import { activationsOf, tensorsOf } from "./tensors.ts";
 import type { Values } from "./values.ts";
 
@@ -58,6 +59,11 @@ export class ReferenceGpt {
     this.turns = isRope(config.position) ? turnsOf(config.rope_theta, dims) : undefined;
   }
 
+  /** Of a text of which nothing was read. */
+  past(): Past {
+    return new Past(this.dims, this.turns);
+  }
+
   private allocate(B: number, T: number): void {
     if (B <= this.capacity.B && T <= this.capacity.T) return;
     B = Math.max(B, this.capacity.B);
@@ -74,8 +80,16 @@ export class ReferenceGpt {
     return finish(this.forwardInParts(batch, noise));
   }
 
-  /** forward(), a moment's work at a time. */
-  *forwardInParts({ B, T, inputs }: Inputs, noise?: Noise): Generator<void, Float64Array> {
+  /**
+   * forward(), a moment's work at a time.
+   * @param past of the text that the batch, then of one row, goes on with; it has what comes of this batch too in the
+   *   end. Of the logits there are the last position's alone, (V)
+   */
+  *forwardInParts(
+    { B, T, inputs }: Inputs,
+    noise?: Noise,
+    past?: Past,
+  ): Generator<void, Float64Array> {
     this.allocate(B, T);
     this.noise = this.config.dropout > 0 ? noise : undefined;
     const { w, a: all, turns } = this;
@@ -83,12 +97,13 @@ export class ReferenceGpt {
     const { activation, rmsnorm_eps: eps, logit_softcap: softcap } = this.config;
     const [W, A, IN] = [qkvChannels(this.dims), NH * HS, mlpChannels(this.dims)];
     const N = B * T;
+    const first = past?.length ?? 0;
 
     if (this.config.embedding_norm) {
-      const sizes = { B, T, C, V, eps };
+      const sizes = { B, T, C, V, eps, first };
       ops.embeddingRmsnormForward(all.encoded, all.rstd, inputs, w.wte, w.wpe, sizes);
     } else {
-      ops.embeddingForward(all.encoded, inputs, w.wte, w.wpe, { B, T, C, V });
+      ops.embeddingForward(all.encoded, inputs, w.wte, w.wpe, { B, T, C, V, first });
     }
     let x = this.dropped(all.x, all.encoded, dropped.embedding, B, T);
     for (let l = 0; l < L; l++) {
@@ -99,11 +114,12 @@ export class ReferenceGpt {
         ops.matmulForward(a.qkv, a.ln1, wl.attn_wqkv, { N, C, OC: W }, part),
       );
       if (a.heads !== a.qkv) {
-        const sizes = { B, T, NH, NKV, HS, eps };
+        const sizes = { B, T, NH, NKV, HS, eps, first };
         headsForward(a.heads, a.rstdh, a.qkv, wl.head_gains, turns, sizes);
       }
-      yield* inParts(2 * N * T * A, (part) =>
-        attentionForward(a.att, a.stats, a.heads, { B, T, C: A, NH, NKV }, part),
+      const keys = past && { values: past.put(l, a.heads, T), first };
+      yield* inParts(2 * N * (first + T) * A, (part) =>
+        attentionForward(a.att, a.stats, a.heads, { B, T, C: A, NH, NKV }, part, keys),
       );
       yield* this.branch(a.mid, x, a.att, wl.attn_wo, A, dropped.attention(l), B, T);
       this.norm(a.ln2, a.rstd2, a.mid, wl.mlp_norm, N);
@@ -128,13 +144,18 @@ export class ReferenceGpt {
       this.norm(all.lnf, all.rstdf, x, w.final_norm, N);
       x = all.lnf;
     }
-    yield* inParts(2 * N * C * V, (part) =>
-      ops.matmulForward(all.logits, x, w.head, { N, C, OC: V }, part),
+    const rows = past ? 1 : N;
+    const last = past ? x.subarray((N - 1) * C) : x;
+    yield* inParts(2 * rows * C * V, (part) =>
+      ops.matmulForward(all.logits, last, w.head, { N: rows, C, OC: V }, part),
     );
     if (softcap > 0) {
-      yield* inParts(SMOOTH * N * V, (part) => softcapForward(all.logits, { N, V, softcap }, part));
+      yield* inParts(SMOOTH * rows * V, (part) =>
+        softcapForward(all.logits, { N: rows, V, softcap }, part),
+      );
     }
-    return all.logits.subarray(0, N * V);
+    if (past) past.length += T;
+    return all.logits.subarray(0, rows * V);
   }
 
   /**

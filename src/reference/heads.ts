@@ -11,6 +11,8 @@ interface Sizes {
   NH: number;
   NKV: number;
   HS: number;
+  /** Position of each sequence's first row, 0 where absent. */
+  first?: number;
 }
 
 /** Gains (HS) that all heads of q share, and all of k. */
@@ -32,7 +34,7 @@ export function headsForward(
   qkv: Values,
   gains: HeadGains | undefined,
   turns: Turns | undefined,
-  { B, T, NH, NKV, HS, eps }: Sizes & { eps: number },
+  { B, T, NH, NKV, HS, eps, first = 0 }: Sizes & { eps: number },
 ): void {
   const W = (NH + 2 * NKV) * HS;
   for (let n = 0; n < B * T; n++) {
@@ -45,7 +47,7 @@ export function headsForward(
         rstd[n * (NH + NKV) + h] = scale;
       }
       for (let c = 0; c < HS; c++) out[head + c] = qkv[head + c] * scale * (gain ? gain[c] : 1);
-      if (turns) turn(out, head, HS, turns, n % T, 1);
+      if (turns) turn(out, head, HS, turns, first + (n % T), 1);
     }
     const v = n * W + (NH + NKV) * HS;
     for (let c = 0; c < NKV * HS; c++) out[v + c] = qkv[v + c];
@@ -93,7 +95,7 @@ export function headsBackward(
 }
 
 /** Turns a head by its position's angles, or back by them. */
-function turn(
+export function turn(
   values: Values,
   head: number,
   HS: number,

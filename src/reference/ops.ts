@@ -15,6 +15,8 @@ interface EmbeddingSizes {
   T: number;
   C: number;
   V: number;
+  /** Position of each sequence's first token, 0 where absent. */
+  first?: number;
 }
 
 /** out (B·T, C) = wte[id] + wpe[position], if there is one; an id outside 0..V-1 has no row in wte and adds nothing. */
@@ -23,13 +25,13 @@ export function embeddingForward(
   ids: Ids,
   wte: Values,
   wpe: Values | undefined,
-  { B, T, C, V }: EmbeddingSizes,
+  { B, T, C, V, first = 0 }: EmbeddingSizes,
 ): void {
   for (let n = 0; n < B * T; n++) {
     const id = ids[n];
     const known = id >= 0 && id < V;
     const token = id * C;
-    const position = (n % T) * C;
+    const position = (first + (n % T)) * C;
     for (let c = 0; c < C; c++) {
       out[n * C + c] = (wpe ? wpe[position + c] : 0) + (known ? wte[token + c] : 0);
     }

@@ -21,6 +21,10 @@ interface Sizes {
  */
 export function product(out: Values, a: Values, b: Values, sizes: Sizes, part: Part): void {
   const { M, N, K, aRow, aColumn, bRow, bColumn } = sizes;
+  if (M === 1) {
+    rowProduct(out, a, b, sizes, part);
+    return;
+  }
   // From a tile's first row and column to its others; in a product smaller than a tile some are the same.
   const m1 = Math.min(1, M - 1);
   const n1 = Math.min(1, N - 1);
@@ -74,6 +78,49 @@ export function product(out: Values, a: Values, b: Values, sizes: Sizes, part: P
       out[below + n2] = sum12;
       out[below + n3] = sum13;
     }
+  }
+}
+
+/** product() of a single row, eight columns at a time: what is read serves one sum, and the same sums come of it. */
+function rowProduct(out: Values, a: Values, b: Values, sizes: Sizes, part: Part): void {
+  const { N, K, aColumn, bRow, bColumn } = sizes;
+  if (endOf(1, part) === 0) return;
+  let n = 0;
+  for (; n + 8 <= N; n += 8) {
+    let sum0 = 0;
+    let sum1 = 0;
+    let sum2 = 0;
+    let sum3 = 0;
+    let sum4 = 0;
+    let sum5 = 0;
+    let sum6 = 0;
+    let sum7 = 0;
+    let j = n * bColumn;
+    for (let k = 0; k < K; k++) {
+      const x = a[k * aColumn];
+      sum0 += x * b[j];
+      sum1 += x * b[j + bColumn];
+      sum2 += x * b[j + 2 * bColumn];
+      sum3 += x * b[j + 3 * bColumn];
+      sum4 += x * b[j + 4 * bColumn];
+      sum5 += x * b[j + 5 * bColumn];
+      sum6 += x * b[j + 6 * bColumn];
+      sum7 += x * b[j + 7 * bColumn];
+      j += bRow;
+    }
+    out[n] = sum0;
+    out[n + 1] = sum1;
+    out[n + 2] = sum2;
+    out[n + 3] = sum3;
+    out[n + 4] = sum4;
+    out[n + 5] = sum5;
+    out[n + 6] = sum6;
+    out[n + 7] = sum7;
+  }
+  for (; n < N; n++) {
+    let sum = 0;
+    for (let k = 0; k < K; k++) sum += a[k * aColumn] * b[k * bRow + n * bColumn];
+    out[n] = sum;
   }
 }
 
