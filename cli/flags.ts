@@ -5,11 +5,22 @@ import { parseArgs } from "node:util";
 import { type ConfigChoice, type Labels, resolveConfig, unsaidIn } from "../src/config.ts";
 import { settings } from "../src/config/settings.ts";
 import { parseSetting } from "../src/config/values.ts";
+import type { Model } from "../src/files/model_files.ts";
 import { nearest } from "../src/nearest.ts";
 import { sizes } from "../src/presets.ts";
+import { initialConfig } from "../src/training/init_from.ts";
 import { fromConfigFile } from "./config_file.ts";
 import { type Given, UsageError } from "./given.ts";
-import { chat, configFile, help, json, type Option, preset, size, variables } from "./options.ts";
+import {
+  chat,
+  configFile,
+  help,
+  json,
+  type Option,
+  preset as presetOption,
+  size,
+  variables,
+} from "./options.ts";
 import { checkUsed } from "./used.ts";
 
 export type Env = Readonly<Record<string, string | undefined>>;
@@ -84,15 +95,19 @@ export class Flags {
   /**
    * The preset with the settings that were given in their place.
    * @param known what was left open and is known by now
+   * @param model to start from
    */
-  config(preset: string, known: Partial<ConfigChoice> = {}): ConfigChoice {
+  config(preset: string, known: Partial<ConfigChoice> = {}, model?: Model): ConfigChoice {
     const { overrides, labels } = this.settings();
     const flags = Object.fromEntries(settings.map(({ name, flag }) => [name, `--${flag}`]));
-    const config = resolveConfig(
-      preset,
-      { ...unsaidIn(preset), ...overrides, ...known },
+    const [given, words] = [
+      { ...overrides, ...known },
       { ...flags, ...labels },
-    );
+    ];
+    const named = this.raw(presetOption) === undefined ? undefined : preset;
+    const config = model
+      ? initialConfig(model, given, words, named)
+      : resolveConfig(preset, { ...unsaidIn(preset), ...given }, words);
     checkUsed(config, labels);
     return config;
   }
@@ -144,14 +159,14 @@ function oneModel(given: [string, Given][]): [string, Given][] {
   if (!sizes.some((size) => size === text)) {
     throw new UsageError(`${label} is "${text}"; it must be ${sizes.join(" or ")}.`);
   }
-  const other = given.find(([flag]) => flag === preset.flag)?.[1];
+  const other = given.find(([flag]) => flag === presetOption.flag)?.[1];
   if (other !== undefined) {
     throw new UsageError(
       `${other.label} and ${label} both say what to start from; leave one of them out.`,
     );
   }
   const named: Given = { text: `size-${text}`, label };
-  return [...given.filter(([flag]) => flag !== size.flag), [preset.flag, named]];
+  return [...given.filter(([flag]) => flag !== size.flag), [presetOption.flag, named]];
 }
 
 /**

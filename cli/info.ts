@@ -20,6 +20,7 @@ import type { Tokenizer } from "../src/tokenizer/tokenizer.ts";
 import { chooseBatch } from "../src/training/choose_batch.ts";
 import { chooseDtype } from "../src/training/choose_dtype.ts";
 import { chooseSmall } from "../src/training/choose_trainer.ts";
+import { initialNotes } from "../src/training/init_from.ts";
 import { type Needs, needsOf } from "../src/training/needs.ts";
 import { startNotes } from "../src/training/notes.ts";
 import { settleText } from "../src/training/settle_text.ts";
@@ -45,6 +46,7 @@ const ofRun = [
   options.preset,
   options.size,
   options.configFile,
+  options.initFrom,
   options.chat,
   ...options.text,
   ...options.settingOptions(),
@@ -83,13 +85,16 @@ function describeModel(flags: Flags): [object, string] {
 }
 
 async function describeRun(flags: Flags, io: Io, signal: AbortSignal): Promise<[object, string]> {
-  const wanted = flags.config(flags.text(options.preset));
+  const source = flags.text(options.initFrom);
+  const initFrom = source === undefined ? undefined : loadModel(source);
+  const wanted = flags.config(flags.text(options.preset), {}, initFrom);
   const { corpus, found } = await readText({ ...(await askedIn(flags)), signal }, io, wanted);
   const { format, num_docs } = corpus;
-  flags.config(flags.text(options.preset), { format }); // what it decides may be in conflict
+  flags.config(flags.text(options.preset), { format }, initFrom); // what it decides may be in conflict
   const given = tokenizerOf(flags);
   const progress = prepareProgress(io.stderr);
-  const settled = await settleText(corpus, [wanted], { given, progress, signal });
+  const initial = initFrom?.tokenizer;
+  const settled = await settleText(corpus, [wanted], { given, initial, progress, signal });
   const { text } = settled.tokens;
   const { vocab_size } = text.tokenizer;
   const dims = dimsOf(wanted, vocab_size);
@@ -102,8 +107,13 @@ async function describeRun(flags: Flags, io: Io, signal: AbortSignal): Promise<[
   const { config, dtype_reason, batch_reason } = await met(read, dims, train, open);
   const needs = needsOf(config, dims, train);
   const facts = textFacts(settled.tokens, config.block_size);
-  const about = { num_tokens: num_tokens - num_val_tokens, num_params: needs.num_params };
-  const notes = [...startNotes(config, about), ...settled.notes];
+  const num_params = initFrom ? null : needs.num_params;
+  const about = { num_tokens: num_tokens - num_val_tokens, num_params };
+  const notes = [
+    ...startNotes(config, about),
+    ...settled.notes,
+    ...(initFrom ? initialNotes(initFrom, config, text.tokenizer) : []),
+  ];
   const what = isStream(format)
     ? `one text of ${plural(text.ids.length, "token")}`
     : plural(num_docs, "document");

@@ -80,6 +80,13 @@ export const overwrite: Option = {
     "model is kept in a folder earlier-1, earlier-2, … there",
 };
 
+export const initFrom: Option = {
+  flag: "init-from",
+  env: ["MICROGPT_INIT_FROM"],
+  value: "FOLDER",
+  help: "train on from a saved model: its weights, tokenizer and shape, and without a preset its rates and batches too",
+};
+
 export const modelDir = {
   flag: "model-dir",
   env: ["MICROGPT_MODEL_DIR"],
@@ -207,6 +214,7 @@ export const variables: ReadonlySet<string> = new Set(
     input,
     urlFile,
     output,
+    initFrom,
     modelDir,
     preset,
     configFile,

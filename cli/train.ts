@@ -18,7 +18,7 @@ import type { Flags } from "./flags.ts";
 import { UsageError } from "./given.ts";
 import { Interrupt } from "./interrupt.ts";
 import { Keeper } from "./keeper.ts";
-import { loadCheckpoint } from "../src/files/model_dir.node.ts";
+import { loadCheckpoint, loadModel } from "../src/files/model_dir.node.ts";
 import * as options from "./options.ts";
 import { promptOf } from "./prompt.ts";
 import { type Io, run } from "./run.ts";
@@ -37,6 +37,7 @@ const description = {
     ...options.text,
     options.output,
     options.resume,
+    options.initFrom,
     options.overwrite,
     options.device,
     options.preset,
@@ -63,9 +64,18 @@ async function trainAll(flags: Flags, io: Io, interrupt: Interrupt): Promise<num
       `--overwrite begins a new run, and --resume goes on with one; give one of them.`,
     );
   }
+  const source = flags.text(options.initFrom);
+  if (resumes && source !== undefined) {
+    throw new UsageError(
+      `--init-from begins a new run from a model, and --resume goes on with a run; give one of them.`,
+    );
+  }
   const before = resumes ? loadCheckpoint(path) : undefined;
+  const initFrom = source === undefined ? undefined : loadModel(source);
   const done = before ? { step: before.step, tokens: before.tokens } : NOTHING;
-  const config = before ? goOn(before, flags) : flags.config(flags.text(options.preset));
+  const config = before
+    ? goOn(before, flags)
+    : flags.config(flags.text(options.preset), {}, initFrom);
   const device = flags.choice(options.device, options.devices);
   const mode = flags.choice(options.tuning, tuningModes);
   const prompt = promptOf(flags);
@@ -74,7 +84,8 @@ async function trainAll(flags: Flags, io: Io, interrupt: Interrupt): Promise<num
   const tokenizer = tokenizerOf(flags);
   const { signal } = interrupt;
   const { corpus, found } = await readText({ ...asked, inputs, signal }, io, config);
-  if (!before) flags.config(flags.text(options.preset), { format: corpus.format }); // what it decides may be in conflict
+  const { format } = corpus;
+  if (!before) flags.config(flags.text(options.preset), { format }, initFrom); // what it decides may be in conflict
 
   const folder = await RunFolder.open(path, resumes ? "resume" : replaces ? "replace" : "keep");
   try {
@@ -90,6 +101,7 @@ async function trainAll(flags: Flags, io: Io, interrupt: Interrupt): Promise<num
       input: inputs.length > 0 ? inputs : null,
       prompt,
       resume: before,
+      initFrom,
     });
     const report = flags.has(options.json)
       ? jsonReport(io.stdout, config.log_every)

@@ -44,6 +44,7 @@ import type { Conversation } from "./text/conversation.ts";
 import type { TextSource } from "./text/read_corpus.ts";
 import { tokenizerFromJSON } from "./tokenizer/file.ts";
 import type { TokenizerFile } from "./tokenizer/tokenizer.ts";
+import { initialConfig } from "./training/init_from.ts";
 import { resumedConfig } from "./training/resume.ts";
 import { Training } from "./training/train.ts";
 import { type TuningMode, tuningModes } from "./tuning/tune.ts";
@@ -91,6 +92,11 @@ export interface TrainOptions extends Partial<Omit<ConfigChoice, "tokenizer">> {
   prompt?: string;
   /** A run to go on with; of the settings only those may differ that leave it the same run. */
   resume?: Checkpoint;
+  /**
+   * A model to start from: its weights, tokenizer and shape, and where no preset is named its rates and batches too. A
+   * setting that contradicts its shape is refused.
+   */
+  initFrom?: Model;
 }
 
 /** How texts are written, all of it optional: what is absent is as the model's own settings have it. */
@@ -126,6 +132,7 @@ export async function train(
     device = "auto",
     tuning: mode = "auto",
     resume,
+    initFrom,
     prompt,
     tokenizer,
     ...settings
@@ -133,12 +140,21 @@ export async function train(
   const isFile = typeof tokenizer === "object";
   const given: Partial<ConfigChoice> =
     tokenizer === undefined ? settings : { ...settings, tokenizer: isFile ? "file" : tokenizer };
-  checkSettingNames("option", given, ["preset", "device", "tuning", "resume", "prompt"]);
+  const others = ["preset", "device", "tuning", "resume", "initFrom", "prompt"];
+  checkSettingNames("option", given, others);
   checkChoice("device", device, devices);
   checkChoice("tuning", mode, tuningModes);
+  if (resume && initFrom) {
+    throw new ConfigError(
+      "initFrom",
+      "initFrom begins a new run from a model, and resume goes on with a run; give one of them.",
+    );
+  }
   const config = resume
     ? resumedConfig(resume, { ...given, ...wholeStep(preset, given) })
-    : resolveConfig(preset, { ...heldOutIn(preset), ...given });
+    : initFrom
+      ? initialConfig(initFrom, given, {}, options.preset)
+      : resolveConfig(preset, { ...heldOutIn(preset), ...given });
   return Training.open({
     config,
     documents: documentsIn(text),
@@ -146,6 +162,7 @@ export async function train(
     device,
     tuning: { mode },
     resume,
+    initFrom,
     prompt,
   });
 }

@@ -37,6 +37,7 @@ async function saved(on: typeof device | undefined): Promise<Checkpoint> {
     validated: false,
     best: null,
     asked_vocab_size: 0,
+    initialized: false,
   } as const;
   return { config, tokenizer, ...state, ...place };
 }

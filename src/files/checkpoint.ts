@@ -72,6 +72,8 @@ export interface Checkpoint extends Model, TrainerState, Circumstances {
   validated: boolean;
   /** Null before the first validation. */
   best: Best | null;
+  /** Whether its weights were a model's, and none were drawn. */
+  initialized: boolean;
 }
 
 export const STATE_FILE = "training.safetensors";
@@ -118,6 +120,7 @@ function jsonBytes(value: unknown): number {
 export function encodeCheckpoint(checkpoint: Checkpoint): ModelFile {
   const { config, layout, values, m, v, tokens, scaler, skips } = checkpoint;
   const { text, input, device, adapter, kernels, validated, best, asked_vocab_size } = checkpoint;
+  const { initialized } = checkpoint;
   const dtype = values instanceof Float64Array ? "F64" : "F32";
   const flats = [values, m, v];
   const tensors = parts(config, layout.dims).flatMap(({ prefix, layout }, i) =>
@@ -139,6 +142,7 @@ export function encodeCheckpoint(checkpoint: Checkpoint): ModelFile {
     validated,
     best,
     asked_vocab_size,
+    initialized,
   };
   const metadata = { ...metadataOf(checkpoint), training: toText(training) };
   return new ModelFile(STATE_FILE, safetensorsPieces(tensors, metadata));
@@ -198,7 +202,7 @@ function partOf(
  */
 function readTraining(json: unknown, source: string, { vocab_size }: Config) {
   if (!isObject(json)) fail(source, "is not an object");
-  const unknown = { validated: true, best: null, asked_vocab_size: vocab_size };
+  const unknown = { validated: true, best: null, asked_vocab_size: vocab_size, initialized: false };
   const file = { ...unknown, ...json } as Record<string, unknown>;
   if (typeof file.input === "string") file.input = [file.input];
   const isText = (value: unknown) => typeof value === "string";
@@ -227,13 +231,14 @@ function readTraining(json: unknown, source: string, { vocab_size }: Config) {
     validated: (value) => typeof value === "boolean",
     best: isBest,
     asked_vocab_size: isCount,
+    initialized: (value) => typeof value === "boolean",
   };
   for (const [key, isGood] of Object.entries(good)) {
     if (!isGood(file[key])) fail(source, `has ${show(file[key])} as its ${key}`);
   }
   const read = file as unknown as Pick<
     Checkpoint,
-    "tokens" | "scaler" | "skips" | "validated" | "best" | "asked_vocab_size"
+    "tokens" | "scaler" | "skips" | "validated" | "best" | "asked_vocab_size" | "initialized"
   > &
     Circumstances;
   const [scale, steps, skipped = 0] = read.scaler; // of two numbers where it is an older version's

@@ -11,7 +11,7 @@ const ROOMY = 20;
 
 /**
  * @param about tokens that are trained on, those of the prompt that the run's texts begin with, and whether the trainer has
- * activations to make anew
+ * activations to make anew; num_params is null of a model that has learnt before
  */
 export function startNotes(
   config: Config,
@@ -20,11 +20,11 @@ export function startNotes(
     num_params,
     prompt = 0,
     recomputes = true,
-  }: { num_tokens: number; num_params: number; prompt?: number; recomputes?: boolean },
+  }: { num_tokens: number; num_params: number | null; prompt?: number; recomputes?: boolean },
 ): string[] {
   // Of a stream any window is as good as another.
   const notes = isStream(config.format) && prompt === 0 ? [] : lengthNotes(config, prompt);
-  if (num_tokens < FEW_TOKENS || num_params > ROOMY * num_tokens) {
+  if (num_params !== null && (num_tokens < FEW_TOKENS || num_params > ROOMY * num_tokens)) {
     const number = (n: number) => n.toLocaleString("en-US");
     const better = num_tokens < FEW_TOKENS ? "longer text" : "longer text or a smaller model";
     notes.push(

@@ -12,6 +12,7 @@ import type { Corpus } from "../text/corpus.ts";
 import { learners } from "../text/learn.ts";
 import type { TokenizedText } from "../text/tokenized.ts";
 import { type Tell, tokenizeInParts } from "../text/tokenize.ts";
+import { CharTokenizer } from "../tokenizer/char.ts";
 import { tokenizerFromJSON } from "../tokenizer/file.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { PrepareEvent } from "./events.ts";
@@ -25,6 +26,8 @@ export interface TokenizerOptions {
   given?: Tokenizer;
   /** Of the run to resume: nothing is learnt anew. */
   before?: Tokenizer;
+  /** Of the model to start from: the text's, whatever that holds. */
+  initial?: Tokenizer;
 }
 
 export interface Tokens extends Pick<Config, "tokenizer" | "vocab_size"> {
@@ -40,7 +43,8 @@ const TOLD = 100;
 
 /**
  * @param config without n_embd there is no model that the tokenizer's size should suit
- * @throws ConfigError if a tokenizer is asked for that was not given, or another one than that of the run to resume
+ * @throws ConfigError if a tokenizer is asked for that was not given, or another one than that of the run to resume or of
+ *   the model to start from
  * @throws UnknownCharacterError if the tokenizer lacks a character of the text
  * @throws the signal's reason where it is aborted before all is done
  */
@@ -48,8 +52,9 @@ export async function tokenize(
   corpus: Corpus,
   config: Pick<ConfigChoice, "tokenizer" | "vocab_size" | "bpe_pattern"> &
     Partial<Pick<ConfigChoice, "n_embd">>,
-  { given, before, progress, signal }: TokenizerOptions = {},
+  { given, before: resumed, initial, progress, signal }: TokenizerOptions = {},
 ): Promise<Tokens> {
+  const before = resumed ?? initial;
   const choice = chooseTokenizer(config, corpus);
   const special = isChat(corpus.format) ? chatTokens(corpus.conversations) : [];
   const breather = new Breather();
@@ -66,12 +71,13 @@ export async function tokenize(
     return tokenizer;
   };
   const of: Record<Config["tokenizer"], () => Tokenizer | Promise<Tokenizer>> = {
-    char: () => corpus.tokenizer,
+    char: () => initial ?? (resumed && knowsAll(resumed, corpus) ? resumed : corpus.tokenizer),
     word: () => before ?? learnt(learners.word),
     bpe: () => before ?? learnt(learners.bpe),
     file: () => before ?? given!,
   };
-  if (isGiven(choice.tokenizer)) checkGiven(given && withTokens(given, special), before);
+  if (isGiven(choice.tokenizer))
+    checkGiven(given, before, special, resumed ? "run to resume" : "model to start from");
   const tokenizer = withTokens(await of[choice.tokenizer](), special);
   const work = tokenizeInParts(corpus, tokenizer, tell("tokenize"));
   const text = await breather.through(work, signal);
@@ -86,17 +92,31 @@ export async function tokenize(
   return { ...choice, vocab_size, text, tokenizer_notes };
 }
 
-function checkGiven(given: Tokenizer | undefined, before: Tokenizer | undefined): void {
+/** Whether the tokens of another run, which may have started from a model, hold all characters of a text. */
+function knowsAll(tokenizer: Tokenizer, { tokenizer: { chars } }: Corpus): boolean {
+  if (!(tokenizer instanceof CharTokenizer)) return false;
+  const known = new Set(tokenizer.chars);
+  return chars.every((char) => known.has(char));
+}
+
+/** @param special tokens that both are to have */
+function checkGiven(
+  given: Tokenizer | undefined,
+  before: Tokenizer | undefined,
+  special: readonly string[],
+  of: string,
+): void {
   if (before === undefined && given === undefined) {
     throw new ConfigError(
       "tokenizer",
       `tokenizer is file, but no tokenizer was given; give one, or choose char, word or bpe.`,
     );
   }
-  if (before === undefined || given === undefined || isSame(before, given)) return;
+  if (before === undefined || given === undefined) return;
+  if (isSame(withTokens(before, special), withTokens(given, special))) return;
   throw new ConfigError(
     "tokenizer",
-    `The tokenizer is not the one of the run to resume, whose tokens are others; leave it out, or begin a new run.`,
+    `The tokenizer is not the one of the ${of}, whose tokens are others; leave it out, or begin a new run.`,
   );
 }
 

@@ -1,12 +1,8 @@
 // A training run from settings and text to a model: generators of plain objects that the command
 // line prints, the page's worker posts and tests assert on.
 
-import { platform } from "#platform";
-import { isHalf, isStream } from "../choices.ts";
-import type { ConfigChoice } from "../config.ts";
-import { conflicts } from "../config/conflicts.ts";
-import { chooseDevice, type DeviceChoice } from "../device/choose.ts";
-import { type Best, type Checkpoint, checkSavable } from "../files/checkpoint.ts";
+import type { Best, Checkpoint } from "../files/checkpoint.ts";
+import type { Model } from "../files/model_files.ts";
 import {
   generate,
   type GenerateOptions,
@@ -15,63 +11,17 @@ import {
   type Sampling,
   write,
 } from "../generation/generate.ts";
-import { checkHostMemory } from "../model/memory.ts";
-import { dimsOf, initialParameters, parameterCount } from "../model/parameters.ts";
-import { estimate, trainingWork } from "../model/work.ts";
 import { PythonRandom } from "../random.ts";
-import { textFacts } from "../text/facts.ts";
-import { identity } from "../text/documents.ts";
-import { corpusOf, type TextSource } from "../text/read_corpus.ts";
-import { firstQuestions } from "../text/chat.ts";
-import { skippedOf } from "../text/tokenized.ts";
-import { splitTokens } from "../text/split.ts";
-import { encodePrompt } from "../tokenizer/prompt.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
-import { summaryOf, type TuneOptions } from "../tuning/tune.ts";
-import { chooseBatch } from "./choose_batch.ts";
-import { chooseDtype } from "./choose_dtype.ts";
-import { settleText } from "./settle_text.ts";
-import { checkHalf, chooseSmall, createTrainer } from "./choose_trainer.ts";
-import type { Model } from "../files/model_files.ts";
-import type {
-  LookEvent,
-  PrepareEvent,
-  RunEvent,
-  SaveEvent,
-  StartEvent,
-  StepEvent,
-} from "./events.ts";
-import { startNotes } from "./notes.ts";
-import { checkText, differences, resumedConfig, withoutDevice } from "./resume.ts";
-import { identifier, type Identify, shuffleDocuments } from "./many_documents.ts";
 import { Watch } from "./diverged.ts";
+import type { LookEvent, RunEvent, SaveEvent, StartEvent, StepEvent } from "./events.ts";
+import type { Identify } from "./many_documents.ts";
+import { type OpenedRun, openRun, type TrainingOptions } from "./open_run.ts";
 import type { Trainer } from "./trainer.ts";
 import { Validation } from "./validation.ts";
 
 export type * from "./events.ts";
-
-export interface TrainingOptions {
-  config: ConfigChoice;
-  /**
-   * Documents in the order of the text, which format lines shuffles and to format text are one stream; or a text that
-   * is read as a file would be.
-   */
-  documents: TextSource;
-  /** Of a run that is resumed, `auto` is what it was trained on. */
-  device: DeviceChoice;
-  /** How the kernels of a larger model's products are chosen. */
-  tuning?: TuneOptions;
-  /** Told how far the run is with what comes before its first step, while open() is at it. */
-  progress?: (event: PrepareEvent) => void;
-  /** What the run's texts begin with. */
-  prompt?: string;
-  /** Where the text came from, one part after the other, for whoever resumes the run. */
-  input?: readonly string[] | null;
-  /** What tokenizer `file` stands for. */
-  tokenizer?: Tokenizer;
-  /** The run to go on with; `config` differs from its only as resumedConfig() has it, the documents not at all. */
-  resume?: Checkpoint;
-}
+export type { TrainingOptions } from "./open_run.ts";
 
 /** What is not given is the run's own. */
 export interface WriteOptions extends Partial<Sampling> {
@@ -88,13 +38,13 @@ const MOST_LOOKED_AT = 5;
 /** A run: its steps are done as they are asked for, one after the other. */
 export class Training {
   readonly start: StartEvent;
+  private readonly options: TrainingOptions;
   readonly tokenizer: Tokenizer;
   private readonly validation: Validation;
   private readonly trainer: Trainer;
   private readonly watch: Watch;
   private readonly random: PythonRandom;
   private readonly input: readonly string[] | null;
-  private readonly asked_vocab_size: number;
   private readonly prompt: string;
   /** What the users of a chat begin with. */
   private readonly questions: readonly string[];
@@ -104,149 +54,26 @@ export class Training {
   /** Steps up to which all is done, a validation included; before `step` where that one's is still to come. */
   private done: number;
 
-  private constructor(
-    start: StartEvent,
-    identify: Identify,
-    { input = null, prompt = "" }: Pick<TrainingOptions, "input" | "prompt">,
-    asked_vocab_size: number,
-    questions: readonly string[],
-    tokenizer: Tokenizer,
-    validation: Validation,
-    trainer: Trainer,
-    random: PythonRandom,
-  ) {
+  private constructor({ options, start, tokenizer, ...opened }: OpenedRun) {
+    const { resume, input = resume?.input ?? null, prompt = "" } = options;
+    const { trainer } = opened;
+    this.options = options;
     this.start = start;
-    this.done = trainer.step;
     this.watch = new Watch(start.config);
-    this.identify = identify;
     this.input = input;
-    this.asked_vocab_size = asked_vocab_size;
     this.prompt = prompt;
-    this.questions = questions;
     this.tokenizer = tokenizer;
-    this.validation = validation;
+    this.validation = new Validation(opened.validation, tokenizer, resume?.best ?? null);
     this.trainer = trainer;
-    this.random = random;
+    this.identify = opened.identify;
+    this.questions = opened.questions;
+    this.random = opened.random;
+    this.done = resume && !resume.validated ? trainer.step - 1 : trainer.step;
   }
 
-  /**
-   * Shuffles, tokenizes, splits, draws the initial weights, or takes those of the run to resume, readies the device
-   * and, where the dtype is `auto`, chooses it.
-   * @throws DataError or ConfigError if the text is too short for the settings
-   * @throws DataError or ConfigError if text or settings are not those of the run to resume
-   * @throws UnknownCharacterError if the prompt has a character that is not in the text
-   * @throws NoWebGpuError if `webgpu` was asked for and there is none
-   * @throws TensorTooLargeError if the model fits neither device nor memory, before anything is allocated
-   * @throws ModelFileError if the model could not be saved, for its characters or layers are too many
-   */
+  /** A run that is ready for its first step. @throws what openRun() does */
   static async open(options: TrainingOptions): Promise<Training> {
-    const { resume } = options;
-    const asked = resume ? resumedConfig(resume, options.config) : options.config;
-    const corpus = corpusOf(options.documents, asked);
-    const { format, num_docs } = corpus;
-    const { progress, tuning: { signal } = {} } = options;
-    const settled = await settleText(corpus, [asked], {
-      given: options.tokenizer,
-      before: resume?.tokenizer,
-      progress,
-      signal,
-    });
-    const { text } = settled.tokens;
-    const { tokenizer } = text;
-    const [wanted] = settled.configs;
-    for (const conflict of conflicts(wanted)) throw conflict; // with what the text has decided
-    const { input = resume?.input ?? null, prompt = "" } = options;
-    const promptLength = encodePrompt(tokenizer, prompt).length;
-    const choice = resume && options.device === "auto" ? resume.device : options.device;
-    const random = new PythonRandom(wanted.seed);
-    const order = identity(num_docs);
-    if (!isStream(format)) await shuffleDocuments(order, random, { progress, signal });
-    const tokens = text.tokens(wanted.block_size, order, wanted);
-    const identify = identifier(corpus, wanted, tokens, tokenizer, progress);
-    if (resume) checkText(resume, await identify(signal));
-    const { train, validation, ...counts } = splitTokens(wanted, tokens);
-    const dims = dimsOf(wanted, tokenizer.vocab_size);
-    const work = trainingWork(wanted, dims, {
-      steps: wanted.num_steps - (resume?.step ?? 0),
-      length: isStream(format)
-        ? wanted.block_size
-        : (counts.num_tokens - counts.num_val_tokens) / (num_docs - counts.num_val_docs),
-      validated: validation.reduce((sum, { length }) => sum + length - 1, 0),
-    });
-    // What the CPU cannot do is not weighed.
-    const weighed = isHalf(wanted.dtype) ? undefined : estimate([work]);
-    const { device, fallback, device_reason } = await chooseDevice(choice, weighed).catch(
-      (error: unknown) => {
-        throw resume ? withoutDevice(resume, error) : error;
-      },
-    );
-    if (resume && isHalf(resume.config.dtype)) {
-      checkHalf(device, "Resume it where there is f16, or begin a new run.");
-    }
-    const small = chooseSmall(device, wanted, dims, train);
-    const typed = await chooseDtype(device, wanted, small);
-    const { config, batch_reason } =
-      asked.batch_size === "auto"
-        ? await chooseBatch(device, typed.config, dims, small)
-        : { ...typed, batch_reason: null };
-    checkHostMemory(config, dims, device ? "webgpu" : "cpu", platform.memory());
-    checkSavable(config, tokenizer, input ?? []);
-    const params = initialParameters(config, dims, random);
-    const trainer = await createTrainer(device, config, dims, params, train, {
-      tuning: options.tuning,
-      validates: validation.length > 0,
-      writes: config.num_samples > 0,
-      progress: options.progress,
-      signal: options.tuning?.signal,
-    });
-    if (resume) trainer.restore(resume);
-    const { tuning } = trainer;
-    const place = {
-      device: device ? "webgpu" : "cpu",
-      adapter: device ? device.name : null,
-      kernels: tuning && tuning.id,
-    } as const;
-    const start: StartEvent = {
-      type: "start",
-      device: place.device,
-      adapter: place.adapter,
-      fallback,
-      device_reason,
-      num_docs,
-      ...counts,
-      ...textFacts(settled.tokens, config.block_size),
-      skipped: skippedOf(text, tokens),
-      num_params: parameterCount(dims),
-      kernels: tuning && summaryOf(tuning),
-      dtype_reason: typed.dtype_reason,
-      batch_reason,
-      resumed_from: resume ? resume.step : null,
-      notes: [
-        ...startNotes(config, {
-          num_tokens: counts.num_tokens - counts.num_val_tokens,
-          num_params: parameterCount(dims),
-          prompt: promptLength,
-          recomputes: device !== undefined && small === undefined,
-        }),
-        ...settled.notes,
-      ],
-      differences: resume ? differences(resume, { ...place, config }) : [],
-      config,
-    };
-    const judge = new Validation(validation, tokenizer, resume?.best ?? null);
-    const training = new Training(
-      start,
-      resume ? () => Promise.resolve(resume.text) : identify,
-      { input, prompt },
-      resume?.asked_vocab_size ?? options.config.vocab_size,
-      firstQuestions(corpus.conversations, order),
-      tokenizer,
-      judge,
-      trainer,
-      random,
-    );
-    if (resume && !resume.validated) training.done--;
-    return training;
+    return new Training(await openRun(options));
   }
 
   /** Steps done so far. */
@@ -377,14 +204,27 @@ export class Training {
    * @throws the signal's reason soon after it is aborted
    */
   async checkpoint(signal?: AbortSignal): Promise<Checkpoint> {
-    const { start, tokenizer, trainer, input, asked_vocab_size } = this;
+    const { start, tokenizer, trainer, input, options } = this;
+    const { resume, initFrom } = options;
+    const asked_vocab_size = resume?.asked_vocab_size ?? options.config.vocab_size;
+    const initialized = resume?.initialized ?? initFrom !== undefined;
     const { config, device, adapter } = start;
     const place = { input, device, adapter, kernels: start.kernels && start.kernels.id };
     const text = (this.text ??= await this.identify(signal));
     const state = await trainer.state();
     const validated = this.done >= state.step || !this.validatesAfter(state.step);
     const { best } = this.validation;
-    return { config, tokenizer, ...state, text, ...place, validated, best, asked_vocab_size };
+    return {
+      config,
+      tokenizer,
+      ...state,
+      text,
+      ...place,
+      validated,
+      best,
+      asked_vocab_size,
+      initialized,
+    };
   }
 
   /** Gives back all that the run holds; nothing can be asked of it after that. */

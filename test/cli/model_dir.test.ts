@@ -47,6 +47,7 @@ function checkpointOf(chars: string, step: number): Checkpoint {
     validated,
     best: null,
     asked_vocab_size: 0,
+    initialized: false,
   };
 }
 
