@@ -41,3 +41,41 @@ export class GpuError extends UserError {}
 
 /** The loss or the gradient is no longer a number. */
 export class DivergedError extends UserError {}
+
+/** What a {@link RequestError} is about, for programs. */
+export interface RequestProblem {
+  /** Of HTTP; 400 where absent. */
+  status?: number;
+  /** The kind of error; `invalid_request_error` where absent. */
+  type?: string;
+  /** The field that is wrong, as `messages[2].role`. */
+  param?: string | null;
+  code?: string | null;
+}
+
+/** A request of the OpenAI interface that cannot be answered. */
+export class RequestError extends UserError {
+  /** Of HTTP. */
+  readonly status: number;
+  readonly type: string;
+  /** The field that is wrong, as `messages[2].role`. */
+  readonly param: string | null;
+  readonly code: string | null;
+
+  constructor(message: string, problem: RequestProblem = {}) {
+    super(message);
+    const { status = 400, type = "invalid_request_error", param = null, code = null } = problem;
+    this.status = status;
+    this.type = type;
+    this.param = param;
+    this.code = code;
+  }
+
+  /** What the interface answers with. */
+  toJSON(): {
+    error: { message: string; type: string; param: string | null; code: string | null };
+  } {
+    const { message, type, param, code } = this;
+    return { error: { message, type, param, code } };
+  }
+}

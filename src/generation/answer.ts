@@ -72,7 +72,7 @@ export async function* answer(
  * from a user's on.
  * @param most tokens of the answer
  */
-function fitted(
+export function fitted(
   messages: Conversation,
   tokenizer: Tokenizer,
   block_size: number,

@@ -93,7 +93,7 @@ export async function* draw(
 }
 
 /** A token with its log-probability, and the likeliest ones beside it; of equals those with the smallest ids. */
-function told(
+export function told(
   tokenizer: Tokenizer,
   logits: ArrayLike<number>,
   id: number,

@@ -5,13 +5,14 @@ import { chooseDevice, type DeviceChoice } from "../device/choose.ts";
 import type { Preparation } from "../device/prepare.ts";
 import { ParameterLayout } from "../model/parameters.ts";
 import { estimate, writingWork } from "../model/work.ts";
-import { ConversationError } from "../errors.ts";
 import { PythonRandom } from "../random.ts";
 import { encodePrompt } from "../tokenizer/prompt.ts";
+import { TextStream } from "../tokenizer/text_stream.ts";
 import type { Model } from "../files/model_files.ts";
 import type { Conversation } from "../text/conversation.ts";
 import { answer, type AnswerEvent, type AnswerPieceEvent } from "./answer.ts";
-import { checkDrawOptions, type DrawOptions } from "./draw.ts";
+import { type Beginning, checkTalks } from "./beginning.ts";
+import { checkDrawOptions, draw, type Drawn, type DrawOptions } from "./draw.ts";
 import {
   generate,
   type GenerateOptions,
@@ -40,7 +41,7 @@ export interface SamplingOptions extends AnsweringOptions, Partial<Pick<Sampling
 }
 
 export class Generator {
-  private readonly model: Model;
+  readonly model: Model;
   private readonly decoder: Decoder;
   /** Why `auto` took the CPU; null where it did not. */
   readonly fallback: string | null;
@@ -94,12 +95,26 @@ export class Generator {
     messages: Conversation,
     options: AnsweringOptions,
   ): AsyncGenerator<AnswerPieceEvent | AnswerEvent> {
-    if (!isChat(this.model.config.format)) {
-      throw new ConversationError(
-        `The model was not trained on conversations, so it answers nobody: train one with format chat.`,
-      );
-    }
+    checkTalks(this.model.config);
     return answer(messages, this.prepare(options));
+  }
+
+  /**
+   * What comes after a beginning, token by token; once the signal is aborted none is the last.
+   * @throws ConfigError naming the first option that is wrong
+   */
+  complete(beginning: Beginning, options: AnsweringOptions): AsyncGenerator<Drawn> {
+    const { tokens, shown, ends, keeps_first, room } = beginning;
+    const prepared = this.prepare(options);
+    const stream = new TextStream(this.model.tokenizer);
+    stream.push(shown);
+    const max_tokens = Math.min(options.max_tokens || Infinity, room);
+    return draw(tokens, stream, { ...prepared, max_tokens, ends, keeps_first });
+  }
+
+  /** Logits (V) of what follows each of a text's tokens, as Decoder.score() gives them. */
+  score(tokens: readonly number[], signal?: AbortSignal): AsyncGenerator<ArrayLike<number>> {
+    return this.decoder.score(tokens, signal);
   }
 
   /** What is to be known about texts of such length, a sentence each. */

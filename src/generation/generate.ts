@@ -118,7 +118,10 @@ function startOf(
 }
 
 /** The tokens that end a text. */
-function endsOf({ format, tokenizer }: Pick<GenerateOptions, "format" | "tokenizer">): number[] {
+export function endsOf({
+  format,
+  tokenizer,
+}: Pick<GenerateOptions, "format" | "tokenizer">): number[] {
   if (isStream(format)) return [];
   return isChat(format) ? endsOfTurn(tokenizer) : [tokenizer.bos];
 }
@@ -132,7 +135,7 @@ export function endsOfTurn(tokenizer: Tokenizer): number[] {
  * Tokens that a text gets after its prompt at most: max_tokens, and where that is 0 as many as fill the context, which
  * a prompt that fills it alone has no part in.
  */
-function tokensToWrite(
+export function tokensToWrite(
   { block_size, max_tokens }: Pick<Config, "block_size" | "max_tokens">,
   prompt: number,
 ): number {

@@ -1,0 +1,149 @@
+// Texts that go on from some: a request of /v1/completions to its object, or to the chunks of its stream.
+
+import { plural } from "../count.ts";
+import { RequestError } from "../errors.ts";
+import type { Model } from "../files/model_files.ts";
+import { type Beginning, beginText } from "../generation/beginning.ts";
+import type { Generator } from "../generation/from_model.ts";
+import { TextStream } from "../tokenizer/text_stream.ts";
+import { type Answer, type Tally, usageOf } from "./answer.ts";
+import { drawingOf, type Piece, writeChoices } from "./choices.ts";
+import { append, countCharacters, joined, Places, promptLogprobs } from "./completion_logprobs.ts";
+import { MOST_CHOICES } from "./fields.ts";
+import type {
+  Answered,
+  Completion,
+  CompletionChoice,
+  CompletionChunk,
+  CompletionChunkChoice,
+} from "./objects.ts";
+import type { CompletionRequest } from "./requests.ts";
+
+type Prompt = string | readonly number[];
+type Head = Answered & { object: "text_completion" };
+
+/** @throws RequestError, or what the model cannot go on from, before anything is drawn */
+export async function complete(
+  generator: Generator,
+  request: CompletionRequest,
+  answered: Answered,
+  signal?: AbortSignal,
+): Promise<Answer<Completion, CompletionChunk>> {
+  const { max_tokens, logprobs, stream, stream_options } = request;
+  const beginnings = beginningsOf(request, generator.model);
+  const options = {
+    ...drawingOf(request),
+    n: request.n ?? 1,
+    ...(max_tokens ? { max_tokens } : {}),
+    ...(typeof logprobs === "number" ? { logprobs } : {}),
+    ...(signal ? { signal } : {}),
+  };
+  const pieces = writeChoices(generator, beginnings, options);
+  const prompt = beginnings.reduce((sum, { shown }) => sum + shown.length, 0);
+  const tally: Tally = { prompt, drawn: 0 };
+  const choices = written(generator, request, beginnings, pieces, tally, signal);
+  const head: Head = { ...answered, object: "text_completion" };
+  return stream
+    ? { stream: chunks(head, choices, stream_options?.include_usage ? tally : undefined) }
+    : { object: await whole(head, choices, tally) };
+}
+
+function beginningsOf(request: CompletionRequest, model: Model): Beginning[] {
+  const prompts = promptsOf(request.prompt ?? "");
+  const { n } = request;
+  if (prompts.length * (n ?? 1) > MOST_CHOICES) {
+    throw new RequestError(
+      `n is ${n} for ${plural(prompts.length, "prompt")}; a request gets ${MOST_CHOICES} texts at most. Send several.`,
+      { param: "n", code: "invalid_value" },
+    );
+  }
+  return prompts.map((prompt, i) => {
+    const path = prompts.length > 1 ? `prompt[${i}]` : "prompt";
+    checkIds(prompt, path, model);
+    return fitting(beginText(model, prompt), path, model);
+  });
+}
+
+function promptsOf(prompt: NonNullable<CompletionRequest["prompt"]>): readonly Prompt[] {
+  const isIds = Array.isArray(prompt) && typeof prompt[0] === "number";
+  return typeof prompt === "string" || isIds ? [prompt as Prompt] : (prompt as readonly Prompt[]);
+}
+
+function checkIds(prompt: Prompt, path: string, { tokenizer }: Model): void {
+  if (typeof prompt === "string") return;
+  const at = prompt.findIndex((id) => id >= tokenizer.vocab_size);
+  if (at < 0) return;
+  throw new RequestError(
+    `${path}[${at}] is ${prompt[at]}, but the model's tokens have the ids 0 to ${tokenizer.vocab_size - 1}.`,
+    { param: path, code: "invalid_value" },
+  );
+}
+
+function fitting(beginning: Beginning, path: string, { config }: Model): Beginning {
+  const { tokens, shown } = beginning;
+  const room = config.block_size - (tokens.length - shown.length);
+  if (shown.length <= room) return beginning;
+  throw new RequestError(
+    `${path} has ${plural(shown.length, "token")}, and the model's context has room for ${room}; make it shorter.`,
+    { param: path, code: "context_length_exceeded" },
+  );
+}
+
+/** Of each choice what it begins with, if that is asked for, what is drawn, a token at a time, and by itself why it ends. */
+async function* written(
+  generator: Generator,
+  request: CompletionRequest,
+  beginnings: readonly Beginning[],
+  pieces: AsyncIterable<Piece>,
+  tally: Tally,
+  signal?: AbortSignal,
+): AsyncGenerator<CompletionChunkChoice> {
+  const { tokenizer } = generator.model;
+  const { echo, logprobs: most, max_tokens } = request;
+  const n = request.n ?? 1;
+  const places: Places[] = [];
+  for (const [p, beginning] of beginnings.entries()) {
+    const { shown } = beginning;
+    const text = echo ? new TextStream(tokenizer).push(shown) : "";
+    const tells = echo && typeof most === "number";
+    const logprobs = tells ? await promptLogprobs(generator, beginning, most, signal) : null;
+    for (let i = 0; i < n; i++) {
+      const index = p * n + i;
+      places.push(new Places(tokenizer, shown, countCharacters(text)));
+      if (max_tokens === 0) yield { index, text, logprobs, finish_reason: "length" };
+      else if (echo) yield { index, text, logprobs, finish_reason: null };
+    }
+  }
+  if (max_tokens === 0) return;
+  for await (const { index, text, token, finish_reason } of pieces) {
+    tally.drawn++;
+    const logprobs = token ? places[index].of(token.id, token) : null;
+    if (text !== "" || logprobs) yield { index, text, logprobs, finish_reason: null };
+    if (finish_reason) yield { index, text: "", logprobs: null, finish_reason };
+  }
+}
+
+async function whole(
+  head: Head,
+  written: AsyncIterable<CompletionChunkChoice>,
+  tally: Tally,
+): Promise<Completion> {
+  const choices: CompletionChoice[] = [];
+  for await (const { index, text, logprobs, finish_reason } of written) {
+    const choice = (choices[index] ??= { index, text: "", logprobs: null, finish_reason: "stop" });
+    choice.text += text;
+    if (logprobs) append((choice.logprobs ??= joined([])), logprobs);
+    if (finish_reason) choice.finish_reason = finish_reason;
+  }
+  return { ...head, choices, usage: usageOf(tally) };
+}
+
+async function* chunks(
+  head: Head,
+  written: AsyncIterable<CompletionChunkChoice>,
+  tally: Tally | undefined,
+): AsyncGenerator<CompletionChunk> {
+  const none = tally ? { usage: null } : {};
+  for await (const choice of written) yield { ...head, choices: [choice], ...none };
+  if (tally) yield { ...head, choices: [], usage: usageOf(tally) };
+}
