@@ -116,6 +116,7 @@ class Writer {
   /** Texts for each line: the first as its prompt alone would have them, and each with random numbers of its own. */
   ask(sampling: SamplingOptions): Promise<number> {
     let { seed } = sampling;
+    const { num_samples = 1 } = sampling;
     return dialogue(this.io, {
       prompt: "> ",
       welcome: `Write what a text begins with; ${ends.join(", ")} or Ctrl-D ends this, Ctrl-C stops a text.`,
@@ -123,7 +124,7 @@ class Writer {
       respond: async (prompt, signal) => {
         if (ends.includes(prompt.trim())) return false;
         await this.write({ ...sampling, prompt, seed, signal });
-        seed++;
+        seed += num_samples;
         return true;
       },
     });

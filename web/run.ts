@@ -42,6 +42,8 @@ export interface Listener {
   trained: RunFile;
 }
 
+/** Texts of a request at most. */
+const MOST_TEXTS = 5;
 /** Looks that are kept; older ones are forgotten. */
 const MAX_LOOKS = 40;
 /** The speed is that of about the last two seconds of training. */
@@ -167,13 +169,13 @@ export class Run {
     const format = this.config?.format ?? "auto";
     const stream = format !== "auto" && isStream(format);
     // At temperature 0 all texts are the same; of a stream one is as long as many documents.
-    const num_samples = request.temperature === 0 || stream ? 1 : 5;
+    const num_samples = request.temperature === 0 || stream ? 1 : MOST_TEXTS;
     const asked = {
       type: "write",
       id,
       ...request,
       num_samples,
-      seed: replaced?.seed ?? id,
+      seed: replaced?.seed ?? id * MOST_TEXTS, // and those behind it, one for each text
     } as const;
     const look = { step: this.step, final: false, texts: [], asked };
     if (replaced) this.looks = this.looks.slice(1);

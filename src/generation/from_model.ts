@@ -17,6 +17,7 @@ import {
   generate,
   type GenerateOptions,
   lengthNotes,
+  randomsOf,
   type PieceEvent,
   type SampleEvent,
   type Sampling,
@@ -74,7 +75,7 @@ export class Generator {
   }
 
   /**
-   * Texts, the same ones for the same seed.
+   * Texts, the same ones for the same seed on every device.
    * @throws UnknownCharacterError if the prompt has a character that the model has never seen
    */
   samples(options: SamplingOptions): AsyncGenerator<SampleEvent> {
@@ -96,7 +97,8 @@ export class Generator {
     options: AnsweringOptions,
   ): AsyncGenerator<AnswerPieceEvent | AnswerEvent> {
     checkTalks(this.model.config);
-    return answer(messages, this.prepare(options));
+    const random = new PythonRandom(options.seed);
+    return answer(messages, { ...this.prepare(options), random });
   }
 
   /**
@@ -106,10 +108,11 @@ export class Generator {
   complete(beginning: Beginning, options: AnsweringOptions): AsyncGenerator<Drawn> {
     const { tokens, shown, ends, keeps_first, room } = beginning;
     const prepared = this.prepare(options);
+    const random = new PythonRandom(options.seed);
     const stream = new TextStream(this.model.tokenizer);
     stream.push(shown);
     const max_tokens = Math.min(options.max_tokens || Infinity, room);
-    return draw(tokens, stream, { ...prepared, max_tokens, ends, keeps_first });
+    return draw(tokens, stream, { ...prepared, random, max_tokens, ends, keeps_first });
   }
 
   /** Logits (V) of what follows each of a text's tokens, as Decoder.score() gives them. */
@@ -140,7 +143,7 @@ export class Generator {
       format,
       block_size,
       tokenizer,
-      random: new PythonRandom(seed),
+      random: randomsOf(config, seed),
       decode: (continuation) => this.decoder.decode(continuation),
     };
   }

@@ -2,11 +2,14 @@
 
 import { isChat, isRope, isStream } from "../choices.ts";
 import type { Config } from "../config.ts";
+import { type EngineConfig, isLikeMicrogpt } from "../model/engines.ts";
+import { PythonRandom } from "../random.ts";
 import { chatIds, chatText, promptTokens } from "../text/chat.ts";
 import { encodePrompt } from "../tokenizer/prompt.ts";
 import { TextStream } from "../tokenizer/text_stream.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { type Draw, draw, type DrawnToken, type DrawOptions } from "./draw.ts";
+import { inOrder } from "./in_order.ts";
 import { droppedOf } from "./window.ts";
 
 /** A text that the model wrote. */
@@ -49,12 +52,34 @@ export function samplingOf(config: Sampling): Sampling {
   return Object.fromEntries(samplingNames.map((name) => [name, config[name]])) as Sampling;
 }
 
+/** What texts are drawn from: all of them from one stream of numbers, or each, counted from 1, from one of its own. */
+export type Randoms = PythonRandom | ((index: number) => PythonRandom);
+
+/**
+ * The texts of a model that is like microgpt follow one another on one stream, as microgpt's do. Of any other model text
+ * i of seed s is text 1 of seed s + i - 1, so that they can be written at the same time.
+ * @param seed undefined for that of the config, and for its stream as it is
+ */
+export function randomsOf(
+  config: EngineConfig & Pick<Config, "seed">,
+  seed?: number,
+  stream?: PythonRandom,
+): Randoms {
+  const { seed: own } = config;
+  if (!isLikeMicrogpt(config)) return (index) => new PythonRandom((seed ?? own) + index - 1);
+  return seed === undefined && stream ? stream : new PythonRandom(seed ?? own);
+}
+
+/** Texts that are begun at the same time at most. */
+const TOGETHER = 64;
+
 export interface GenerateOptions
   extends
     Sampling,
     DrawOptions,
     Pick<Config, "format" | "block_size">,
-    Pick<Draw, "tokenizer" | "random" | "decode"> {
+    Pick<Draw, "tokenizer" | "decode"> {
+  random: Randoms;
   /**
    * Text that every sample begins with; of one that is longer than the context the model sees the end. To a model of
    * conversations it is what the user says.
@@ -79,33 +104,52 @@ export async function* generate(options: GenerateOptions): AsyncGenerator<Sample
  * @throws UnknownCharacterError if the prompt has a character that the tokenizer has no id for
  */
 export async function* write(options: GenerateOptions): AsyncGenerator<PieceEvent | SampleEvent> {
-  const { num_samples, tokenizer, questions = [] } = options;
+  const { num_samples, tokenizer, random, signal } = options;
+  encodePrompt(tokenizer, options.prompt ?? ""); // what it does not know is told
+  const together = random instanceof PythonRandom ? 1 : TOGETHER;
+  yield* inOrder(num_samples, together, (i, unwanted) =>
+    writeOne(i + 1, {
+      ...options,
+      signal: signal ? AbortSignal.any([signal, unwanted]) : unwanted,
+    }),
+  );
+}
+
+/** The events of one of the texts; false where it is given up. */
+async function* writeOne(
+  index: number,
+  options: GenerateOptions,
+): AsyncGenerator<PieceEvent | SampleEvent, boolean> {
+  const { tokenizer, questions = [], random } = options;
   const talks = isChat(options.format);
   const ends = endsOf(options);
-  encodePrompt(tokenizer, options.prompt ?? ""); // what it does not know is told
-  const keeps_first = !isStream(options.format);
-  for (let index = 1; index <= num_samples; index++) {
-    const said = options.prompt || questions[(index - 1) % questions.length] || "";
-    const tokens = startOf(options, said);
-    const prompt = tokens.slice(1);
-    const max_tokens = tokensToWrite(options, prompt.length);
-    const stream = new TextStream(tokenizer);
-    let text = talks ? chatText(tokenizer, prompt) : stream.push(prompt);
-    if (text !== "") yield { type: "piece", index, text };
-    let whole = false;
-    const told: DrawnToken[] = [];
-    for await (const drawn of draw(tokens, stream, { ...options, max_tokens, ends, keeps_first })) {
-      const shown = talks && ends.includes(drawn.id) ? chatText(tokenizer, [drawn.id]) : "";
-      const piece = drawn.text + shown;
-      if (piece !== "") yield { type: "piece", index, text: piece };
-      text += piece;
-      if (drawn.logprob) told.push(drawn.logprob);
-      whole = drawn.finish_reason !== undefined;
-    }
-    if (!whole) return; // given up
-    const about = options.logprobs === undefined ? {} : { tokens: told };
-    yield { type: "sample", index, text, ...about };
+  const said = options.prompt || questions[(index - 1) % questions.length] || "";
+  const tokens = startOf(options, said);
+  const prompt = tokens.slice(1);
+  const stream = new TextStream(tokenizer);
+  let text = talks ? chatText(tokenizer, prompt) : stream.push(prompt);
+  if (text !== "") yield { type: "piece", index, text };
+  let whole = false;
+  const told: DrawnToken[] = [];
+  const drawing = {
+    ...options,
+    random: random instanceof PythonRandom ? random : random(index),
+    max_tokens: tokensToWrite(options, prompt.length),
+    ends,
+    keeps_first: !isStream(options.format),
+  };
+  for await (const drawn of draw(tokens, stream, drawing)) {
+    const shown = talks && ends.includes(drawn.id) ? chatText(tokenizer, [drawn.id]) : "";
+    const piece = drawn.text + shown;
+    if (piece !== "") yield { type: "piece", index, text: piece };
+    text += piece;
+    if (drawn.logprob) told.push(drawn.logprob);
+    whole = drawn.finish_reason !== undefined;
   }
+  if (!whole) return false;
+  const about = options.logprobs === undefined ? {} : { tokens: told };
+  yield { type: "sample", index, text, ...about };
+  return true;
 }
 
 /** The tokens that a text begins with, the first one of which is not shown. */

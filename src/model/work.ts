@@ -65,10 +65,10 @@ export function trainingWork(
   };
 }
 
-/** Of so many texts; every token of a text takes those before it anew. */
+/** Of so many texts; a token is a forward pass of its own. */
 export function writingWork(dims: Dims, num_samples: number, length: number): Work {
-  const read = (num_samples * length ** 2) / 2;
-  return { flops: (flopsPerToken(dims) / 3) * read, turns: num_samples * length };
+  const tokens = num_samples * length;
+  return { flops: (flopsPerToken(dims) / 3) * tokens, turns: tokens };
 }
 
 /** @param works of models that may be trained at the same time where they are small */

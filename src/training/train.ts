@@ -9,6 +9,7 @@ import {
   type PieceEvent,
   type SampleEvent,
   type Sampling,
+  randomsOf,
   write,
 } from "../generation/generate.ts";
 import { PythonRandom } from "../random.ts";
@@ -157,7 +158,7 @@ export class Training {
     for await (const { index, text } of texts) yield { type: "look", step, index, text };
   }
 
-  /** num_samples texts from the model as it is, drawn from the run's own random numbers. */
+  /** num_samples texts from the model as it is, drawn as randomsOf() the run's seed has it. */
   samples(signal?: AbortSignal): AsyncGenerator<SampleEvent> {
     return generate(this.writing({ signal }));
   }
@@ -177,14 +178,14 @@ export class Training {
   }
 
   private writing({ seed, ...options }: WriteOptions): GenerateOptions {
-    const { tokenizer, trainer, random, prompt, questions } = this;
+    const { tokenizer, trainer, random, prompt, questions, start } = this;
     return {
-      ...this.start.config,
+      ...start.config,
       prompt,
       questions,
       ...options,
       tokenizer,
-      random: seed === undefined ? random : new PythonRandom(seed),
+      random: randomsOf(start.config, seed, random),
       decode: (continuation) => trainer.decode(continuation),
     };
   }
