@@ -83,13 +83,14 @@ export class Flags {
   }
 
   /** The option's whole number, undefined where it was not given and has no default. */
-  integer(option: Option, min: number): number | undefined {
+  integer(option: Option, min: number, max = Number.MAX_SAFE_INTEGER): number | undefined {
     const text = this.text(option);
     if (text === undefined) return undefined;
     const value = /^\d+$/.test(text) ? Number(text) : NaN;
-    if (value >= min && Number.isSafeInteger(value)) return value;
+    if (value >= min && value <= max) return value;
     const { label } = this.given.get(option.flag)!;
-    throw new UsageError(`${label} is "${text}"; it must be a whole number of at least ${min}.`);
+    const range = max === Number.MAX_SAFE_INTEGER ? `of at least ${min}` : `from ${min} to ${max}`;
+    throw new UsageError(`${label} is "${text}"; it must be a whole number ${range}.`);
   }
 
   /**

@@ -31,12 +31,14 @@ export class Interrupt {
   private readonly controller = new AbortController();
   private readonly listeners: [NodeJS.Signals, () => void][];
   private readonly io: Io;
+  private readonly told: string;
   private firstAt = 0;
   /** Exit code of a process that ends by the signal, 128 + its number; 0 if none came. */
   code = 0;
 
-  private constructor(io: Io) {
+  private constructor(io: Io, told: string) {
     this.io = io;
+    this.told = told;
     this.listeners = signals
       .filter((name) => name in numbers)
       .map((name) => [name, () => this.receive(name)]);
@@ -46,9 +48,14 @@ export class Interrupt {
   /**
    * Runs work that a signal may bring to an end.
    * @param work returns the exit code; where it throws the signal's reason, that is the signal's own
+   * @param told what is said to whoever sends one
    */
-  static async during(io: Io, work: (interrupt: Interrupt) => Promise<number>): Promise<number> {
-    const interrupt = new Interrupt(io);
+  static async during(
+    io: Io,
+    work: (interrupt: Interrupt) => Promise<number>,
+    told = "Stopping after the steps in flight; Ctrl-C again quits at once.",
+  ): Promise<number> {
+    const interrupt = new Interrupt(io, told);
     try {
       return await work(interrupt);
     } catch (error) {
@@ -72,9 +79,7 @@ export class Interrupt {
     }
     this.code = code;
     this.firstAt = performance.now();
-    if (name !== "SIGPIPE") {
-      this.io.stderr.write("\nStopping after the steps in flight; Ctrl-C again quits at once.\n");
-    }
+    if (name !== "SIGPIPE") this.io.stderr.write(`\n${this.told}\n`);
     this.controller.abort();
   }
 

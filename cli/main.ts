@@ -12,6 +12,7 @@ const commands: Record<string, () => Promise<{ main: CommandMain }>> = {
   sweep: () => import("./sweep.ts"),
   generate: () => import("./generate.ts"),
   chat: () => import("./chat.ts"),
+  serve: () => import("./serve.ts"),
   info: () => import("./info.ts"),
   tokenize: () => import("./tokenize.ts"),
   doctor: () => import("./doctor.ts"),

@@ -6,6 +6,7 @@ import { listed, settings } from "../src/config/settings.ts";
 import { dataSetNames } from "./sources/data_sets.ts";
 import { devices } from "../src/device/choose.ts";
 import { presetNames, presets, sizes } from "../src/presets.ts";
+import { serveOptions } from "./serve/options.ts";
 
 export interface Option {
   /** Without the two dashes. */
@@ -224,6 +225,7 @@ export const variables: ReadonlySet<string> = new Set(
     promptFile,
     ...settings,
     size,
+    ...serveOptions,
   ]
     .flatMap(({ env }) => env)
     .concat("MICROGPT_CACHE_DIR", "MICROGPT_SHADER_CHECKS"),

@@ -14,7 +14,7 @@ const dist = join(root, "dist");
 
 rmSync(dist, { recursive: true, force: true });
 compile();
-for (const path of ["shaders", "src/text/names.txt"]) {
+for (const path of ["shaders", "src/text/names.txt", "cli/serve/page.html"]) {
   cpSync(join(root, path), join(dist, path), { recursive: true });
 }
 writeFileSync(join(dist, "src/platform/bundled.js"), bundled());

@@ -10,7 +10,17 @@ import packageFile from "../../package.json" with { type: "json" };
 import { runCli } from "./fake_io.ts";
 
 const root = join(import.meta.dirname, "../..");
-const names = ["train", "sweep", "generate", "chat", "info", "tokenize", "doctor", "bench"];
+const names = [
+  "train",
+  "sweep",
+  "generate",
+  "chat",
+  "serve",
+  "info",
+  "tokenize",
+  "doctor",
+  "bench",
+];
 
 test("--help lists every command with what it does, --version is the package's", async () => {
   for (const flag of ["--help", "-h", "help"]) {

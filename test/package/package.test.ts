@@ -44,7 +44,7 @@ test("the package holds what its program needs, and nothing else", () => {
   const folders = new Set(
     list.map((path) => path.split("/").slice(1, -1).join("/").split("/src/")[0]),
   );
-  const cli = ["dist/cli", "dist/cli/sources"];
+  const cli = ["dist/cli", "dist/cli/serve", "dist/cli/sources"];
   const shaders = ["dist/shaders", "dist/shaders/pieces"];
   expect([...folders].sort()).toEqual(["", "dist", ...cli, ...shaders, "dist/src"]);
   for (const path of ["LICENSE", "README.md", "package.json", "dist/src/text/names.txt"]) {

@@ -1,0 +1,91 @@
+// Serves a saved model over HTTP: microgpt's own API, OpenAI's, and a page to try it on.
+//
+//   npm run serve -- --model-dir output --port 8080
+//   curl http://127.0.0.1:8080/microgpt/v1/generate -H 'Content-Type: application/json' -d '{"num_samples": 5}'
+
+import { basename, resolve } from "node:path";
+import { platform } from "#platform";
+import { isChat } from "../src/choices.ts";
+import { loadBest, loadModel } from "../src/files/model_dir.node.ts";
+import { Generator } from "../src/generation/from_model.ts";
+import { command } from "./command.ts";
+import { Interrupt } from "./interrupt.ts";
+import * as options from "./options.ts";
+import { prepareProgress } from "./progress.ts";
+import { run } from "./run.ts";
+import { accessIn } from "./serve/access.ts";
+import { AccessLog } from "./serve/logs.ts";
+import * as own from "./serve/options.ts";
+import { RateLimit } from "./serve/rate_limit.ts";
+import { startServer } from "./serve/start.ts";
+
+const modelDir = {
+  ...options.modelDir,
+  env: [...options.modelDir.env, "MODEL_DIR"],
+} satisfies options.Option;
+
+const description = {
+  name: "serve",
+  summary:
+    "Serves a saved model over HTTP: microgpt's own API, OpenAI's, and a page to try it on. Ctrl-C stops it once the answers are out that it is at.",
+  options: [modelDir, options.best, ...own.serveOptions, options.device],
+};
+
+const LAST_PORT = 65_535;
+
+export const main = command(description, async (flags, io) => {
+  const access = accessIn(flags);
+  const port = flags.integer(own.port, 0, LAST_PORT)!;
+  const limit = new RateLimit(flags.integer(own.rateLimit, 0)!);
+  const max_queue = flags.integer(own.maxQueue, 0)!;
+  const timeout_s = flags.integer(own.timeout, 1, 86_400)!;
+  const device = flags.choice(options.device, options.devices);
+  const folder = flags.text(modelDir);
+  const model = flags.has(options.best) ? loadBest(folder) : loadModel(folder);
+  const json = flags.has(options.json);
+  const log = new AccessLog(io.stdout, { json, prompts: flags.has(own.logPrompts) });
+
+  return Interrupt.during(
+    io,
+    async ({ signal }) => {
+      const server = await startServer({
+        access,
+        port,
+        limit,
+        trust_proxy: flags.has(own.trustProxy),
+        log,
+        stderr: io.stderr,
+        max_queue,
+        timeout_s,
+        version: platform.versions().engine,
+        model: basename(resolve(folder)),
+        chats: isChat(model.config.format),
+        service: () => ({
+          models: () => ({ data: [] }),
+          completions: async () => ({ object: {} }),
+          chatCompletions: async () => ({ object: {} }),
+          responses: async () => ({ object: {} }),
+        }),
+      });
+      try {
+        const generator = await Generator.open(model, device, prepareProgress(io.stderr));
+        try {
+          if (generator.fallback !== null) {
+            io.stderr.write(`The CPU writes the texts: ${generator.fallback}\n`);
+          }
+          server.open(generator, 8);
+          await server.until(signal);
+        } finally {
+          await server.stop();
+          generator.close();
+        }
+      } finally {
+        await server.stop();
+      }
+      return 0;
+    },
+    "Stopping: no more requests are taken, and those that there are have some seconds; Ctrl-C again quits at once.",
+  );
+});
+
+if (import.meta.main) await run(main);
