@@ -115,9 +115,16 @@ export function chatText(tokenizer: Tokenizer, ids: readonly number[]): string {
   return text + tokenizer.decode(said);
 }
 
+/** The names of a chat's special tokens: of the roles that the model knows, and of a turn's end. */
+export function chatNames({ special }: Tokenizer) {
+  const all = Object.entries(roles) as [Turn["role"], string][];
+  const known = all.map(([role, name]) => ({ role, name })).filter(({ name }) => special.has(name));
+  return { roles: known, end: END_TURN, assistant: roles.assistant };
+}
+
 /** The same layout as a template in Jinja, by which other programs write conversations for the model. */
-export function chatTemplate({ special }: Tokenizer): string {
-  const known = (Object.keys(roles) as Turn["role"][]).filter((role) => special.has(roles[role]));
+export function chatTemplate(tokenizer: Tokenizer): string {
+  const known = chatNames(tokenizer).roles.map(({ role }) => role);
   const list = known.map((role) => `'${role}'`).join(", ");
   return [
     `{{- bos_token -}}`,
