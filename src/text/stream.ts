@@ -15,7 +15,7 @@ export class TokenStream {
   readonly block_size: number;
   private readonly seed: number;
   /** The parts that windows lie in, and how many starts there are up to the end of each. */
-  private readonly segments: readonly Segment[];
+  readonly segments: readonly Segment[];
   private readonly starts: Float64Array;
 
   /** @param segments parts of more than block_size tokens that windows lie in; all of it where absent */
