@@ -11,7 +11,8 @@ import {
   TOKENIZER_FILE,
   WEIGHTS_FILE,
 } from "../src/files/model_files.ts";
-import { decodeMetadata, headBytes, MAX_HEADER } from "../src/files/safetensors.ts";
+import { decodeMetadata, headBytes } from "../src/files/safetensors.ts";
+import { isObject, parseStrictJson } from "../src/strict_json.ts";
 import { METRICS_FILE } from "./metrics.ts";
 import { eventFilesIn } from "./tensorboard.ts";
 import { flushFolder, modelFiles, readOptional } from "../src/files/model_dir.node.ts";
@@ -41,10 +42,13 @@ interface Contents {
   valuable: boolean;
 }
 
-/** @throws ModelFileError if some of the files that a run writes are there, and are of another program */
-export function examine(folder: string): Contents {
-  const files = ownFilesIn(folder);
-  if (files.length === 0) return { files, valuable: false };
+/** Whether some of the files that a run writes are there, and were written here: a model, or a run without one yet. */
+export function isModelFolder(folder: string): boolean {
+  return ownFilesIn(folder).length > 0 && isOwn(textsIn(folder));
+}
+
+/** The settings as each of the files has them that may have some, and the metadata of a run. */
+function textsIn(folder: string) {
   const metadata = (name: string) => {
     try {
       const path = join(folder, name);
@@ -56,14 +60,37 @@ export function examine(folder: string): Contents {
     }
   };
   const [model, best, state] = [WEIGHTS_FILE, BEST_FILE, STATE_FILE].map(metadata);
-  const config = readOptional(join(folder, CONFIG_FILE), MAX_HEADER);
-  const texts = [
+  const config = readOptional(join(folder, CONFIG_FILE), MAX_CONFIG);
+  const configs = [
     model?.config,
     best?.config,
     state?.config,
     config && new TextDecoder().decode(config),
   ];
-  if (!texts.some((text) => text?.includes('"format_version"'))) {
+  return { configs, state };
+}
+
+/** Bytes of a config.json that are looked at. */
+const MAX_CONFIG = 2 ** 20;
+
+function isOwn({ configs }: ReturnType<typeof textsIn>): boolean {
+  return configs.some((text) => {
+    try {
+      const settings = text === undefined ? undefined : parseStrictJson(text);
+      return isObject(settings) && Object.hasOwn(settings, "format_version");
+    } catch {
+      return false;
+    }
+  });
+}
+
+/** @throws ModelFileError if some of the files that a run writes are there, and are of another program */
+export function examine(folder: string): Contents {
+  const files = ownFilesIn(folder);
+  if (files.length === 0) return { files, valuable: false };
+  const texts = textsIn(folder);
+  const { state } = texts;
+  if (!isOwn(texts)) {
     throw new ModelFileError(
       `${folder} holds a ${files[0]} that this program did not write, or that is damaged; nothing of it is replaced. ` +
         `Choose another --output, or remove the file.`,

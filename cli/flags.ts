@@ -31,6 +31,8 @@ export interface Command {
   /** One sentence. */
   summary: string;
   options: readonly Option[];
+  /** What a word that belongs to no flag is; absent where there must be none. */
+  operand?: Option;
 }
 
 export class Flags {
@@ -141,7 +143,7 @@ export function parseFlags(command: Command, argv: readonly string[], env: Env):
   const options = [...command.options, json, help];
   const given = new Map([
     ...oneModel(fromEnvironment(options, env)),
-    ...oneModel(oneFormat(fromArguments(options, argv))),
+    ...oneModel(oneFormat(fromArguments(options, argv, command.operand))),
   ]);
   const path = given.has(help.flag) ? undefined : new Flags(given).text(configFile);
   return new Flags(
@@ -194,7 +196,11 @@ function fromEnvironment(options: readonly Option[], env: Env): [string, Given][
   });
 }
 
-function fromArguments(options: readonly Option[], argv: readonly string[]): [string, Given][] {
+function fromArguments(
+  options: readonly Option[],
+  argv: readonly string[],
+  operand: Option | undefined,
+): [string, Given][] {
   const spelled = new Map(options.flatMap(spellings));
   const kinds = [...spelled].map(([name, { type }]) => [name, { type }]);
   // Not strict: the sentences for what is wrong are ours.
@@ -208,6 +214,10 @@ function fromArguments(options: readonly Option[], argv: readonly string[]): [st
   for (const token of tokens) {
     if (token.kind === "option-terminator") continue;
     if (token.kind === "positional") {
+      if (operand && !given.some(([flag]) => flag === operand.flag)) {
+        given.push([operand.flag, { text: token.value, label: operand.value! }]);
+        continue;
+      }
       throw new UsageError(`"${token.value}" belongs to no flag; ${adviceAfter(given.at(-1))}.`);
     }
     const { name, rawName: label, value, inlineValue } = token;

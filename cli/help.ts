@@ -34,8 +34,11 @@ export function helpText(command: Command): string {
 }
 
 /** `[flags]` is no word to be quoted. */
-function usageOf({ name }: Command): string {
-  return commandLine(name, "FLAGS").replace(/FLAGS$/, "[flags]");
+function usageOf({ name, operand }: Command): string {
+  const usage = commandLine(name, "FLAGS").replace(/FLAGS$/, "[flags]");
+  return operand === undefined
+    ? usage
+    : `${usage} ${operand.value}\n\n${operand.value}: ${operand.help}`;
 }
 
 function usage({ flag, value, negatable }: Option): string {

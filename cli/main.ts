@@ -15,6 +15,8 @@ const commands: Record<string, () => Promise<{ main: CommandMain }>> = {
   serve: () => import("./serve.ts"),
   info: () => import("./info.ts"),
   tokenize: () => import("./tokenize.ts"),
+  export: () => import("./export.ts"),
+  import: () => import("./import.ts"),
   doctor: () => import("./doctor.ts"),
   bench: () => import("./bench.ts"),
 };

@@ -48,3 +48,19 @@ export function show(value: unknown): string {
   const text = JSON.stringify(value) ?? "missing";
   return text.length > 60 ? `${text.slice(0, 60)}…` : text;
 }
+
+/** Whether two values are the same as JSON, whatever the order of the keys. */
+export function sameJson(a: unknown, b: unknown): boolean {
+  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return a === b;
+  const [keys, others] = [Object.keys(a), Object.keys(b)];
+  return (
+    Array.isArray(a) === Array.isArray(b) &&
+    keys.length === others.length &&
+    keys.every((key) => {
+      const isThere = Object.hasOwn(b, key);
+      return isThere && sameJson((a as Named)[key], (b as Named)[key]);
+    })
+  );
+}
+
+type Named = Readonly<Record<string, unknown>>;

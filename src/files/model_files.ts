@@ -122,6 +122,7 @@ export function decodeModel(
       `${where} holds no model: there is no ${WEIGHTS_FILE} in it. Train one into it, or name the folder of another.`,
     );
   }
+  refuseForeign(read(CONFIG_FILE), where);
   const { tensors, metadata } = decodeSafetensors(bytes, path(WEIGHTS_FILE));
 
   const readPart = (key: string, file: string): [value: unknown, source: string] => {
@@ -150,6 +151,16 @@ export function decodeModel(
     { prefix: "", layout: new ParameterLayout(dims) },
   ]);
   return { config, tokenizer, step, layout, values: flat[0] };
+}
+
+/** @throws ModelFileError if a config.json is of a Hugging Face folder */
+function refuseForeign(config: Uint8Array | undefined, where: string): void {
+  const text = new TextDecoder().decode(config);
+  if (!text.includes(`"model_type"`) || text.startsWith(`{\n  "format_version"`)) return;
+  throw new ModelFileError(
+    `${where} holds a model in Hugging Face's layout. Make one of this program of it first: import ${where} --output ` +
+      `ANOTHER.`,
+  );
 }
 
 /**

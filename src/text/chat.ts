@@ -50,6 +50,11 @@ export function chatIds({ special }: Tokenizer): ChatIds {
   };
 }
 
+/** Whether the tokenizer has all special tokens without which there is no chat. */
+export function isOfChat({ special }: Tokenizer): boolean {
+  return [roles.user, roles.assistant, END_TURN].every((name) => special.has(name));
+}
+
 /** Of a text, to be answered. */
 const MOST_QUESTIONS = 20;
 

@@ -9,7 +9,8 @@ import type { Cut, Tokenizer } from "./tokenizer.ts";
 const UNKNOWN = "⁇";
 
 /** Words, as \w+ has them in Unicode's sense, or single signs; white space is left out. A longer word is cut. */
-const words = /[\p{L}\p{M}\p{N}_]{1,1000}|[^\p{L}\p{M}\p{N}_\p{White_Space}]/gu;
+export const WORDS = String.raw`[\p{L}\p{M}\p{N}_]{1,1000}|[^\p{L}\p{M}\p{N}_\p{White_Space}]`;
+const words = new RegExp(WORDS, "gu");
 /** UTF-16 code units of 1000 characters. */
 const LONGEST = 2000;
 /** What is no part of a word, halves of surrogate pairs apart. */

@@ -18,6 +18,8 @@ const names = [
   "serve",
   "info",
   "tokenize",
+  "export",
+  "import",
   "doctor",
   "bench",
 ];

@@ -1,0 +1,57 @@
+// A file on disk, of which a range at a time is read.
+
+import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { ModelFileError } from "../errors.ts";
+import type { ByteSource } from "./byte_source.ts";
+import { reason } from "./reason.node.ts";
+
+/** Bytes that a call of node:fs takes; beyond 2 GiB it refuses. */
+const PIECE = 2 ** 30;
+
+/** An open file, to be closed. */
+export class FileSource implements ByteSource {
+  readonly name: string;
+  readonly size: number;
+  private readonly file: number;
+
+  private constructor(name: string, file: number) {
+    this.name = name;
+    this.file = file;
+    this.size = fstatSync(file).size;
+  }
+
+  /**
+   * @returns undefined if there is no such file
+   * @throws ModelFileError if it cannot be read
+   */
+  static open(path: string): FileSource | undefined {
+    try {
+      const file = openSync(path, "r");
+      if (fstatSync(file).isFile()) return new FileSource(path, file);
+      closeSync(file);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+      throw new ModelFileError(`${path} cannot be read: ${reason(error)}.`);
+    }
+    throw new ModelFileError(`${path} cannot be read: it is no file.`);
+  }
+
+  /** @throws ModelFileError if the file is shorter by now, or cannot be read */
+  read(begin: number, end: number): Uint8Array {
+    const bytes = new Uint8Array(end - begin);
+    let at = 0;
+    try {
+      for (let read = -1; read !== 0 && at < bytes.length; at += read) {
+        read = readSync(this.file, bytes, at, Math.min(PIECE, bytes.length - at), begin + at);
+      }
+    } catch (error) {
+      throw new ModelFileError(`${this.name} cannot be read: ${reason(error)}.`);
+    }
+    if (at === bytes.length) return bytes;
+    throw new ModelFileError(`${this.name} ends at byte ${begin + at}, before it should.`);
+  }
+
+  close(): void {
+    closeSync(this.file);
+  }
+}
