@@ -5,6 +5,7 @@
 
 import { basename, resolve } from "node:path";
 import { platform } from "#platform";
+import { Service } from "../src/api/service.ts";
 import { isChat } from "../src/choices.ts";
 import { loadBest, loadModel } from "../src/files/model_dir.node.ts";
 import { Generator } from "../src/generation/from_model.ts";
@@ -42,6 +43,8 @@ export const main = command(description, async (flags, io) => {
   const device = flags.choice(options.device, options.devices);
   const folder = flags.text(modelDir);
   const model = flags.has(options.best) ? loadBest(folder) : loadModel(folder);
+  const name = basename(resolve(folder));
+  let service: Service | undefined;
   const json = flags.has(options.json);
   const log = new AccessLog(io.stdout, { json, prompts: flags.has(own.logPrompts) });
 
@@ -58,14 +61,12 @@ export const main = command(description, async (flags, io) => {
         max_queue,
         timeout_s,
         version: platform.versions().engine,
-        model: basename(resolve(folder)),
+        model: name,
         chats: isChat(model.config.format),
-        service: () => ({
-          models: () => ({ data: [] }),
-          completions: async () => ({ object: {} }),
-          chatCompletions: async () => ({ object: {} }),
-          responses: async () => ({ object: {} }),
-        }),
+        answers: (generator) => {
+          service ??= new Service(generator, { model: name });
+          return service.by(generator);
+        },
       });
       try {
         const generator = await Generator.open(model, device, prepareProgress(io.stderr));

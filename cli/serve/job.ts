@@ -1,6 +1,6 @@
 // The work for one request: it waits for its turn, is counted, and ends where its time is up or nobody waits for it.
 
-import type { Generator } from "../../src/generation/from_model.ts";
+import type { Generator, SamplingOptions } from "../../src/generation/from_model.ts";
 import type { Exchange } from "./exchange.ts";
 import { Problem } from "./problem.ts";
 import type { Place } from "./queue.ts";
@@ -61,28 +61,34 @@ export class Job {
     this.options.over(this);
   }
 
-  /** The generator for this request: each text waits for its turn, and is given up with the job. */
+  /** The generator for this request: each text waits for its turn, and what is drawn is counted. */
   generator(shared: Generator): Generator {
-    const { signal } = this;
-    const own: Partial<Generator> = {
-      write: (options) =>
-        this.inTurn(shared.write({ ...options, signal }), ({ type }) => type === "piece"),
+    const every = () => true;
+    const pieces = ({ type }: { type: string }) => type === "piece";
+    const write = (options: SamplingOptions) =>
+      this.inTurn(shared.write(options), pieces, options.signal);
+    const own: Pick<Generator, "complete" | "score" | "samples" | "write" | "answer"> = {
+      complete: (beginning, options) =>
+        this.inTurn(shared.complete(beginning, options), every, options.signal),
+      score: (tokens, signal) => this.inTurn(shared.score(tokens, signal), () => false, signal),
       answer: (messages, options) =>
-        this.inTurn(
-          shared.answer(messages, { ...options, signal }),
-          ({ type }) => type === "piece",
-        ),
+        this.inTurn(shared.answer(messages, options), pieces, options.signal),
+      write,
+      async *samples(options) {
+        for await (const event of write(options)) if (event.type === "sample") yield event;
+      },
     };
     return Object.assign(Object.create(shared), own);
   }
 
-  /** @param isToken whether what comes is one that was drawn */
+  /** @param isToken whether what comes is a token that was drawn */
   private async *inTurn<T>(
     events: AsyncGenerator<T>,
     isToken: (event: T) => boolean,
+    signal = this.signal,
   ): AsyncGenerator<T> {
     const { place, exchange } = this.options;
-    const end = await place.turn(this.signal);
+    const end = await place.turn(signal);
     const since = () => performance.now() - exchange.at;
     exchange.waited ??= since();
     try {
@@ -96,6 +102,5 @@ export class Job {
     } finally {
       end();
     }
-    this.signal.throwIfAborted();
   }
 }

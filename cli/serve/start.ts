@@ -6,11 +6,11 @@ import type { Access } from "./access.ts";
 import { createApp } from "./app.ts";
 import type { AccessLog } from "./logs.ts";
 import type { Generator } from "../../src/generation/from_model.ts";
-import { openAiRoutes, type Service } from "./openai_api.ts";
+import { type Answers, apiRoutes } from "./api.ts";
+import { openApiRoute } from "./openapi.ts";
 import { pageRoute } from "./page.ts";
 import type { RateLimit } from "./rate_limit.ts";
 import { Guard } from "./security.ts";
-import { seedRoutes } from "./seed_api.ts";
 import { closeServer, createHttpServer, listen, patience as usual, urlOf } from "./server.ts";
 import { Serving, type ServingOptions } from "./serving.ts";
 
@@ -22,8 +22,8 @@ export interface ServerOptions extends ServingOptions {
   trust_proxy: boolean;
   /** Whether the model answers conversations. */
   chats: boolean;
-  /** OpenAI's API for one request, with the generator that waits for its turn. */
-  service(generator: Generator): Service;
+  /** Of one request, with a generator that waits for its turn. */
+  answers(generator: Generator): Answers;
   log: AccessLog;
   stderr: Output;
   patience?: Partial<typeof usual>;
@@ -48,8 +48,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   failure.catch(() => {});
   const routes = [
     pageRoute(options),
-    ...seedRoutes(serving, patience.body_ms),
-    ...openAiRoutes({ serving, patience, service: options.service }),
+    openApiRoute(options.version, access.key !== null),
+    ...apiRoutes({ serving, patience, answers: options.answers }),
   ];
   const app = createApp(serving, routes, {
     guard: new Guard(access),

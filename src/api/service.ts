@@ -52,6 +52,11 @@ export class Service {
     this.fingerprint = fingerprintOf(generator.model);
   }
 
+  /** The same, written by another generator of the model: one that waits for its turn. */
+  by(generator: Generator): Service {
+    return Object.assign(Object.create(this), { generator });
+  }
+
   /** GET /v1/models */
   models(): ModelList {
     const { model: id, created } = this;

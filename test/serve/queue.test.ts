@@ -121,7 +121,7 @@ describe("the server", () => {
     const answer = server.post("/v1/completions", { seed: 5 }, { signal: leaving.signal });
     await until(async () => (await server.metric("microgpt_requests_waiting")) === 1);
     leaving.abort();
-    await expect(answer).rejects.toThrow();
+    await expect(answer).rejects.toThrow("aborted");
     await until(async () => (await server.metric("microgpt_requests_waiting")) === 0);
     texts.finish();
     await first;

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import { onTestFinished } from "vitest";
 import { AccessLog } from "../../cli/serve/logs.ts";
-import type { Service } from "../../cli/serve/openai_api.ts";
+import type { Answers } from "../../cli/serve/api.ts";
 import { RateLimit } from "../../cli/serve/rate_limit.ts";
 import { type ServerOptions, startServer } from "../../cli/serve/start.ts";
 import type { Generator } from "../../src/generation/from_model.ts";
@@ -33,7 +33,7 @@ export async function serveInTest({ generator, slots = 2, ...options }: TestOpti
     version: "1.2.3",
     max_queue: 64,
     timeout_s: 60,
-    service: pieces,
+    answers: pieces,
     log: new AccessLog(sink("text"), { json: true, prompts: false }),
     stderr: sink("errors"),
     ...options,
@@ -75,21 +75,23 @@ async function talk(url: string, parts: string[]): Promise<string> {
 }
 
 /** The least of an API that streams: the pieces of a text. */
-const pieces = (generator: Generator): Service => {
-  const texts = async function* (body: unknown) {
-    const { prompt = "", seed = 0, max_tokens } = body as Record<string, any>;
-    for await (const event of generator.write({ prompt, seed, max_tokens, num_samples: 1 })) {
+const pieces = (generator: Generator): Answers => {
+  const texts = async function* (body: any, signal?: AbortSignal) {
+    const options = { prompt: "", seed: 0, ...body, num_samples: 1, signal };
+    for await (const event of generator.write(options)) {
       if (event.type === "piece") yield { type: "text", text: event.text };
     }
+    signal?.throwIfAborted();
   };
-  const call = async (body: unknown) => {
-    if ((body as { stream?: boolean }).stream) return { stream: texts(body) };
+  const call = async (body: any, signal?: AbortSignal) => {
+    if (body.stream) return { stream: texts(body, signal) };
     let text = "";
-    for await (const piece of texts(body)) text += piece.text;
+    for await (const piece of texts(body, signal)) text += piece.text;
     return { object: { text } };
   };
   const models = () => ({ data: [{ id: "tiny" }] });
-  return { models, chatCompletions: call, completions: call, responses: call };
+  const calls = { chatCompletions: call, completions: call, responses: call };
+  return { models, ...calls, samples: call, answer: call };
 };
 
 export interface Strings {

@@ -1,8 +1,10 @@
-// OpenAI's API over HTTP: what it says is the business of src/api, how it travels is ours.
+// The APIs over HTTP, OpenAI's and microgpt's own: what they say is the business of src/api, how it travels is ours.
 
 import type { Context } from "hono";
-import type { Generator } from "../../src/generation/from_model.ts";
+import type { Answer } from "../../src/api/answer.ts";
+import type { RequestKind } from "../../src/api/fields.ts";
 import type { RequestError } from "../../src/errors.ts";
+import type { Generator } from "../../src/generation/from_model.ts";
 import type { Env, Route } from "./app.ts";
 import { readJson } from "./body.ts";
 import { exchangeOf } from "./exchange.ts";
@@ -12,72 +14,79 @@ import type { Patience } from "./server.ts";
 import type { Serving } from "./serving.ts";
 import { eventStream, type ServerEvent, SSE_HEADERS } from "./sse.ts";
 
-export type Answer = { object: object } | { stream: AsyncIterable<object> };
-type Call = (body: unknown, signal: AbortSignal) => Promise<Answer>;
-
-export interface Service {
-  chatCompletions: Call;
-  completions: Call;
-  responses: Call;
+/** What answers requests: a Service, or what a test has in its place. */
+export interface Answers extends Record<
+  RequestKind,
+  (body: unknown, signal: AbortSignal) => Promise<Answer<object, object>>
+> {
   models(): { data: readonly { id: string }[] };
 }
 
-type CallName = "chatCompletions" | "completions" | "responses";
-
-export interface OpenAiOptions {
+export interface ApiOptions {
   serving: Serving;
-  /** Of one request, with the generator that waits for its turn. */
-  service(generator: Generator): Service;
+  /** Of one request, with a generator that waits for its turn. */
+  answers(generator: Generator): Answers;
   patience: Patience;
 }
 
-export function openAiRoutes(options: OpenAiOptions): Route[] {
-  const { serving, service } = options;
-  const call = (path: string, name: CallName): Route => ({
-    method: "POST",
-    path,
-    handle: (c) => answer(c, name, options),
-  });
-  const models = () => service(serving.generator).models();
+interface Call {
+  kind: RequestKind;
+  /** Whether the events of its stream have names, by which the last one is known; others end with [DONE]. */
+  isNamed: boolean;
+}
+
+/** By their paths. */
+export const calls: Readonly<Record<string, Call>> = {
+  "/microgpt/v1/generate": { kind: "samples", isNamed: false },
+  "/microgpt/v1/chat": { kind: "answer", isNamed: false },
+  "/v1/completions": { kind: "completions", isNamed: false },
+  "/v1/chat/completions": { kind: "chatCompletions", isNamed: false },
+  "/v1/responses": { kind: "responses", isNamed: true },
+};
+
+export function apiRoutes(options: ApiOptions): Route[] {
+  const { serving, answers } = options;
+  const models = () => answers(serving.generator).models();
   return [
+    ...Object.entries(calls).map(([path, call]): Route => ({
+      method: "POST",
+      path,
+      handle: (c) => answer(c, call, options),
+    })),
     { method: "GET", path: "/v1/models", handle: (c) => c.json(models()) },
     {
       method: "GET",
       path: "/v1/models/:id",
       handle: (c) => {
-        const id = c.req.param("id");
+        const id = c.req.param("id") ?? "";
         const model = models().data.find((model) => model.id === id);
         if (model) return c.json(model);
-        throw new Problem(404, `There is no model "${id}"; GET /v1/models tells which there is.`, {
+        const name = JSON.stringify(id.slice(0, 100));
+        throw new Problem(404, `There is no model ${name}; GET /v1/models tells which there is.`, {
           code: "model_not_found",
           param: "model",
         });
       },
     },
-    call("/v1/chat/completions", "chatCompletions"),
-    call("/v1/completions", "completions"),
-    call("/v1/responses", "responses"),
   ];
 }
 
 async function answer(
   c: Context<Env>,
-  name: CallName,
-  { serving, service, patience }: OpenAiOptions,
+  { kind, isNamed }: Call,
+  { serving, answers, patience }: ApiOptions,
 ): Promise<Response> {
   const { incoming, outgoing } = c.env;
   const body = await readJson(incoming, patience.body_ms);
   exchangeOf(outgoing).prompt = body;
   const job = serving.begin(outgoing);
   try {
-    const answer = await job.run(() =>
-      service(job.generator(serving.generator))[name](body, job.signal),
-    );
+    const service = answers(job.generator(serving.generator));
+    const answer = await job.run(() => service[kind](body, job.signal));
     if ("object" in answer) {
       job.end();
       return c.json(answer.object);
     }
-    const isNamed = name === "responses";
     const events = framed(answer.stream, isNamed, job, (error) => {
       serving.failed(error);
       return problemOf(error);
@@ -114,8 +123,8 @@ async function* framed(
   } catch (error) {
     const problem = failed(job.signal.aborted ? job.signal.reason : error);
     const { message, code, param } = problem;
-    if (isNamed)
-      yield { name: "error", data: JSON.stringify({ type: "error", code, message, param }) };
+    const told = { type: "error", code, message, param };
+    if (isNamed) yield { name: "error", data: JSON.stringify(told) };
     else yield { data: JSON.stringify(problemBody(problem, "/v1/")) };
   } finally {
     job.end();
