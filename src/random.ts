@@ -26,6 +26,15 @@ export class PythonRandom {
     this.initByArray(words.length > 0 ? words : [0]);
   }
 
+  /** Another one that gives the same numbers from here on. */
+  clone(): PythonRandom {
+    const copy = new PythonRandom(0);
+    copy.state.set(this.state);
+    copy.index = this.index;
+    copy.spareGauss = this.spareGauss;
+    return copy;
+  }
+
   private initByArray(key: number[]): void {
     const { state } = this;
     state[0] = 19650218;

@@ -12,6 +12,7 @@ import type { Model } from "../files/model_files.ts";
 import type { Conversation } from "../text/conversation.ts";
 import { answer, type AnswerEvent, type AnswerPieceEvent } from "./answer.ts";
 import { type Beginning, checkTalks } from "./beginning.ts";
+import { createDecoder } from "./choose_decoder.ts";
 import { checkDrawOptions, draw, type Drawn, type DrawOptions } from "./draw.ts";
 import {
   generate,
@@ -24,9 +25,7 @@ import {
   samplingOf,
   write,
 } from "./generate.ts";
-import { CpuDecoder } from "./cpu_decoder.ts";
 import type { Decoder } from "./decoder.ts";
-import { GpuDecoder } from "./gpu_decoder.ts";
 
 /** How the assistant answers; settings that are absent are the model's own. */
 export interface AnsweringOptions extends Partial<Omit<Sampling, "num_samples">>, DrawOptions {
@@ -68,9 +67,7 @@ export class Generator {
     const { device, fallback } = await chooseDevice(choice, estimate([work]));
     const flat = new ParameterLayout(dims);
     const params = layout.convert(model.values, flat, new Float64Array(flat.size));
-    const decoder = device
-      ? await GpuDecoder.fromValues(device, config, dims, params, progress)
-      : new CpuDecoder(config, dims, params);
+    const decoder = await createDecoder(device, config, dims, params, progress);
     return new Generator(model, decoder, fallback);
   }
 

@@ -111,6 +111,11 @@ export class SmallBatch {
     return new SmallBatch(device, layout, tensors, schedule, windows);
   }
 
+  /** The parameters as SmallLayout has them, in place. */
+  get params(): Tensor {
+    return this.tensors.params;
+  }
+
   /** The parameters, flat in the table's order. */
   async parameters() {
     const { flat } = this.layout;

@@ -94,3 +94,23 @@ export function packSchedule(
   }
   return rows;
 }
+
+/** The kernel's struct `Text`: tokens that are given, the first position with logits, positions at most. */
+export interface SmallText {
+  given: number;
+  first: number;
+  /** 0 where there is no text. */
+  end: number;
+  temperature: number;
+}
+
+export const NO_TEXT: SmallText = { given: 0, first: 0, end: 0, temperature: 0 };
+
+/** Fields of that struct. */
+export const TEXT_FIELDS = 4;
+
+export function packTexts(texts: readonly SmallText[]): Float32Array {
+  return Float32Array.from(
+    texts.flatMap(({ given, first, end, temperature }) => [given, first, end, temperature]),
+  );
+}

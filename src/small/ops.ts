@@ -131,3 +131,53 @@ export function smallTrain(
     grid: [groups, 1, 1],
   };
 }
+
+/** What small_sample binds; see there. */
+export type SampleBinding = "params" | "tokens" | "logits" | "texts" | "numbers" | "choices";
+
+/**
+ * Writes up to `texts` texts with one model. It takes less memory than training it, so that a device that trains it in a
+ * workgroup can write with it too.
+ */
+export function smallSample(
+  tensors: Record<SampleBinding, Tensor>,
+  dims: Dims,
+  { texts, squared, eps }: { texts: number; squared: number; eps: number },
+  { X, Y, Z, shared, room, fixed }: Omit<SmallTuning, "parts">,
+): Dispatch {
+  const { T, V, C, NH, HS, L } = dims;
+  const { params, tokens, logits, numbers, choices } = tensors;
+  const layout = new SmallLayout(dims);
+  const cached = rowLength(2 * C);
+  const layers = layout.matrix("layer0.attn_wqkv").first;
+  return {
+    op: "small_sample",
+    kernel: "small_sample",
+    constants: {
+      ACT: 8 * C + Math.max(NH * T, room),
+      CACHE: L * T * cached,
+      W: shared ? new SmallLayout({ ...dims, V: room }).size : 1,
+      X: X * Y * Z,
+      ...(fixed ? { "sizes.C": C, "sizes.HS": HS } : {}),
+    },
+    sizes: {
+      T,
+      V,
+      C,
+      NH,
+      HS,
+      L,
+      P: layout.size,
+      row: rowLength(C),
+      wide: rowLength(4 * C),
+      head: layout.matrix("lm_head").first,
+      layers,
+      layer: (layout.size - layers) / L,
+      cached,
+      squared,
+      eps,
+    },
+    bindings: { params, tokens, logits, texts: tensors.texts, numbers, choices },
+    grid: [texts, 1, 1],
+  };
+}

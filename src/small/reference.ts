@@ -1,6 +1,8 @@
-// Training steps of small models in float64, the twin of the kernel that runs many of them in one dispatch.
+// Training steps and texts of small models in float64, the twins of the kernels that make many in one dispatch.
 
 import type { Relu } from "../choices.ts";
+import { finish } from "../finish.ts";
+import type { ForwardConfig } from "../model/forward_config.ts";
 import type { Dims } from "../model/parameters.ts";
 import { presets } from "../presets.ts";
 import { ReferenceGpt } from "../reference/gpt.ts";
@@ -109,4 +111,48 @@ export function smallTrain(
       layout.unpack(mine, flat);
     }
   }
+}
+
+/**
+ * Texts of one model: what small_sample.wgsl writes to tokens (texts, T + 1) and logits (texts, T, V).
+ * @param params (P) as SmallLayout has them
+ */
+export function smallSample(
+  tokens: Values,
+  logits: Values,
+  { params, ...inputs }: Record<"params" | "texts" | "numbers" | "choices", Values>,
+  config: ForwardConfig,
+  dims: Dims,
+): void {
+  const { T, V } = dims;
+  const layout = new SmallLayout(dims);
+  const flat = layout.unpack(params, new Float64Array(layout.flat.size));
+  const gpt = new ReferenceGpt(config, dims, flat);
+  for (let slot = 0; slot < inputs.texts.length / 4; slot++) {
+    const [given, first, end, temperature] = inputs.texts.subarray(4 * slot, 4 * slot + 4);
+    const text = tokens.subarray(slot * (T + 1), (slot + 1) * (T + 1));
+    const choices = inputs.choices.subarray(slot * V * 2, (slot + 1) * V * 2);
+    const past = gpt.past();
+    for (let t = 0; t < end; t++) {
+      const input = { B: 1, T: 1, inputs: Int32Array.of(text[t]) };
+      const row = finish(gpt.forwardInParts(input, undefined, past));
+      if (t >= first) logits.set(row, (slot * T + t) * V);
+      if (t + 1 < given) continue;
+      const scores = row.map((logit, v) => logit + choices[2 * v]);
+      const drawn = drawOne(scores, temperature, inputs.numbers[slot * T + t]);
+      text[t + 1] = drawn;
+      if (choices[2 * drawn + 1] !== 0) break;
+    }
+  }
+}
+
+/** What a number from 0 to 1 draws from softmax(scores / temperature). */
+function drawOne(scores: Float64Array, temperature: number, number: number): number {
+  const largest = scores.reduce((a, b) => Math.max(a, b));
+  const likeliest = scores.indexOf(largest);
+  if (temperature === 0) return likeliest;
+  const e = scores.map((score) => Math.exp((score - largest) / temperature));
+  const point = number * e.reduce((a, b) => a + b);
+  let sum = 0;
+  return e.findIndex((share) => (sum += share) > point);
 }

@@ -137,6 +137,11 @@ export class SmallRuns {
     return new SmallRuns(device, layout, tensors, program, windows);
   }
 
+  /** The parameters as SmallLayout has them, in place: of several models the first one's begin there. */
+  get params(): Tensor {
+    return this.tensors.params;
+  }
+
   /** The parameters of one model, flat in the table's order. */
   async parameters(model = 0) {
     const { device, tensors, layout } = this;

@@ -8,8 +8,8 @@ import { placeholders } from "../device/tensors.ts";
 import type { TrainerState } from "../files/checkpoint.ts";
 import type { Continuation, DecodedToken } from "../generation/decoder.ts";
 import { GpuDecoder } from "../generation/gpu_decoder.ts";
+import { smallDecoding, SmallDecoder } from "../generation/small_decoder.ts";
 import { planEvaluation } from "../model/evaluation_plan.ts";
-import { planForward } from "../model/forward_plan.ts";
 import { type Dims, PARAMETER_ALIGNMENT, ParameterLayout } from "../model/parameters.ts";
 import { SmallLayout } from "../small/layout.ts";
 import { GpuEvaluator } from "./gpu_evaluator.ts";
@@ -30,13 +30,16 @@ export class SmallTrainer implements Trainer {
   private readonly confirmed: StepRecord[] = []; // read, not yet yielded
   /** Of the parameters after so many steps. */
   private evaluator: GpuEvaluator | undefined;
-  private decoder: { step: number; gpu: GpuDecoder } | undefined;
+  private decoder: Promise<SmallDecoder> | undefined;
+  /** Of the parameters after so many steps, for texts that the decoder cannot write. */
+  private general: { step: number; decoder: GpuDecoder } | undefined;
 
   private readonly device: Device;
   private readonly config: Config;
   private readonly dims: Dims;
   private readonly sequences: Sequences;
   private readonly engine: SmallRuns | SmallBatch;
+  private readonly small: SmallTuning;
 
   private constructor(
     device: Device,
@@ -44,12 +47,14 @@ export class SmallTrainer implements Trainer {
     dims: Dims,
     sequences: Sequences,
     engine: SmallRuns | SmallBatch,
+    small: SmallTuning,
   ) {
     this.device = device;
     this.config = config;
     this.dims = dims;
     this.sequences = sequences;
     this.engine = engine;
+    this.small = small;
   }
 
   /**
@@ -71,7 +76,7 @@ export class SmallTrainer implements Trainer {
       config.batch_size >= SPREAD_FROM
         ? await SmallBatch.create(device, config, dims, params, sequences, tuning)
         : await SmallRuns.create(device, dims, tuning, sequences, [{ config, params }]);
-    return new SmallTrainer(device, config, dims, sequences, engine);
+    return new SmallTrainer(device, config, dims, sequences, engine, tuning);
   }
 
   get step(): number {
@@ -131,17 +136,30 @@ export class SmallTrainer implements Trainer {
   }
 
   async *decode(continuation: Continuation): AsyncGenerator<DecodedToken> {
-    if (this.decoder === undefined || this.decoder.step !== this.engine.windows.submitted) {
-      const { values } = await this.parameters();
-      this.decoder?.gpu.destroy();
-      const gpu = await GpuDecoder.fromValues(this.device, this.config, this.dims, values);
-      this.decoder = { step: this.step, gpu };
+    await this.settle();
+    const { device, config, dims, engine, small } = this;
+    this.decoder ??= SmallDecoder.create(device, config, dims, engine.params, small, {
+      get: () => this.generalDecoder(),
+      destroy: () => this.general?.decoder.destroy(),
+    });
+    yield* (await this.decoder).decode(continuation);
+  }
+
+  private async generalDecoder(): Promise<GpuDecoder> {
+    if (this.general?.step !== this.engine.windows.submitted) {
+      const { step, values } = await this.parameters();
+      this.general?.decoder.destroy();
+      const decoder = await GpuDecoder.fromValues(this.device, this.config, this.dims, values);
+      this.general = { step, decoder };
     }
-    yield* this.decoder.gpu.decode(continuation);
+    return this.general.decoder;
   }
 
   destroy(): void {
-    this.decoder?.gpu.destroy();
+    this.decoder?.then(
+      (decoder) => decoder.destroy(),
+      () => {},
+    );
     this.evaluator?.destroy();
     this.engine.destroy();
   }
@@ -164,7 +182,7 @@ export function smallDispatches(
     steps: spreads ? spreadStep(device, config, dims, tuning) : [wholeStep(dims, tuning)],
     later: [
       ...(validates ? planEvaluation(device, config, layout).dispatches : []),
-      ...(writes ? planForward(device, config, layout).dispatches : []),
+      ...(writes ? [smallDecoding(config, dims, tuning)] : []),
     ],
   };
 }

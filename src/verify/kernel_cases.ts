@@ -14,6 +14,7 @@ import { headCases } from "./head_cases.ts";
 import type { KernelCase } from "./kernel_case.ts";
 import { gainCases, normCases } from "./norm_cases.ts";
 import { optimizerCases, stepData } from "./optimizer_cases.ts";
+import { sampleCases } from "./sample_cases.ts";
 import { smallCases } from "./small_cases.ts";
 import { updateCases } from "./update_cases.ts";
 
@@ -119,6 +120,7 @@ const families: (() => KernelCase[])[] = [
   () => optimizerCases(normal),
   () => updateCases(normal),
   () => smallCases(normal, ids),
+  () => sampleCases(normal, ids),
 ];
 
 /** @param largest operands are spread up to here */
