@@ -4,20 +4,26 @@
 //   node cli/package/build.ts
 
 import { spawnSync } from "node:child_process";
-import { cpSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { platform } from "../../src/platform/platform.node.ts";
+import { buildWriter } from "../../web/writer/build.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const dist = join(root, "dist");
 
+/** What the program reads. */
+const read = ["shaders", "src/text/names.txt", "src/exchange/torch", "cli/serve/page.html"];
+
 rmSync(dist, { recursive: true, force: true });
 compile();
-for (const path of ["shaders", "src/text/names.txt", "cli/serve/page.html"]) {
+for (const path of read) {
   cpSync(join(root, path), join(dist, path), { recursive: true });
 }
 writeFileSync(join(dist, "src/platform/bundled.js"), bundled());
+mkdirSync(join(dist, "web"));
+writeFileSync(join(dist, "web/writer.html"), await buildWriter());
 // What bundled.ts imports; a package.json here would hide the package's own.
 rmSync(join(dist, "package.json"));
 // Types are for src/index.ts; nobody imports the commands.

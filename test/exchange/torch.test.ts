@@ -131,7 +131,7 @@ test.skipIf(!python).each(cases)("$name", async ({ name, preset, input, settings
     if (event.type === "eval") losses.push(event.val_loss);
   }
   const { status, stdout, stderr } = await goOn(place, processes);
-  expect(status, stderr).toBe(0);
+  expect({ status, stderr }).toMatchObject({ status: 0 });
   const told = parseLines(stdout);
   expect(told.filter((event) => "loss" in event)).toHaveLength(AFTER);
   expect(told).toHaveLength(losses.length);

@@ -26,7 +26,16 @@ export interface Packed {
 export function packProject(): Packed {
   const folder = mkdtempSync(join(tmpdir(), "microgpt-package-"));
   const tree = join(folder, "tree");
-  const parts = ["cli", "src", "shaders", "package.json", "tsconfig.json", "README.md", "LICENSE"];
+  const parts = [
+    "cli",
+    "src",
+    "shaders",
+    "web",
+    "package.json",
+    "tsconfig.json",
+    "README.md",
+    "LICENSE",
+  ];
   for (const part of parts) cpSync(join(root, part), join(tree, part), { recursive: true });
   symlinkSync(join(root, "node_modules"), join(tree, "node_modules"), "junction");
   run("npm", ["pack", "--pack-destination", folder], tree);

@@ -46,7 +46,7 @@ test("the package holds what its program needs, and nothing else", () => {
   );
   const cli = ["dist/cli", "dist/cli/serve", "dist/cli/sources"];
   const shaders = ["dist/shaders", "dist/shaders/pieces"];
-  expect([...folders].sort()).toEqual(["", "dist", ...cli, ...shaders, "dist/src"]);
+  expect([...folders].sort()).toEqual(["", "dist", ...cli, ...shaders, "dist/src", "dist/web"]);
   for (const path of ["LICENSE", "README.md", "package.json", "dist/src/text/names.txt"]) {
     expect(list).toContain(`package/${path}`);
   }

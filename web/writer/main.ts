@@ -2,7 +2,8 @@
 
 import "./writer.css";
 import { isChat } from "../../src/choices.ts";
-import { resolveConfig } from "../../src/config.ts";
+import { settings } from "../../src/config/settings.ts";
+import { parseSetting } from "../../src/config/values.ts";
 import { count, plural } from "../../src/count.ts";
 import { chooseDevice, type DeviceChoice } from "../../src/device/choose.ts";
 import { ConfigError, UserError } from "../../src/errors.ts";
@@ -40,10 +41,11 @@ async function start(): Promise<void> {
     write("title", "A model that answers");
     write("prompt-label", "Say");
     write("write", "Send");
+    write("prompt-hint", "Enter sends, Shift and Enter begin a line.");
     input("num_samples").parentElement!.hidden = true;
   } else {
     input("num_samples").value = "1";
-    write("prompt-hint", "Nothing will do, too.");
+    write("prompt-hint", "May stay empty. Ctrl and Enter write.");
   }
   const open = opener(model);
   let stop: AbortController | undefined;
@@ -53,7 +55,7 @@ async function start(): Promise<void> {
     stop = new AbortController();
     setBusy(true);
     try {
-      const options = { ...readOptions(model), signal: stop.signal };
+      const options = { ...readOptions(), signal: stop.signal };
       const generator = await open(input("device").value as DeviceChoice);
       const prompt = input("prompt").value;
       if (!talks) write("note", generator.notes({ ...options, prompt }).join(" "));
@@ -110,15 +112,12 @@ function tell(error: unknown): void {
 }
 
 /** @throws ConfigError naming the first one that cannot be */
-function readOptions({ config }: Model): Omit<Options, "signal"> {
-  const numbers = names.map((name) => {
-    const text = input(name).value.trim();
-    return [name, text === "" ? NaN : Number(text)] as const;
+function readOptions(): Omit<Options, "signal"> {
+  const read = names.map((name) => {
+    const setting = settings.find((each) => each.name === name)!;
+    return [name, parseSetting(setting, input(name).value, label(name))];
   });
-  const labels = names.map((name) => [name, label(name)] as const);
-  const options = Object.fromEntries(numbers) as Omit<Options, "signal">;
-  resolveConfig("microgpt", { ...config, ...options }, Object.fromEntries(labels));
-  return options;
+  return Object.fromEntries(read);
 }
 
 function label(name: string): string {
@@ -140,10 +139,10 @@ function opener(model: Model): (choice: DeviceChoice) => Promise<Generator> {
       write("status", `Compiling kernel ${done} of ${total}…`),
     );
     const why = fallback ?? device_reason;
-    const name = device ? `WebGPU, on ${device.name}` : "the CPU, in float64";
+    const name = device ? `WebGPU (${device.name})` : "the CPU, in float64";
     write(
       "device-name",
-      ` It runs by ${name}${why === null ? "" : ` (${why.replace(/\.$/, "")})`}.`,
+      ` It runs on ${name}${why === null ? "" : `: ${why.replace(/\.$/, "")}`}.`,
     );
     opened = { choice, generator };
     write("status", "Writing…");
