@@ -48,6 +48,7 @@ export class Talk implements Author {
     const text = document.createTextNode(content);
     item.append(speaker, text);
     this.list.append(item);
+    item.scrollIntoView({ block: "nearest" });
     return text;
   }
 
