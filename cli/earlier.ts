@@ -1,7 +1,7 @@
 // What an output folder holds before a new run begins there: nothing of it is lost.
 
 import { copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { ModelFileError } from "../src/errors.ts";
 import { describeRun, STATE_FILE } from "../src/files/checkpoint.ts";
 import {
@@ -68,6 +68,27 @@ function textsIn(folder: string) {
     config && new TextDecoder().decode(config),
   ];
   return { configs, state };
+}
+
+/**
+ * The names of what the model there has learnt from, without their folders; none where nobody knows.
+ * Those of a private place are nobody's business where the model goes.
+ */
+export function textsOf(folder: string): string[] {
+  const { state } = textsIn(folder);
+  if (state === undefined) return [];
+  try {
+    const { input } = describeRun(state, join(folder, STATE_FILE));
+    return (input ?? ["names.txt"]).filter((word) => word !== "-").map(publicName);
+  } catch {
+    return []; // damaged: the model may be whole all the same
+  }
+}
+
+function publicName(input: string): string {
+  if (!/^https?:/i.test(input)) return basename(input);
+  const { origin, pathname } = new URL(input);
+  return origin + pathname;
 }
 
 /** Bytes of a config.json that are looked at. */

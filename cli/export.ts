@@ -2,25 +2,39 @@
 //
 //   npm run export -- --model-dir output --format huggingface --output elsewhere
 //   npm run export -- --model-dir output --format python --output names.py
+//   npm run export -- --model-dir output --format torch --output cluster
 
-import { type ExportFormat, exportFormats } from "../src/exchange/formats.ts";
+import { type Exported, type ExportFormat, exportFormats } from "../src/exchange/formats.ts";
 import { loadBest, loadModel } from "../src/files/model_dir.node.ts";
 import { nearest } from "../src/nearest.ts";
 import { command } from "./command.ts";
 import { ExportPlace } from "./export_place.ts";
 import type { Flags } from "./flags.ts";
+import { textsOf } from "./earlier.ts";
+import { exportRun } from "./export_run.ts";
 import { aligned, bytes } from "./format.ts";
 import { UsageError } from "./given.ts";
+import { Interrupt } from "./interrupt.ts";
 import * as options from "./options.ts";
-import { run } from "./run.ts";
+import { type Io, run } from "./run.ts";
+import { writerPage } from "./writer_page.ts";
 
-const names = Object.keys(exportFormats);
+/** Those of a model, and that of a run with its text. */
+const formats: Record<string, Omit<ExportFormat, "make">> = {
+  ...exportFormats,
+  torch: {
+    what: "a folder with which PyTorch goes on with the run, under torchrun: its data in their order, and a script",
+    kind: "folder",
+    half: false,
+  },
+};
+const names = Object.keys(formats);
 
 const format: options.Option = {
   flag: "format",
   env: [],
   value: "NAME",
-  help: Object.entries<ExportFormat>(exportFormats)
+  help: Object.entries(formats)
     .map(([name, { what }]) => `${name} (${what})`)
     .join(", "),
 };
@@ -44,24 +58,30 @@ const overwrite: options.Option = {
   help: "replace the files that are there by these names",
 };
 
+/** Which text a run has, where it does not say so itself. */
+const text = options.text.map((option) => ({ ...option, section: "The text of a run, for torch" }));
+
 const description = {
   name: "export",
   summary: "Writes a saved model in a format that other programs read.",
-  options: [options.modelDir, options.best, format, half, output, overwrite],
+  options: [options.modelDir, options.best, format, half, output, overwrite, ...text],
 };
 
-export const main = command(description, async (flags, io) => {
+export const main = command(description, (flags, io) =>
+  Interrupt.during(io, ({ signal }) => exportModel(flags, io, signal)),
+);
+
+async function exportModel(flags: Flags, io: Io, signal: AbortSignal): Promise<number> {
   const name = formatIn(flags);
-  const { make, ...kept }: ExportFormat = exportFormats[name];
+  const kept = formats[name];
   if (flags.has(half) && !kept.half) {
     throw new UsageError(`The format ${name} has no weights in half precision; leave --half out.`);
   }
   const path = flags.text(output);
   if (path === undefined) throw new UsageError(`Where to? Give --output PATH, the ${kept.kind}.`);
   const place = new ExportPlace(path, kept.kind, flags.has(overwrite));
-  const folder = flags.text(options.modelDir);
-  const model = flags.has(options.best) ? loadBest(folder) : loadModel(folder);
-  const { files, notes } = await make(model, { half: flags.has(half) });
+  const { files, notes } = await exported(name, flags, io, signal);
+  signal.throwIfAborted();
   const written = place.write(files, io.stderr);
   if (flags.has(options.json)) {
     io.stdout.write(`${JSON.stringify({ format: name, output: path, files: written, notes })}\n`);
@@ -71,17 +91,34 @@ export const main = command(description, async (flags, io) => {
   io.stdout.write(`${path}\n${aligned(rows, 1)}\n`);
   for (const note of notes) io.stdout.write(`note  ${note}\n`);
   return 0;
-});
+}
 
-function formatIn(flags: Flags): keyof typeof exportFormats {
-  const text = flags.text(format);
-  if (text === undefined) {
+async function exported(
+  name: string,
+  flags: Flags,
+  io: Io,
+  signal: AbortSignal,
+): Promise<Exported> {
+  if (!Object.hasOwn(exportFormats, name)) return exportRun(flags, io, signal);
+  const given = flags.written(text);
+  if (given !== undefined) {
+    throw new UsageError(`${given} names the text of a run for --format torch; leave it out.`);
+  }
+  const { make }: ExportFormat = exportFormats[name as keyof typeof exportFormats];
+  const folder = flags.text(options.modelDir);
+  const model = flags.has(options.best) ? loadBest(folder) : loadModel(folder);
+  return make(model, { half: flags.has(half), trained_on: textsOf(folder), writerPage });
+}
+
+function formatIn(flags: Flags): string {
+  const given = flags.text(format);
+  if (given === undefined) {
     throw new UsageError(`In which format? Give --format ${names.join(" or ")}.`);
   }
-  if (Object.hasOwn(exportFormats, text)) return text as keyof typeof exportFormats;
-  const match = nearest(text, names);
+  if (names.includes(given)) return given;
+  const match = nearest(given, names);
   const meant = match === undefined ? "" : ` Did you mean ${match}?`;
-  throw new UsageError(`--format is "${text}"; it must be ${names.join(" or ")}.${meant}`);
+  throw new UsageError(`--format is "${given}"; it must be ${names.join(" or ")}.${meant}`);
 }
 
 if (import.meta.main) await run(main);

@@ -1,6 +1,7 @@
 // The formats that a model can be exported in: one table for the command and the page.
 
 import type { Model, ModelFile } from "../files/model_files.ts";
+import { exportHtml } from "./html.ts";
 import { exportHuggingFace } from "./huggingface/write_folder.ts";
 import { exportPython } from "./microgpt/python.ts";
 import { exportWeightsJson } from "./microgpt/weights_json.ts";
@@ -8,6 +9,10 @@ import { exportWeightsJson } from "./microgpt/weights_json.ts";
 export interface ExportOptions {
   /** Weights in half precision. */
   half: boolean;
+  /** Names of the texts that the model has learnt from; none where nobody knows. */
+  trained_on?: readonly string[];
+  /** The page that models are exported into, built; html asks for it. */
+  writerPage?: () => Promise<string>;
 }
 
 export interface Exported {
@@ -46,6 +51,12 @@ export const exportFormats = {
     kind: "file",
     half: false,
     make: exportPython,
+  },
+  html: {
+    what: "a page that writes by itself, opened from the disk and offline",
+    kind: "file",
+    half: true,
+    make: exportHtml,
   },
 } as const satisfies Record<string, ExportFormat>;
 

@@ -3,9 +3,10 @@
 
 import { toHalves } from "../device/half.ts";
 import { ModelFileError } from "../errors.ts";
-import { metadataOf, type Model } from "../files/model_files.ts";
+import { metadataOf, type Model, ModelFile } from "../files/model_files.ts";
 import { count } from "../count.ts";
 import { ParameterLayout } from "../model/parameters.ts";
+import type { Exported, ExportOptions } from "./formats.ts";
 
 /** Classes of the blocks. */
 export const BLOCKS = { about: "about-model", weights: "weights" } as const;
@@ -24,7 +25,18 @@ export interface HeldModel {
   half: boolean;
 }
 
-export interface HtmlOptions extends Pick<HeldModel, "trained_on" | "half"> {
+/** @throws ModelFileError as htmlPieces() */
+export async function exportHtml(
+  model: Model,
+  { half, trained_on = [], writerPage }: ExportOptions,
+): Promise<Exported> {
+  if (writerPage === undefined) throw new RangeError("there is no page to export the model into");
+  const page = await writerPage();
+  const pieces = htmlPieces(model, { half, trained_on, page });
+  return { files: [new ModelFile("model.html", pieces)], notes: [] };
+}
+
+interface HtmlOptions extends Pick<HeldModel, "trained_on" | "half"> {
   /** The built page. */
   page: string;
 }

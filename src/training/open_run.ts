@@ -13,10 +13,8 @@ import { dimsOf, initialParameters, parameterCount } from "../model/parameters.t
 import { estimate, trainingWork } from "../model/work.ts";
 import { PythonRandom } from "../random.ts";
 import { firstQuestions } from "../text/chat.ts";
-import { identity } from "../text/documents.ts";
 import { textFacts } from "../text/facts.ts";
 import { corpusOf, type TextSource } from "../text/read_corpus.ts";
-import { splitTokens } from "../text/split.ts";
 import { skippedOf } from "../text/tokenized.ts";
 import { encodePrompt } from "../tokenizer/prompt.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
@@ -26,9 +24,10 @@ import { chooseDtype } from "./choose_dtype.ts";
 import { checkHalf, chooseSmall, createTrainer } from "./choose_trainer.ts";
 import type { PrepareEvent, StartEvent } from "./events.ts";
 import { checkInitial, initialNotes, initialValues } from "./init_from.ts";
-import { identifier, type Identify, shuffleDocuments } from "./many_documents.ts";
+import type { Identify } from "./many_documents.ts";
 import { startNotes } from "./notes.ts";
-import { checkText, differences, resumedConfig, withoutDevice } from "./resume.ts";
+import { orderText } from "./order_text.ts";
+import { differences, resumedConfig, withoutDevice } from "./resume.ts";
 import { settleText } from "./settle_text.ts";
 import type { Trainer } from "./trainer.ts";
 
@@ -104,12 +103,8 @@ export async function openRun(options: TrainingOptions): Promise<OpenedRun> {
   const promptLength = encodePrompt(tokenizer, prompt).length;
   const choice = resume && options.device === "auto" ? resume.device : options.device;
   const random = new PythonRandom(wanted.seed);
-  const order = identity(num_docs);
-  if (!isStream(format)) await shuffleDocuments(order, random, { progress, signal });
-  const tokens = text.tokens(wanted.block_size, order, wanted);
-  const identify = identifier(corpus, wanted, tokens, tokenizer, progress);
-  if (resume) checkText(resume, await identify(signal));
-  const { train, validation, ...counts } = splitTokens(wanted, tokens);
+  const ordered = await orderText(corpus, wanted, text, random, { resume, progress, signal });
+  const { order, tokens, identify, train, validation, ...counts } = ordered;
   const dims = dimsOf(wanted, tokenizer.vocab_size);
   const work = trainingWork(wanted, dims, {
     steps: wanted.num_steps - (resume?.step ?? 0),
