@@ -28,5 +28,6 @@ fn embedding_forward(
 ) {
   let i = thread.x + thread.y * groups.x * WG;
   if (i >= sizes.N * sizes.C) { return; }
-  out[i] = embedding(i / sizes.C, i % sizes.C);
+  let n = i / sizes.C;
+  out[i] = embedding(ids[n], n, i % sizes.C);
 }

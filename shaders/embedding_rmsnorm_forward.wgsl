@@ -35,10 +35,10 @@ fn embedding_rmsnorm_forward(
   if (n >= sizes.N) { return; }
   var sum = 0.0;
   for (var c = i; c < sizes.C; c += WG) {
-    let e = embedding(n, c);
+    let e = embedding(ids[n], n, c);
     sum += e * e;
   }
   let scale = rstd_of(sum, i);
-  for (var c = i; c < sizes.C; c += WG) { out[n * sizes.C + c] = embedding(n, c) * scale; }
+  for (var c = i; c < sizes.C; c += WG) { out[n * sizes.C + c] = embedding(ids[n], n, c) * scale; }
   if (i == 0u) { rstd[n] = scale; }
 }

@@ -7,13 +7,16 @@ import * as heads from "../src/reference/heads.ts";
 import * as dropout from "../src/reference/dropout.ts";
 import * as gains from "../src/reference/gains.ts";
 import * as ops from "../src/reference/ops.ts";
+import * as drawing from "../src/reference/draw_token.ts";
 import * as optimizers from "../src/reference/optimizers.ts";
+import * as textRows from "../src/reference/text_rows.ts";
 import * as small from "../src/small/reference.ts";
 import { attentionFamilies } from "../src/model/attention.ts";
 import { GpuOps } from "../src/model/gpu_ops.ts";
 import * as optimizerOps from "../src/model/optimizer_ops.ts";
 import * as headOps from "../src/model/head_ops.ts";
 import { RowOps } from "../src/model/row_ops.ts";
+import * as textOps from "../src/model/text_ops.ts";
 import * as smallOps from "../src/small/ops.ts";
 import { gridOf } from "../src/device/schedule.ts";
 import { device } from "./harness/device.ts";
@@ -28,6 +31,8 @@ const references: Record<string, unknown> = {
   ...gains,
   ...heads,
   ...optimizers,
+  ...drawing,
+  ...textRows,
   ...small,
 };
 
@@ -99,6 +104,7 @@ test("every operation of the GPU has a case", () => {
     ...Object.keys(headOps),
     ...Object.keys(optimizerOps),
     ...Object.keys(smallOps),
+    ...Object.keys(textOps).filter((name) => !/^[A-Z]/.test(name)),
   ];
   const helpers = [
     "constructor",
@@ -110,6 +116,9 @@ test("every operation of the GPU has a case", () => {
     "MUON_CHUNK",
     "smallTuning",
     "headParts",
+    "headThreads",
+    "wanted",
+    "idWords",
   ];
   const shared = ["attention", "product", "norm", "activation", "leaveOut"];
   const tested = new Set([...dispatched.values()].flatMap((set) => [...set].map(camel)));

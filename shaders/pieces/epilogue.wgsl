@@ -1,6 +1,5 @@
 // What becomes of a product's sums before they are stored.
-// The kernel declares Value, f32 or vec4f, and the arrays extra and out2, which hold as many numbers an element; and sizes
-// with add.
+// The kernel declares Value, f32 or vec4f, and the array extra, which holds as many numbers an element.
 
 override EPILOGUE: u32 = 0u;        // one of these, as src/model/product.ts numbers them; or 0, nothing
 const RESIDUAL = 1u;                // + extra
@@ -16,9 +15,4 @@ fn finish(sum: Value, at: u32) -> Value {
   if (EPILOGUE == RELU_BACKWARD) { return select(Value(), sum, Value(extra[at]) > Value()); }
   if (EPILOGUE == RELU_SQUARED_BACKWARD) { return sum * 2.0 * sqrt(Value(extra[at])); }
   return sum;
-}
-
-// The second product has no such end; but it may be made of chunks of its sums, one dispatch after the other.
-fn store_second(sum: Value, at: u32) {
-  if (sizes.add != 0u) { out2[at] += sum; } else { out2[at] = sum; }
 }

@@ -1,6 +1,6 @@
 // Where the numbers of a product's tile go.
 // The kernel declares out and out2 as arrays of numbers, with Out, what an element of out is.
-// with: product_part, epilogue
+// with: product_part, epilogue, second_product
 
 alias Value = f32;
 

@@ -203,6 +203,10 @@ function sequences(
       grid: [heads * Math.ceil(HS / 64), B, Math.ceil(T / TILE)], // z goes from the longest tile down
     };
   }
-  const ROOM = Math.ceil(HS / ROOM_STEP) * ROOM_STEP;
-  return { ...call, constants: { ROOM, WG }, sizes, grid: [T, heads, B] };
+  return { ...call, constants: { ROOM: attentionRoom(HS), WG }, sizes, grid: [T, heads, B] };
+}
+
+/** Channels that a pipeline has room for whose workgroups take a row of one head. */
+export function attentionRoom(HS: number): number {
+  return Math.ceil(HS / ROOM_STEP) * ROOM_STEP;
 }

@@ -54,8 +54,8 @@ export function headsForward(
   return {
     op: "heads_forward",
     kernel: "heads_forward",
-    constants: threads(device, heads.HS),
-    sizes: { N: B * T, T, ...heads, ...wanted(rstd, gains, turns), eps },
+    constants: headThreads(device, heads.HS),
+    sizes: { N: B * T, T, ...heads, ...wanted(rstd !== null, gains, turns), eps },
     bindings: {
       out,
       rstd: rstd ?? device.nothing,
@@ -87,12 +87,12 @@ export function headsBackward(
   const N = B * T;
   const { rows, parts, plane } = headParts(N, heads.HS, given);
   const unread = turns ?? rstd ?? device.nothing; // not the nothing that dgains may be
-  const { X, Y } = threads(device, heads.HS);
+  const { X, Y } = headThreads(device, heads.HS);
   return {
     op: "heads_backward",
     kernel: "heads_backward",
     constants: { X, Y, PAIRS: powerOfTwo(Math.max(heads.HS, LEAST_ROOM) / 2 / X) },
-    sizes: { N, T, ...heads, ...wanted(rstd, gains, turns), rows, plane },
+    sizes: { N, T, ...heads, ...wanted(rstd !== null, gains, turns), rows, plane },
     bindings: {
       dqkv,
       dgains: dgains ?? device.nothing,
@@ -107,16 +107,16 @@ export function headsBackward(
 }
 
 /** Threads that share a head, a power of two, and heads that a workgroup has at a time. */
-function threads({ software }: Device, HS: number): { X: number; Y: number } {
+export function headThreads({ software }: Device, HS: number): { X: number; Y: number } {
   if (software) return { X: 8, Y: 1 }; // barriers cost there with each thread
   const X = Math.min(128, powerOfTwo(HS / 2));
   return { X, Y: 128 / X };
 }
 
 /** Which of them there are. */
-function wanted(rstd: Tensor | null, gains: HeadGains | null, turns: Tensor | null) {
+export function wanted(norm: boolean, gains: HeadGains | null, turns: Tensor | null) {
   return {
-    norm: Number(rstd !== null),
+    norm: Number(norm),
     gain: Number(gains !== null),
     turn: Number(turns !== null),
   };

@@ -36,7 +36,7 @@ type Tile = readonly [number, number];
 export interface ProductVariant {
   /** For people, and to be remembered by. */
   name: string;
-  kernel: "matmul" | "matmul_wide" | "matmul_lanes" | "matmul_matrix";
+  kernel: "matmul" | "matmul_wide" | "matmul_lanes" | "matmul_matrix" | "matmul_rows";
   /** Rows and columns that a workgroup makes. */
   tile: Tile;
   /** Parts that the sums over M of a pair's second product are made in, each in a plane of its own. */
@@ -71,6 +71,9 @@ export const MATRIX_TILES = [
   { tile: [128, 64], subgroups: [2, 2] },
   { tile: [64, 64], subgroups: [2, 2] },
 ] as const;
+
+/** Rows that a workgroup of matmul_rows.wgsl makes. */
+const FEW_ROWS = 8;
 
 /** Workgroups that keep a GPU of any size busy. */
 const ENOUGH_GROUPS = 256;
@@ -121,6 +124,16 @@ export function productVariants(
       return { name: `${kernel} ${tile.join("x")}${parts}`, kernel, tile, splits };
     });
   });
+}
+
+/**
+ * For products of so few rows that reading the weight takes longer than all else: none that training chooses, and it serves
+ * no pairs. What it makes of a row does not depend on M.
+ */
+export function fewRowsVariant({ software }: Device): ProductVariant {
+  // Barriers cost with each thread in software, and its lanes load number by number, wherever those lie.
+  const Y = software ? 8 : 4;
+  return { name: "matmul_rows", kernel: "matmul_rows", tile: [FEW_ROWS, Y], splits: 1 };
 }
 
 /** Where b is kept in f16 so are the operands, if there is a unit for that. */
@@ -234,6 +247,19 @@ function wholeProduct(
         A_VECTORS: Number(K % 4 === 0),
       },
       bindings: { ...call.bindings, a_vectors: a },
+    };
+  }
+  if (kernel === "matmul_rows") {
+    if (pair || !transposed) throw new RangeError(`${op}: ${kernel} makes no such product`);
+    return {
+      ...call,
+      constants: {
+        EPILOGUE: constants.EPILOGUE,
+        X: device.software ? 1 : 32,
+        Y: tile[1],
+        VECTORS: Number(K % 4 === 0),
+      },
+      bindings: { out, a, a_vectors: a, b, b_vectors: b, extra },
     };
   }
   if (kernel === "matmul_matrix") {

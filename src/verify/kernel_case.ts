@@ -22,7 +22,9 @@ interface Output {
   /** Whether what matrix units round has no part in it. */
   unrounded?: boolean;
   /** What the kernel finds there; poison where absent. */
-  initial?: Float32Array;
+  initial?: Numbers;
+  /** Whether it holds integers. */
+  integers?: boolean;
 }
 
 /** Draws normal values; float32, as both sides read them. */
@@ -253,7 +255,7 @@ function judge(
       const detail = `did not write ${name}[${missed}]`;
       return { ...row, error: Infinity, allowed, pass: false, detail };
     }
-    const error = relativeError(numbersOf(tensor, after[name]), expected[name]);
+    const error = relativeError(numbersOf(tensor, after[name], output.integers), expected[name]);
     if (!worst || error / allowed > worst.error / worst.allowed) worst = { error, allowed };
   }
   const { error, allowed } = worst!;
@@ -269,8 +271,9 @@ function missedElement(halves: Uint16Array, width: number): number {
 }
 
 /** The numbers of a tensor, from all that its buffer holds. */
-function numbersOf(tensor: Tensor, { buffer }: Uint16Array<ArrayBuffer>) {
+function numbersOf(tensor: Tensor, { buffer }: Uint16Array<ArrayBuffer>, integers = false) {
   const [size] = tensor.shape;
+  if (integers) return new Uint32Array(buffer, GUARD, size);
   return tensor.dtype === "f16"
     ? fromHalves(new Uint16Array(buffer, GUARD, size))
     : new Float32Array(buffer, GUARD, size);
@@ -282,15 +285,18 @@ function expectedOutputs(
   guarded: Record<string, Guarded>,
 ): Record<string, Float64Array> {
   const inputs: ReferenceInputs = { values: {}, ids: {} };
-  const held = (name: string) => numbersOf(guarded[name].tensor, guarded[name].before);
+  const held = (name: string, integers?: boolean) =>
+    numbersOf(guarded[name].tensor, guarded[name].before, integers);
   for (const [name, values] of Object.entries(test.inputs)) {
     if (values instanceof Int32Array) inputs.ids[name] = values;
     else if (values instanceof Uint32Array) inputs.values[name] = Float64Array.from(values);
     else inputs.values[name] = Float64Array.from(held(name));
   }
   const outputs: Record<string, Float64Array> = {};
-  for (const [name, { size, initial }] of Object.entries(test.outputs)) {
-    outputs[name] = initial ? Float64Array.from(held(name)) : new Float64Array(size).fill(NaN);
+  for (const [name, { size, initial, integers }] of Object.entries(test.outputs)) {
+    outputs[name] = initial
+      ? Float64Array.from(held(name, integers))
+      : new Float64Array(size).fill(NaN);
   }
   test.reference(outputs, inputs);
   return outputs;

@@ -16,6 +16,8 @@ import { gainCases, normCases } from "./norm_cases.ts";
 import { optimizerCases, stepData } from "./optimizer_cases.ts";
 import { sampleCases } from "./sample_cases.ts";
 import { smallCases } from "./small_cases.ts";
+import { drawCases } from "./draw_cases.ts";
+import { textCases } from "./text_cases.ts";
 import { updateCases } from "./update_cases.ts";
 
 /** Sizes that are no multiple of any tile, and their neighbours that are. */
@@ -81,6 +83,10 @@ const inRows: Record<string, string> = {
   muon_update: "rows 17, columns 33",
   accumulate: "size 1000, planes 3, the third",
   muon_transpose: "rows 17, columns 33",
+  embedding_rows: "N 5, T 9, C 33, V 7, positions, norm",
+  heads_cache: "N 3, T 5, NH 4, NKV 2, HS 8: norm, gains, turn",
+  slide_cache: "3 slots, T 64, NKV 1, HS 32",
+  draw_token: "N 3, V 27, temperature 0.8",
 };
 
 function rowsOfTwo(test: KernelCase): KernelCase {
@@ -121,6 +127,8 @@ const families: (() => KernelCase[])[] = [
   () => updateCases(normal),
   () => smallCases(normal, ids),
   () => sampleCases(normal, ids),
+  () => textCases(normal),
+  () => drawCases(normal),
 ];
 
 /** @param largest operands are spread up to here */

@@ -4,7 +4,7 @@ import type { Device } from "../device/device.ts";
 import { matrixUnit } from "../device/matrix_unit.ts";
 import { attentionFamilies } from "../model/attention.ts";
 import { type Choices, GpuOps } from "../model/gpu_ops.ts";
-import { MATRIX_TILES, WIDE_TILES } from "../model/product.ts";
+import { fewRowsVariant, MATRIX_TILES, WIDE_TILES } from "../model/product.ts";
 import type { Variant } from "./kernel_case.ts";
 
 /**
@@ -27,7 +27,11 @@ export function opsVariants(device: Device): Variant[] {
     const attention = families[i % families.length];
     return new GpuOps(device, { product: force(device, name), attention });
   });
-  const all = [new GpuOps(device), ...forced];
+  const few = new GpuOps(device, {
+    product: ({ transposed, pair }, [first]) =>
+      transposed && !pair ? fewRowsVariant(device) : first,
+  });
+  const all = [new GpuOps(device), few, ...forced];
   const byMatrices = MATRIX_TILES.map(({ tile }) => {
     const product = force(device, `matmul_matrix ${tile.join("x")}`);
     return new GpuOps(device, { product, attention: "matrix" });
@@ -39,7 +43,7 @@ export function opsVariants(device: Device): Variant[] {
   const own: Variant = { ops: all[0], dtype: "f16" };
   // What the second tile would show, it shows in f32.
   const again = device.software ? forced.slice(0, -1) : forced;
-  const others = [...again, ...half].map((ops): Variant => {
+  const others = [few, ...again, ...half].map((ops): Variant => {
     return { ops, dtype: "f16", ...(device.software && { every: SHARE }) };
   });
   return [...variants, own, ...others];
