@@ -6,11 +6,13 @@ import { Meter } from "../src/device/meter.ts";
 import { GpuDecoder } from "../src/generation/gpu_decoder.ts";
 import { isLikeMicrogpt } from "../src/model/engines.ts";
 import { dimsOf, initialParameters, parameterCount } from "../src/model/parameters.ts";
+import { writingSizes } from "../src/model/text_plan.ts";
 import { PythonRandom } from "../src/random.ts";
 import { TokenStream } from "../src/text/stream.ts";
 import { createTrainer } from "../src/training/choose_trainer.ts";
 import { GpuTrainer } from "../src/training/gpu_trainer.ts";
 import { needsOf } from "../src/training/needs.ts";
+import { continuationOf } from "./harness/decode.ts";
 import { device } from "./harness/device.ts";
 import { qwen } from "./harness/shapes.ts";
 
@@ -131,8 +133,14 @@ test("a stream takes the general trainer's bytes, whatever the size of the model
 test.each(models)("generating takes the bytes foretold: $name", async ({ overrides, V }) => {
   const { config, dims, params } = setUp(overrides, V);
   const peak = await peakBytes(async () => {
-    const decoder = await GpuDecoder.fromValues(device, config, dims, params);
-    await decoder.nextLogits([0, 1]);
+    const sizes = writingSizes(config);
+    const decoder = await GpuDecoder.fromValues(device, config, dims, params, sizes);
+    const write = async (seed: number) => {
+      for await (const _ of decoder.decode(
+        continuationOf([0, 1], { random: new PythonRandom(seed) }),
+      ));
+    };
+    await Promise.all([1, 2, 3].map(write));
     decoder.destroy();
   });
   expect(peak).toBe(needsOf(config, dims, undefined, device).generation.device_bytes);

@@ -72,6 +72,9 @@ interface Command {
   pipeline: GPUComputePipeline;
   bindGroup: GPUBindGroup;
   grid: [number, number, number];
+  /** Of which dispatch it is, and whether it is all of it. */
+  dispatch: number;
+  whole: boolean;
 }
 
 export class Schedule {
@@ -88,7 +91,9 @@ export class Schedule {
 
   /** Compiles every pipeline, all at once, and makes every bind group. */
   static async create(device: Device, dispatches: readonly Dispatch[]): Promise<Schedule> {
-    const all = dispatches.flatMap((dispatch) => inParts(device, dispatch));
+    const places = dispatches.map((dispatch) => inParts(device, dispatch));
+    const all = places.flat();
+    const dispatchOf = places.flatMap((parts, i) => parts.map(() => i));
     const started = all.map((dispatch) => pipelineOf(device, dispatch));
     const pipelines = await platform.wait(Promise.all(started));
     const sizes = packSizes(device, all);
@@ -96,16 +101,26 @@ export class Schedule {
       const { buffer, at, size } = { ...sizes, ...sizes.parts[i] };
       const bindings = { ...dispatch.bindings, sizes: { buffer, offset: at, size } };
       const bindGroup = bind(device, dispatch, bindings, pipelines[i]);
-      return { pipeline: pipelines[i], bindGroup, grid: dispatch.grid };
+      const place = dispatchOf[i];
+      const whole = places[place].length === 1;
+      return { pipeline: pipelines[i], bindGroup, grid: dispatch.grid, dispatch: place, whole };
     });
     return new Schedule(dispatches, commands, sizes.buffer);
   }
 
-  /** Records the whole list into one compute pass. */
-  encode(encoder: GPUCommandEncoder, timestampWrites?: GPUComputePassTimestampWrites): void {
+  /**
+   * Records the whole list into one compute pass.
+   * @param grids of each dispatch a smaller one, which makes its first rows alone; where it is in parts, those are made whole
+   */
+  encode(
+    encoder: GPUCommandEncoder,
+    timestampWrites?: GPUComputePassTimestampWrites,
+    grids?: readonly Dispatch["grid"][],
+  ): void {
     const pass = encoder.beginComputePass({ timestampWrites });
     let current: GPUComputePipeline | undefined;
-    for (const { pipeline, bindGroup, grid } of this.commands) {
+    for (const { pipeline, bindGroup, dispatch, whole, ...command } of this.commands) {
+      const grid = grids && whole ? grids[dispatch] : command.grid;
       if (pipeline !== current) pass.setPipeline(pipeline);
       current = pipeline;
       pass.setBindGroup(0, bindGroup);

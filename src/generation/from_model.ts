@@ -4,6 +4,7 @@ import { isChat } from "../choices.ts";
 import { chooseDevice, type DeviceChoice } from "../device/choose.ts";
 import type { Preparation } from "../device/prepare.ts";
 import { ParameterLayout } from "../model/parameters.ts";
+import type { TextSizes } from "../model/text_plan.ts";
 import { estimate, writingWork } from "../model/work.ts";
 import { PythonRandom } from "../random.ts";
 import { encodePrompt } from "../tokenizer/prompt.ts";
@@ -54,12 +55,15 @@ export class Generator {
 
   /**
    * @param progress told how far the device is with what it has to compile
+   * @param sizes texts that are written at the same time at most, and dtype of the weights on a GPU; as many as num_samples
+   *   and a few, and f32, where absent
    * @throws NoWebGpuError if `webgpu` was asked for and there is none
    */
   static async open(
     model: Model,
     choice: DeviceChoice,
     progress?: Preparation["progress"],
+    sizes: Partial<TextSizes> = {},
   ): Promise<Generator> {
     const { config, layout } = model;
     const { dims } = layout;
@@ -67,7 +71,7 @@ export class Generator {
     const { device, fallback } = await chooseDevice(choice, estimate([work]));
     const flat = new ParameterLayout(dims);
     const params = layout.convert(model.values, flat, new Float64Array(flat.size));
-    const decoder = await createDecoder(device, config, dims, params, progress);
+    const decoder = await createDecoder(device, config, dims, params, { progress, ...sizes });
     return new Generator(model, decoder, fallback);
   }
 

@@ -1,109 +1,258 @@
-// Decodes on the GPU. Recomputes the whole context.
+// Decodes on the GPU: many texts at a time, each with its keys and values in a slot. They join and leave between tokens.
 
+import type { Config } from "../config.ts";
 import type { Device } from "../device/device.ts";
+import { Pace } from "../device/pace.ts";
 import { compile, type Preparation } from "../device/prepare.ts";
-import { Schedule } from "../device/schedule.ts";
 import { tryMatrices } from "../device/trial.ts";
-import { type Tensor, allocateTensors, destroyTensors, writeTensor } from "../device/tensors.ts";
+import {
+  allocateTensors,
+  destroyTensors,
+  type Tensor,
+  type TensorSpec,
+  writeTensor,
+} from "../device/tensors.ts";
 import type { ForwardConfig } from "../model/forward_config.ts";
-import { planForward } from "../model/forward_plan.ts";
 import { type Dims, PARAMETER_ALIGNMENT, ParameterLayout } from "../model/parameters.ts";
-import { writeTurns } from "../model/turns.ts";
-import { decodeByLogits } from "./decode_by_logits.ts";
+import { gainLayout, MOST_STEPS, planTexts, type TextSizes } from "../model/text_plan.ts";
 import type { Continuation, DecodedToken, Decoder } from "./decoder.ts";
-import { windowOf } from "./window.ts";
+import { TextEngine, type Top } from "./gpu/engine.ts";
+import type { Reader } from "./gpu/reader.ts";
+import { mostSlots } from "./gpu/slots.ts";
+import { ScoredText } from "./gpu/scored.ts";
+import { Text } from "./gpu/text.ts";
+
+export interface GpuDecoding extends Partial<TextSizes>, Pick<Preparation, "progress"> {}
 
 export class GpuDecoder implements Decoder {
-  readonly num_slots = 1;
-  private readonly device: Device;
-  private readonly layout: ParameterLayout;
-  private readonly tensors: Record<string, Tensor>;
-  /** Positions whose logits there are at a time, and for each such chunk what makes them. */
-  private readonly rows: number;
-  private readonly schedules: readonly Schedule[];
+  private readonly engine: TextEngine;
+  private readonly block_size: number;
+  /** The parameters, where they are its own. */
+  private readonly own: Record<string, Tensor>;
+  private readonly slots: (Text | ScoredText | undefined)[];
+  private readonly waiting: (Text | ScoredText)[] = [];
+  private running = false;
+  private failure: Error | undefined;
+  private destroyed = false;
+  /** Of tokens in a submit. */
+  private readonly pace = new Pace(MOST_STEPS);
 
-  private constructor(
-    device: Device,
-    layout: ParameterLayout,
-    tensors: Record<string, Tensor>,
-    rows: number,
-    schedules: readonly Schedule[],
-  ) {
-    this.device = device;
-    this.layout = layout;
-    this.tensors = tensors;
-    this.rows = rows;
-    this.schedules = schedules;
+  private constructor(engine: TextEngine, block_size: number, own: Record<string, Tensor>) {
+    this.engine = engine;
+    this.block_size = block_size;
+    this.own = own;
+    this.slots = Array.from({ length: engine.plan.num_slots }, () => undefined);
   }
 
-  /** A decoder with weights of its own, given flat in the table's order without gaps. */
+  get num_slots(): number {
+    return this.slots.length;
+  }
+
+  /**
+   * A decoder with weights of its own, given flat in the table's order without gaps.
+   * @param decoding num_slots at most, 1 where absent; f32 where no dtype is given
+   */
   static async fromValues(
     device: Device,
     config: ForwardConfig,
     dims: Dims,
     values: Float32Array | Float64Array,
-    progress?: Preparation["progress"],
+    { num_slots = 1, dtype = "f32", progress }: GpuDecoding = {},
   ): Promise<GpuDecoder> {
     const layout = new ParameterLayout(dims, PARAMETER_ALIGNMENT);
-    const dispatches = () => planForward(device, config, layout).dispatches;
+    const sizes = { dtype, num_slots: mostSlots(device, config, layout, { num_slots, dtype }) };
+    const dispatches = () => planTexts(device, config, layout, sizes).dispatches;
     await tryMatrices(device, dispatches);
     await compile(device, dispatches(), { progress });
-    const shape = [layout.size];
-    const { params } = await allocateTensors(device, [{ name: "params", shape, sliced: true }]);
+    const own = await allocateTensors(device, ownTable(layout, dtype));
     const flat = new ParameterLayout(dims);
-    writeTensor(device, params, flat.convert(values, layout, new Float32Array(layout.size)));
-    const decoder = await GpuDecoder.create(device, config, layout, params);
-    decoder.tensors.params = params; // its own, to be freed with the rest
-    return decoder;
+    const weights = flat.convert(values, layout, new Float32Array(layout.size));
+    writeTensor(device, own.weights, weights);
+    const gains = gainLayout(layout);
+    for (const { name, offset } of own.gains ? gains.slices : []) {
+      const slice = layout.slice(name);
+      const part = { ...own.gains, offset: own.gains.offset + offset * 4 };
+      writeTensor(device, part, weights.subarray(slice.offset, slice.offset + slice.size));
+    }
+    const parameters = { weights: own.weights, gains: own.gains ?? own.weights };
+    const engine = await TextEngine.create(device, config, layout, parameters, sizes);
+    return new GpuDecoder(engine, dims.T, own);
   }
 
-  /** @param params flat in the layout's order; read in place, so it follows a training run */
+  /**
+   * @param params flat in the layout's order; read in place, so it follows a training run
+   * @param sizes whose dtype is that of params
+   */
   static async create(
     device: Device,
     config: ForwardConfig,
     layout: ParameterLayout,
     params: Tensor,
+    sizes: TextSizes,
   ): Promise<GpuDecoder> {
-    const { table, groups, rows, lists } = planForward(device, config, layout);
-    const tensors: Record<string, Tensor> = await allocateTensors(device, table, groups);
-    writeTurns(device, config, layout.dims, tensors);
-    const schedules = await Promise.all(
-      lists({ ...tensors, params }).map((list) => Schedule.create(device, list)),
-    );
-    return new GpuDecoder(device, layout, tensors, rows, schedules);
+    const parameters = { weights: params, gains: params };
+    const engine = await TextEngine.create(device, config, layout, parameters, sizes);
+    return new GpuDecoder(engine, layout.dims.T, {});
   }
 
-  decode(continuation: Continuation): AsyncGenerator<DecodedToken> {
-    const { keeps_first } = continuation;
-    const context = { block_size: this.layout.dims.T, keeps_first };
-    return decodeByLogits((tokens) => this.nextLogits(windowOf(tokens, context)), continuation);
-  }
-
-  async *score(tokens: readonly number[], signal?: AbortSignal): AsyncGenerator<Float32Array> {
-    for (let t = 0; t < tokens.length && !signal?.aborted; t++) {
-      const logits = await this.nextLogits(tokens.slice(0, t + 1));
-      if (!signal?.aborted) yield logits;
+  async *decode(continuation: Continuation): AsyncGenerator<DecodedToken> {
+    const { random, signal } = continuation;
+    const text = new Text(continuation, this.block_size, this.engine.plan.slides);
+    for await (const token of this.through(text, text.reader, signal)) {
+      random.random(); // as the text has drawn, and none that is not told
+      yield token;
     }
   }
 
-  /** Logits (V) of the token after `tokens` (1 to block_size ids). */
-  async nextLogits(tokens: readonly number[]): Promise<Float32Array> {
-    const { device, rows, schedules } = this;
-    const { gpu } = device;
-    const { T, V } = this.layout.dims;
-    const ids = new Int32Array(T); // positions after the last are not looked at: attention is causal
-    ids.set(tokens);
-    gpu.queue.writeBuffer(this.tensors.ids.buffer, 0, ids);
-    const encoder = gpu.createCommandEncoder();
-    const last = tokens.length - 1;
-    schedules[Math.floor(last / rows)].encode(encoder);
-    gpu.queue.submit([encoder.finish()]);
-    const row = (last % rows) * V * 4;
-    return new Float32Array(await device.read(this.tensors.logits.buffer, row, V * 4));
+  async *score(tokens: readonly number[], signal?: AbortSignal): AsyncGenerator<Float32Array> {
+    const text = new ScoredText(tokens);
+    yield* this.through(text, text.reader, signal);
+  }
+
+  /** What a text gives, from its turn on. */
+  private async *through<Item>(
+    text: Text | ScoredText,
+    reader: Reader<Item>,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<Item> {
+    const stop = () => reader.drop();
+    if (this.failure) throw this.failure;
+    if (this.destroyed || signal?.aborted) return;
+    signal?.addEventListener("abort", stop);
+    this.waiting.push(text);
+    try {
+      for (;;) {
+        this.wake(); // there is room for one more
+        const item = await reader.next();
+        if (item === undefined) return;
+        yield item;
+        if (signal?.aborted) return;
+      }
+    } finally {
+      signal?.removeEventListener("abort", stop);
+      stop();
+      this.admit();
+    }
+  }
+
+  /** Goes on with what there is to do, if that is not done already. */
+  private wake(): void {
+    if (this.running || this.destroyed || this.failure) return;
+    this.running = true;
+    void this.run();
+  }
+
+  private async run(): Promise<void> {
+    try {
+      while (!this.destroyed && (await this.turn()));
+    } catch (error) {
+      this.failure = error as Error;
+      for (const text of [...this.slots, ...this.waiting]) text?.reader.fail(this.failure);
+    }
+    this.running = false;
+    if (this.destroyed) this.free();
+  }
+
+  /** Reads what is new, and draws for all others. @returns whether there was anything to do */
+  private async turn(): Promise<boolean> {
+    this.admit();
+    const due = this.slots.filter((text) => text !== undefined && !text.reader.full);
+    const texts = due.filter((text) => text instanceof Text);
+    const drawn = texts.filter((text) => !text.reads);
+    const prompts = texts.filter((text) => text.reads);
+    const scored = due.filter((text) => text instanceof ScoredText);
+    if (prompts.length + scored.length > 0) await this.read(prompts, scored);
+    if (drawn.length > 0) await this.step(drawn, prompts.length + scored.length > 0);
+    return due.length > 0;
+  }
+
+  /** Slots whose text has ended are given to those that wait, in their order. */
+  private admit(): void {
+    const over = (text: Text | ScoredText) => text.reader.ended;
+    for (let i = this.waiting.length - 1; i >= 0; i--) {
+      if (over(this.waiting[i])) this.waiting.splice(i, 1);
+    }
+    this.slots.forEach((text, slot) => {
+      if (text && !over(text)) return;
+      const next = this.failure || this.destroyed ? undefined : this.waiting.shift();
+      this.slots[slot] = next;
+      if (!next) return;
+      next.slot = slot;
+      if (next instanceof Text) this.engine.begin(slot, next.continuation);
+    });
+  }
+
+  /** A chunk of what is to be read before anything follows. */
+  private async read(prompts: readonly Text[], scored: readonly ScoredText[]): Promise<void> {
+    const { chunk, tops: most } = this.engine.plan;
+    const rows = [];
+    const tops: (Top & { place: number })[] = [];
+    const whole: Text[] = [];
+    for (const text of prompts) {
+      const part = text.rows(chunk - rows.length);
+      rows.push(...part);
+      if (!text.hasRead(part.length)) continue;
+      tops.push({ ...text.top(1), place: rows.length - 1 });
+      whole.push(text);
+    }
+    const parts = scored.map((text) => {
+      const part = text.rows(Math.min(chunk - rows.length, most - tops.length));
+      for (const row of part) {
+        tops.push({ ...row, numbers: [], logits: true, place: rows.length });
+        rows.push(row);
+      }
+      return { text, count: part.length };
+    });
+    const { ids, logits } = await this.engine.read(rows, tops);
+    whole.forEach((text, i) => text.take(ids[i], logits[i]));
+    let first = whole.length;
+    for (const { text, count } of parts) {
+      text.take(logits.slice(first, first + count) as Float32Array[]);
+      first += count;
+    }
+  }
+
+  /** @param others whether there are texts that wait for this */
+  private async step(texts: readonly Text[], others: boolean): Promise<void> {
+    const steps = others || this.waiting.length > 0 ? 1 : this.stepsFor(texts);
+    const slides = texts.flatMap((text) => text.slide());
+    const tops = texts.map((text) => text.top(steps));
+    this.pace.start();
+    const { ids, logits } = await this.engine.step(slides, tops);
+    this.pace.done(steps);
+    texts.forEach((text, i) => text.take(ids[i], logits[i]));
+  }
+
+  /** Tokens of each text in one submit. */
+  private stepsFor(texts: readonly Text[]): number {
+    if (texts.some(({ wantsLogits }) => wantsLogits)) return 1;
+    const full = texts.filter(({ fills }) => fills).map(({ room }) => room);
+    const longest = Math.max(...texts.map(({ room }) => room));
+    return Math.min(this.pace.windowSize, longest, ...full);
   }
 
   destroy(): void {
-    for (const schedule of this.schedules) schedule.destroy();
-    destroyTensors(this.tensors);
+    if (this.destroyed) return;
+    this.destroyed = true;
+    for (const text of [...this.slots, ...this.waiting]) text?.reader.drop();
+    if (!this.running) this.free(); // else once what is on its way has come
   }
+
+  private free(): void {
+    this.engine.destroy();
+    destroyTensors(this.own);
+  }
+}
+
+/** The parameters of a decoder with weights of its own. */
+export function ownTable(
+  layout: ParameterLayout,
+  dtype: Config["dtype"],
+): (TensorSpec & { name: "weights" | "gains" })[] {
+  const weights = { name: "weights", shape: [layout.size], sliced: true } as const;
+  if (dtype === "f32") return [weights];
+  return [
+    { ...weights, dtype },
+    { name: "gains", shape: [gainLayout(layout).size], sliced: true },
+  ];
 }

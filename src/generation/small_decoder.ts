@@ -4,7 +4,7 @@
 import { reluOf } from "../choices.ts";
 import type { ForwardConfig } from "../model/forward_config.ts";
 import type { Device } from "../device/device.ts";
-import { compile, type Preparation } from "../device/prepare.ts";
+import { compile } from "../device/prepare.ts";
 import { type Dispatch, Schedule } from "../device/schedule.ts";
 import {
   allocateTensors,
@@ -19,7 +19,7 @@ import { NO_TEXT, packTexts, type SmallText, SQUARED, TEXT_FIELDS } from "../sma
 import { SmallLayout } from "../small/layout.ts";
 import { type SampleBinding, smallSample, type SmallTuning } from "../small/ops.ts";
 import type { Continuation, DecodedToken, Decoder } from "./decoder.ts";
-import { GpuDecoder } from "./gpu_decoder.ts";
+import { GpuDecoder, type GpuDecoding } from "./gpu_decoder.ts";
 
 const SLOTS = 16;
 
@@ -122,16 +122,16 @@ export class SmallDecoder implements Decoder {
     dims: Dims,
     values: Float32Array | Float64Array,
     tuning: SmallTuning,
-    progress?: Preparation["progress"],
+    decoding: GpuDecoding = {},
   ): Promise<SmallDecoder> {
     const list = [smallDecoding(config, dims, tuning)];
-    await compile(device, list, { progress });
+    await compile(device, list, { progress: decoding.progress });
     const layout = new SmallLayout(dims);
     const { params } = await allocateTensors(device, [{ name: "params", shape: [layout.size] }]);
     writeTensor(device, params, layout.pack(values, new Float32Array(layout.size)));
     let decoder: Promise<Decoder> | undefined; // made for the first text that needs it
     const general: General = {
-      get: () => (decoder ??= GpuDecoder.fromValues(device, config, dims, values)),
+      get: () => (decoder ??= GpuDecoder.fromValues(device, config, dims, values, decoding)),
       destroy() {
         params.buffer.destroy();
         decoder?.then(

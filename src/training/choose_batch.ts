@@ -7,9 +7,9 @@ import { count } from "../count.ts";
 import type { Device } from "../device/device.ts";
 import { allocateTensors, checkTensors, destroyTensors, type Tensor } from "../device/tensors.ts";
 import { GpuError, TensorTooLargeError } from "../errors.ts";
-import { planForward } from "../model/forward_plan.ts";
 import { hostBytes } from "../model/memory.ts";
 import type { Dims } from "../model/parameters.ts";
+import { planTexts, writingSizes } from "../model/text_plan.ts";
 import { planStep } from "../model/step_plan.ts";
 import type { SmallTuning } from "../small/ops.ts";
 import { trainingBytes } from "./needs.ts";
@@ -66,7 +66,7 @@ function* divisors(all: number): Iterable<number> {
 async function fits(device: Device | undefined, config: Config, dims: Dims): Promise<boolean> {
   if (!device) return hostBytes(config, dims, "cpu") <= platform.memory();
   const { layout, table, groups } = planStep(device, config, dims);
-  const writing = planForward(device, config, layout);
+  const writing = planTexts(device, config, layout, writingSizes(config));
   try {
     checkTensors(device, [...layout.slices, ...table, ...writing.table]);
     if (device.software) {
@@ -76,7 +76,7 @@ async function fits(device: Device | undefined, config: Config, dims: Dims): Pro
     const held: Record<string, Tensor>[] = [];
     try {
       held.push(await allocateTensors(device, table, groups));
-      held.push(await allocateTensors(device, writing.table, writing.groups));
+      held.push(await allocateTensors(device, writing.table));
     } finally {
       held.forEach(destroyTensors);
     }

@@ -24,7 +24,7 @@ import { type Dims, PARAMETER_ALIGNMENT, ParameterLayout } from "../model/parame
 import { LARGEST_SCALE, SLOTS, StepData } from "../model/step_data.ts";
 import { type Examples, microBatchesAt } from "../text/batches.ts";
 import type { Tuning } from "../tuning/tune.ts";
-import { planForward } from "../model/forward_plan.ts";
+import { planTexts, writingSizes } from "../model/text_plan.ts";
 import { writeTurns } from "../model/turns.ts";
 import { planStep, type StepPlan } from "../model/step_plan.ts";
 import { GpuEvaluator } from "./gpu_evaluator.ts";
@@ -115,7 +115,7 @@ export class GpuTrainer implements Trainer {
     const { validates, writes } = preparation;
     await compile(device, list(planned), preparation, [
       ...(validates ? evaluation(planned) : []),
-      ...(writes ? planForward(device, config, layout).dispatches : []),
+      ...(writes ? planTexts(device, config, layout, writingSizes(config)).dispatches : []),
     ]);
     const tensors: Record<string, Tensor> = await allocateTensors(device, table, groups);
     const stepData = new StepData(config.batch_size * dims.T, dims.V);
@@ -270,7 +270,13 @@ export class GpuTrainer implements Trainer {
 
   async *decode(continuation: Continuation): AsyncGenerator<DecodedToken> {
     const { device, config, layout, tensors } = this;
-    this.decoder ??= await GpuDecoder.create(device, config, layout, tensors.params);
+    this.decoder ??= await GpuDecoder.create(
+      device,
+      config,
+      layout,
+      tensors.params,
+      writingSizes(config),
+    );
     yield* this.decoder.decode(continuation);
   }
 

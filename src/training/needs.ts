@@ -6,7 +6,6 @@ import type { Config } from "../config.ts";
 import type { Device } from "../device/device.ts";
 import { Kernels } from "../device/kernels.ts";
 import { ALIGNMENT, placeholders, sizeOf, tableBytes, type TensorSpec } from "../device/tensors.ts";
-import { planForward } from "../model/forward_plan.ts";
 import { hostBytes } from "../model/memory.ts";
 import {
   type Dims,
@@ -29,6 +28,8 @@ import {
 } from "../small/batch.ts";
 import { smallCapacity, smallRunsTable } from "../small/runs.ts";
 import { SPREAD_FROM } from "./small_trainer.ts";
+import { MOST_STEPS, planTexts, writingSizes } from "../model/text_plan.ts";
+import { ownTable } from "../generation/gpu_decoder.ts";
 import { planEvaluation } from "../model/evaluation_plan.ts";
 import { planStep } from "../model/step_plan.ts";
 import { activationTable } from "../model/tensor_tables.ts";
@@ -188,13 +189,13 @@ function smallBytes(
   return tableBytes(table) + length * ALIGNMENT + WINDOWS * SMALL_CAPACITY * 8 + validating;
 }
 
-/** Of all buffers that GpuDecoder holds with weights of its own, and of one readback. */
+/** Of all buffers that GpuDecoder holds with weights of its own. */
 function generationBytes(config: Config, dims: Dims, device: Device): number {
   const layout = new ParameterLayout(dims, PARAMETER_ALIGNMENT);
-  const { table, groups, dispatches } = planForward(device, config, layout);
-  const params = { name: "params", shape: [layout.size] };
-  const tensors = tableBytes(table, groups) + tableBytes([params]);
-  return tensors + dispatches.length * ALIGNMENT + dims.V * 4;
+  const sizes = writingSizes(config);
+  const { table, dispatches } = planTexts(device, config, layout, sizes);
+  const tensors = tableBytes(table) + tableBytes(ownTable(layout, sizes.dtype));
+  return tensors + dispatches.length * ALIGNMENT + MOST_STEPS * sizes.num_slots * 4;
 }
 
 function elements(table: readonly TensorSpec[]): number {

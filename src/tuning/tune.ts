@@ -9,8 +9,8 @@ import { tryMatrices } from "../device/trial.ts";
 import type { Choices } from "../model/gpu_ops.ts";
 import type { Dims } from "../model/parameters.ts";
 import { productFlops, type ProductShape, type ProductVariant } from "../model/product.ts";
-import { planForward } from "../model/forward_plan.ts";
 import { planStep } from "../model/step_plan.ts";
+import { planTexts, writingSizes } from "../model/text_plan.ts";
 import { type Measurements, recall, remember, type Times } from "./memory.ts";
 import { fastest, prepareProducts, productDispatches, timeProducts } from "./time_products.ts";
 
@@ -165,7 +165,7 @@ function candidates(device: Device, config: Config, dims: Dims): Dispatch[] {
   return [
     ...list(tensors),
     ...evaluation(tensors),
-    ...planForward(device, config, layout).dispatches,
+    ...planTexts(device, config, layout, writingSizes(config)).dispatches,
     ...products.flatMap(({ shape, variants }) => productDispatches(device, shape, variants)),
   ];
 }

@@ -1,18 +1,18 @@
 // The forward pass alone, for one sequence, planned before anything is allocated.
 
-import type { Device } from "../device/device.ts";
-import type { Dispatch } from "../device/schedule.ts";
-import { planSharing } from "../device/sharing.ts";
-import { placeholders, type Tensor, type TensorSpec } from "../device/tensors.ts";
-import { chunkRows, chunksOf, logitsOf } from "./classifier.ts";
-import type { ForwardConfig } from "./forward_config.ts";
-import { forwardList } from "./gpu_gpt.ts";
-import { GpuOps } from "./gpu_ops.ts";
-import type { ParameterLayout } from "./parameters.ts";
-import { activationTable } from "./tensor_tables.ts";
-import { turnSpecs } from "./turns.ts";
+import type { Device } from "../../src/device/device.ts";
+import type { Dispatch } from "../../src/device/schedule.ts";
+import { planSharing } from "../../src/device/sharing.ts";
+import { placeholders, type Tensor, type TensorSpec } from "../../src/device/tensors.ts";
+import { chunkRows, chunksOf, logitsOf } from "../../src/model/classifier.ts";
+import type { ForwardConfig } from "../../src/model/forward_config.ts";
+import { forwardList } from "../../src/model/gpu_gpt.ts";
+import { GpuOps } from "../../src/model/gpu_ops.ts";
+import type { ParameterLayout } from "../../src/model/parameters.ts";
+import { activationTable } from "../../src/model/tensor_tables.ts";
+import { turnSpecs } from "../../src/model/turns.ts";
 
-export interface ForwardPlan {
+interface ForwardPlan {
   /** `ids` (T) and `turns`, to be written, `logits` (rows, V), to be read, and what lies between them. */
   table: TensorSpec[];
   /** Names of tensors that are one buffer. */
