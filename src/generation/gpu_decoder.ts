@@ -1,5 +1,6 @@
 // Decodes on the GPU: many texts at a time, each with its keys and values in a slot. They join and leave between tokens.
 
+import { platform } from "#platform";
 import type { Config } from "../config.ts";
 import type { Device } from "../device/device.ts";
 import { Pace } from "../device/pace.ts";
@@ -26,20 +27,22 @@ export interface GpuDecoding extends Partial<TextSizes>, Pick<Preparation, "prog
 
 export class GpuDecoder implements Decoder {
   private readonly engine: TextEngine;
-  private readonly block_size: number;
+  private readonly dims: Dims;
   /** The parameters, where they are its own. */
   private readonly own: Record<string, Tensor>;
   private readonly slots: (Text | ScoredText | undefined)[];
   private readonly waiting: (Text | ScoredText)[] = [];
+  /** Those that nobody pulls and that had to make room; they wait again once they are pulled. */
+  private readonly parked = new Set<Text | ScoredText>();
   private running = false;
   private failure: Error | undefined;
   private destroyed = false;
   /** Of tokens in a submit. */
   private readonly pace = new Pace(MOST_STEPS);
 
-  private constructor(engine: TextEngine, block_size: number, own: Record<string, Tensor>) {
+  private constructor(engine: TextEngine, dims: Dims, own: Record<string, Tensor>) {
     this.engine = engine;
-    this.block_size = block_size;
+    this.dims = dims;
     this.own = own;
     this.slots = Array.from({ length: engine.plan.num_slots }, () => undefined);
   }
@@ -76,7 +79,7 @@ export class GpuDecoder implements Decoder {
     }
     const parameters = { weights: own.weights, gains: own.gains ?? own.weights };
     const engine = await TextEngine.create(device, config, layout, parameters, sizes);
-    return new GpuDecoder(engine, dims.T, own);
+    return new GpuDecoder(engine, dims, own);
   }
 
   /**
@@ -92,12 +95,12 @@ export class GpuDecoder implements Decoder {
   ): Promise<GpuDecoder> {
     const parameters = { weights: params, gains: params };
     const engine = await TextEngine.create(device, config, layout, parameters, sizes);
-    return new GpuDecoder(engine, layout.dims.T, {});
+    return new GpuDecoder(engine, layout.dims, {});
   }
 
   async *decode(continuation: Continuation): AsyncGenerator<DecodedToken> {
     const { random, signal } = continuation;
-    const text = new Text(continuation, this.block_size, this.engine.plan.slides);
+    const text = new Text(continuation, this.dims, this.engine.plan.slides);
     for await (const token of this.through(text, text.reader, signal)) {
       random.random(); // as the text has drawn, and none that is not told
       yield token;
@@ -122,6 +125,7 @@ export class GpuDecoder implements Decoder {
     this.waiting.push(text);
     try {
       for (;;) {
+        this.unpark(text);
         this.wake(); // there is room for one more
         const item = await reader.next();
         if (item === undefined) return;
@@ -131,8 +135,13 @@ export class GpuDecoder implements Decoder {
     } finally {
       signal?.removeEventListener("abort", stop);
       stop();
-      this.admit();
+      this.parked.delete(text);
+      if (!this.running) this.admit();
     }
+  }
+
+  private all(): (Text | ScoredText)[] {
+    return [...this.slots, ...this.waiting, ...this.parked].filter((text) => text !== undefined);
   }
 
   /** Goes on with what there is to do, if that is not done already. */
@@ -147,7 +156,7 @@ export class GpuDecoder implements Decoder {
       while (!this.destroyed && (await this.turn()));
     } catch (error) {
       this.failure = error as Error;
-      for (const text of [...this.slots, ...this.waiting]) text?.reader.fail(this.failure);
+      for (const text of this.all()) text.reader.fail(this.failure);
     }
     this.running = false;
     if (this.destroyed) this.free();
@@ -156,6 +165,7 @@ export class GpuDecoder implements Decoder {
   /** Reads what is new, and draws for all others. @returns whether there was anything to do */
   private async turn(): Promise<boolean> {
     this.admit();
+    await this.park();
     const due = this.slots.filter((text) => text !== undefined && !text.reader.full);
     const texts = due.filter((text) => text instanceof Text);
     const drawn = texts.filter((text) => !text.reads);
@@ -178,8 +188,32 @@ export class GpuDecoder implements Decoder {
       this.slots[slot] = next;
       if (!next) return;
       next.slot = slot;
-      if (next instanceof Text) this.engine.begin(slot, next.continuation);
+      if (next instanceof Text) this.engine.begin(slot, next.drawing);
+      if (next.saved) this.engine.restore(slot, next.saved);
+      next.saved = undefined;
     });
+  }
+
+  /** Where others wait, texts that nobody pulls leave their slots; what was read of them is kept elsewhere. */
+  private async park(): Promise<void> {
+    for (const [slot, text] of this.slots.entries()) {
+      if (this.waiting.length === 0) return;
+      if (!text?.reader.full) continue;
+      await platform.turn(); // who pulls as soon as something comes is not too late
+      if (!text.reader.full || text.reader.ended) continue;
+      text.saved = await this.engine.save(slot);
+      this.slots[slot] = undefined;
+      if (!text.reader.ended) this.parked.add(text);
+      this.unpark(text);
+      this.admit();
+    }
+  }
+
+  /** One that is pulled again waits for a slot. */
+  private unpark(text: Text | ScoredText): void {
+    if (!this.parked.has(text) || text.reader.full) return;
+    this.parked.delete(text);
+    this.waiting.push(text);
   }
 
   /** A chunk of what is to be read before anything follows. */
@@ -234,7 +268,7 @@ export class GpuDecoder implements Decoder {
   destroy(): void {
     if (this.destroyed) return;
     this.destroyed = true;
-    for (const text of [...this.slots, ...this.waiting]) text?.reader.drop();
+    for (const text of this.all()) text.reader.drop();
     if (!this.running) this.free(); // else once what is on its way has come
   }
 

@@ -62,6 +62,8 @@ export interface TextPlan extends TextSizes {
   /** Numbers of rows that `rows` and `head` have a list of their own for, the smallest first. */
   row_lists: number[];
   head_lists: number[];
+  /** Names of the tensors that are kept of a text, each (num_slots, …). */
+  cached: string[];
   /** Whether a full context slides; else what is left is read anew. */
   slides: boolean;
   /** All but the parameters. */
@@ -110,7 +112,8 @@ export function planTexts(
   ];
   const slides = isRope(config.position);
   const sizes = { num_slots, dtype, chunk, tops, row_lists, head_lists };
-  return { ...sizes, slides, table, lists, dispatches };
+  const cached = table.map(({ name }) => name).filter((name) => /\.(keys|values)$/.test(name));
+  return { ...sizes, slides, cached, table, lists, dispatches };
 }
 
 /** Few rows need not wait for the sums of more that are not there. */
@@ -129,7 +132,7 @@ function tableOf(
 ): TensorSpec[] {
   const { T, C, V, NH, NKV, HS, H, L } = dims;
   const N = Math.max(chunk, num_slots);
-  const half = halfOf(dtype);
+  const whole = (NKV * HS * T) % 2 === 0 ? halfOf(dtype) : {}; // a slot is of whole words
   const words = text.idWords(V);
   const some = (there: boolean, name: string, ...shape: number[]) =>
     there ? [{ name, shape }] : [];
@@ -157,8 +160,8 @@ function tableOf(
     { name: "drawings", shape: [num_slots, text.DRAWING_FIELDS] },
     { name: "biases", shape: [num_slots, MOST_BIASES, text.BIAS_FIELDS] },
     ...Array.from({ length: L }, (_, l) => [
-      { name: `layer${l}.keys`, shape: [num_slots, NKV, HS, T], ...half },
-      { name: `layer${l}.values`, shape: [num_slots, NKV, T, HS], ...half },
+      { name: `layer${l}.keys`, shape: [num_slots, NKV, HS, T], ...whole },
+      { name: `layer${l}.values`, shape: [num_slots, NKV, T, HS], ...whole },
     ]).flat(),
   ];
 }

@@ -116,6 +116,45 @@ export class TextEngine {
     writeSlot(this.device, this.tensors, slot, this.layout.dims.V, text);
   }
 
+  /** Keys and values of a slot, to be put back later, in this slot or another. */
+  async save(slot: number): Promise<ArrayBuffer> {
+    const { gpu } = this.device;
+    const parts = this.cacheOf(slot);
+    const size = parts.reduce((sum, part) => sum + part.size, 0);
+    const { COPY_DST, MAP_READ } = GPUBufferUsage;
+    const staging = gpu.createBuffer({ label: "a slot", size, usage: COPY_DST | MAP_READ });
+    const encoder = gpu.createCommandEncoder();
+    let at = 0;
+    for (const { buffer, offset, size } of parts) {
+      encoder.copyBufferToBuffer(buffer, offset, staging, at, size);
+      at += size;
+    }
+    gpu.queue.submit([encoder.finish()]);
+    try {
+      return await this.device.map(staging);
+    } finally {
+      staging.destroy();
+    }
+  }
+
+  /** Puts back what save() gave. */
+  restore(slot: number, saved: ArrayBuffer): void {
+    let at = 0;
+    for (const { buffer, offset, size } of this.cacheOf(slot)) {
+      this.device.gpu.queue.writeBuffer(buffer, offset, saved, at, size);
+      at += size;
+    }
+  }
+
+  /** Where a slot's keys and values lie. */
+  private cacheOf(slot: number): Pick<Tensor, "buffer" | "offset" | "size">[] {
+    return this.plan.cached.map((name) => {
+      const { buffer, offset, size: all } = this.tensors[name];
+      const size = all / this.plan.num_slots;
+      return { buffer, offset: offset + slot * size, size };
+    });
+  }
+
   /**
    * Reads rows of prompts.
    * @param rows plan.chunk of them at most

@@ -7,6 +7,7 @@ export class ScoredText {
   /** Of one chunk at a time. */
   readonly reader = new Reader<Float32Array>(1);
   slot: number | undefined;
+  saved: ArrayBuffer | undefined;
   private readonly tokens: readonly number[];
   private read = 0;
 

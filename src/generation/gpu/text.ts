@@ -1,21 +1,24 @@
 // A text that the GPU continues: what the model sees of it, what of that is read, and what was drawn but not yet pulled.
 
+import type { Dims } from "../../model/parameters.ts";
 import type { PythonRandom } from "../../random.ts";
 import type { Continuation, DecodedToken } from "../decoder.ts";
 import { nextProbabilities } from "../probabilities.ts";
 import { type Context, droppedOf, windowOf } from "../window.ts";
 import type { Slide, TextRow, Top } from "./engine.ts";
 import { Reader } from "./reader.ts";
-import { fitsSlot } from "./slot.ts";
+import { fitsSlot, type SlotText } from "./slot.ts";
 
-/** Tokens that are drawn ahead of those that are pulled; where their logits are kept too, fewer. */
+/** Tokens that are drawn ahead of those that are pulled, and bytes of their logits, which are kept with them. */
 const AHEAD = 64;
+const AHEAD_BYTES = 2 ** 20;
 
 export class Text {
   readonly continuation: Continuation;
   readonly reader: Reader<DecodedToken>;
-  /** Its place on the GPU. */
+  /** Its place on the GPU; and what was in it where it had to leave it. */
   slot: number | undefined;
+  saved: ArrayBuffer | undefined;
   private readonly context: Context;
   private readonly slides: boolean;
   /** Of what it has what the model sees, and how many of that are read. */
@@ -30,14 +33,21 @@ export class Text {
   private drawn = 0;
   /** Draws as the text's own will have drawn when the tokens are pulled. */
   private readonly ahead: PythonRandom;
-  /** Where the GPU has no room for what it is drawn by: those that it has. */
-  private readonly seen: Set<number> | undefined;
+  /** Ids that it has, for the repetition penalty. */
+  private readonly seen: Set<number>;
+  /** Whether the GPU has room for what it is drawn by; else it is drawn here. */
+  private readonly fits: boolean;
 
   /** @param slides whether a full context slides on the GPU; else what is left is read anew */
-  constructor(continuation: Continuation, block_size: number, slides: boolean) {
+  constructor(
+    continuation: Continuation,
+    { T: block_size, V }: Pick<Dims, "T" | "V">,
+    slides: boolean,
+  ) {
     const { tokens, keeps_first, random, seen } = continuation;
     this.continuation = continuation;
-    this.reader = new Reader(continuation.logits ? 1 : AHEAD);
+    const kept = Math.max(1, Math.floor(AHEAD_BYTES / 4 / V));
+    this.reader = new Reader(continuation.logits ? Math.min(kept, AHEAD) : AHEAD);
     this.context = { block_size, keeps_first };
     this.slides = slides;
     this.window = [...windowOf(tokens, this.context)];
@@ -45,7 +55,13 @@ export class Text {
     this.dropped = droppedOf(this.length, this.context);
     this.prompted = this.window.length > 1;
     this.ahead = random.clone();
-    this.seen = fitsSlot(continuation) ? undefined : new Set(seen);
+    this.seen = new Set(seen);
+    this.fits = fitsSlot(continuation);
+  }
+
+  /** How it is drawn from here on. */
+  get drawing(): SlotText {
+    return { ...this.continuation, seen: this.seen };
   }
 
   /** Whether many of its rows are to be read before something follows. */
@@ -55,7 +71,7 @@ export class Text {
 
   /** Whether its logits are wanted: by who pulls them, or to draw by. */
   get wantsLogits(): boolean {
-    return this.continuation.logits || this.seen !== undefined;
+    return this.continuation.logits || !this.fits;
   }
 
   /** Rows that are to be read next, `most` of them at most. */
@@ -93,9 +109,9 @@ export class Text {
 
   /** The row whose logits tell the next token, the last of its window. */
   top(steps: number): Top {
-    const { window, slot, ahead, seen } = this;
+    const { window, slot, ahead, fits } = this;
     const position = window.length - 1;
-    const numbers = Array.from({ length: steps }, () => (seen ? 0 : ahead.random()));
+    const numbers = Array.from({ length: steps }, () => (fits ? ahead.random() : 0));
     return { slot: slot!, position, id: window[position], numbers, logits: this.wantsLogits };
   }
 
@@ -103,7 +119,8 @@ export class Text {
   take(ids: readonly number[], logits: Float32Array | undefined): void {
     for (const drawn of ids) {
       if (this.reader.ended) return; // what came after its end does not count
-      const id = this.seen ? this.draw(logits!, this.seen) : drawn;
+      const id = this.fits ? drawn : this.draw(logits!);
+      this.seen.add(id);
       this.read = this.window.length;
       this.append(id);
       this.reader.push(this.continuation.logits ? { id, logits } : { id });
@@ -113,11 +130,10 @@ export class Text {
     }
   }
 
-  private draw(logits: Float32Array, seen: Set<number>): number {
-    const { never } = this.continuation;
-    const id = this.ahead.choice(nextProbabilities(logits, this.continuation, { never, seen }));
-    seen.add(id);
-    return id;
+  private draw(logits: Float32Array): number {
+    const { continuation, seen, ahead } = this;
+    const { never } = continuation;
+    return ahead.choice(nextProbabilities(logits, continuation, { never, seen }));
   }
 
   /** A token more; where the context is full, room is made. */
