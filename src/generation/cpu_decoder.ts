@@ -22,7 +22,7 @@ interface Read {
 }
 
 export class CpuDecoder implements Decoder {
-  readonly num_slots = 8;
+  readonly num_slots = 4;
   private readonly gpt: ReferenceGpt;
   private readonly breather = new Breather();
   private readonly slots = new Places(this.num_slots);

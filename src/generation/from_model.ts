@@ -35,7 +35,7 @@ export interface AnsweringOptions extends Partial<Omit<Sampling, "num_samples">>
   signal?: AbortSignal;
 }
 
-/** How texts are written; settings that are absent are the model's own. */
+/** How texts are written; settings that are absent are the model's own. What a seed means: randomsOf(). */
 export interface SamplingOptions extends AnsweringOptions, Partial<Pick<Sampling, "num_samples">> {
   /** What every text begins with; of one that is longer than the context the model sees the end. */
   prompt?: string;

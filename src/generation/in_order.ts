@@ -6,25 +6,46 @@ class Ahead<T> {
   /** Once it has ended, whether it came to its own end. */
   whole: boolean | undefined;
   private readonly source: AsyncGenerator<T, boolean>;
-  private pending: Promise<void> | undefined;
+  private pending = false;
+  private failure: { error: unknown } | undefined;
+  private tell = () => {};
 
   constructor(source: AsyncGenerator<T, boolean>) {
     this.source = source;
   }
 
-  /** Waits for what comes next of it. */
-  pull(): Promise<void> {
-    this.pending ??= this.source.next().then(({ done, value }) => {
-      this.pending = undefined;
-      if (done) this.whole = value;
-      else this.events.push(value);
-    });
-    return this.pending;
+  /**
+   * Asks for what comes next of it.
+   * @param tell called once it is there, in place of what was given before
+   * @throws what the text has failed with
+   */
+  pull(tell: () => void): void {
+    this.tell = tell;
+    if (this.failure) throw this.failure.error;
+    if (this.pending) return;
+    this.pending = true;
+    this.source.next().then(
+      ({ done, value }) => {
+        this.pending = false;
+        if (done) this.whole = value;
+        else this.events.push(value);
+        this.tell();
+      },
+      (error: unknown) => {
+        this.failure = { error };
+        this.tell();
+      },
+    );
   }
 
   async return(): Promise<void> {
     await this.source.return(false);
   }
+}
+
+/** Waits for what comes next of any of them. */
+function soonest<T>(texts: readonly Ahead<T>[]): Promise<void> {
+  return new Promise((resolve) => texts.forEach((text) => text.pull(resolve)));
 }
 
 /**
@@ -52,7 +73,7 @@ export async function* inOrder<T>(
       if (first === undefined) return;
       const event = first.events.shift();
       if (event !== undefined) yield event;
-      else if (first.whole === undefined) await Promise.race(open.map((text) => text.pull()));
+      else if (first.whole === undefined) await soonest(open);
       else if (first.whole) texts.shift();
       else return;
     }

@@ -173,7 +173,7 @@ export class SmallDecoder implements Decoder {
     }
     for (const id of never) choices[2 * id] = -MOST;
     for (const id of ends) choices[2 * id + 1] = 1;
-    const numbers = random.clone(); // those of tokens that do not come are not taken
+    const numbers = random.copy(); // those of tokens that do not come are not taken
     const given = tokens.length;
     const written = await this.write({
       text: {

@@ -1,4 +1,4 @@
-// Which models small_train can train: those like microgpt. The general trainer and the CPU train them all.
+// Which models the kernels of one workgroup serve: those like microgpt. The general engines and the CPU serve them all.
 
 import { isRelu, isRope } from "../choices.ts";
 import type { Config } from "../config.ts";
