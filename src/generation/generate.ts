@@ -65,9 +65,9 @@ export function randomsOf(
   seed?: number,
   stream?: PythonRandom,
 ): Randoms {
-  const { seed: own } = config;
-  if (!isLikeMicrogpt(config)) return (index) => new PythonRandom((seed ?? own) + index - 1);
-  return seed === undefined && stream ? stream : new PythonRandom(seed ?? own);
+  const first = seed ?? config.seed;
+  if (!isLikeMicrogpt(config)) return (index) => new PythonRandom((first + index - 1) % 2 ** 53);
+  return seed === undefined && stream ? stream : new PythonRandom(first);
 }
 
 /** Texts that are begun at the same time at most. */
