@@ -13,6 +13,7 @@ import { PythonRandom } from "../src/random.ts";
 import { smallTuning } from "../src/small/ops.ts";
 import names from "../src/text/names.txt?raw";
 import { CharTokenizer } from "../src/tokenizer/char.ts";
+import { Training } from "../src/training/train.ts";
 import { relativeError } from "../src/verify/compare.ts";
 import { device } from "./harness/device.ts";
 import golden from "./golden/microgpt-names.json" with { type: "json" };
@@ -180,4 +181,22 @@ test("microgpt.py's samples come of its weights, on its stream of random numbers
   for await (const { text } of generate({ ...config, tokenizer, random, decode }))
     samples.push(text);
   expect(samples).toEqual(golden.samples);
+});
+
+test.each([0, 3])("a run's texts follow its parameters (top_k %i)", async (top_k) => {
+  const sizes = { n_embd: 8, n_head: 2, block_size: 8, batch_size: 1 };
+  const settings = { num_steps: 40, sample_every: 20, num_samples: 3, learning_rate: 0.05 };
+  const config = resolveConfig("microgpt", { ...sizes, ...settings, temperature: 1, top_k });
+  const documents = ["anna", "otto", "hannah", "bob"];
+  const runs = (["cpu", "webgpu"] as const).map(async (device) => {
+    const training = await Training.open({ config, documents, device });
+    const texts: string[] = [];
+    for await (const event of training.run()) if (event.type === "look") texts.push(event.text);
+    for await (const { text } of training.samples()) texts.push(text);
+    training.close();
+    return texts;
+  });
+  const [cpu, gpu] = await Promise.all(runs);
+  expect(gpu).toHaveLength(6);
+  expect(gpu).toEqual(cpu);
 });

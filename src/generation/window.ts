@@ -11,7 +11,7 @@ export interface Context {
 }
 
 /** Tokens that leave a full context together: a quarter of those that may. */
-export function slideOf({ block_size, keeps_first }: Context): number {
+function slideOf({ block_size, keeps_first }: Context): number {
   return Math.max(1, Math.floor((block_size - Number(keeps_first)) / 4));
 }
 
