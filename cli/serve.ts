@@ -68,13 +68,18 @@ export const main = command(description, async (flags, io) => {
           return service.by(generator);
         },
       });
+      if (flags.has(own.insecure)) {
+        io.stderr.write(
+          `warning: Everybody who reaches ${access.host} may use the server: there is no key.\n`,
+        );
+      }
       try {
         const generator = await Generator.open(model, device, prepareProgress(io.stderr));
         try {
           if (generator.fallback !== null) {
             io.stderr.write(`The CPU writes the texts: ${generator.fallback}\n`);
           }
-          server.open(generator, 8);
+          server.open(generator, generator.num_slots);
           await server.until(signal);
         } finally {
           await server.stop();

@@ -50,7 +50,7 @@ function openApiDocument(version: string, isKeyed: boolean): object {
       title: "microgpt-webgpu",
       version,
       description:
-        "A model that was trained here, over HTTP. Fields that are not listed are ignored.",
+        "A model that was trained here, over HTTP. Fields of OpenAI's APIs that are not listed are ignored.",
       license: { name: "MIT", identifier: "MIT" },
     },
     servers: [{ url: "/" }],

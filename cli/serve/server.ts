@@ -6,6 +6,7 @@ import { getRequestListener, RequestError } from "@hono/node-server";
 import type { Hono } from "hono";
 import { UserError } from "../../src/errors.ts";
 import { reason } from "../../src/files/reason.node.ts";
+import { until } from "./until.ts";
 import type { Env } from "./app.ts";
 import { beginExchange, type Exchange } from "./exchange.ts";
 import { Problem, problemBody } from "./problem.ts";
@@ -36,11 +37,17 @@ export const patience: Patience = {
 /** Connections at once, at most. */
 const MOST_CONNECTIONS = 1000;
 
-/** @param over called for each request with what was sent, 0 if nothing was */
+export interface Recorder {
+  /** A request has come. */
+  begin(): void;
+  /** One is over, however it ended. @param status what was sent; 0 if nothing was */
+  end(exchange: Exchange, status: number): void;
+}
+
 export function createHttpServer(
   app: Hono<Env>,
   { headers_ms, body_ms }: Patience,
-  over: (exchange: Exchange, status: number) => void,
+  recorder: Recorder,
 ): Server {
   const listener = getRequestListener(app.fetch, {
     overrideGlobalObjects: false,
@@ -51,17 +58,19 @@ export function createHttpServer(
   });
   const server = createServer(
     {
+      requireHostHeader: false, // it is missed below, with a sentence
       headersTimeout: headers_ms,
       requestTimeout: body_ms + headers_ms, // the body has its own, with a sentence
       connectionsCheckingInterval: Math.min(1000, headers_ms / 4),
     },
     (incoming, outgoing) => {
       const exchange = beginExchange(incoming, outgoing);
+      recorder.begin();
       for (const [name, value] of Object.entries(securityHeaders)) outgoing.setHeader(name, value);
       outgoing.setHeader("x-request-id", exchange.id);
       outgoing.once("close", () => {
         if (!outgoing.writableFinished) exchange.ended ??= "the client left";
-        over(exchange, outgoing.headersSent ? outgoing.statusCode : 0);
+        recorder.end(exchange, outgoing.headersSent ? outgoing.statusCode : 0);
       });
       answering.set(incoming.socket, outgoing);
       void listener(incoming, outgoing);
@@ -144,14 +153,10 @@ export function urlOf({ address, port, family }: AddressInfo): string {
   return `http://${family === "IPv6" ? `[${address}]` : address}:${port}`;
 }
 
-/** Ends all connections, once what is being sent has had a moment. */
-export function closeServer(server: Server, ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    const late = setTimeout(() => server.closeAllConnections(), ms);
-    server.close(() => {
-      clearTimeout(late);
-      resolve();
-    });
-    server.closeIdleConnections();
-  });
+/** Takes no more requests, and ends all connections once the answers are sent, or after a while. */
+export async function closeServer(server: Server, unanswered: () => number, ms: number) {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  await until(() => unanswered() === 0, ms);
+  server.closeAllConnections();
+  await closed;
 }

@@ -9,6 +9,7 @@ import { Job } from "./job.ts";
 import { Counter, Gauge, Histogram, metricsText } from "./metrics.ts";
 import { Problem } from "./problem.ts";
 import { Queue } from "./queue.ts";
+import { until } from "./until.ts";
 
 export interface ServingOptions {
   /** Name of the model, for clients. */
@@ -32,6 +33,8 @@ export class Serving {
   private readonly jobs = new Set<Job>();
   private queue: Queue;
   private opened: Generator | undefined;
+  /** Requests that are not over. */
+  unanswered = 0;
   private current: Phase = "loading";
 
   constructor(options: ServingOptions) {
@@ -93,8 +96,7 @@ export class Serving {
    */
   async drain(patience_ms: number): Promise<number> {
     if (this.current !== "failed") this.current = "draining";
-    const end = performance.now() + patience_ms;
-    while (this.jobs.size > 0 && performance.now() < end) await pause();
+    await until(() => this.jobs.size === 0, patience_ms);
     const { size } = this.jobs;
     for (const job of this.jobs) {
       job.stop(
@@ -103,12 +105,6 @@ export class Serving {
       );
     }
     return size;
-  }
-
-  /** Waits until nothing is written any more. */
-  async settled(patience_ms: number): Promise<void> {
-    const end = performance.now() + patience_ms;
-    while (this.jobs.size > 0 && performance.now() < end) await pause();
   }
 
   /** What went wrong with a request, where that is the end of all of them. */
@@ -167,5 +163,3 @@ const sentences: Record<Phase, string> = {
   draining: "The server is about to stop.",
   failed: "The server's device failed, and it is about to stop.",
 };
-
-const pause = () => new Promise((resolve) => setTimeout(resolve, 20));

@@ -57,9 +57,13 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     trust_proxy: options.trust_proxy,
     report: (error) => stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`),
   });
-  const server = createHttpServer(app, patience, (exchange, status) => {
-    serving.record(exchange, status);
-    log.request(exchange, status);
+  const server = createHttpServer(app, patience, {
+    begin: () => void serving.unanswered++,
+    end: (exchange, status) => {
+      serving.unanswered--;
+      serving.record(exchange, status);
+      log.request(exchange, status);
+    },
   });
   const address = await listen(server, access.host, options.port);
   const url = urlOf(address);
@@ -67,7 +71,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 
   const stop = async () => {
     const ended = await serving.drain(patience.drain_ms);
-    await closeServer(server, LAST_WORDS_MS);
+    await closeServer(server, () => serving.unanswered, LAST_WORDS_MS);
     const cut = ended > 0 ? `; ${plural(ended, "request")} got no whole answer` : "";
     log.event("end", `The server has stopped${cut}.`, { ended });
   };

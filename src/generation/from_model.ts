@@ -75,6 +75,11 @@ export class Generator {
     return new Generator(model, decoder, fallback);
   }
 
+  /** Texts that are written at the same time; others wait for their turn. */
+  get num_slots(): number {
+    return this.decoder.num_slots;
+  }
+
   /**
    * Texts, the same ones for the same seed on every device.
    * @throws UnknownCharacterError if the prompt has a character that the model has never seen

@@ -17,7 +17,11 @@ let trained: Promise<Model> | undefined;
 
 /** A folder with a model that knows the conversations of the harness, behind the system's turn too. */
 export async function trainedFolder(): Promise<string> {
-  return folderOf(await (trained ??= trainModel()));
+  return folderOf(await trainedModel());
+}
+
+export function trainedModel(): Promise<Model> {
+  return (trained ??= trainModel());
 }
 
 async function trainModel(): Promise<Model> {
