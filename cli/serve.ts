@@ -73,20 +73,17 @@ export const main = command(description, async (flags, io) => {
           `warning: Everybody who reaches ${access.host} may use the server: there is no key.\n`,
         );
       }
+      let generator: Generator | undefined;
       try {
-        const generator = await Generator.open(model, device, prepareProgress(io.stderr));
-        try {
-          if (generator.fallback !== null) {
-            io.stderr.write(`The CPU writes the texts: ${generator.fallback}\n`);
-          }
-          server.open(generator, generator.num_slots);
-          await server.until(signal);
-        } finally {
-          await server.stop();
-          generator.close();
+        generator = await Generator.open(model, device, prepareProgress(io.stderr));
+        if (generator.fallback !== null) {
+          io.stderr.write(`The CPU writes the texts: ${generator.fallback}\n`);
         }
+        server.open(generator, generator.num_slots);
+        await server.until(signal);
       } finally {
         await server.stop();
+        generator?.close();
       }
       return 0;
     },

@@ -8,10 +8,12 @@ export interface PageFacts {
   model: string;
   /** Whether it answers conversations. */
   chats: boolean;
+  /** Whether programs need a key. */
+  keyed: boolean;
 }
 
 /** The page runs its own script and style, and talks to its own server, and that is all. */
-export function pageRoute({ model, chats }: PageFacts): Route {
+export function pageRoute({ model, chats, keyed }: PageFacts): Route {
   const text = readFileSync(new URL("page.html", import.meta.url), "utf8");
   const hashes = (tag: string) =>
     [...text.matchAll(new RegExp(`<${tag}>(.*?)</${tag}>`, "gs"))]
@@ -29,7 +31,8 @@ export function pageRoute({ model, chats }: PageFacts): Route {
   ].join("; ");
   const page = text
     .replaceAll("{{model}}", () => escaped(model))
-    .replace("{{chats}}", String(chats));
+    .replace("{{chats}}", String(chats))
+    .replace("{{keyed}}", String(keyed));
   const headers = { "content-type": "text/html; charset=utf-8", "content-security-policy": policy };
   return { method: "GET", path: "/", isPage: true, handle: (c) => c.body(page, 200, headers) };
 }

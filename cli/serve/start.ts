@@ -46,9 +46,10 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const serving = new Serving(options);
   const failure = serving.failure();
   failure.catch(() => {});
+  const keyed = access.key !== null;
   const routes = [
-    pageRoute(options),
-    openApiRoute(options.version, access.key !== null),
+    pageRoute({ ...options, keyed }),
+    openApiRoute(options.version, keyed),
     ...apiRoutes({ serving, patience, answers: options.answers }),
   ];
   const app = createApp(serving, routes, {

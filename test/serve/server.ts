@@ -79,14 +79,15 @@ const pieces = (generator: Generator): Answers => {
   const texts = async function* (body: any, signal?: AbortSignal) {
     const options = { prompt: "", seed: 0, ...body, num_samples: 1, signal };
     for await (const event of generator.write(options)) {
-      if (event.type === "piece") yield { type: "text", text: event.text };
+      const { type, text } = event;
+      if (type === "piece") yield { type, choices: [{ text, delta: { content: text } }] };
     }
     signal?.throwIfAborted();
   };
   const call = async (body: any, signal?: AbortSignal) => {
     if (body.stream) return { stream: texts(body, signal) };
     let text = "";
-    for await (const piece of texts(body, signal)) text += piece.text;
+    for await (const piece of texts(body, signal)) text += piece.choices[0].text;
     return { object: { text } };
   };
   const models = () => ({ data: [{ id: "tiny" }] });
