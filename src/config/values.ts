@@ -2,8 +2,11 @@
 
 import type { Config, ConfigChoice } from "../config.ts";
 import { ConfigError } from "../errors.ts";
+import { show } from "../strict_json.ts";
 import { MAX_INTEGER, offered, type Setting } from "./setting.ts";
 
+/** Characters of a text that are told whole. */
+const MOST_SHOWN = 60;
 /** Characters of a setting that is a text, at most. */
 const MOST_TEXT = 200;
 
@@ -56,13 +59,18 @@ export function checkSetting(
     return value as ConfigChoice[keyof Config];
   }
   const shown = typeof value === "number" ? text : undefined; // 1e309, where the value is Infinity
-  const got = shown ?? (typeof value === "string" ? `"${value}"` : String(value));
+  const got = shown ?? (typeof value === "object" ? show(value) : asWritten(value));
   const { max } = setting;
   const beyond = max === MAX_INTEGER && (value as number) > max ? ` and at most ${max}` : "";
   throw new ConfigError(
     setting.name,
     `${label} is ${got}; it must be ${describeRange(setting)}${beyond}${pointFor(setting, value)}.`,
   );
+}
+
+function asWritten(value: unknown): string {
+  if (typeof value !== "string") return String(value);
+  return value.length > MOST_SHOWN ? show(value) : `"${value}"`;
 }
 
 /** Whether what looks like a number is none. */

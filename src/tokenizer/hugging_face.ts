@@ -2,7 +2,7 @@
 
 import { Tokenizer as Reader } from "@huggingface/tokenizers";
 import { UnknownCharacterError } from "../errors.ts";
-import { isObject } from "../strict_json.ts";
+import { isObject, show } from "../strict_json.ts";
 import { wholeCharacters } from "../surrogates.ts";
 import { finish } from "../finish.ts";
 import { fromByteChars } from "./byte_chars.ts";
@@ -52,6 +52,7 @@ export class HuggingFaceTokenizer implements Tokenizer {
     this.specialIds = new Set(special.values());
     for (const [name, id] of ids) this.names[id] = name;
     this.decoders = typesOf(file.decoder);
+    for (const part of ["normalizer", "pre_tokenizer", "decoder"]) checkPatterns(file[part], part);
     try {
       this.reader = new Reader(withoutSpecial(file, vocabulary), {});
       this.space = this.probe();
@@ -191,6 +192,25 @@ function withoutSpecial(file: TokenizerFile, vocabulary: Vocabulary): object {
       ...(typeof unk_token === "string" && { unk_token: rename(unk_token) }),
     },
   };
+}
+
+/**
+ * What the reader does not know of patterns it passes over, and makes other ids.
+ * @throws ModelFileError if there is one that is neither a text nor a regular expression
+ */
+function checkPatterns(part: unknown, where: string): void {
+  if (typeof part !== "object" || part === null) return;
+  const { type, pattern } = part as Readonly<Record<string, unknown>>;
+  if ((type === "Split" || type === "Replace" || pattern !== undefined) && !isPattern(pattern)) {
+    throw bad(
+      `has the pattern ${show(pattern)} in its ${where}; {"String": …} or {"Regex": …} is needed`,
+    );
+  }
+  for (const value of Object.values(part)) checkPatterns(value, where);
+}
+
+function isPattern(value: unknown): boolean {
+  return isObject(value) && (typeof value.String === "string" || typeof value.Regex === "string");
 }
 
 function typesOf(decoder: unknown): string[] {
