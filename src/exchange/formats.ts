@@ -59,5 +59,3 @@ export const exportFormats = {
     make: exportHtml,
   },
 } as const satisfies Record<string, ExportFormat>;
-
-export type ExportName = keyof typeof exportFormats;

@@ -29,7 +29,7 @@ const inLayers: Readonly<Record<string, string>> = {
  * What a parameter of ours is called there: `layer3.attn_wq` is `model.layers.3.self_attn.q_proj.weight`.
  * @throws RangeError if it has no such name, as `wpe`
  */
-export function llamaName(name: string): string {
+function llamaName(name: string): string {
   const [, layer, part] = /^layer(\d+)\.(\w+)$/.exec(name) ?? [];
   const found = part === undefined ? outside[name] : inLayers[part];
   if (found === undefined) throw new RangeError(`neither Llama nor Qwen3 has a parameter ${name}`);

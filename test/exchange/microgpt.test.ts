@@ -235,6 +235,7 @@ describe.skipIf(python === undefined)("the program, where there is Python", () =
     ["documents", modelOf({ ...shapes.microgpt, block_size: 9 })],
     ["relu squared", modelOf(shapes["microgpt's earlier revision"])],
     ["a stream", modelOf({ ...shapes.microgpt, format: "text" }, new CharTokenizer([..."\nabco"]))],
+    ["those of a model with dropout", modelOf({ ...shapes.microgpt, dropout: 0.1 })],
     ["short ones", modelOf({ ...shapes.microgpt, max_tokens: 2 })],
   ])("its samples are ours: %s", async (_, model) => {
     const program = pythonOf(model);

@@ -38,7 +38,7 @@ const needed = {
 } as const satisfies Partial<Config>;
 
 /** Why a model is none of microgpt's shape, as the end of a sentence; undefined where it is one. */
-export function misfitOf(config: Config): string | undefined {
+function misfitOf(config: Config): string | undefined {
   if (!isRelu(config.activation))
     return `activation is ${config.activation}, and microgpt has relu`;
   for (const [name, value] of Object.entries(needed)) {

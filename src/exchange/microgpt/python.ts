@@ -35,7 +35,7 @@ export function exportPython(model: Model): Exported {
 }
 
 function notesOn({ config }: Model): string[] {
-  const { top_k, top_p, min_p, repetition_penalty, max_tokens, block_size } = config;
+  const { top_k, top_p, min_p, repetition_penalty, max_tokens, block_size, dropout } = config;
   const isPlain = top_k === 0 && top_p === 1 && min_p === 0 && repetition_penalty === 1;
   const what = isStream(config.format) ? "A text" : "A document";
   return [
@@ -44,6 +44,7 @@ function notesOn({ config }: Model): string[] {
       : [
           `The program draws by temperature alone: top_k, top_p, min_p and repetition_penalty are left out.`,
         ]),
+    ...(dropout > 0 ? [`The program trains without dropout.`] : []),
     ...(max_tokens > block_size
       ? [`${what} of the program has ${block_size} tokens at most, as many as the context.`]
       : []),

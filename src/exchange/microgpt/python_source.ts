@@ -258,6 +258,8 @@ def main():
         if args.output:
             save(args.output, weights, args.steps)
     for i in range(args.num_samples):
+        if SETTINGS["dropout"] > 0:
+            random.seed(args.seed + i)  # beyond microgpt each text has random numbers of its own
         print(f"sample {i + 1:2d}: {sample(weights, args.prompt, args.temperature)}")
 
 `;
