@@ -1,0 +1,151 @@
+// GGUF: what is written is read by a parser that is not ours, and comes back as it was; what another wrote is the model
+// that it should be.
+
+import { gguf } from "@huggingface/gguf";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { type Config, resolveConfig } from "../../src/config.ts";
+import { fromHalves, toHalves } from "../../src/device/half.ts";
+import { encodeGguf, type GgufOptions } from "../../src/exchange/gguf/export.ts";
+import { decodeGguf } from "../../src/exchange/gguf/import.ts";
+import { sourceOf } from "../../src/files/byte_source.ts";
+import { encodeModel, type Model } from "../../src/files/model_files.ts";
+import { dimsOf, initialParameters, ParameterLayout } from "../../src/model/parameters.ts";
+import { PythonRandom } from "../../src/random.ts";
+import { ReferenceGpt } from "../../src/reference/gpt.ts";
+import { CharTokenizer } from "../../src/tokenizer/char.ts";
+import type { Tokenizer } from "../../src/tokenizer/tokenizer.ts";
+import { error, modern } from "../harness/modern.ts";
+import { qwen } from "../harness/shapes.ts";
+import { train } from "../tokenizer/samples.ts";
+import { bytesOf, type Golden, goldenGguf, turn } from "./make_gguf.ts";
+
+const llama = { ...qwen, qk_norm: false, tie_embeddings: false, n_layer: 2, n_embd: 16, n_head: 4 };
+const qwen3 = { ...qwen, n_layer: 2, n_embd: 16, n_head: 4, head_dim: 6, mlp_hidden: 24 };
+const bpe = train("She sells sea shells by the sea shore. 1234 shells!", { vocab_size: 280 });
+const peppers = "Peter Piper picked 12345 pickled peppers.\n\nWow!";
+const gpt4 = train(peppers, { vocab_size: 270 }, "gpt4").withSpecial([
+  "<|user|>",
+  "<|assistant|>",
+  "<|end_turn|>",
+]);
+const chars = CharTokenizer.fromDocuments(["abc, \n~"]);
+
+function modelOf(settings: Partial<Config>, tokenizer: Tokenizer): Model {
+  const own = { rope_theta: 12_345.6, rmsnorm_eps: 1e-6, temperature: 0.7, ...settings };
+  const config = resolveConfig("microgpt", own);
+  const dims = dimsOf(config, tokenizer.vocab_size);
+  const layout = new ParameterLayout(dims);
+  const values = Float32Array.from(initialParameters(config, dims, new PythonRandom(7)));
+  return { config, tokenizer, step: 12, layout, values };
+}
+
+const models: [string, Model, GgufOptions][] = [
+  ["llama, bpe", modelOf({ ...llama, format: "text", tokenizer: "bpe" }, bpe), { name: "sea" }],
+  ["llama, tied", modelOf({ ...llama, tie_embeddings: true, tokenizer: "char" }, chars), {}],
+  ["qwen3, chat", modelOf({ ...qwen3, format: "chat", tokenizer: "bpe" }, gpt4), {}],
+  ["qwen3, untied", modelOf({ ...qwen3, tie_embeddings: false, tokenizer: "bpe" }, bpe), {}],
+];
+
+const written = (model: Model, options?: GgufOptions) => encodeGguf(model, options)[0].bytes;
+const read = (bytes: Uint8Array) => decodeGguf(sourceOf("model.gguf", bytes));
+
+describe.each(models)("%s", (_, model, options) => {
+  const { config, tokenizer, layout } = model;
+  const dims = dimsOf(config, tokenizer.vocab_size);
+  const arch = config.qk_norm ? "qwen3" : "llama";
+
+  test("a parser that is not ours reads what was written, key by key and tensor by tensor", async () => {
+    const { metadata, typedMetadata, tensorInfos, tensorDataOffset } = await parse(
+      written(model, options),
+    );
+    expect(metadata).toMatchObject({
+      version: 3,
+      tensor_count: BigInt(layout.slices.length),
+      "general.architecture": arch,
+      "general.file_type": 0,
+      [`${arch}.block_count`]: 2,
+      [`${arch}.context_length`]: 16,
+      [`${arch}.embedding_length`]: 16,
+      [`${arch}.feed_forward_length`]: dims.H,
+      [`${arch}.attention.head_count`]: 4,
+      [`${arch}.attention.head_count_kv`]: 2,
+      [`${arch}.attention.key_length`]: dims.HS,
+      [`${arch}.attention.value_length`]: dims.HS,
+      [`${arch}.attention.layer_norm_rms_epsilon`]: Math.fround(1e-6),
+      [`${arch}.rope.freq_base`]: Math.fround(12_345.6),
+      [`${arch}.rope.dimension_count`]: dims.HS,
+      [`${arch}.vocab_size`]: dims.V,
+      "tokenizer.ggml.model": "gpt2",
+      "tokenizer.ggml.pre": tokenizer === gpt4 ? "dbrx" : "gpt-2",
+      "tokenizer.ggml.bos_token_id": tokenizer.bos,
+      "tokenizer.ggml.eos_token_id": tokenizer.bos,
+      "tokenizer.ggml.add_bos_token": config.format !== "text",
+    });
+    expect(metadata).toHaveProperty(["tokenizer.ggml.tokens", "length"], dims.V);
+    expect(typedMetadata["tokenizer.ggml.token_type"]).toMatchObject({ type: 9, subType: 5 });
+    const types = typedMetadata["tokenizer.ggml.token_type"].value as number[];
+    const special = types.flatMap((type, id) => (type === 3 ? [id] : []));
+    expect(special).toEqual([...tokenizer.special.values()]);
+    expect("tokenizer.chat_template" in metadata).toBe(config.format === "chat");
+
+    expect(tensorInfos).toHaveLength(layout.slices.length);
+    const bytes = written(model, options);
+    tensorInfos.forEach(({ dtype, shape, offset, name }, i) => {
+      const slice = layout.slices[i];
+      expect(shape.map(Number).toReversed()).toEqual([...slice.shape]);
+      expect([dtype, Number(offset) % 32]).toEqual([0, 0]);
+      const from = Number(tensorDataOffset + offset);
+      const floats = [...new Float32Array(bytes.slice(from, from + 4 * slice.size).buffer)];
+      const own = [...model.values.subarray(slice.offset, slice.offset + slice.size)];
+      const heads = arch === "llama" ? { attn_q: 4, attn_k: 2 }[name.split(".")[2]] : undefined;
+      expect(floats).toEqual(heads === undefined ? own : turn(own, heads, dims.HS));
+    });
+  });
+
+  test("comes back bit for bit, tokenizer and settings with it", () => {
+    const again = read(written(model, options));
+    expect(encodeModel(again).map(({ bytes }) => bytes)).toEqual(
+      encodeModel(model).map(({ bytes }) => bytes),
+    );
+    expect(again.tokenizer.constructor).toBe(tokenizer.constructor);
+    expect(written(again, options)).toEqual(written(model, options));
+  });
+
+  test("in f16, its matrices come back as the next f16, and its gains as they were", () => {
+    const again = read(written(model, { half: true }));
+    for (const { name, shape, offset, size } of layout.slices) {
+      const own = model.values.subarray(offset, offset + size);
+      const expected = shape.length === 1 ? own : fromHalves(toHalves(own));
+      expect({ name, values: again.values.slice(offset, offset + size) }).toEqual({
+        name,
+        values: expected,
+      });
+    }
+  });
+});
+
+/** By the oracle, which wants a file. */
+async function parse(bytes: Uint8Array) {
+  const folder = mkdtempSync(join(tmpdir(), "gguf-"));
+  try {
+    const path = join(folder, "model.gguf");
+    writeFileSync(path, bytes);
+    return await gguf(path, { allowLocalFile: true, typedMetadata: true });
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+test.each([
+  ["llama", modern[1]],
+  ["qwen3", modern[2]],
+])("a file by another's hand evaluates to the oracle's logits: %s", (arch, { trace, batch }) => {
+  const { config, layout, values, tokenizer } = read(bytesOf(goldenGguf(arch, trace as Golden)));
+  expect([...tokenizer.special]).toEqual([["bos", 10]]);
+  const gpt = new ReferenceGpt(config, layout.dims, Float64Array.from(values));
+  const first = gpt.forward(batch).slice(0, trace.logits_first_row.length);
+  expect(error(first, trace.logits_first_row)).toBeLessThan(1e-5);
+});
