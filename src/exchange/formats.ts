@@ -1,6 +1,7 @@
 // The formats that a model can be exported in: one table for the command and the page.
 
 import type { Model, ModelFile } from "../files/model_files.ts";
+import { exportGguf } from "./gguf/export.ts";
 import { exportHtml } from "./html.ts";
 import { exportHuggingFace } from "./huggingface/write_folder.ts";
 import { exportPython } from "./microgpt/python.ts";
@@ -39,6 +40,12 @@ export const exportFormats = {
     kind: "folder",
     half: true,
     make: exportHuggingFace,
+  },
+  gguf: {
+    what: "model.gguf for llama.cpp and what is made of it, with a Modelfile for Ollama",
+    kind: "folder",
+    half: true,
+    make: exportGguf,
   },
   "weights-json": {
     what: "weights.json and meta.json, nested lists of numbers",

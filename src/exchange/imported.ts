@@ -97,3 +97,12 @@ export function fitTokenizer(tokenizer: Tokenizer, vocab_size: number, source: s
     `${names[0]} the first.`;
   return { tokenizer: tokenizer.withSpecial(names), notes: [note] };
 }
+
+/** Its documents begin as those of the models do that have such a name among their tokens. */
+export function aboutBos({ special, bos }: Tokenizer, named: number | null): string[] {
+  if (named === null || named === bos) return [];
+  const [name] = [...special].find(([, id]) => id === bos)!;
+  return [
+    `Its texts begin with ${name}, the token ${bos}, though its files name the token ${named}.`,
+  ];
+}

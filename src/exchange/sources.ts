@@ -4,6 +4,7 @@ import { ModelFileError } from "../errors.ts";
 import type { ByteSource } from "../files/byte_source.ts";
 import { CONFIG_FILE, WEIGHTS_FILE } from "../files/model_files.ts";
 import { type ForeignFolder, jsonIn } from "./folder.ts";
+import { importGguf } from "./gguf/import.ts";
 import { importHuggingFace } from "./huggingface/read_folder.ts";
 import { INDEX_FILE } from "./huggingface/read_weights.ts";
 import type { Imported, ReadProgress } from "./imported.ts";
@@ -46,6 +47,7 @@ const folderFormats: readonly FolderFormat[] = [
 ];
 
 const fileFormats: readonly FileFormat[] = [
+  { what: "a GGUF in f32, f16 or bf16", ends: ".gguf", read: importGguf },
   { what: "a program that was exported", ends: ".py", read: importPython },
   {
     what: "microgpt.py's weights as JSON",

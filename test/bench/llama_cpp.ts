@@ -15,8 +15,8 @@ import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { isChat, isStream } from "../../src/choices.ts";
-import { encodeGguf } from "../../src/exchange/gguf/export.ts";
-import { decodeGguf } from "../../src/exchange/gguf/import.ts";
+import { exportGguf } from "../../src/exchange/gguf/export.ts";
+import { importGguf } from "../../src/exchange/gguf/import.ts";
 import { sourceOf } from "../../src/files/byte_source.ts";
 import { loadModel } from "../../src/files/model_dir.node.ts";
 import type { Model } from "../../src/files/model_files.ts";
@@ -46,9 +46,9 @@ async function compare(folder: string, half: boolean): Promise<void> {
   const temporary = mkdtempSync(join(tmpdir(), "gguf-"));
   try {
     const modelPath = join(temporary, "model.gguf");
-    const { bytes } = encodeGguf(loadModel(folder), { half })[0];
+    const { bytes } = exportGguf(loadModel(folder), { half }).files[0];
     writeFileSync(modelPath, bytes);
-    const own = decodeGguf(sourceOf(modelPath, bytes));
+    const own = importGguf(sourceOf(modelPath, bytes)).model;
     const model = await llama.loadModel({ modelPath, gpuLayers: 0 });
     for (const prompt of values.prompt) {
       const { said, start } = beginning(own, prompt);
@@ -61,8 +61,11 @@ async function compare(folder: string, half: boolean): Promise<void> {
       const count = same < 0 ? found.length : same;
       const isSame = ids.join() === start.join() && same < 0 && found.length === expected.length;
       const name = `${folder} ${half ? "f16" : "f32"} ${JSON.stringify(prompt)}`;
-      if (ids.join() !== start.join()) console.log(`${name}: prompt ${ids.join()} not ${start.join()}`);
-      console.log(`${isSame ? "same" : "DIFFERENT"}  ${name}: ${count} of ${expected.length} tokens`);
+      if (ids.join() !== start.join())
+        console.log(`${name}: prompt ${ids.join()} not ${start.join()}`);
+      console.log(
+        `${isSame ? "same" : "DIFFERENT"}  ${name}: ${count} of ${expected.length} tokens`,
+      );
       if (isSame) console.log(`      ${JSON.stringify(model.detokenize(found, true))}`);
       else if (!half) failures++;
     }

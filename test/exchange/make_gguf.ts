@@ -19,7 +19,10 @@ export const u64 = (value: number | bigint): Field => ({ width: 8, value: BigInt
 export const f32 = (value: number): Field => ({
   bytes: new Uint8Array(Float32Array.of(value).buffer),
 });
-export const text = (text: string): Field[] => [u64(utf8.encode(text).length), { bytes: utf8.encode(text) }];
+export const text = (text: string): Field[] => [
+  u64(utf8.encode(text).length),
+  { bytes: utf8.encode(text) },
+];
 
 export const keyText = (key: string, value: string) => [...text(key), u32(8), ...text(value)];
 export const keyU32 = (key: string, value: number) => [...text(key), u32(4), u32(value)];

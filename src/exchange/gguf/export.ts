@@ -2,37 +2,28 @@
 
 import { isChat, isStream } from "../../choices.ts";
 import { ModelFileError } from "../../errors.ts";
+import { halfRange } from "../../files/floats.ts";
 import { checkFinite, metadataOf, type Model, ModelFile } from "../../files/model_files.ts";
 import { isGain } from "../../model/parameters.ts";
 import { chatIds, chatTemplate } from "../../text/chat.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import { type LlamaShape, llamaShape } from "../architecture.ts";
+import type { Exported, ExportOptions } from "../formats.ts";
 import { modelfile } from "./modelfile.ts";
 import { type GgufParameter, ggufParameters, rowsOf } from "./tensors.ts";
 import { tokenizerEntries } from "./tokenizer.ts";
 import { type Entry, ggufPieces } from "./write.ts";
 
 export const GGUF_FILE = "model.gguf";
-export const MODELFILE = "Modelfile";
+const MODELFILE = "Modelfile";
 /** Our settings, whole: other programs let be what they do not know. */
 export const SETTINGS_KEY = "microgpt.config";
 
-export interface GgufOptions {
-  /** Whether matrices are written in f16; gains never are. */
-  half?: boolean;
-  /** What the model is called, for those who list models. */
-  name?: string;
-}
-
 /**
- * The files of a model.
- * @throws ModelFileError if it is of neither Llama's nor Qwen3's shape, llama.cpp has no like of its tokenizer, or a
- *   weight is not finite in the type that it is written in
+ * @throws ModelFileError if the model is of neither Llama's nor Qwen3's shape, llama.cpp has no like of its tokenizer, or
+ *   a weight is not finite in the type that it is written in
  */
-export function encodeGguf(
-  model: Model,
-  { half = false, name = "" }: GgufOptions = {},
-): ModelFile[] {
+export function exportGguf(model: Model, { half }: ExportOptions): Exported {
   const { config, tokenizer, layout, values } = model;
   const shape = llamaShape(config);
   if (typeof shape === "string") {
@@ -44,7 +35,6 @@ export function encodeGguf(
   const entries: Entry[] = [
     ["general.architecture", "string", shape.architecture],
     ["general.type", "string", "model"],
-    ...(name === "" ? [] : [["general.name", "string", name] satisfies Entry]),
     ["general.file_type", "u32", half ? 1 : 0],
     ...shapeEntries(shape, tokenizer.vocab_size),
     ...tokenizerEntries(tokenizer),
@@ -54,7 +44,8 @@ export function encodeGguf(
   const tensors = ggufParameters(layout, shape.architecture).map((parameter) => {
     const { slice } = parameter;
     const dtype: "F32" | "F16" = half && !isGain(slice) ? "F16" : "F32";
-    checkFits(values.subarray(slice.offset, slice.offset + slice.size), slice.name, dtype);
+    const part = values.subarray(slice.offset, slice.offset + slice.size);
+    checkFinite(part, slice.name, "The model", dtype === "F16" ? halfRange : Math.fround);
     return {
       name: parameter.name,
       shape: slice.shape,
@@ -62,11 +53,16 @@ export function encodeGguf(
       values: () => ordered(parameter, values),
     };
   });
-  return [
+  const files = [
     new ModelFile(GGUF_FILE, ggufPieces(entries, tensors)),
     new ModelFile(MODELFILE, [new TextEncoder().encode(modelfile(model, GGUF_FILE))]),
   ];
+  return { files, notes: isStream(config.format) ? [STREAM] : [] };
 }
+
+const STREAM =
+  `A text of this model begins behind a line's end, which is not shown, and which other programs do not put there: ` +
+  `begin the prompt with one for the same text.`;
 
 function shapeEntries(shape: LlamaShape, vocab_size: number): Entry[] {
   const { architecture, head_dim } = shape;
@@ -103,18 +99,6 @@ function chatEntries(tokenizer: Tokenizer): Entry[] {
     ["tokenizer.ggml.eot_token_id", "u32", chatIds(tokenizer).end_turn],
     ["tokenizer.chat_template", "string", chatTemplate(tokenizer)],
   ];
-}
-
-function checkFits(values: Float32Array | Float64Array, name: string, dtype: "F32" | "F16"): void {
-  checkFinite(values, name, "The model", Math.fround);
-  if (dtype === "F32") return;
-  const most = 65520; // from there on the next f16 is infinity
-  const index = values.findIndex((value) => Math.abs(value) >= most);
-  if (index < 0) return;
-  throw new ModelFileError(
-    `The model cannot be written in f16: ${name} has ${values[index]} (element ${index}), and less than ${most} is ` +
-      `needed. Write it in f32.`,
-  );
 }
 
 /** The numbers of a parameter, its rows in a file's order. */

@@ -1,22 +1,14 @@
 // A model from a GGUF file of Llama's or Qwen3's architecture, ours or another's, in f32, f16 or bf16.
 
-import { type Config, resolveConfig } from "../../config.ts";
 import { plural } from "../../count.ts";
-import { ConfigError, ModelFileError } from "../../errors.ts";
 import type { ByteSource } from "../../files/byte_source.ts";
 import { floatBytes, toFloat32 } from "../../files/floats.ts";
-import { checkFinite, type Model, parseJson, readConfig } from "../../files/model_files.ts";
+import { checkFinite, parseJson, readConfig } from "../../files/model_files.ts";
 import { dimsOf, ParameterLayout } from "../../model/parameters.ts";
-import { chatTemplate } from "../../text/chat.ts";
-import { CharTokenizer } from "../../tokenizer/char.ts";
+import { chatTemplate, isOfChat } from "../../text/chat.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
-import {
-  type Architecture,
-  architectures,
-  type LlamaShape,
-  llamaShape,
-  settingsOf,
-} from "../architecture.ts";
+import { type Architecture, architectures, type LlamaShape } from "../architecture.ts";
+import { aboutBos, configOf, type Imported, type Own, type ReadProgress } from "../imported.ts";
 import { gatherParameters } from "../llama_tensors.ts";
 import { SETTINGS_KEY } from "./export.ts";
 import { Keys } from "./keys.ts";
@@ -27,14 +19,13 @@ import { readTokenizerKeys } from "./tokenizer.ts";
 /** Bytes of a tensor that are read at a time. */
 const PART = 2 ** 24;
 
-/**
- * @throws ModelFileError if the file is damaged, or holds what is not known here
- */
-export function decodeGguf(source: ByteSource): Model {
+/** @throws ModelFileError if the file is damaged, or holds what is not known here */
+export function importGguf(source: ByteSource, progress?: ReadProgress): Imported {
   const { metadata, tensors } = readGguf(source);
   const keys = new Keys(metadata, source.name);
   const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
-  const shape = readShape(keys, byName);
+  const own = ownSettings(keys, source.name);
+  const shape = readShape(keys, byName, own);
   const tokenizer = readTokenizerKeys(keys);
   const { vocab_size } = tokenizer;
   const key = `${shape.architecture}.vocab_size`;
@@ -45,19 +36,44 @@ export function decodeGguf(source: ByteSource): Model {
   if (unasked !== undefined) {
     keys.fail(`it has the key ${unasked}, which changes what a model is, and is not known here`);
   }
-  const own = ownSettings(keys, shape, tokenizer);
-  const config = own?.config ?? foreignSettings(keys, shape, tokenizer);
+  const { config, step } = configOf(shape, tokenizer, own, source.name);
   const layout = new ParameterLayout(dimsOf(config, vocab_size));
   const parameters = ggufParameters(layout, shape.architecture);
   const rows = new Map(parameters.map(({ name, rowOf }) => [name, rowOf]));
+  let done = 0;
   const values = gatherParameters(layout, byName, parameters, source.name, (tensor, into, name) => {
     readRows(source, tensor, into, rows.get(name)!);
     checkFinite(into, name, source.name);
+    progress?.(++done, parameters.length);
   });
-  return { config, tokenizer, step: own?.step ?? 0, layout, values };
+  return { model: { config, tokenizer, step, layout, values }, notes: notesOn(keys, tokenizer) };
 }
 
-function readShape(keys: Keys, tensors: ReadonlyMap<string, GgufTensor>): LlamaShape {
+/** Our settings, which a model has that was exported here. */
+function ownSettings(keys: Keys, source: string): Own | undefined {
+  if (!keys.has(SETTINGS_KEY)) return undefined;
+  const name = `the ${SETTINGS_KEY} in ${source}`;
+  return readConfig(parseJson(keys.text(SETTINGS_KEY), name), name);
+}
+
+function notesOn(keys: Keys, tokenizer: Tokenizer): string[] {
+  const [bos, template] = ["tokenizer.ggml.bos_token_id", "tokenizer.chat_template"];
+  const isOwn = () => isOfChat(tokenizer) && keys.text(template) === chatTemplate(tokenizer);
+  return [
+    ...aboutBos(tokenizer, keys.has(bos) ? keys.whole(bos, 0) : null),
+    ...(keys.has(template) && !isOwn()
+      ? [
+          `Its chat template is left out: conversations are written here as a model learns them here.`,
+        ]
+      : []),
+  ];
+}
+
+function readShape(
+  keys: Keys,
+  tensors: ReadonlyMap<string, GgufTensor>,
+  own: Own | undefined,
+): LlamaShape {
   const name = keys.text("general.architecture");
   const architecture = architectures.find((known) => known === name);
   if (architecture === undefined) {
@@ -79,7 +95,13 @@ function readShape(keys: Keys, tensors: ReadonlyMap<string, GgufTensor>): LlamaS
     keys.fail(`its ${key(name)} is ${keys.whole(key(name))}, and heads of ${head_dim} need that`);
   }
   checkNeutral(keys, architecture);
-  const theta = key("rope.freq_base");
+  /** A float32; as our settings have it, where it is that one. */
+  const float32 = (name: string, setting: "rope_theta" | "rmsnorm_eps") => {
+    const value = Math.fround(keys.positive(key(name)));
+    const known = own?.config[setting];
+    return known !== undefined && Math.fround(known) === value ? known : shortest(value);
+  };
+  const theta = "rope.freq_base";
   return {
     architecture,
     n_layer,
@@ -89,8 +111,8 @@ function readShape(keys: Keys, tensors: ReadonlyMap<string, GgufTensor>): LlamaS
     head_dim,
     mlp_hidden: keys.whole(key("feed_forward_length")),
     block_size: keys.whole(key("context_length")),
-    rope_theta: keys.has(theta) ? shortest(keys.positive(theta)) : 10_000,
-    rmsnorm_eps: shortest(keys.positive(key("attention.layer_norm_rms_epsilon"))),
+    rope_theta: keys.has(key(theta)) ? float32(theta, "rope_theta") : 10_000,
+    rmsnorm_eps: float32("attention.layer_norm_rms_epsilon", "rmsnorm_eps"),
     tie_embeddings: !tensors.has("output.weight"),
   };
 }
@@ -118,43 +140,6 @@ function shortest(x: number): number {
     if (Math.fround(short) === Math.fround(x)) return short;
   }
   return x;
-}
-
-/** The settings that we have written; undefined where there are none, or others have made another model of it since. */
-function ownSettings(keys: Keys, shape: LlamaShape, { vocab_size }: Tokenizer) {
-  if (!keys.has(SETTINGS_KEY)) return undefined;
-  try {
-    const text = keys.text(SETTINGS_KEY);
-    const own = readConfig(parseJson(text, SETTINGS_KEY), SETTINGS_KEY);
-    const known = llamaShape(own.config);
-    const isSame = typeof known !== "string" && told(known) === told(shape);
-    return isSame && own.vocab_size === vocab_size ? own : undefined;
-  } catch (error) {
-    if (!(error instanceof ModelFileError)) throw error;
-    return undefined;
-  }
-}
-
-/** As a file tells it. */
-function told({ rope_theta, rmsnorm_eps, ...sizes }: LlamaShape): string {
-  const numbers = [rope_theta, rmsnorm_eps].map(Math.fround);
-  return JSON.stringify([numbers, Object.entries(sizes).toSorted()]);
-}
-
-/** Of a chat where the template is ours; other texts go from BOS to BOS. */
-function foreignSettings(keys: Keys, shape: LlamaShape, tokenizer: Tokenizer): Config {
-  const template = "tokenizer.chat_template";
-  const isChat = keys.has(template) && keys.text(template) === chatTemplate(tokenizer);
-  try {
-    return resolveConfig("microgpt", {
-      ...settingsOf(shape),
-      format: isChat ? "chat" : "lines",
-      tokenizer: tokenizer instanceof CharTokenizer ? "char" : "file",
-    });
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    return keys.fail(`a setting cannot be: ${error.message.replace(/\.$/, "")}`);
-  }
 }
 
 /** Puts a tensor's rows where they belong, some at a time. */

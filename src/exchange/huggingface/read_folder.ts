@@ -6,6 +6,7 @@ import { dimsOf, ParameterLayout } from "../../model/parameters.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import { type ForeignFolder, type Json, jsonOf } from "../folder.ts";
 import {
+  aboutBos,
   configOf,
   fitTokenizer,
   type Imported,
@@ -103,13 +104,4 @@ function tokenizerIn(folder: ForeignFolder): Tokenizer {
     if (!(error instanceof ModelFileError)) throw error;
     throw new ModelFileError(`${folder.path}/${TOKENIZER_FILE}: ${error.message}`);
   }
-}
-
-/** Its documents begin as those of the models do that have such a name among their tokens. */
-function aboutBos({ special, bos }: Tokenizer, named: number | null): string[] {
-  if (named === null || named === bos) return [];
-  const [name] = [...special].find(([, id]) => id === bos)!;
-  return [
-    `Its texts begin with ${name}, the token ${bos}, though its config.json names the token ${named}.`,
-  ];
 }

@@ -9,7 +9,7 @@ import {
   toText,
   WEIGHTS_FILE,
 } from "../../files/model_files.ts";
-import { floatBytes } from "../../files/floats.ts";
+import { floatBytes, halfRange } from "../../files/floats.ts";
 import { safetensorsPieces, type Tensor } from "../../files/safetensors.ts";
 import { WordTokenizer } from "../../tokenizer/word.ts";
 import { llamaShape } from "../architecture.ts";
@@ -77,10 +77,6 @@ function tensorsOf({ layout, values }: Model, isCustom: boolean, half: boolean):
     return { name, shape, dtype, values: part };
   });
 }
-
-/** From here on f16 has no numbers any more. */
-const halfRange = (value: number) =>
-  Math.abs(value) < 65520 ? value : Math.sign(value) * Infinity;
 
 function weightFiles(tensors: readonly Tensor[], shard: number): ModelFile[] {
   const bytesOf = ({ values, dtype = "F32" }: Tensor) => values.length * floatBytes[dtype];
