@@ -177,3 +177,40 @@ export function turn(values: readonly number[], heads: number, head_dim: number)
   }
   return turned;
 }
+
+/** The fields of a file without anything wrong. */
+export function madeFrom(bytes: Uint8Array): Made {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  let at = 4;
+  const number = (width: 4 | 8): Field => {
+    const value = width === 4 ? BigInt(view.getUint32(at, true)) : view.getBigUint64(at, true);
+    at += width;
+    return { width, value };
+  };
+  const raw = (length: number): Field => ({ bytes: bytes.slice(at, (at += length)) });
+  const valueOf = (field: Field) => Number("bytes" in field ? 0 : field.value);
+  const string = () => {
+    const length = number(8);
+    return [length, raw(valueOf(length))];
+  };
+  const value = (type: number): Field[] => {
+    if (type === 8) return string();
+    if (type !== 9) return type === 7 ? [raw(1)] : [number(4)];
+    const [element, count] = [number(4), number(8)];
+    const all = Array.from({ length: valueOf(count) }, () => value(valueOf(element)));
+    return [element, count, ...all.flat()];
+  };
+  const head: Made["head"] = [number(4), number(8), number(8)];
+  const keys = Array.from({ length: valueOf(head[2]) }, () => {
+    const name = string();
+    const type = number(4);
+    return [...name, type, ...value(valueOf(type))];
+  });
+  const tensors = Array.from({ length: valueOf(head[1]) }, () => {
+    const name = string();
+    const dimensions = number(4);
+    const shape = Array.from({ length: valueOf(dimensions) }, () => number(8));
+    return [...name, dimensions, ...shape, number(4), number(8)];
+  });
+  return { magic: "GGUF", head, keys, tensors, data: bytes.slice(Math.ceil(at / 32) * 32) };
+}

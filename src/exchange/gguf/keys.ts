@@ -85,14 +85,11 @@ export class Keys {
   }
 
   private wrong(key: string, needed: string): never {
-    const value = this.values.get(key);
-    const got = ["object", "bigint"].includes(typeof value)
-      ? `a ${typeofValue(value)}`
-      : show(value);
-    return this.fail(`its ${key} is ${got}, and ${needed} is needed`);
+    return this.fail(`its ${key} is ${told(this.values.get(key))}, and ${needed} is needed`);
   }
 }
 
-function typeofValue(value: unknown): string {
-  return typeof value === "bigint" ? "whole number beyond 2^53" : "list";
+function told(value: unknown): string {
+  if (typeof value === "object") return "a list";
+  return typeof value === "string" ? show(value) : String(value);
 }
