@@ -2,7 +2,7 @@
  * Trains GPTs in WebGPU compute shaders, and writes with them: the same in Node and in a browser.
  *
  * ```ts
- * import { generate, save, train } from "microgpt-webgpu";
+ * import { load, save, train } from "microgpt-webgpu";
  *
  * const training = await train(["ada", "grace", "alan"], { num_steps: 500 });
  * for await (const { step, loss } of training.steps()) console.log(step, loss);
@@ -10,7 +10,9 @@
  * training.close();
  *
  * await save(model, "output");
- * for await (const { text } of generate(model, { prompt: "a" })) console.log(text);
+ * const writer = await load("output");
+ * for await (const { text } of writer.generate({ prompt: "a" })) console.log(text);
+ * await writer.close();
  * ```
  *
  * What goes wrong for a reason that is the caller's to mend is a {@link UserError}, with a sentence that says what
@@ -18,13 +20,7 @@
  * @module
  */
 
-import {
-  loadBest,
-  loadCheckpoint as loadRun,
-  loadModel,
-  saveCheckpoint,
-  saveModel,
-} from "#model_dir";
+import { loadCheckpoint as loadRun, saveCheckpoint, saveModel } from "#model_dir";
 import {
   checkSettingNames,
   type ConfigChoice,
@@ -32,14 +28,23 @@ import {
   resolveConfig,
   wholeStep,
 } from "./config.ts";
-import { type DeviceChoice, devices } from "./device/choose.ts";
+import type { DeviceChoice } from "./device/choose.ts";
 import { ConfigError, DataError } from "./errors.ts";
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint } from "./files/checkpoint.ts";
-import { decodeModelFile, encodeModel, type Model } from "./files/model_files.ts";
+import { encodeModel, type Model } from "./files/model_files.ts";
 import type { AnswerEvent, AnswerPieceEvent } from "./generation/answer.ts";
-import { type AnsweringOptions, Generator, type SamplingOptions } from "./generation/from_model.ts";
-import { type SampleEvent, type Sampling, samplingNames } from "./generation/generate.ts";
-import { checkNames } from "./names.ts";
+import { Generator } from "./generation/from_model.ts";
+import type { SampleEvent } from "./generation/generate.ts";
+import { type Bytes, toArray } from "./library/bytes.ts";
+import {
+  answering,
+  type ChatOptions,
+  checkChoice,
+  checkDevice,
+  checkedSampling,
+  type GenerateOptions,
+  writing,
+} from "./library/options.ts";
 import type { Conversation } from "./text/conversation.ts";
 import type { TextSource } from "./text/read_corpus.ts";
 import { tokenizerFromJSON } from "./tokenizer/file.ts";
@@ -49,6 +54,38 @@ import { resumedConfig } from "./training/resume.ts";
 import { Training } from "./training/train.ts";
 import { type TuningMode, tuningModes } from "./tuning/tune.ts";
 
+export { load } from "./library/load.ts";
+export type { LoadOptions, ModelSource } from "./library/load.ts";
+export type { LoadedModel } from "./library/loaded_model.ts";
+export type { WorkerLike } from "./library/messages.ts";
+export type { Bytes } from "./library/bytes.ts";
+export type { ChatOptions, GenerateOptions } from "./library/options.ts";
+export type { ChatCompletions, Completions, CreateOptions, Writer } from "./library/writer.ts";
+export type {
+  Answered,
+  AssistantMessage,
+  ChatCompletion,
+  ChatCompletionChoice,
+  ChatCompletionChunk,
+  ChatCompletionChunkChoice,
+  ChatLogprob,
+  ChatLogprobs,
+  ChatTokenLogprob,
+  Completion,
+  CompletionChoice,
+  CompletionChunk,
+  CompletionChunkChoice,
+  CompletionLogprobs,
+  Usage,
+} from "./api/objects.ts";
+export type {
+  ChatCompletionRequest,
+  ChatMessage,
+  CompletionRequest,
+  DrawingRequest,
+  StreamOptions,
+  TextPart,
+} from "./api/requests.ts";
 export { settings } from "./config/settings.ts";
 export { presets } from "./presets.ts";
 export type { Config, ConfigChoice } from "./config.ts";
@@ -99,21 +136,6 @@ export interface TrainOptions extends Partial<Omit<ConfigChoice, "tokenizer">> {
   initFrom?: Model;
 }
 
-/** How texts are written, all of it optional: what is absent is as the model's own settings have it. */
-export interface GenerateOptions extends Partial<SamplingOptions> {
-  /** `auto` where absent: WebGPU, or the CPU where there is none. */
-  device?: DeviceChoice;
-}
-
-/** How the assistant answers, all of it optional: what is absent is as the model's own settings have it. */
-export interface ChatOptions extends Partial<AnsweringOptions> {
-  /** `auto` where absent: WebGPU, or the CPU where there is none. */
-  device?: DeviceChoice;
-}
-
-/** A model or a run in bytes, as {@link toBytes} gives them and files hold them. */
-export type Bytes = Uint8Array | ArrayBuffer | Blob;
-
 /**
  * Readies a run: `run()` of what it gives trains, `model()` is what has been learnt, `close()` gives the device back.
  * @param text a list of documents; or one text, of which `format` says what it is
@@ -142,7 +164,7 @@ export async function train(
     tokenizer === undefined ? settings : { ...settings, tokenizer: isFile ? "file" : tokenizer };
   const others = ["preset", "device", "tuning", "resume", "initFrom", "prompt"];
   checkSettingNames("option", given, others);
-  checkChoice("device", device, devices);
+  checkDevice(device);
   checkChoice("tuning", mode, tuningModes);
   if (resume && initFrom) {
     throw new ConfigError(
@@ -185,11 +207,9 @@ export async function* generate(
   model: Model,
   options: GenerateOptions = {},
 ): AsyncGenerator<SampleEvent> {
-  const { device, sampling } = checkedOptions(model, options, [
-    ...answering,
-    "num_samples",
-    "prompt",
-  ]);
+  const { device = "auto", ...given } = options;
+  const sampling = checkedSampling(model, given, [...writing, "device"]);
+  checkDevice(device);
   const generator = await Generator.open(model, device);
   try {
     yield* generator.samples(sampling);
@@ -213,48 +233,15 @@ export async function* chat(
   messages: Conversation,
   options: ChatOptions = {},
 ): AsyncGenerator<AnswerPieceEvent | AnswerEvent> {
-  const { device, sampling } = checkedOptions(model, options, answering);
+  const { device = "auto", ...given } = options;
+  const sampling = checkedSampling(model, given, [...answering, "device"]);
+  checkDevice(device);
   const generator = await Generator.open(model, device);
   try {
     yield* generator.answer(messages, sampling);
   } finally {
     generator.close();
   }
-}
-
-const answering: readonly string[] = [
-  ...samplingNames.filter((name) => name !== "num_samples"),
-  ...Object.keys({
-    seed: true,
-    stop: true,
-    logit_bias: true,
-    logprobs: true,
-    signal: true,
-  } satisfies Record<Exclude<keyof AnsweringOptions, keyof Sampling>, true>),
-];
-
-/** @throws ConfigError if an option is unknown or has a value that it cannot have */
-function checkedOptions(model: Model, options: GenerateOptions, known: readonly string[]) {
-  const { device = "auto", ...given } = options;
-  checkNames("option", given, [...known, "device"]);
-  checkChoice("device", device, devices);
-  const sampling: SamplingOptions = { seed: model.config.seed, ...given };
-  const settings = Object.entries(sampling).filter(([name]) => name in model.config);
-  resolveConfig("microgpt", { ...model.config, ...Object.fromEntries(settings) });
-  return { device, sampling };
-}
-
-/**
- * A saved model.
- * @param from the folder where it lies, in Node; or the bytes of its model.safetensors
- * @param options `best`: of a folder, the model that the run kept as its best, by the loss of its validations, in the
- *   last one's place; its file's bytes are given as those of any model
- * @throws ModelFileError if there is no model that can be used
- */
-export async function load(from: string | Bytes, options: { best?: boolean } = {}): Promise<Model> {
-  checkNames("option", options, ["best"]);
-  if (typeof from === "string") return options.best ? loadBest(from) : loadModel(from);
-  return decodeModelFile(await toArray(from), "the bytes");
 }
 
 /**
@@ -266,11 +253,6 @@ export async function loadCheckpoint(from: string | Bytes): Promise<Checkpoint> 
   return typeof from === "string"
     ? loadRun(from)
     : decodeCheckpoint(await toArray(from), "the bytes");
-}
-
-async function toArray(bytes: Bytes): Promise<Uint8Array> {
-  if (bytes instanceof Uint8Array) return bytes;
-  return new Uint8Array(bytes instanceof Blob ? await bytes.arrayBuffer() : bytes);
 }
 
 /**
@@ -293,12 +275,4 @@ export function toBytes(what: Model | Checkpoint): Uint8Array<ArrayBuffer> {
 
 function isCheckpoint(what: Model | Checkpoint): what is Checkpoint {
   return "m" in what;
-}
-
-function checkChoice(name: string, value: unknown, choices: readonly string[]): void {
-  if (choices.includes(value as string)) return;
-  throw new ConfigError(
-    name,
-    `${name} is ${JSON.stringify(value)}; it must be ${choices.join(" or ")}.`,
-  );
 }

@@ -157,12 +157,10 @@ test("a run goes on from its folder and from its bytes", async () => {
   await expect(other).rejects.toThrow("n_layer is 2, but the run to resume has 1");
 });
 
-test("a browser has no folders, and says what there is instead", async () => {
+test("a browser has no folders to save in or to resume from, and says what there is instead", async () => {
   const { model, training } = await trained();
   const checkpoint = await training.checkpoint();
   const calls = [
-    () => noFolders.loadModel("output"),
-    () => noFolders.loadBest("output"),
     () => noFolders.loadCheckpoint("output"),
     () => noFolders.saveModel("output", model),
     () => noFolders.saveCheckpoint("output", checkpoint),

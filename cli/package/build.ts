@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { platform } from "../../src/platform/platform.node.ts";
 import { buildWriter } from "../../web/writer/build.ts";
+import { bundle } from "./bundle.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const dist = join(root, "dist");
@@ -24,6 +25,7 @@ for (const path of read) {
 writeFileSync(join(dist, "src/platform/bundled.js"), bundled());
 mkdirSync(join(dist, "web"));
 writeFileSync(join(dist, "web/writer.html"), await buildWriter());
+await bundle(root, dist);
 // What bundled.ts imports; a package.json here would hide the package's own.
 rmSync(join(dist, "package.json"));
 // Types are for src/index.ts; nobody imports the commands.

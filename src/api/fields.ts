@@ -1,128 +1,35 @@
-// The fields of each request: they are checked by this table, and clients are told of it. Fields of OpenAI's that models
-// here have no use for are in it where they would change the answer; the others are ignored.
+// The fields of each request: they are checked by this table, and clients are told of it. OpenAI's others are ignored.
 
-import { settings } from "../config/settings.ts";
-import type { Sampling } from "../generation/generate.ts";
 import type {
   AnswerRequest,
   ChatCompletionRequest,
   CompletionRequest,
-  DrawingRequest,
   ResponseRequest,
   SamplesRequest,
 } from "./requests.ts";
 import type { Schema } from "./schema.ts";
-
-type Fields<Request> = Record<keyof Request, Schema> & Record<string, Schema>;
+import {
+  drawing,
+  type Fields,
+  format,
+  MOST_LOGPROBS,
+  most,
+  n,
+  never,
+  seed,
+  setting,
+  streamOptions,
+  text,
+  toolChoice,
+  tools,
+} from "./shared_fields.ts";
 
 /** Texts of a request at most: of all prompts together. */
 export const MOST_CHOICES = 256;
-/** As OpenAI's chat has it. */
-const MOST_LOGPROBS = 20;
-const MOST_STOPS = 16;
-const MOST_STOP = 1000;
-
-/** What the settings of that name may be. */
-function setting(name: keyof Sampling, more: Schema = {}): Schema {
-  const { kind, min, above, max, help } = settings.find((each) => each.name === name)!;
-  return {
-    type: kind as "integer" | "number",
-    description: `${help}.`,
-    ...(min === undefined ? {} : above ? { exclusiveMinimum: min } : { minimum: min }),
-    ...(max === undefined ? {} : { maximum: max }),
-    ...more,
-  };
-}
-
-const text: Schema = { type: "string" };
-const seed: Schema = { type: "integer", minimum: 0, maximum: Number.MAX_SAFE_INTEGER };
-const most = { type: "integer", minimum: 1, maximum: Number.MAX_SAFE_INTEGER } as const;
-const never = (description: string, advice: string): Schema => ({ description, enum: [], advice });
-
-const noPenalty = (name: string): Schema => ({
-  type: "number",
-  description: `Of OpenAI's models; here 0 alone: repetition_penalty is what there is.`,
-  minimum: 0,
-  maximum: 0,
-  default: 0,
-  advice: `There is no ${name} here; repetition_penalty makes tokens less likely that the text has already.`,
-});
-
-const noTools = "Models here call no tools: leave it out.";
-const tools: Schema = {
-  type: "array",
-  maxItems: 0,
-  description: "None: models here call none.",
-  advice: noTools,
-};
-const toolChoice: Schema = {
-  enum: ["none", "auto"],
-  description: "Of no consequence, as there are no tools.",
-  advice: noTools,
-};
-const format: Schema = {
-  type: "object",
-  required: ["type"],
-  properties: { type: { enum: ["text"], advice: "Models here write text alone." } },
-  description: "Text, and no other one.",
-};
-
-const drawing: Fields<DrawingRequest> = {
-  model: { type: "string", description: "Any name: there is one model." },
-  temperature: setting("temperature"),
-  top_p: setting("top_p"),
-  top_k: setting("top_k"),
-  min_p: setting("min_p"),
-  repetition_penalty: setting("repetition_penalty"),
-  presence_penalty: noPenalty("presence_penalty"),
-  frequency_penalty: noPenalty("frequency_penalty"),
-  seed: { ...seed, description: "The same texts for the same seed; at random where absent." },
-  stop: {
-    description: "Strings before the first of which a text ends.",
-    anyOf: [
-      { type: "string", minLength: 1, maxLength: MOST_STOP },
-      {
-        type: "array",
-        maxItems: MOST_STOPS,
-        items: { type: "string", minLength: 1, maxLength: MOST_STOP },
-      },
-    ],
-  },
-  logit_bias: {
-    type: "object",
-    description: "What is added to the logits of some tokens, by their ids.",
-    additionalProperties: { type: "number", minimum: -100, maximum: 100 },
-  },
-  stream: {
-    type: "boolean",
-    default: false,
-    description: "Whether the answer comes in pieces, as server-sent events.",
-  },
-};
-
-const n: Schema = {
-  type: "integer",
-  minimum: 1,
-  maximum: 128,
-  default: 1,
-  description: "Texts for each prompt; that of number i is drawn by seed + i.",
-};
-
-const streamOptions: Schema = {
-  type: "object",
-  description: "What a stream tells beside its pieces.",
-  properties: {
-    include_usage: {
-      type: "boolean",
-      default: false,
-      description: "Whether a last chunk tells how many tokens there were.",
-    },
-  },
-};
 
 const ids: Schema = { type: "array", items: { type: "integer", minimum: 0 }, minItems: 1 };
 
-export const completionFields: Fields<CompletionRequest> = {
+const completionFields: Fields<CompletionRequest> = {
   ...drawing,
   prompt: {
     default: "",
@@ -203,7 +110,7 @@ const messages: Schema = {
     "What was said, the user's at the end. The oldest turns are left out where the context has no room for them.",
 };
 
-export const chatCompletionFields: Fields<ChatCompletionRequest> = {
+const chatCompletionFields: Fields<ChatCompletionRequest> = {
   ...drawing,
   messages,
   max_tokens: { ...most, description: "Tokens of the answer at most." },
@@ -234,7 +141,7 @@ export const chatCompletionFields: Fields<ChatCompletionRequest> = {
   },
 };
 
-export const responseFields: Fields<ResponseRequest> = {
+const responseFields: Fields<ResponseRequest> = {
   ...drawing,
   input: {
     description: "What the user says, or all that was said, the user's at the end.",
@@ -323,8 +230,9 @@ export const requestSchemas = {
   completions: request(completionFields),
   chatCompletions: request(chatCompletionFields, ["messages"]),
   responses: request(responseFields, ["input"]),
-  samples: request(samplesFields),
-  answer: request(answerFields, ["messages"]),
-} as const;
+  // They have no others to ignore.
+  samples: { ...request(samplesFields), additionalProperties: false },
+  answer: { ...request(answerFields, ["messages"]), additionalProperties: false },
+} as const satisfies Record<string, Schema>;
 
 export type RequestKind = keyof typeof requestSchemas;

@@ -160,7 +160,8 @@ export interface ResponseObject {
   tools: [];
   top_p: number;
   truncation: "auto" | "disabled";
-  usage: ResponseUsage | null;
+  /** Of one that is whole. */
+  usage?: ResponseUsage;
 }
 
 export interface ResponseUsage {

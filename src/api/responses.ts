@@ -85,7 +85,6 @@ function begun(
     tools: [],
     top_p,
     truncation: request.truncation ?? "auto",
-    usage: null,
   };
 }
 

@@ -1,6 +1,7 @@
 // What a field of a request may be: a small part of JSON Schema, which checks values and is told to clients as it is.
 
-import { RequestError } from "../errors.ts";
+import { type ConfigError, RequestError } from "../errors.ts";
+import { checkNames } from "../names.ts";
 import { isObject, show } from "../strict_json.ts";
 
 /** A value's type, range and meaning. */
@@ -19,8 +20,8 @@ export interface Schema {
   maxItems?: number;
   properties?: Readonly<Record<string, Schema>>;
   required?: readonly string[];
-  /** Of what other properties are. */
-  additionalProperties?: Schema;
+  /** What others are; false where there are none. */
+  additionalProperties?: Schema | false;
   anyOf?: readonly Schema[];
   /** What to do about a value that it cannot be: a sentence, for messages alone. */
   advice?: string;
@@ -54,19 +55,38 @@ function checkProperties(schema: Schema, object: Record<string, unknown>, path: 
       throw wrong(properties[name], object[name], at(name));
     }
   }
+  if (additionalProperties === false) checkKnown(object, Object.keys(properties));
   for (const [name, value] of Object.entries(object)) {
     const known = Object.hasOwn(properties, name) ? properties[name] : additionalProperties;
     if (known && value !== undefined && value !== null) checkValue(known, value, at(name));
   }
 }
 
+function checkKnown(object: object, known: readonly string[]): void {
+  try {
+    checkNames("field", object, known);
+  } catch (error) {
+    const { message, setting } = error as ConfigError;
+    throw new RequestError(message, { param: setting, code: "invalid_value" });
+  }
+}
+
 function wrong(schema: Schema, value: unknown, path: string): RequestError {
-  const got = value === undefined ? "is missing" : `is ${show(value)}`;
+  const got = value === undefined ? "is missing" : `is ${shown(value)}`;
   const advice = schema.advice === undefined ? "" : ` ${schema.advice}`;
   return new RequestError(`${path} ${got}; it must be ${inWords(schema)}.${advice}`, {
     param: path,
     code: value === undefined ? "missing_required_parameter" : "invalid_value",
   });
+}
+
+/** JSON may be nested deeper than it can be written again. */
+function shown(value: unknown): string {
+  try {
+    return show(value);
+  } catch {
+    return "nested too deep";
+  }
 }
 
 /** Whether a value is meant to be of the schema: its type is, and of a list's items the first one's. */

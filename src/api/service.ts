@@ -4,7 +4,6 @@ import { ConfigError, ConversationError, RequestError, UnknownCharacterError } f
 import type { Model } from "../files/model_files.ts";
 import type { Generator } from "../generation/from_model.ts";
 import type { Sampling } from "../generation/generate.ts";
-import { checkNames } from "../names.ts";
 import { isObject, show } from "../strict_json.ts";
 import type { Answer } from "./answer.ts";
 import { answerChat } from "./chat_completions.ts";
@@ -153,7 +152,6 @@ function ofSeeds(
   request: SamplesRequest,
   fields: Readonly<Record<string, Schema>>,
 ): { seed: number } & Partial<Pick<Sampling, "temperature" | "max_tokens">> {
-  checkNames("field", request, Object.keys(fields));
   const said = Object.keys(fields).map((name) => {
     return [name, request[name as keyof SamplesRequest] ?? fields[name].default] as const;
   });
@@ -189,9 +187,9 @@ const LOOKED_AT = 1024;
 
 function fingerprintOf({ config, step, values }: Model): string {
   const every = Math.max(1, Math.floor(values.length / LOOKED_AT));
-  const some = values.filter((_, i) => i % every === 0);
+  const some = Array.from({ length: LOOKED_AT }, (_, i) => values[i * every] ?? 0);
   let hash = 0x811c9dc5; // FNV-1a
-  for (const char of JSON.stringify([config, step, [...some]])) {
+  for (const char of JSON.stringify([config, step, some])) {
     hash = Math.imul(hash ^ char.charCodeAt(0), 0x01000193) >>> 0;
   }
   return `fp_${hash.toString(16).padStart(8, "0")}`;

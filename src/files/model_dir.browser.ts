@@ -1,15 +1,23 @@
-// Model folders in a browser, which has none: what stands there in place of model_dir.node.ts.
+// Model folders in a browser, which has none but those of servers: what stands there in place of model_dir.node.ts.
 
 import { ModelFileError } from "../errors.ts";
 import type { Checkpoint } from "./checkpoint.ts";
+import { fetchModel } from "./fetch_model.ts";
 import type { Model } from "./model_files.ts";
 
-export function loadModel(folder: string): Model {
-  return refuse(folder);
+/** @throws ModelFileError if there is no model at the address that can be used */
+export function loadModel(address: string | URL): Promise<Model> {
+  return fetchModel(absolute(address), false);
 }
 
-export function loadBest(folder: string): Model {
-  return refuse(folder);
+/** @throws ModelFileError if there is none there */
+export function loadBest(address: string | URL): Promise<Model> {
+  return fetchModel(absolute(address), true);
+}
+
+/** As the page's own addresses are: a worker is told absolute ones. */
+function absolute(address: string | URL): URL {
+  return new URL(address, globalThis.document?.baseURI ?? globalThis.location.href);
 }
 
 export function loadCheckpoint(folder: string): Checkpoint {
@@ -26,6 +34,6 @@ export function saveCheckpoint(folder: string, _checkpoint: Checkpoint): void {
 
 function refuse(folder: string): never {
   throw new ModelFileError(
-    `A browser reaches no folder ${folder}: load() takes the bytes of a model's file there, and toBytes() gives them.`,
+    `A browser reaches no folder ${folder}: loadCheckpoint() takes the bytes of a run's file there, and toBytes() gives them.`,
   );
 }

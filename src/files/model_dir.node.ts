@@ -13,6 +13,7 @@ import {
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { ModelFileError } from "../errors.ts";
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint, STATE_FILE } from "./checkpoint.ts";
 import {
@@ -43,7 +44,8 @@ export const modelFiles: readonly string[] = [
  * The model, or that of the run where it was killed before its first model was whole.
  * @throws ModelFileError if the folder holds no model that can be used
  */
-export function loadModel(folder: string): Model {
+export function loadModel(from: string | URL): Model {
+  const folder = pathOf(from);
   const read = (name: string) => readOptional(join(folder, name));
   if (existsSync(join(folder, WEIGHTS_FILE)) || !existsSync(join(folder, STATE_FILE))) {
     return decodeModel(read, folder);
@@ -59,7 +61,8 @@ export function loadModel(folder: string): Model {
  * The model that its run kept as the best, by the loss of its validations.
  * @throws ModelFileError if the folder holds none that can be used
  */
-export function loadBest(folder: string): Model {
+export function loadBest(from: string | URL): Model {
+  const folder = pathOf(from);
   const path = join(folder, BEST_FILE);
   const bytes = readOptional(path);
   if (bytes !== undefined) return decodeModelFile(bytes, path);
@@ -67,6 +70,11 @@ export function loadBest(folder: string): Model {
     `${folder} holds no best model: there is no ${BEST_FILE} in it. A run keeps one if it has an eval_every and ` +
       `something is held out; ask for the last model, or train so.`,
   );
+}
+
+/** @param from its path, or its address as import.meta.url has them */
+function pathOf(from: string | URL): string {
+  return typeof from === "string" ? from : fileURLToPath(from);
 }
 
 /** @throws ModelFileError if the folder holds no run that can be resumed */
