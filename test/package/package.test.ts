@@ -1,6 +1,8 @@
 // The npm package as others have it: packed, put into an empty project, and used from there.
 
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer as createFileServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { checkPackage, createPackageFromTarballData } from "@arethetypeswrong/core";
 import type { Page } from "playwright-core";
@@ -8,6 +10,7 @@ import { publint } from "publint";
 import { formatMessage } from "publint/utils";
 import { build, createServer, preview } from "vite";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { save, train } from "../../src/index.ts";
 import { root } from "../harness/unpack.ts";
 import { launchBrowser } from "../harness/page.ts";
 import { type Packed, packProject, run } from "./pack.ts";
@@ -38,6 +41,37 @@ const program = (device: string) => `
   const options = { prompt: "a", num_samples: 2, device: "${device}" };
   for await (const { text } of generate(model, options)) texts.push(text);
 `;
+
+/** Lines that ask a loaded model as one asks OpenAI's, after those of program(). */
+const asking = (options: string) => `
+  const writer = await load(model, { ${options} });
+  const request = { prompt: "a", seed: 7, max_tokens: 5 };
+  const { choices } = await writer.completions.create({ ...request, n: 2 });
+  let streamed = "";
+  for await (const chunk of await writer.completions.create({ ...request, stream: true })) {
+    streamed += chunk.choices[0].text;
+  }
+  const refused = await writer.chat.completions.create({ messages: [] }).catch((error) => error);
+  const told = [refused instanceof RequestError, refused.name, refused.message];
+  await writer.close();
+  const asked = { answers: choices.map(({ text }) => text), streamed, told };
+`;
+const imported = `import { load, RequestError } from "microgpt-webgpu";`;
+
+interface Asked {
+  answers: string[];
+  streamed: string;
+  told: unknown[];
+}
+
+function expectAnswers({ answers, streamed, told }: Asked, nameOfError = "RequestError"): void {
+  expect(answers).toHaveLength(2);
+  expect(streamed).toBe(answers[0]);
+  for (const answer of answers) expect(answer).toMatch(/^[a-z]{0,5}$/);
+  const sentence =
+    "messages is []; it must be a list of objects with role and content, not an empty one.";
+  expect(told).toEqual([true, nameOfError, sentence]);
+}
 
 test("the package holds what its program needs, and nothing else", () => {
   const list = run("tar", ["-tzf", packed.tarball], root).trim().split("\n");
@@ -82,12 +116,24 @@ test("attw finds nothing but that CommonJS has to import it", async () => {
 test("types are there, for Node's rules and a bundler's", () => {
   write(
     "own.ts",
-    `import { type Model, load, train, UserError } from "microgpt-webgpu";
+    `import { type ChatMessage, type Model, load, train, UserError } from "microgpt-webgpu";
+     import { load as same } from "microgpt-webgpu/browser";
+     import "microgpt-webgpu/worker";
      const training = await train("ada\\ngrace", { n_layer: 2, dtype: "auto", device: "cpu" });
      for await (const { step } of training.steps()) step satisfies number;
      const model: Model = await load(new Uint8Array());
      model.values satisfies Float32Array | Float64Array;
      new UserError("") satisfies Error;
+     const worker = new Worker("worker.js");
+     const writer = await same(new URL("https://example.org/model/"), { worker });
+     const messages: ChatMessage[] = [{ role: "user", content: "hi" }];
+     const { choices } = await writer.chat.completions.create({ messages });
+     choices[0].message.content satisfies string;
+     const chunks = await writer.chat.completions.create({ messages, stream: true });
+     for await (const chunk of chunks) chunk.choices[0].delta.content satisfies string | undefined;
+     for await (const { text } of writer.stream({ prompt: "a" })) text satisfies string;
+     // @ts-expect-error
+     await writer.completions.create({ prompt: "a", temprature: 1 });
      // @ts-expect-error
      await train(["ada"], { lr: 0.5 });`,
   );
@@ -117,8 +163,10 @@ test("npx runs its commands, and they name themselves so", () => {
 });
 
 test.each(["cpu", "webgpu"])("Node trains and writes on %s, and ends by itself", (device) => {
-  write("own.mjs", `${program(device)} console.log(JSON.stringify({ losses, texts }));`);
-  const { losses, texts } = JSON.parse(node("own.mjs"));
+  const lines = `${imported} ${program(device)} ${asking(`device: "${device}"`)}`;
+  write("own.mjs", `${lines} console.log(JSON.stringify({ losses, texts, asked }));`);
+  const { losses, texts, asked } = JSON.parse(node("own.mjs"));
+  expectAnswers(asked);
   expect(losses).toHaveLength(3);
   expect(losses[0]).toBeCloseTo(Math.log(27), 0);
   for (const text of texts) expect(text).toMatch(/^a[a-z]{0,15}$/);
@@ -138,10 +186,13 @@ test("the README's lines train, save and write", () => {
   ).toMatchObject({ step: 200 });
 });
 
-test("Vite serves and builds it: a page trains and writes", async () => {
+test("Vite serves and builds it: a page trains and writes, and so does its worker", async () => {
   write("index.html", `<script type="module" src="./page.js"></script>`);
+  write("writer.js", `import "microgpt-webgpu/worker";`);
+  const worker = `new Worker(new URL("./writer.js", import.meta.url), { type: "module" })`;
+  const asked = `${imported} ${asking(`device: "cpu", worker: ${worker}`)}`;
   const pageOn = (device: string) =>
-    write("page.js", `${program(device)} window.done = { losses, texts };`);
+    write("page.js", `${program(device)} ${asked} window.done = { losses, texts, asked };`);
   const shared = { root: packed.project, configFile: false, logLevel: "warn" } as const;
   const where = { host: "127.0.0.1", port: 0 };
   pageOn("webgpu");
@@ -155,9 +206,10 @@ test("Vite serves and builds it: a page trains and writes", async () => {
   try {
     for (const { resolvedUrls } of servers) {
       const page = await browser.newPage();
-      const { losses, texts } = await outcome(page, resolvedUrls!.local[0]);
+      const { losses, texts, asked } = await outcome(page, resolvedUrls!.local[0]);
       expect(losses).toHaveLength(3);
       expect(texts).toHaveLength(2);
+      expectAnswers(asked, expect.any(String)); // Vite shortens names
       await page.close();
     }
   } finally {
@@ -165,7 +217,52 @@ test("Vite serves and builds it: a page trains and writes", async () => {
   }
 });
 
-async function outcome(page: Page, url: string): Promise<{ losses: number[]; texts: string[] }> {
+test("a page takes it without a bundler: from its own script, and in a worker", async () => {
+  const dist = "/node_modules/microgpt-webgpu/dist";
+  const inPage = program("cpu").replace("microgpt-webgpu", `${dist}/browser.js`);
+  const worker = `new Worker("${dist}/worker.js", { type: "module" })`;
+  const script = [
+    imported.replace("microgpt-webgpu", `${dist}/browser.js`),
+    inPage,
+    asking(`device: "cpu", worker: ${worker}`),
+    `const here = await load("./model", { device: "cpu" });`,
+    `for await (const { text } of here.generate({ num_samples: 1 })) texts.push(text);`,
+    `window.done = { losses, texts, asked };`,
+  ];
+  write("plain.html", `<script type="module">${script.join("\n")}</script>`);
+  const training = await train(["ada", "grace"], { num_steps: 1, device: "cpu" });
+  for await (const _ of training.steps());
+  await save(await training.model(), join(packed.project, "model"));
+  const server = createFileServer((request, response) => {
+    const path = join(packed.project, new URL(request.url!, "http://page").pathname);
+    const type = path.endsWith(".js") ? "text/javascript" : "text/html";
+    const isThere = existsSync(path);
+    response.writeHead(isThere ? 200 : 404, { "content-type": type });
+    response.end(isThere ? readFileSync(path) : "");
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const browser = await launchBrowser();
+  try {
+    const { port } = server.address() as AddressInfo;
+    const page = await browser.newPage();
+    const found = await outcome(page, `http://127.0.0.1:${port}/plain.html`);
+    expect(found.losses).toHaveLength(3);
+    expect(found.texts).toHaveLength(3);
+    expectAnswers(found.asked);
+  } finally {
+    await browser.close();
+    server.closeAllConnections();
+    server.close();
+  }
+});
+
+interface Outcome {
+  losses: number[];
+  texts: string[];
+  asked: Asked;
+}
+
+async function outcome(page: Page, url: string): Promise<Outcome> {
   const errors: string[] = [];
   page.on("pageerror", (error) => errors.push(String(error)));
   await page.goto(url);
