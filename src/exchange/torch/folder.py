@@ -1,5 +1,6 @@
 """The files of this folder: the run in training.safetensors, and its tokens in the order in which it sees them."""
 
+import contextlib
 import json
 import mmap
 import os
@@ -33,20 +34,32 @@ def read_tensors(name):
 
 
 def write_tensors(name, tensors, texts):
-    """As float32. The file is written beside its place first: whatever happens, there is a whole one."""
+    """As float32."""
     header, end = {"__metadata__": texts}, 0
     for key, tensor in tensors.items():
         begin, end = end, end + 4 * tensor.numel()
         header[key] = {"dtype": "F32", "shape": list(tensor.shape), "data_offsets": [begin, end]}
     text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
-    path = os.path.join(HERE, name)
-    with open(path + ".tmp", "wb") as file:
+    with replaced(name) as file:
         file.write(struct.pack("<Q", len(text)) + text)
         for tensor in tensors.values():
             data = bytearray(4 * tensor.numel())
             torch.frombuffer(data, dtype=torch.float32).copy_(tensor.detach().flatten())
             file.write(data)
+
+
+def write_text(name, text):
+    with replaced(name) as file:
+        file.write(text.encode())
+
+
+@contextlib.contextmanager
+def replaced(name):
+    """A file that is written beside its place first: whatever happens, there is a whole one."""
+    path = os.path.join(HERE, name)
+    with open(path + ".tmp", "wb") as file:
+        yield file
         file.flush()
         os.fsync(file.fileno())
     os.replace(path + ".tmp", path)

@@ -16,7 +16,7 @@ import torch
 import torch.distributed as dist
 import torch.nn.functional as F
 
-from folder import IGNORED, Data, read_tensors, write_tensors
+from folder import IGNORED, Data, read_tensors, write_tensors, write_text
 from model import GPT
 
 RANK, WORLD = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
@@ -30,8 +30,10 @@ def spread(model, device):
     if WORLD == 1:
         return model.to(device)
     try:
+        if device.type == "cpu":
+            raise ImportError("its streams are those of GPUs")
         from torch.distributed.fsdp import fully_shard  # from PyTorch 2.6 on
-    except (ImportError, ValueError):  # the second is PyTorch 1.13's on Python 3.11
+    except ImportError:
         return torch.nn.parallel.DistributedDataParallel(model.to(device))  # each holds all of it
     for block in model.blocks:
         fully_shard(block)
@@ -228,6 +230,7 @@ class Run:
         texts = self.texts | {"config": config, "training": training}
         write_tensors(RUN_FILE, tensors, texts)
         del texts["training"]
+        write_text("config.json", config)
         write_tensors(MODEL_FILE, {n: t for n, t in tensors.items() if n in self.params}, texts)
 
 
