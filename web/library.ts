@@ -4,6 +4,7 @@ import { UserError } from "../src/errors.ts";
 import { decodeModelFile } from "../src/files/model_files.ts";
 import { parameterCount } from "../src/model/parameters.ts";
 import { byId } from "./dom.ts";
+import type { Exportable } from "./export.ts";
 import { LossHistory } from "./history.ts";
 import { splitDocuments } from "./kept_text.ts";
 import type { Keeper } from "./keep.ts";
@@ -44,6 +45,12 @@ export class Library {
 
   download(item: Kept): Promise<void> {
     return this.attempt(item, async () => downloadModel(await this.keeper.weights(item)));
+  }
+
+  /** What the dialog of formats exports. */
+  exportable(item: Kept): Exportable {
+    const { name } = item;
+    return { name, trained_on: textsIn(name), file: () => this.keeper.weights(item) };
   }
 
   async remove(item: Kept): Promise<void> {
@@ -95,6 +102,9 @@ export class Library {
   }
 }
 
+/** Of a model that was opened the name is its file's, and what it has learnt nobody knows. */
+export const textsIn = (name: string) => (/\.safetensors$/i.test(name) ? [] : [name]);
+
 /** @throws UserError if the file is no model */
 async function readModel(file: File): Promise<{ info: ModelInfo; model: Blob }> {
   const { name } = file;
@@ -110,9 +120,13 @@ async function readModel(file: File): Promise<{ info: ModelInfo; model: Blob }> 
 }
 
 export function downloadModel(file: Blob): void {
+  downloadFile(file, "model.safetensors");
+}
+
+export function downloadFile(file: Blob, name: string): void {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(file);
-  link.download = "model.safetensors";
+  link.download = name;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }

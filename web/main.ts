@@ -8,9 +8,10 @@ import { coverage } from "../src/text/coverage.ts";
 import { plural } from "../src/count.ts";
 import { byId } from "./dom.ts";
 import { listenForDrops } from "./drop.ts";
+import type { Exportable, ExportDialog } from "./export.ts";
 import { SettingsForm } from "./form.ts";
 import { Keeper } from "./keep.ts";
-import { downloadModel, Library, newId } from "./library.ts";
+import { downloadModel, Library, newId, textsIn } from "./library.ts";
 import { ModelList } from "./models.ts";
 import { reviseProblems, showProblems } from "./problems.ts";
 import { Run } from "./run.ts";
@@ -53,10 +54,13 @@ const run = new Run({
 });
 const view = new View();
 const library = new Library(keeper, run);
+/** Of the formats of other programs, which are loaded when they are asked for. */
+let exporting: Promise<ExportDialog> | undefined;
 const models = new ModelList(byId("models-list"), {
   open: (item) => void library.open(item),
   goOn: (item) => void library.goOn(item),
   download: (item) => void library.download(item),
+  export: (item) => void openExport(library.exportable(item)),
   remove: (item) => {
     byId("models-title").focus(); // the button goes
     void library.remove(item);
@@ -149,6 +153,11 @@ function schedule(): void {
   });
 }
 
+async function openExport(model: Exportable): Promise<void> {
+  exporting ??= import("./export.ts").then(({ ExportDialog }) => new ExportDialog());
+  (await exporting).open(model);
+}
+
 function ask(event: BeforeUnloadEvent): void {
   event.preventDefault();
   event.returnValue = true;
@@ -195,6 +204,12 @@ byId("download").addEventListener("click", () => {
   downloadModel(run.model);
   keeper.downloaded(run.id);
   schedule();
+});
+byId("export-open").addEventListener("click", () => {
+  const { model } = run;
+  if (model === null) return;
+  const { name } = run.text;
+  void openExport({ name, trained_on: textsIn(name), file: () => Promise.resolve(model) });
 });
 byId("writing").addEventListener("submit", (event) => {
   event.preventDefault();

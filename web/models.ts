@@ -8,6 +8,7 @@ export interface ModelActions {
   open(item: Kept): void;
   goOn(item: Kept): void;
   download(item: Kept): void;
+  export(item: Kept): void;
   remove(item: Kept): void;
 }
 
@@ -67,6 +68,7 @@ export class ModelList {
     } else {
       add(open ? "Open now" : "Open", actions.open, busy || open);
       add("Download", actions.download);
+      add("Export…", actions.export);
       add("Remove", actions.remove);
     }
     row.append(name, about, buttons);

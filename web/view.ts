@@ -79,7 +79,7 @@ export class View {
     go.setAttribute("aria-disabled", String(phase === "opening"));
     byId<HTMLButtonElement>("reset").disabled = phase === "idle";
     byId<HTMLFieldSetElement>("setup-fields").disabled = active;
-    byId("download").hidden = run.model === null;
+    byId("download").hidden = byId("export-open").hidden = run.model === null;
     byId<HTMLProgressElement>("progress").value = Math.min(1, step / num_steps);
     document.body.dataset.phase = phase;
     document.title = active

@@ -7,12 +7,7 @@ import { metadataOf, type Model, ModelFile } from "../files/model_files.ts";
 import { count } from "../count.ts";
 import { ParameterLayout } from "../model/parameters.ts";
 import type { Exported, ExportOptions } from "./formats.ts";
-
-/** Classes of the blocks. */
-export const BLOCKS = { about: "about-model", weights: "weights" } as const;
-
-/** Where they stand in the built page. */
-export const MODEL_MARK = "<!--model-->";
+import { BLOCKS, MODEL_MARK } from "./writer_page.ts";
 
 /** What the page tells of its model, and reads it by. */
 export interface HeldModel {

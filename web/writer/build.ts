@@ -5,7 +5,7 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { build, type Plugin, type Rolldown } from "vite";
-import { MODEL_MARK } from "../../src/exchange/html.ts";
+import { MODEL_MARK } from "../../src/exchange/writer_page.ts";
 
 const folder = fileURLToPath(new URL(".", import.meta.url));
 

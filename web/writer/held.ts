@@ -1,7 +1,8 @@
 // The model that the page holds: its blocks of base64, put there by src/exchange/html.ts, made a model again.
 
 import { fromHalves } from "../../src/device/half.ts";
-import { BLOCKS, type HeldModel } from "../../src/exchange/html.ts";
+import type { HeldModel } from "../../src/exchange/html.ts";
+import { BLOCKS } from "../../src/exchange/writer_page.ts";
 import { type Model, parseJson, readConfig, readTokenizer } from "../../src/files/model_files.ts";
 import { dimsOf, ParameterLayout } from "../../src/model/parameters.ts";
 import { Breather } from "../../src/platform/breather.ts";
