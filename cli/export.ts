@@ -4,7 +4,12 @@
 //   npm run export -- --model-dir output --format python --output names.py
 //   npm run export -- --model-dir output --format torch --output cluster
 
-import { type Exported, type ExportFormat, exportFormats } from "../src/exchange/formats.ts";
+import {
+  type Exported,
+  type ExportFormat,
+  exportFormats,
+  type ExportName,
+} from "../src/exchange/formats.ts";
 import { loadBest, loadModel } from "../src/files/model_dir.node.ts";
 import { nearest } from "../src/nearest.ts";
 import { command } from "./command.ts";
@@ -104,7 +109,7 @@ async function exported(
   if (given !== undefined) {
     throw new UsageError(`${given} names the text of a run for --format torch; leave it out.`);
   }
-  const { make }: ExportFormat = exportFormats[name as keyof typeof exportFormats];
+  const { make }: ExportFormat = exportFormats[name as ExportName];
   const folder = flags.text(options.modelDir);
   const model = flags.has(options.best) ? loadBest(folder) : loadModel(folder);
   return make(model, { half: flags.has(half), trained_on: textsOf(folder), writerPage });

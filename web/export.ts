@@ -1,6 +1,6 @@
 // The dialog that gives out a model in a format that other programs read: made in a worker, downloaded as one file.
 
-import { type ExportFormat, exportFormats } from "../src/exchange/formats.ts";
+import { type ExportFormat, exportFormats, type ExportName } from "../src/exchange/formats.ts";
 import { byId } from "./dom.ts";
 import type { ExportReport, ExportRequest } from "./export_worker.ts";
 import { downloadFile } from "./library.ts";
@@ -50,9 +50,9 @@ export class ExportDialog {
     this.dialog.showModal();
   }
 
-  private get format(): keyof typeof exportFormats {
+  private get format(): ExportName {
     const form = new FormData(byId<HTMLFormElement>("export-form"));
-    return form.get("export-format") as keyof typeof exportFormats;
+    return form.get("export-format") as ExportName;
   }
 
   private update(): void {

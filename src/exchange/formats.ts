@@ -66,3 +66,5 @@ export const exportFormats = {
     make: exportHtml,
   },
 } as const satisfies Record<string, ExportFormat>;
+
+export type ExportName = keyof typeof exportFormats;

@@ -35,7 +35,7 @@ function near(schema: Schema): fc.Arbitrary<unknown> {
     case "object":
       return properties
         ? object(properties, schema.required ?? [])
-        : fc.dictionary(fc.constantFrom("0", "3"), near(additionalProperties ?? {}));
+        : fc.dictionary(fc.constantFrom("0", "3"), near(additionalProperties || {}));
     case "string":
       return fc.oneof(
         { weight: 9, arbitrary: fc.constantFrom("a", "my red cat", "ada", "sure?") },
