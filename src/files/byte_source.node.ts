@@ -1,6 +1,6 @@
 // A file on disk, of which a range at a time is read.
 
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readSync, statSync } from "node:fs";
 import { ModelFileError } from "../errors.ts";
 import type { ByteSource } from "./byte_source.ts";
 import { reason } from "./reason.node.ts";
@@ -26,11 +26,11 @@ export class FileSource implements ByteSource {
    */
   static open(path: string): FileSource | undefined {
     try {
-      const file = openSync(path, "r");
-      if (fstatSync(file).isFile()) return new FileSource(path, file);
-      closeSync(file);
+      // A pipe would be waited for as soon as it is opened.
+      const found = statSync(path, { throwIfNoEntry: false });
+      if (found === undefined) return undefined;
+      if (found.isFile()) return new FileSource(path, openSync(path, "r"));
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
       throw new ModelFileError(`${path} cannot be read: ${reason(error)}.`);
     }
     throw new ModelFileError(`${path} cannot be read: it is no file.`);

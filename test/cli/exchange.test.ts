@@ -1,5 +1,6 @@
 // `export` and `import`: a model leaves in every format and comes back, and nothing is lost or replaced unasked.
 
+import { spawnSync } from "node:child_process";
 import {
   existsSync,
   mkdirSync,
@@ -204,7 +205,8 @@ test("import refuses what is nothing of the kind, and makes no folder for it", a
   };
   mkdirSync(at("empty"));
   await exporting("huggingface", at("other"));
-  const cases: [string[], number, RegExp][] = [
+  type Case = [argv: string[], code: number, sentence: RegExp];
+  const cases: Case[] = [
     [[], 2, /What is to be imported\? Name it: .*import.* SOURCE/],
     [[at("nowhere")], 1, /There is no .*nowhere\. What can be imported is .*; nothing is fetched/],
     [[at("empty")], 1, /empty is nothing that can be imported\. That is: .*a Hugging Face folder/],
@@ -213,6 +215,9 @@ test("import refuses what is nothing of the kind, and makes no folder for it", a
     [[name("a.json", "{")], 1, /a\.json is not usable JSON/],
     [[name("a.py", "print(1)")], 1, /a\.py is no program that was exported here/],
     [[at("llama")], 1, /llama holds a model of this program, which needs no import: .*generate/],
+    ...(spawnSync("mkfifo", [at("pipe.json")]).status === 0
+      ? [[[at("pipe.json")], 1, /pipe\.json cannot be read: it is no file/] as Case]
+      : []),
     [[at("other"), "more"], 2, /"more" belongs to no flag/],
   ];
   for (const [argv, code, sentence] of cases) {
