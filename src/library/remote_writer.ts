@@ -28,8 +28,9 @@ export class RemoteWriter implements Writer {
       this.take((event as MessageEvent<Reply | Failure>).data),
     );
     worker.addEventListener("error", (event) => {
-      const why = (event as ErrorEvent).message ?? "its module cannot be had";
-      this.fail(new UserError(`The worker stopped: ${why}. Its module is microgpt-webgpu/worker.`));
+      const why = (event as ErrorEvent).message || "its module cannot be had";
+      const sentence = `The worker stopped: ${why}. That of a worker is microgpt-webgpu/worker.`;
+      this.fail(new UserError(sentence));
     });
   }
 

@@ -227,7 +227,9 @@ test("a page takes it without a bundler: from its own script, and in a worker", 
     asking(`device: "cpu", worker: ${worker}`),
     `const here = await load("./model", { device: "cpu" });`,
     `for await (const { text } of here.generate({ num_samples: 1 })) texts.push(text);`,
-    `window.done = { losses, texts, asked };`,
+    `const none = new Worker("/none.js", { type: "module" });`,
+    `const stopped = await load(model, { worker: none }).catch(({ message }) => message);`,
+    `window.done = { losses, texts, asked, stopped };`,
   ];
   write("plain.html", `<script type="module">${script.join("\n")}</script>`);
   const training = await train(["ada", "grace"], { num_steps: 1, device: "cpu" });
@@ -249,6 +251,9 @@ test("a page takes it without a bundler: from its own script, and in a worker", 
     expect(found.losses).toHaveLength(3);
     expect(found.texts).toHaveLength(3);
     expectAnswers(found.asked);
+    expect(found.stopped).toBe(
+      "The worker stopped: its module cannot be had. That of a worker is microgpt-webgpu/worker.",
+    );
   } finally {
     await browser.close();
     server.closeAllConnections();
@@ -260,6 +265,7 @@ interface Outcome {
   losses: number[];
   texts: string[];
   asked: Asked;
+  stopped?: string;
 }
 
 async function outcome(page: Page, url: string): Promise<Outcome> {
