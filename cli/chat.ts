@@ -6,15 +6,14 @@
 import { isChat } from "../src/choices.ts";
 import { UserError } from "../src/errors.ts";
 import { loadBest, loadModel } from "../src/files/model_dir.node.ts";
-import { Generator } from "../src/generation/from_model.ts";
 import { commandLine } from "../src/platform/invocation.ts";
 import { saidTokens } from "../src/text/chat.ts";
 import type { Turn } from "../src/text/conversation.ts";
 import { ChatSession } from "./chat_session.ts";
 import { command } from "./command.ts";
 import { dialogue } from "./dialogue.ts";
+import { deviceOptions, openGenerator } from "./open_generator.ts";
 import * as options from "./options.ts";
-import { prepareProgress } from "./progress.ts";
 import { run } from "./run.ts";
 import { samplingIn, samplingOptions } from "./sampling.ts";
 
@@ -33,7 +32,7 @@ const description = {
     options.modelDir,
     options.best,
     system,
-    options.device,
+    ...deviceOptions,
     ...samplingOptions(["num_samples"]),
   ],
 };
@@ -41,14 +40,13 @@ const description = {
 export const main = command(description, async (flags, io) => {
   const { num_samples: _, ...sampling } = samplingIn(flags);
   const instruction = flags.text(system);
-  const device = flags.choice(options.device, options.devices);
   const folder = flags.text(options.modelDir);
   const model = flags.has(options.best) ? loadBest(folder) : loadModel(folder);
   if (!isChat(model.config.format)) throw notTrained(folder);
   const first: Turn[] = instruction === undefined ? [] : [{ role: "system", content: instruction }];
   for (const turn of first) saidTokens(model.tokenizer, turn); // what it does not know is told at once
 
-  const generator = await Generator.open(model, device, prepareProgress(io.stderr));
+  const generator = await openGenerator(flags, model, io, { num_slots: 1 });
   if (generator.fallback !== null) io.stderr.write(`The CPU answers: ${generator.fallback}\n`);
   const json = flags.has(options.json);
   const { block_size } = model.config;

@@ -3,14 +3,15 @@
 //   npm run generate -- --model-dir output --num-samples 20 --temperature 0.5 --seed 42
 //   npm run generate -- --model-dir output --interactive
 
-import { Generator, type SamplingOptions } from "../src/generation/from_model.ts";
+import type { Generator, SamplingOptions } from "../src/generation/from_model.ts";
+import { textsTogether } from "../src/generation/generate.ts";
 import { command } from "./command.ts";
 import { dialogue } from "./dialogue.ts";
 import { loadBest, loadModel } from "../src/files/model_dir.node.ts";
 import type { Flags } from "./flags.ts";
 import { UsageError } from "./given.ts";
+import { deviceOptions, openGenerator } from "./open_generator.ts";
 import * as options from "./options.ts";
-import { prepareProgress } from "./progress.ts";
 import { promptOf } from "./prompt.ts";
 import { type Io, run } from "./run.ts";
 import { SamplePrinter } from "./samples.ts";
@@ -38,7 +39,7 @@ const description = {
     options.prompt,
     options.promptFile,
     interactive,
-    options.device,
+    ...deviceOptions,
     logprobs,
     ...samplingOptions(),
   ],
@@ -58,21 +59,19 @@ export const main = command(description, async (flags, io) => {
     );
   }
   const prompt = asks ? undefined : promptOf(flags);
-  const device = flags.choice(options.device, options.devices);
   const folder = flags.text(options.modelDir);
   const model = flags.has(options.best) ? loadBest(folder) : loadModel(folder);
 
-  const generator = await Generator.open(model, device, prepareProgress(io.stderr));
+  const { num_samples = asks ? 1 : sampling.num_samples } = flags.settings().overrides;
+  const num_slots = textsTogether(model.config, num_samples);
+  const generator = await openGenerator(flags, model, io, { num_slots });
   if (generator.fallback !== null) {
     io.stderr.write(`The CPU writes the texts: ${generator.fallback}\n`);
   }
   const writer = new Writer(generator, flags.has(options.json), io);
   try {
-    if (!asks) await writer.write({ ...sampling, prompt });
-    else {
-      const { num_samples = 1 } = flags.settings().overrides;
-      return await writer.ask({ ...sampling, num_samples });
-    }
+    if (asks) return await writer.ask({ ...sampling, num_samples });
+    await writer.write({ ...sampling, prompt });
   } finally {
     generator.close();
   }

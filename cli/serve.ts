@@ -8,11 +8,11 @@ import { platform } from "#platform";
 import { Service } from "../src/api/service.ts";
 import { isChat } from "../src/choices.ts";
 import { loadBest, loadModel } from "../src/files/model_dir.node.ts";
-import { Generator } from "../src/generation/from_model.ts";
 import { command } from "./command.ts";
 import { Interrupt } from "./interrupt.ts";
+import type { Generator } from "../src/generation/from_model.ts";
+import { deviceOptions, openGenerator } from "./open_generator.ts";
 import * as options from "./options.ts";
-import { prepareProgress } from "./progress.ts";
 import { run } from "./run.ts";
 import { accessIn } from "./serve/access.ts";
 import { AccessLog } from "./serve/logs.ts";
@@ -29,8 +29,11 @@ const description = {
   name: "serve",
   summary:
     "Serves a saved model over HTTP: microgpt's own API, OpenAI's, and a page to try it on. Ctrl-C stops it once the answers are out that it is at.",
-  options: [modelDir, options.best, ...own.serveOptions, options.device],
+  options: [modelDir, options.best, ...own.serveOptions, ...deviceOptions],
 };
+
+/** Texts that are written at the same time, where there is memory for as many. */
+const SLOTS = 64;
 
 const LAST_PORT = 65_535;
 
@@ -40,7 +43,6 @@ export const main = command(description, async (flags, io) => {
   const limit = new RateLimit(flags.integer(own.rateLimit, 0)!);
   const max_queue = flags.integer(own.maxQueue, 0)!;
   const timeout_s = flags.integer(own.timeout, 1, 86_400)!;
-  const device = flags.choice(options.device, options.devices);
   const folder = flags.text(modelDir);
   const model = flags.has(options.best) ? loadBest(folder) : loadModel(folder);
   const name = basename(resolve(folder));
@@ -75,9 +77,10 @@ export const main = command(description, async (flags, io) => {
       }
       let generator: Generator | undefined;
       try {
-        generator = await Generator.open(model, device, prepareProgress(io.stderr));
+        generator = await openGenerator(flags, model, io, { num_slots: SLOTS });
         if (generator.fallback !== null) {
-          io.stderr.write(`The CPU writes the texts: ${generator.fallback}\n`);
+          io.stderr.write(`The CPU writes the texts: ${generator.fallback}
+`);
         }
         server.open(generator, generator.num_slots);
         await server.until(signal);

@@ -1,10 +1,10 @@
 // A saved model, ready to write texts on the device of one's choice.
 
 import { isChat } from "../choices.ts";
-import { chooseDevice, type DeviceChoice } from "../device/choose.ts";
+import type { ConfigChoice } from "../config.ts";
+import { type ChosenDevice, chooseDevice, type DeviceChoice } from "../device/choose.ts";
 import type { Preparation } from "../device/prepare.ts";
 import { ParameterLayout } from "../model/parameters.ts";
-import type { TextSizes } from "../model/text_plan.ts";
 import { estimate, writingWork } from "../model/work.ts";
 import { PythonRandom } from "../random.ts";
 import { encodePrompt } from "../tokenizer/prompt.ts";
@@ -14,6 +14,7 @@ import type { Conversation } from "../text/conversation.ts";
 import { answer, type AnswerEvent, type AnswerPieceEvent } from "./answer.ts";
 import { type Beginning, checkTalks } from "./beginning.ts";
 import { createDecoder } from "./choose_decoder.ts";
+import { writingDtype, type WritingDtype } from "./choose_dtype.ts";
 import { checkDrawOptions, draw, type Drawn, type DrawOptions } from "./draw.ts";
 import {
   generate,
@@ -41,29 +42,43 @@ export interface SamplingOptions extends AnsweringOptions, Partial<Pick<Sampling
   prompt?: string;
 }
 
+/** What a model is opened with; what is absent is told there. */
+export interface Opening {
+  /** Texts that are written at the same time at most; as many as the model's num_samples, but few. */
+  num_slots?: number;
+  /** Of weights, keys and values on a GPU; f32, by which the tokens are the CPU's. */
+  dtype?: ConfigChoice["dtype"];
+}
+
 export class Generator {
   readonly model: Model;
   private readonly decoder: Decoder;
   /** Why `auto` took the CPU; null where it did not. */
   readonly fallback: string | null;
+  /** Why `auto` took the dtype that it did; null where it was asked for. */
+  readonly dtype_reason: string | null;
 
-  private constructor(model: Model, decoder: Decoder, fallback: string | null) {
+  private constructor(
+    model: Model,
+    decoder: Decoder,
+    { fallback, dtype_reason }: Pick<ChosenDevice, "fallback"> & WritingDtype,
+  ) {
     this.model = model;
     this.decoder = decoder;
     this.fallback = fallback;
+    this.dtype_reason = dtype_reason;
   }
 
   /**
    * @param progress told how far the device is with what it has to compile
-   * @param sizes texts that are written at the same time at most, and dtype of the weights on a GPU; as many as num_samples
-   *   and a few, and f32, where absent
    * @throws NoWebGpuError if `webgpu` was asked for and there is none
+   * @throws ConfigError if dtype f16 was asked for and is not to be had
    */
   static async open(
     model: Model,
     choice: DeviceChoice,
     progress?: Preparation["progress"],
-    sizes: Partial<TextSizes> = {},
+    { num_slots, dtype: wanted = "f32" }: Opening = {},
   ): Promise<Generator> {
     const { config, layout } = model;
     const { dims } = layout;
@@ -71,8 +86,11 @@ export class Generator {
     const { device, fallback } = await chooseDevice(choice, estimate([work]));
     const flat = new ParameterLayout(dims);
     const params = layout.convert(model.values, flat, new Float64Array(flat.size));
-    const decoder = await createDecoder(device, config, dims, params, { progress, ...sizes });
-    return new Generator(model, decoder, fallback);
+    const chosen = await writingDtype(device, wanted);
+    const { dtype } = chosen;
+    const decoding = { progress, dtype, ...(num_slots !== undefined && { num_slots }) };
+    const decoder = await createDecoder(device, config, dims, params, decoding);
+    return new Generator(model, decoder, { fallback, ...chosen });
   }
 
   /** Texts that are written at the same time; others wait for their turn. */

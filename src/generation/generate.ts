@@ -73,6 +73,11 @@ export function randomsOf(
 /** Texts that are begun at the same time at most. */
 const TOGETHER = 64;
 
+/** Of so many texts those that a model writes at the same time. */
+export function textsTogether(config: EngineConfig, num_samples: number): number {
+  return isLikeMicrogpt(config) ? 1 : Math.min(num_samples, TOGETHER);
+}
+
 export interface GenerateOptions
   extends
     Sampling,

@@ -5,8 +5,14 @@ import { type Config, resolveConfig } from "../config.ts";
 import type { Device } from "../device/device.ts";
 import { placeholders } from "../device/tensors.ts";
 import { tryMatrices } from "../device/trial.ts";
-import { dimsOf, initialParameters } from "../model/parameters.ts";
+import {
+  dimsOf,
+  initialParameters,
+  PARAMETER_ALIGNMENT,
+  ParameterLayout,
+} from "../model/parameters.ts";
 import { planStep } from "../model/step_plan.ts";
+import { planTexts } from "../model/text_plan.ts";
 import { PythonRandom } from "../random.ts";
 import { ReferenceGpt } from "../reference/gpt.ts";
 import { accumulate } from "../reference/optimizers.ts";
@@ -17,6 +23,7 @@ import { GpuTrainer } from "../training/gpu_trainer.ts";
 import { caseDispatches } from "./case_dispatches.ts";
 import { relativeError } from "./compare.ts";
 import { type CheckResult, runCase } from "./kernel_case.ts";
+import { checkDecoding } from "./decoding_check.ts";
 import { kernelCases } from "./kernel_cases.ts";
 import { opsVariants } from "./ops_variants.ts";
 
@@ -225,6 +232,15 @@ export async function checkTraining(
   };
 }
 
+/** What a model makes of texts, in slots with keys and values of its dtype. */
+export function checkTexts(
+  device: Device,
+  name: string,
+  overrides: Partial<Config>,
+): Promise<CheckResult> {
+  return checkDecoding(device, name, setUp(overrides));
+}
+
 /**
  * Every check in turn, or those whose kernel has `only` in its name.
  * @throws GpuError if the device fails
@@ -241,7 +257,9 @@ export async function tryChecks(device: Device, only = ""): Promise<void> {
     const steps = modelsFor(device).flatMap(({ overrides }) => {
       const { config, dims } = setUp(overrides);
       const { table, list } = planStep(device, config, dims);
-      return list(placeholders(table));
+      const layout = new ParameterLayout(dims, PARAMETER_ALIGNMENT);
+      const sizes = { num_slots: 3, dtype: config.dtype };
+      return [...list(placeholders(table)), ...planTexts(device, config, layout, sizes).dispatches];
     });
     return [
       ...cases.flatMap((test) => caseDispatches(test, variants).map(({ dispatch }) => dispatch)),
@@ -267,6 +285,7 @@ function checksOf(device: Device, only: string): (() => Promise<CheckResult>)[] 
     })),
     ...ofModels(checkGradients, "gradients"),
     ...ofModels(checkTraining, "training"),
+    ...ofModels(checkTexts, "decoding"),
   ]
     .filter(({ kernel }) => kernel.includes(only))
     .map(({ run }) => run);
