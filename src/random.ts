@@ -26,13 +26,13 @@ export class PythonRandom {
     this.initByArray(words.length > 0 ? words : [0]);
   }
 
-  /** Another one that goes on from here. */
-  copy(): PythonRandom {
-    const other = new PythonRandom(0);
-    other.state.set(this.state);
-    other.index = this.index;
-    other.spareGauss = this.spareGauss;
-    return other;
+  /** Another one that gives the same numbers from here on. */
+  clone(): PythonRandom {
+    const copy = new PythonRandom(0);
+    copy.state.set(this.state);
+    copy.index = this.index;
+    copy.spareGauss = this.spareGauss;
+    return copy;
   }
 
   private initByArray(key: number[]): void {

@@ -8,8 +8,9 @@ import { placeholders } from "../device/tensors.ts";
 import type { TrainerState } from "../files/checkpoint.ts";
 import type { Continuation, DecodedToken } from "../generation/decoder.ts";
 import { GpuDecoder } from "../generation/gpu_decoder.ts";
-import { smallDecoding, SmallDecoder } from "../generation/small_decoder.ts";
+import { isPlain, SmallDecoder } from "../generation/small_decoder.ts";
 import { planEvaluation } from "../model/evaluation_plan.ts";
+import { planTexts, writingSizes } from "../model/text_plan.ts";
 import { type Dims, PARAMETER_ALIGNMENT, ParameterLayout } from "../model/parameters.ts";
 import { SmallLayout } from "../small/layout.ts";
 import { GpuEvaluator } from "./gpu_evaluator.ts";
@@ -17,6 +18,7 @@ import { smallTrain, type SmallTuning } from "../small/ops.ts";
 import { learningRate } from "../model/optimizer.ts";
 import { positionsAt, type Sequences } from "../text/documents.ts";
 import { type BatchTensors, SmallBatch, smallBatchList, smallBatchTable } from "../small/batch.ts";
+import { sampling } from "../small/texts.ts";
 import { SmallRuns, smallRunsTable } from "../small/runs.ts";
 import type { StepRecord, Trainer } from "./trainer.ts";
 import type { StepWindow } from "../device/windows.ts";
@@ -182,7 +184,10 @@ export function smallDispatches(
     steps: spreads ? spreadStep(device, config, dims, tuning) : [wholeStep(dims, tuning)],
     later: [
       ...(validates ? planEvaluation(device, config, layout).dispatches : []),
-      ...(writes ? [smallDecoding(config, dims, tuning)] : []),
+      ...(writes ? [sampling(config, dims, tuning)] : []),
+      ...(writes && !(isPlain(config) && config.max_tokens <= dims.T)
+        ? planTexts(device, config, layout, writingSizes(config)).dispatches
+        : []),
     ],
   };
 }
