@@ -73,7 +73,8 @@ function wordsOf(tokenizer: Tokenizer): Words {
   if (file.normalizer && !isNfc) throw refused(`changes the text before it is encoded`);
   const { continuing_subword_prefix: prefix, end_of_word_suffix: suffix } = model;
   const pre = nameOfPretokenizer(file.pre_tokenizer, model.ignore_merges === true);
-  if (pre === undefined || prefix || suffix) {
+  const isBytes = isObject(file.decoder) && file.decoder.type === "ByteLevel";
+  if (pre === undefined || prefix || suffix || !isBytes) {
     throw refused(
       `parts a text in a way that llama.cpp has no name for (known here: ${pretokenizerNames})`,
     );
