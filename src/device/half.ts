@@ -37,9 +37,13 @@ export function toHalves(values: ArrayLike<number>): Uint16Array<ArrayBuffer> {
   return halves;
 }
 
+/** All that there are; made when they are first asked for. */
+let all: Float32Array | undefined;
+
 /** What the bits of f16 stand for. */
 export function fromHalves(halves: Uint16Array): Float32Array<ArrayBuffer> {
+  all ??= Float32Array.from({ length: 2 ** 16 }, (_, half) => halfValue(half));
   const values = new Float32Array(halves.length);
-  for (let i = 0; i < values.length; i++) values[i] = halfValue(halves[i]);
+  for (let i = 0; i < values.length; i++) values[i] = all[halves[i]];
   return values;
 }

@@ -4,12 +4,12 @@
 //   npm install --prefix FOLDER node-llama-cpp
 //   node test/bench/llama_cpp.ts FOLDER/node_modules/node-llama-cpp MODEL-FOLDER …
 //
-// node-llama-cpp is llama.cpp for Node, of 700 MB: install it outside the project. In f16 both have the rounded
+// Of --text FILE the ids are compared too. node-llama-cpp is llama.cpp for Node, of 700 MB: install it outside the project. In f16 both have the rounded
 // weights, but llama.cpp rounds what they are multiplied with too, so that texts may differ where two tokens are about
 // equally likely: that is told, and no failure. --tokens says how many, --prompt what they follow.
 
 import { Template } from "@huggingface/jinja";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -27,6 +27,7 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     tokens: { type: "string", default: "50" },
+    text: { type: "string" },
     prompt: { type: "string", multiple: true, default: ["", "The king", "What is it?"] },
   },
 });
@@ -35,7 +36,10 @@ if (library === undefined || folders.length === 0) {
   throw new Error("Name the folder of node-llama-cpp, and one or more folders of models.");
 }
 const max_tokens = Number(values.tokens);
-const { getLlama } = await import(pathToFileURL(resolve(library, "dist/index.js")).href);
+const text = values.text === undefined ? "" : readFileSync(values.text, "utf8");
+const { getLlama, LlamaChatSession } = await import(
+  pathToFileURL(resolve(library, "dist/index.js")).href
+);
 const llama = await getLlama({ gpu: false, build: "never", logLevel: "error" });
 let failures = 0;
 for (const folder of folders) for (const half of [false, true]) await compare(folder, half);
@@ -50,6 +54,13 @@ async function compare(folder: string, half: boolean): Promise<void> {
     writeFileSync(modelPath, bytes);
     const own = importGguf(sourceOf(modelPath, bytes)).model;
     const model = await llama.loadModel({ modelPath, gpuLayers: 0 });
+    const [told, known] = [model.tokenize(text), [...own.tokenizer.encode(text)]];
+    const other = known.findIndex((id, i) => id !== told[i]);
+    const isRead = told.length === known.length && other < 0;
+    if (!isRead) failures++;
+    console.log(
+      `${isRead ? "same" : "DIFFERENT"}  ${folder}: ${known.length} ids of the text, ${other}`,
+    );
     for (const prompt of values.prompt) {
       const { said, start } = beginning(own, prompt);
       const read: number[] = [...model.tokenize(said, isChat(own.config.format))];
@@ -68,6 +79,7 @@ async function compare(folder: string, half: boolean): Promise<void> {
       );
       if (isSame) console.log(`      ${JSON.stringify(model.detokenize(found, true))}`);
       else if (!half) failures++;
+      if (isChat(own.config.format)) console.log(`      ${await theirAnswer(model, prompt)}`);
     }
     await model.dispose();
   } finally {
@@ -88,6 +100,23 @@ function beginning({ config, tokenizer }: Model, prompt: string) {
     bos_token,
   });
   return { said, start: promptTokens(tokenizer, prompt) };
+}
+
+/** By llama.cpp's own reading of the template in the file. */
+async function theirAnswer(model: any, prompt: string): Promise<string> {
+  const context = await model.createContext({
+    contextSize: 256,
+    threads: 1,
+    flashAttention: false,
+  });
+  const session = new LlamaChatSession({
+    contextSequence: context.getSequence(),
+    systemPrompt: "",
+  });
+  const name = session.chatWrapper.wrapperName;
+  const answer: string = await session.prompt(prompt, { temperature: 0, maxTokens: max_tokens });
+  await context.dispose();
+  return `${name}: ${JSON.stringify(answer)}`;
 }
 
 async function ours(model: Model, prompt: string): Promise<number[]> {

@@ -7,12 +7,24 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { fromHalves, toHalves } from "../../src/device/half.ts";
-import { encodeModel } from "../../src/files/model_files.ts";
+import { exportGguf } from "../../src/exchange/gguf/export.ts";
+import { encodeModel, type Model } from "../../src/files/model_files.ts";
 import { dimsOf } from "../../src/model/parameters.ts";
 import { ReferenceGpt } from "../../src/reference/gpt.ts";
 import { error, modern } from "../harness/modern.ts";
 import { gpt4, models, read, written } from "./gguf_models.ts";
-import { bytesOf, type Golden, goldenGguf, turn } from "./make_gguf.ts";
+import {
+  bytesOf,
+  type Field,
+  type Golden,
+  goldenGguf,
+  keyU32,
+  type Made,
+  nameOf,
+  turn,
+  u32,
+  u64,
+} from "./make_gguf.ts";
 
 describe.each(models)("%s", (_, model) => {
   const { config, tokenizer, layout } = model;
@@ -110,4 +122,102 @@ test.each([
   const gpt = new ReferenceGpt(config, layout.dims, Float64Array.from(values));
   const first = gpt.forward(batch).slice(0, trace.logits_first_row.length);
   expect(error(first, trace.logits_first_row)).toBeLessThan(1e-5);
+});
+
+describe("what other writers do is read the same way:", () => {
+  const golden = () => goldenGguf("llama", modern[1].trace as object as Golden);
+  const expected = read(bytesOf(golden()));
+
+  test.each<[string, (made: Made) => void]>([
+    ["version 2", (made) => void (made.head[0] = u32(2))],
+    [
+      "keys that have a usual value are left out",
+      (made) => {
+        const left = ["attention.key_length", "attention.value_length", "rope.freq_base"].map(
+          (name) => `llama.${name}`,
+        );
+        made.keys = made.keys.filter((key) => !left.includes(nameOf(key)));
+        made.head[2] = u64(made.keys.length);
+      },
+    ],
+    [
+      "keys that say nothing of the model",
+      (made) =>
+        void (made.head[2] = u64(
+          made.keys.push(
+            keyU32("general.quantization_version", 2),
+            keyU32("llama.expert_count", 0),
+            keyU32("llama.rope.dimension_count", 2),
+          ),
+        )),
+    ],
+    ["tensors in another order than their data", (made) => void made.tensors.reverse()],
+  ])("%s", (_, change) => {
+    const made = golden();
+    change(made);
+    const model = read(bytesOf(made));
+    expect(model.values).toEqual(expected.values);
+    expect(model.config).toEqual(expected.config);
+  });
+
+  test("tensors at multiples of 64 bytes", () => {
+    const made = golden();
+    made.head[2] = u64(made.keys.push(keyU32("general.alignment", 64)));
+    repack(made, 64, 4, 0, (bytes) => bytes);
+    expect(read(bytesOf(made, 64)).values).toEqual(expected.values);
+  });
+
+  test("bf16, which is the upper half of a float32", () => {
+    const made = golden();
+    repack(made, 32, 2, 30, (bytes) => bytes.filter((_, i) => i % 4 > 1));
+    const bits = new Uint32Array(expected.values.slice().buffer).map((x) => x & 0xffff0000);
+    expect(read(bytesOf(made)).values).toEqual(new Float32Array(bits.buffer));
+  });
+});
+
+/** Tensors of f32 become others of `width` bytes a number, at other places. */
+function repack(
+  made: Made,
+  alignment: number,
+  width: number,
+  type: number,
+  change: (bytes: Uint8Array) => Uint8Array,
+): void {
+  const parts: number[] = [];
+  const valueOf = (field: Field) => Number("bytes" in field ? 0 : field.value);
+  made.tensors = made.tensors.map((tensor) => {
+    const shape = tensor.slice(3, -2);
+    const size = shape.reduce((size, field) => size * valueOf(field), 4);
+    const from = valueOf(tensor.at(-1)!);
+    const place = parts.length;
+    const bytes = change(made.data.subarray(from, from + size));
+    expect(bytes).toHaveLength((size / 4) * width);
+    parts.push(...bytes);
+    while (parts.length % alignment > 0) parts.push(0);
+    return tensor.with(-2, u32(type)).with(-1, u64(place));
+  });
+  made.data = Uint8Array.from(parts);
+}
+
+test("the Modelfile has the layout of a chat, what ends an answer, and how tokens are drawn", () => {
+  const [[, stream], , [, chat]] = models;
+  const text = (model: Model) =>
+    new TextDecoder().decode(exportGguf(model, { half: false }).files[1].bytes);
+  expect(text(stream)).toBe(
+    [
+      "FROM ./model.gguf",
+      'TEMPLATE """{{ .Prompt }}"""',
+      "PARAMETER temperature 0.7",
+      "PARAMETER top_k 0",
+      "PARAMETER top_p 1",
+      "PARAMETER min_p 0",
+      "PARAMETER repeat_penalty 1",
+      "PARAMETER num_ctx 16",
+      "",
+    ].join("\n"),
+  );
+  const turn = (role: string) =>
+    `{{ if eq .Role "${role}" }}<|${role}|>{{ .Content }}<|end_turn|>{{ end }}`;
+  const turns = `{{ range .Messages }}${turn("user")}${turn("assistant")}{{ end }}<|assistant|>`;
+  expect(text(chat)).toContain(`TEMPLATE """${turns}"""\nPARAMETER stop "<|end_turn|>"\n`);
 });

@@ -22,6 +22,7 @@ import {
   keyTexts,
   keyU32,
   type Made,
+  nameOf,
   tensor,
   text,
   u32,
@@ -31,9 +32,6 @@ import {
 const good = () => goldenGguf("qwen3", modern[2].trace as object as Golden);
 
 const utf8 = new TextEncoder();
-const nameOf = (fields: Field[]) =>
-  "bytes" in fields[1] ? new TextDecoder().decode(fields[1].bytes) : "";
-
 /** The file with a key in the place of the one of the same name, or behind the others. */
 function withKey(key: Field[]): Uint8Array {
   const made = good();

@@ -75,6 +75,10 @@ export function bytesOf({ magic, head, keys, tensors, data }: Made, alignment = 
 
 const sizeOf = (field: Field) => ("bytes" in field ? field.bytes.length : field.width);
 
+/** Of a key or a tensor. */
+export const nameOf = ([, name]: Field[]) =>
+  "bytes" in name ? new TextDecoder().decode(name.bytes) : "";
+
 /** A file of these keys and of tensors in f32, one behind the other. */
 export function madeOf(
   keys: Field[][],

@@ -17,7 +17,7 @@ import { ggufParameters, rowsOf } from "./tensors.ts";
 import { readTokenizerKeys } from "./tokenizer.ts";
 
 /** Bytes of a tensor that are read at a time. */
-const PART = 2 ** 24;
+const PART = 2 ** 22;
 
 /** @throws ModelFileError if the file is damaged, or holds what is not known here */
 export function importGguf(source: ByteSource, progress?: ReadProgress): Imported {
