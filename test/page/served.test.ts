@@ -72,9 +72,10 @@ test("a text is completed; a browser asks for the key, and the page needs no oth
 });
 
 test("Stop stops the model too, and so does a page that is closed", async () => {
-  const texts = endlessTexts();
+  const texts = endlessTexts("x", 20);
   const { url } = await serveInTest({ generator: texts.generator });
   const { page } = await open(url);
+  await page.fill("#max_tokens", "1000000000");
   for (const leave of [
     () => page.getByRole("button", { name: "Stop" }).click(),
     () => page.close(),

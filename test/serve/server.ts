@@ -106,8 +106,8 @@ export interface Strings {
   finish(): void;
 }
 
-/** Writes x for ever, a token each turn of the event loop. */
-export function endlessTexts(piece = "x"): Strings {
+/** Writes x for ever, a token each turn of the event loop, or after a pause. */
+export function endlessTexts(piece = "x", pause_ms = 0): Strings {
   let over = false;
   const strings = {
     writing: 0,
@@ -121,7 +121,9 @@ export function endlessTexts(piece = "x"): Strings {
       strings.begun.push(seed);
       try {
         for (let count = 0; !over && count < (max_tokens || Infinity); count++) {
-          await new Promise((resolve) => setImmediate(resolve));
+          await new Promise((resolve) =>
+            pause_ms > 0 ? setTimeout(resolve, pause_ms) : setImmediate(resolve),
+          );
           if (signal?.aborted) return;
           strings.tokens++;
           yield { type: "piece", index: 1, text: piece };
