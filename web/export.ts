@@ -27,9 +27,11 @@ export class ExportDialog {
       const label = document.createElement("label");
       const radio = document.createElement("input");
       Object.assign(radio, { type: "radio", name: "export-format", value: name });
+      const text = document.createElement("span");
       const title = document.createElement("strong");
       title.textContent = name;
-      label.append(radio, title, ` ${what}`);
+      text.append(title, ` ${what}`);
+      label.append(radio, text);
       return label;
     });
     byId("export-formats").append(...rows);
