@@ -3,6 +3,7 @@
 import { copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { basename, join } from "node:path";
 import { ModelFileError } from "../src/errors.ts";
+import { ADAPTER_FILE, BASE_FILE } from "../src/files/adapter_files.ts";
 import { describeRun, STATE_FILE } from "../src/files/checkpoint.ts";
 import {
   BEST_FILE,
@@ -59,12 +60,15 @@ function textsIn(folder: string) {
       return undefined; // damaged, or of another program
     }
   };
-  const [model, best, state] = [WEIGHTS_FILE, BEST_FILE, STATE_FILE].map(metadata);
+  const whole = [WEIGHTS_FILE, BEST_FILE, STATE_FILE, BASE_FILE, ADAPTER_FILE];
+  const [model, best, state, base, adapters] = whole.map(metadata);
   const config = readOptional(join(folder, CONFIG_FILE), MAX_CONFIG);
   const configs = [
     model?.config,
     best?.config,
     state?.config,
+    base?.config,
+    adapters?.config,
     config && new TextDecoder().decode(config),
   ];
   return { configs, state };
@@ -117,9 +121,10 @@ export function examine(folder: string): Contents {
         `Choose another --output, or remove the file.`,
     );
   }
+  const isModel = [WEIGHTS_FILE, ADAPTER_FILE].some((name) => files.includes(name));
   try {
     const run = state && describeRun(state, join(folder, STATE_FILE));
-    return { files, run, valuable: files.includes(WEIGHTS_FILE) || run?.step !== 0 };
+    return { files, run, valuable: isModel || run?.step !== 0 };
   } catch {
     return { files, valuable: true };
   }

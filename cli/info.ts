@@ -9,6 +9,7 @@ import { isHalf, isStream } from "../src/choices.ts";
 import type { Config, ReadConfig } from "../src/config.ts";
 import { listed } from "../src/config/settings.ts";
 import { chooseDevice } from "../src/device/choose.ts";
+import { ADAPTER_FILE, BASE_FILE } from "../src/files/adapter_files.ts";
 import { STATE_FILE } from "../src/files/checkpoint.ts";
 import { CONFIG_FILE, type Model, TOKENIZER_FILE, WEIGHTS_FILE } from "../src/files/model_files.ts";
 import { type Dims, dimsOf } from "../src/model/parameters.ts";
@@ -121,6 +122,11 @@ async function describeRun(flags: Flags, io: Io, signal: AbortSignal): Promise<[
     `data       ${found.source}: ${what}, ${plural(vocab_size, "token")} in the vocabulary`,
     ...textRows(facts, found.first).map(([label, row]) => `${label.padEnd(11)}${row}`),
     `model      ${plural(needs.num_params, "parameter")}`,
+    ...(dims.adapters
+      ? [
+          `trained    ${plural(needs.num_trained, "parameter")}: adapters of rank ${dims.adapters.R}, all else is frozen`,
+        ]
+      : []),
     ...(dtype_reason === null ? [] : [`dtype      ${dtype_reason}`]),
     ...(batch_reason === null ? [] : [`batch      ${batch_reason}`]),
     ...needsRows(config, needs),
@@ -178,13 +184,16 @@ function settingRows(config: Config): string[] {
   ]);
 }
 
+/** Of a folder, in the order in which they are told. */
+const shownFiles = [WEIGHTS_FILE, BASE_FILE, ADAPTER_FILE, CONFIG_FILE, TOKENIZER_FILE, STATE_FILE];
+
 function describe(folder: string, { config, tokenizer, step, layout }: Model) {
   const files: Record<string, number> = {};
-  for (const name of [WEIGHTS_FILE, CONFIG_FILE, TOKENIZER_FILE, STATE_FILE]) {
+  for (const name of shownFiles) {
     const stat = statSync(join(folder, name), { throwIfNoEntry: false });
     if (stat !== undefined) files[name] = stat.size;
   }
-  const { num_params, ...needs } = needsOf(config, layout.dims);
+  const { num_params, num_trained: _, ...needs } = needsOf(config, layout.dims);
   const tensors = layout.slices.map(({ name, shape, size }) => ({ name, shape, count: size }));
   return {
     model_dir: folder,
@@ -219,7 +228,7 @@ function toText(description: ReturnType<typeof describe>, tokenizer: Tokenizer):
     `model      ${description.model_dir}: ${sizes.join(", ")}`,
     `trained    ${plural(step, "step")}`,
     `tokenizer  ${tokenizerRow(tokenizer)}`,
-    ...needsRows(config, { num_params, ...needs }),
+    ...needsRows(config, { num_params, num_trained: num_params, ...needs }),
     ``,
     ...settingRows(config),
     ``,

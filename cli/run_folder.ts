@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ModelFileError } from "../src/errors.ts";
 import { type Checkpoint, encodeCheckpoint, STATE_FILE } from "../src/files/checkpoint.ts";
+import { BASE_FILE, encodeBase } from "../src/files/adapter_files.ts";
 import type { Model } from "../src/files/model_files.ts";
 import { makeFolder } from "../src/platform/platform.node.ts";
 import { examine, logsIn, moveAside, ownFilesIn, refuseUnfinished } from "./earlier.ts";
@@ -73,10 +74,14 @@ export class RunFolder {
     if (this.earlier === "resume") return null;
     const { name, pieces } = encodeCheckpoint(checkpoint);
     let aside: string | null = null;
+    const { frozen } = checkpoint;
     attempt(this.path, () => {
-      replaceFile(this.path, name, pieces, () => (aside = this.makeWay()));
+      const makeWay = () => (aside ??= this.makeWay());
+      if (frozen) replaceFile(this.path, BASE_FILE, encodeBase(frozen).pieces, makeWay);
+      replaceFile(this.path, name, pieces, makeWay);
+      const fresh = frozen ? [BASE_FILE, STATE_FILE] : [STATE_FILE];
       for (const other of ownFilesIn(this.path)) {
-        if (other !== STATE_FILE) rmSync(join(this.path, other), { force: true });
+        if (!fresh.includes(other)) rmSync(join(this.path, other), { force: true });
       }
       flushFolder(this.path);
     });

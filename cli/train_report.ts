@@ -184,7 +184,7 @@ function savedLine(folder: string, step: number): string {
 }
 
 function header(event: StartEvent, { source, first }: Found): string {
-  const { vocab_size, num_params, kernels, dtype_reason, batch_reason } = event;
+  const { vocab_size, num_params, num_trained, kernels, dtype_reason, batch_reason } = event;
   const { n_layer, n_embd, n_head, block_size, batch_size, grad_accumulation } = event.config;
   const sizes = [
     plural(n_layer, "layer"),
@@ -198,6 +198,11 @@ function header(event: StartEvent, { source, first }: Found): string {
     `data    ${source}: ${dataLine(event)}; ${count(vocab_size)} tokens in the vocabulary`,
     ...textRows(event, first).map(([label, row]) => `${label.padEnd(8)}${row}`),
     `model   ${plural(num_params, "parameter")}: ${sizes.join(", ")}`,
+    ...(num_trained === num_params
+      ? []
+      : [
+          `trained ${plural(num_trained, "parameter")}: adapters of rank ${event.config.lora_rank}, all else is frozen`,
+        ]),
     ...(dtype_reason === null ? [] : [`dtype   ${dtype_reason}`]),
     ...(batch_reason === null ? [] : [`batch   ${batch_reason}`]),
     ...(kernels && kernels.measured + kernels.remembered > 0

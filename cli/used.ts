@@ -16,6 +16,15 @@ export function checkUsed(settings: Partial<ConfigChoice>, labels: Labels): void
     if (label === undefined || settings[name] !== "") continue;
     throw new ConfigError(name, `${label} is empty; give it a value, or leave it out.`);
   }
+  for (const name of ["lora_alpha", "lora_targets"] as const) {
+    const label = flagOf(labels, name);
+    if (label === undefined || settings.lora_rank !== 0) continue;
+    throw new ConfigError(
+      name,
+      `${label} is about adapters, and without --lora-rank there are none; give their rank, such as --lora-rank 8, or ` +
+        `leave it out.`,
+    );
+  }
   const { tokenizer = "auto", bpe_pattern } = settings;
   const label = flagOf(labels, "bpe_pattern");
   if (label === undefined || tokenizer === "auto" || tokenizer === "bpe") return;

@@ -1,6 +1,6 @@
 // Gradient of the activation between the MLP's products, from its input.
 //
-//   gelu:    dpre[n,h]  = dact[n,h] * gelu'(pre[n,h])
+//   gelu:    dpre[n,h]  = dact[n,h] * gelu'(pre[n,h]), and so of relu and its square
 //   swiglu:  dgate[n,h] = dact[n,h] * up[n,h] * silu'(gate[n,h])
 //            dup[n,h]   = dact[n,h] * silu(gate[n,h]), where a row of dpre is both, as a row of pre is gate and up
 //
@@ -31,12 +31,12 @@ fn activation_backward(
   let i = thread.x + thread.y * groups.x * WG;
   if (i >= sizes.N * sizes.H) { return; }
   let d = f32(dact[i]);
-  if (SWIGLU) {
+  if (ACTIVATION == SWIGLU) {
     let gate = i + i / sizes.H * sizes.H;
     let up = gate + sizes.H;
     dpre[gate] = Value(d * f32(pre[up]) * silu_slope(f32(pre[gate])));
     dpre[up] = Value(d * silu(f32(pre[gate])));
   } else {
-    dpre[i] = Value(d * gelu_slope(f32(pre[i])));
+    dpre[i] = Value(d * activation_slope(f32(pre[i])));
   }
 }

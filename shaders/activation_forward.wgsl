@@ -1,6 +1,7 @@
-// The activation between the MLP's products, where its slope needs its input again, which is kept.
+// The activation between the MLP's products, where its input is kept: of relus only beside adapters.
 //
 //   gelu:    act[n,h] = pre[n,h] * (1 + tanh(sqrt(2 / pi) * (pre[n,h] + 0.044715 * pre[n,h]^3))) / 2
+//   relu:    act[n,h] = max(pre[n,h], 0), or its square
 //   swiglu:  act[n,h] = silu(gate[n,h]) * up[n,h], where a row of pre is gate and up, one behind the other
 //
 // One thread an element of act.
@@ -28,11 +29,10 @@ fn activation_forward(
 ) {
   let i = thread.x + thread.y * groups.x * WG;
   if (i >= sizes.N * sizes.H) { return; }
-  if (SWIGLU) {
+  if (ACTIVATION == SWIGLU) {
     let gate = i + i / sizes.H * sizes.H;
     act[i] = Value(silu(f32(pre[gate])) * f32(pre[gate + sizes.H]));
   } else {
-    let x = f32(pre[i]);
-    act[i] = Value(x * gelu_gate(x));
+    act[i] = Value(activation(f32(pre[i])));
   }
 }

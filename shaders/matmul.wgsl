@@ -13,7 +13,7 @@
 // whichever stride is 1. Outside the matrices zeros are loaded and nothing is stored.
 // with: product_part, store_number
 // reference: matmulForward(), matmulResidualForward(), matmulActivationForward(), matmulBackward(),
-//   matmulActivationBackward()
+//   matmulActivationBackward(), matmulBackwardInput(), matmulResidualBackwardInput()
 
 // What an array holds: numbers in f32, or in f16; all arithmetic is f32.
 alias Out = f32;     // given

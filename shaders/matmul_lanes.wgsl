@@ -10,7 +10,7 @@
 // lane loads one vector for LANES rows, which then go round by shuffles. N, or K if ALONG_K, is a multiple of 4.
 // with: product_sizes, product_part, store_number
 // reference: matmulForward(), matmulResidualForward(), matmulActivationForward(), matmulBackward(),
-//   matmulActivationBackward()
+//   matmulActivationBackward(), matmulBackwardInput(), matmulResidualBackwardInput()
 
 enable subgroups;
 

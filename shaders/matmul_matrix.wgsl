@@ -13,7 +13,7 @@
 // along N, and along K where B runs, are whole; lines of A may begin within one, if all of A is whole vectors.
 // with: product_sizes, product_part, store_vector, matrix_units
 // reference: matmulForward(), matmulResidualForward(), matmulActivationForward(), matmulBackward(),
-//   matmulActivationBackward()
+//   matmulActivationBackward(), matmulBackwardInput(), matmulResidualBackwardInput()
 
 enable f16;
 enable subgroups;

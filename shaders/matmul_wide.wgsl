@@ -13,7 +13,7 @@
 // multiples of 4.
 // with: product_sizes, product_part, store_vector
 // reference: matmulForward(), matmulResidualForward(), matmulActivationForward(), matmulBackward(),
-//   matmulActivationBackward()
+//   matmulActivationBackward(), matmulBackwardInput(), matmulResidualBackwardInput()
 
 override TILE_M: u32 = 128u;       // 64 or 128
 override TILE_N: u32 = 128u;       // 64 or 128

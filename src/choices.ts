@@ -90,9 +90,6 @@ export function isHalf(dtype: ConfigChoice["dtype"]): boolean {
 /** Activations whose output tells their slope, so that no more is kept of them. */
 export type Relu = "relu" | "relu_squared";
 
-/** Those that need their input again. */
-export type Smooth = Exclude<Config["activation"], Relu>;
-
 const relus: Record<Config["activation"], boolean> = {
   relu: true,
   relu_squared: true,

@@ -65,6 +65,9 @@ export interface Config {
   sgd_momentum: number; // SGD: decay of the gradient's sum
   weight_decay: number; // of matrices, decoupled: times the learning rate
   grad_clip: number; // largest global gradient norm; 0 is off
+  lora_rank: number; // R of the adapters that are trained beside a model's frozen weights; 0 is none, all is trained
+  lora_alpha: number; // what an adapter adds is times lora_alpha / lora_rank; 0 is twice the rank
+  lora_targets: string; // weights that have one, with commas between: q, k, v, o, gate, up, down; attention, mlp, all
   seed: number; // of order of documents, weights and samples (Python's generator), of windows and dropout (Philox)
 
   // samples

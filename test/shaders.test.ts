@@ -1,6 +1,7 @@
 // No kernel without a name that fits, a reference and a case.
 
 import { expect, test } from "vitest";
+import * as adapters from "../src/reference/adapters.ts";
 import * as activations from "../src/reference/activations.ts";
 import * as attention from "../src/reference/attention.ts";
 import * as heads from "../src/reference/heads.ts";
@@ -13,6 +14,7 @@ import * as textRows from "../src/reference/text_rows.ts";
 import * as small from "../src/small/reference.ts";
 import { attentionFamilies } from "../src/model/attention.ts";
 import { GpuOps } from "../src/model/gpu_ops.ts";
+import * as adapterOps from "../src/model/adapter_ops.ts";
 import * as optimizerOps from "../src/model/optimizer_ops.ts";
 import * as headOps from "../src/model/head_ops.ts";
 import { RowOps } from "../src/model/row_ops.ts";
@@ -26,6 +28,7 @@ const kernels = device.kernels.names;
 const references: Record<string, unknown> = {
   ...ops,
   ...activations,
+  ...adapters,
   ...attention,
   ...dropout,
   ...gains,
@@ -102,6 +105,7 @@ test("every operation of the GPU has a case", () => {
     ...new Set([GpuOps, RowOps].flatMap((ops) => Object.getOwnPropertyNames(ops.prototype))),
     ...Object.keys(new GpuOps(device)),
     ...Object.keys(headOps),
+    ...Object.keys(adapterOps),
     ...Object.keys(optimizerOps),
     ...Object.keys(smallOps),
     ...Object.keys(textOps).filter((name) => !/^[A-Z]/.test(name)),

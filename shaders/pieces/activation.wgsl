@@ -1,6 +1,10 @@
-// Activations that need their input again in the backward pass.
+// Activations whose input is kept for the backward pass.
 
-override SWIGLU: bool = false;   // or else gelu
+override ACTIVATION: u32 = 0u;   // one of these, as src/model/row_ops.ts numbers them
+const GELU = 0u;
+const SWIGLU = 1u;
+const RELU = 2u;
+const RELU_SQUARED = 3u;
 
 const ROOT = 0.7978845608028654;   // sqrt(2 / pi)
 const CUBE = 0.044715;
@@ -25,4 +29,17 @@ fn silu(x: f32) -> f32 { return x * sigmoid(x); }
 fn silu_slope(x: f32) -> f32 {
   let gate = sigmoid(x);
   return gate * (1.0 + x * (1.0 - gate));
+}
+
+// Of those that gate nothing.
+fn activation(x: f32) -> f32 {
+  if (ACTIVATION == RELU) { return max(x, 0.0); }
+  if (ACTIVATION == RELU_SQUARED) { return max(x, 0.0) * max(x, 0.0); }
+  return x * gelu_gate(x);
+}
+
+fn activation_slope(x: f32) -> f32 {
+  if (ACTIVATION == RELU) { return select(0.0, 1.0, x > 0.0); }
+  if (ACTIVATION == RELU_SQUARED) { return 2.0 * max(x, 0.0); }
+  return gelu_slope(x);
 }

@@ -3,6 +3,7 @@
 import {
   fallsLate,
   isDrawn,
+  isGated,
   isGiven,
   isOnAll,
   mayBeChat,
@@ -14,6 +15,7 @@ import {
 } from "../choices.ts";
 import type { Config, ConfigChoice } from "../config.ts";
 import { ConfigError } from "../errors.ts";
+import { targetWords, wordsOf } from "./lora_targets.ts";
 
 /** How the user wrote a setting. */
 type Label = (name: keyof Config) => string;
@@ -31,6 +33,7 @@ export function conflicts(
     ...vocabularies(config, label),
     ...heads(config, label),
     ...rotations(config, label),
+    ...adapters(config, label),
     ...schedules(config, label),
     ...validations(config, label),
   ];
@@ -128,6 +131,25 @@ function* rotations(config: Partial<ConfigChoice>, label: Label): Iterable<Confl
     `With ${label("position")} ${position} the channels of a head turn in pairs, but ${why}; choose an even number, ` +
       `such as ${label("head_dim")} ${size + 1}, or ${label("position")} learned.`,
   ];
+}
+
+function* adapters(config: Partial<ConfigChoice>, label: Label): Iterable<Conflict> {
+  const { lora_targets, lora_rank, activation } = config;
+  if (lora_targets === undefined) return;
+  const words = wordsOf(lora_targets);
+  const unknown = words.find((word) => !targetWords.includes(word));
+  const wrote = `${label("lora_targets")} is "${lora_targets}"`;
+  if (unknown !== undefined) {
+    yield [
+      "lora_targets",
+      `${wrote}, and "${unknown}" is no target; it must be some of ${targetWords.join(", ")}, with commas between.`,
+    ];
+  } else if (lora_rank && activation && !isGated(activation) && words.includes("gate")) {
+    yield [
+      "lora_targets",
+      `${wrote}, but with ${label("activation")} ${activation} the MLP has no gate; leave that out.`,
+    ];
+  }
 }
 
 function* schedules(config: Partial<ConfigChoice>, label: Label): Iterable<Conflict> {

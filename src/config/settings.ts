@@ -262,6 +262,23 @@ const table: Record<Group, Row[]> = {
     }),
     setting("weight_decay", "number", "decoupled weight decay of matrices", { min: 0, float32 }),
     setting("grad_clip", "number", "largest gradient norm, 0 for no clipping", { min: 0, float32 }),
+    setting(
+      "lora_rank",
+      "integer",
+      "train adapters of this rank beside a model's frozen weights, 0 to train all weights",
+      { min: 0, max: 2 ** 12, since: 9 },
+    ),
+    setting("lora_alpha", "number", "factor on adapters, over their rank; 0 for twice the rank", {
+      min: 0,
+      float32,
+      since: 9,
+    }),
+    setting(
+      "lora_targets",
+      "string",
+      "weights with adapters: some of q,k,v,o,gate,up,down, or attention, mlp or all",
+      { since: 9 },
+    ),
     setting("seed", "integer", "of all random numbers", { ...count, common }),
   ],
   sampling: [

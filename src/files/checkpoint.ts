@@ -1,6 +1,6 @@
 // A run as one file, in bytes: everything from which it goes on as if it had never stopped.
 //
-// training.safetensors is enough by itself: weights and the optimizer's moments as the trainer has them (float64 on the
+// training.safetensors is enough by itself, but for the frozen weights of a run of adapters, which lie beside it: weights and the optimizer's moments as the trainer has them (float64 on the
 // CPU, float32 on the GPU), each tensor by its name in the parameter table, the moments' with m. and v. before it,
 // and settings, tokenizer and all counts in its metadata. It is written before the model's files, each in one
 // piece, so that a process that is killed in between leaves a run to resume, beside the model as it was before.
@@ -8,6 +8,7 @@
 import type { Config, ConfigChoice } from "../config.ts";
 import { plural } from "../count.ts";
 import { ModelFileError } from "../errors.ts";
+import { mergedConfig } from "../model/adapters.ts";
 import { momentLayouts } from "../model/optimizer_state.ts";
 import { type Dims, dimsOf, ParameterLayout } from "../model/parameters.ts";
 import {
@@ -22,6 +23,7 @@ import {
   readTokenizer,
   toText,
 } from "./model_files.ts";
+import { BASE_FILE, baseFingerprint, decodeBase } from "./adapter_files.ts";
 import { decodeSafetensors, encodeHeader, MAX_HEADER, safetensorsPieces } from "./safetensors.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { isObject, show } from "../strict_json.ts";
@@ -74,6 +76,8 @@ export interface Checkpoint extends Model, TrainerState, Circumstances {
   best: Best | null;
   /** Whether its weights were a model's, and none were drawn. */
   initialized: boolean;
+  /** Of a run whose parameters are adapters, the model that they are beside. */
+  frozen?: Model;
 }
 
 export const STATE_FILE = "training.safetensors";
@@ -102,6 +106,7 @@ export function checkSavable(
   largest = MAX_HEADER,
 ): void {
   const dims = dimsOf(config, tokenizer.vocab_size);
+  if (dims.adapters) checkSavable(mergedConfig(config), tokenizer); // the base beside them
   const tensors = parts(config, dims).flatMap(({ prefix, layout }) =>
     layout.slices.map(
       ({ name, shape, size }) => ({ name: prefix + name, shape, dtype: "F64", size }) as const,
@@ -143,6 +148,7 @@ export function encodeCheckpoint(checkpoint: Checkpoint): ModelFile {
     best,
     asked_vocab_size,
     initialized,
+    ...(checkpoint.frozen && { base: baseFingerprint(checkpoint.frozen) }),
   };
   const metadata = { ...metadataOf(checkpoint), training: toText(training) };
   return new ModelFile(STATE_FILE, safetensorsPieces(tensors, metadata));
@@ -151,9 +157,15 @@ export function encodeCheckpoint(checkpoint: Checkpoint): ModelFile {
 /**
  * @param bytes of the file, undefined if there is none
  * @param where the folder, for the messages
+ * @param read gives the bytes of the folder's file of frozen weights; where there is no folder, a run of adapters cannot be
+ *   read
  * @throws ModelFileError if the file is missing, damaged or of a newer version
  */
-export function decodeCheckpoint(bytes: Uint8Array | undefined, where: string): Checkpoint {
+export function decodeCheckpoint(
+  bytes: Uint8Array | undefined,
+  where: string,
+  read?: (name: string) => Uint8Array | undefined,
+): Checkpoint {
   if (bytes === undefined) {
     throw new ModelFileError(
       `${where} holds no run to resume: there is no ${STATE_FILE} in it. Name the folder of another, or begin a new run.`,
@@ -173,7 +185,16 @@ export function decodeCheckpoint(bytes: Uint8Array | undefined, where: string): 
   const dims = dimsOf(config, vocab_size);
   const { layout, flat } = readTensors(tensors, dims, path, (dims) => parts(config, dims));
   const [values, m, v] = flat;
-  return { config, tokenizer, step, layout, values, m, v, ...training };
+  const { base, ...rest } = training;
+  const run = { config, tokenizer, step, layout, values, m, v, ...rest };
+  if (!dims.adapters) return run;
+  if (base === undefined) fail(path, "lacks the fingerprint of its frozen weights");
+  if (!read) {
+    throw new ModelFileError(
+      `${path} is of a run of adapters, whose frozen weights are in another file, ${BASE_FILE}; name the folder of both.`,
+    );
+  }
+  return { ...run, frozen: decodeBase(read(BASE_FILE), where, base) };
 }
 
 /**
@@ -232,6 +253,7 @@ function readTraining(json: unknown, source: string, { vocab_size }: Config) {
     best: isBest,
     asked_vocab_size: isCount,
     initialized: (value) => typeof value === "boolean",
+    base: (value) => value === undefined || isText(value),
   };
   for (const [key, isGood] of Object.entries(good)) {
     if (!isGood(file[key])) fail(source, `has ${show(file[key])} as its ${key}`);
@@ -240,7 +262,7 @@ function readTraining(json: unknown, source: string, { vocab_size }: Config) {
     Checkpoint,
     "tokens" | "scaler" | "skips" | "validated" | "best" | "asked_vocab_size" | "initialized"
   > &
-    Circumstances;
+    Circumstances & { base?: string };
   const [scale, steps, skipped = 0] = read.scaler; // of two numbers where it is an older version's
   return { ...read, scaler: [scale, steps, skipped] as const };
 }

@@ -15,6 +15,16 @@ import {
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ModelFileError } from "../errors.ts";
+import {
+  ADAPTER_CONFIG_FILE,
+  ADAPTER_FILE,
+  BASE_FILE,
+  baseFingerprint,
+  decodeAdapted,
+  encodeAdapters,
+  encodeBase,
+  mergedModel,
+} from "./adapter_files.ts";
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint, STATE_FILE } from "./checkpoint.ts";
 import {
   BEST_FILE,
@@ -27,6 +37,7 @@ import {
   TOKENIZER_FILE,
   WEIGHTS_FILE,
 } from "./model_files.ts";
+import { decodeMetadata, MAX_HEADER } from "./safetensors.ts";
 import { makeFolder } from "../platform/platform.node.ts";
 import { reason } from "./reason.node.ts";
 
@@ -38,20 +49,26 @@ export const modelFiles: readonly string[] = [
   CONFIG_FILE,
   TOKENIZER_FILE,
   CHAT_TEMPLATE_FILE,
+  BASE_FILE,
+  ADAPTER_FILE,
+  ADAPTER_CONFIG_FILE,
 ];
 
+/** Of a model whose parameters are adapters, in the place of its weights. */
+const adapterFiles: readonly string[] = [BASE_FILE, ADAPTER_FILE, ADAPTER_CONFIG_FILE];
+
 /**
- * The model, or that of the run where it was killed before its first model was whole.
+ * The model, that of adapters and their base, or that of the run where it was killed before its first model was whole.
  * @throws ModelFileError if the folder holds no model that can be used
  */
 export function loadModel(from: string | URL): Model {
   const folder = pathOf(from);
   const read = (name: string) => readOptional(join(folder, name));
-  if (existsSync(join(folder, WEIGHTS_FILE)) || !existsSync(join(folder, STATE_FILE))) {
-    return decodeModel(read, folder);
-  }
+  const has = (name: string) => existsSync(join(folder, name));
+  if (has(ADAPTER_FILE) && !has(WEIGHTS_FILE)) return decodeAdapted(read, folder);
+  if (has(WEIGHTS_FILE) || !has(STATE_FILE)) return decodeModel(read, folder);
   const run = loadCheckpoint(folder);
-  if (run.step > 0) return run;
+  if (run.step > 0) return run.frozen ? mergedModel({ ...run, frozen: run.frozen }) : run;
   throw new ModelFileError(
     `The run in ${folder} ended before it saved a model; go on with it: train --resume.`,
   );
@@ -79,7 +96,8 @@ function pathOf(from: string | URL): string {
 
 /** @throws ModelFileError if the folder holds no run that can be resumed */
 export function loadCheckpoint(folder: string): Checkpoint {
-  return decodeCheckpoint(readOptional(join(folder, STATE_FILE)), folder);
+  const read = (name: string) => readOptional(join(folder, name));
+  return decodeCheckpoint(read(STATE_FILE), folder, read);
 }
 
 /**
@@ -105,7 +123,7 @@ export function saveModel(folder: string, model: Model, before?: () => void): vo
   attempt(folder, () => {
     makeFolder(folder);
     replaceFile(folder, weights.name, weights.pieces, before);
-    for (const name of [STATE_FILE, BEST_FILE, CHAT_TEMPLATE_FILE])
+    for (const name of [STATE_FILE, BEST_FILE, CHAT_TEMPLATE_FILE, ...adapterFiles])
       rmSync(join(folder, name), { force: true });
     for (const { name, pieces } of others) replaceFile(folder, name, pieces);
     flushFolder(folder);
@@ -130,10 +148,12 @@ export function saveBest(folder: string, model: Model): void {
  *   where only the run could not be written, the new model
  */
 export function saveCheckpoint(folder: string, checkpoint: Checkpoint): void {
-  const files = encodeModel(checkpoint);
+  const { frozen } = checkpoint;
+  const files = frozen ? encodeAdapters({ ...checkpoint, frozen }) : encodeModel(checkpoint);
   let refused: unknown;
   try {
     makeFolder(folder);
+    if (frozen) saveBase(folder, frozen);
     const { name, pieces } = encodeCheckpoint(checkpoint);
     replaceFile(folder, name, pieces);
   } catch (error) {
@@ -141,6 +161,9 @@ export function saveCheckpoint(folder: string, checkpoint: Checkpoint): void {
   }
   attempt(folder, () => {
     for (const { name, pieces } of files) replaceFile(folder, name, pieces);
+    for (const name of frozen ? [WEIGHTS_FILE] : adapterFiles) {
+      rmSync(join(folder, name), { force: true }); // of another model that was here
+    }
     flushFolder(folder);
   });
   if (refused === undefined) return;
@@ -148,6 +171,19 @@ export function saveCheckpoint(folder: string, checkpoint: Checkpoint): void {
     `The model of step ${checkpoint.step} is saved in ${folder}, but not the run, to be resumed from there: ` +
       `${refused instanceof ModelFileError ? refused.message : `${reason(refused)}.`}`,
   );
+}
+
+/** Saves the weights beside adapters, where they are not in the folder yet: they never change. */
+function saveBase(folder: string, frozen: Model): void {
+  const path = join(folder, BASE_FILE);
+  const { pieces } = encodeBase(frozen);
+  try {
+    const bytes = readOptional(path, MAX_HEADER + 8);
+    if (bytes && decodeMetadata(bytes, path).base === baseFingerprint(frozen)) return;
+  } catch {
+    // It is damaged.
+  }
+  replaceFile(folder, BASE_FILE, pieces);
 }
 
 /**

@@ -47,7 +47,7 @@ export class ModelFile {
 }
 
 /** Raised when an older program could not read, or would misread, what is written. */
-export const FORMAT_VERSION = 8;
+export const FORMAT_VERSION = 9;
 
 export const WEIGHTS_FILE = "model.safetensors";
 /** The model of the validation with the lowest loss so far, beside the last one; whole by itself too. */
@@ -59,9 +59,10 @@ export const CHAT_TEMPLATE_FILE = "chat_template.jinja";
 
 /**
  * The files of a model, in the order in which they should be written: the first is enough by itself.
+ * @param more what the first tells besides
  * @throws ModelFileError if a weight is not finite as a float32; such a model is never saved
  */
-export function encodeModel(model: Model): ModelFile[] {
+export function encodeModel(model: Model, more: Record<string, string> = {}): ModelFile[] {
   const { layout, values } = model;
   const tensors = layout.slices.map(({ name, shape, offset, size }) => ({
     name,
@@ -72,7 +73,7 @@ export function encodeModel(model: Model): ModelFile[] {
   const metadata = metadataOf(model);
   const utf8 = new TextEncoder();
   return [
-    new ModelFile(WEIGHTS_FILE, safetensorsPieces(tensors, metadata)),
+    new ModelFile(WEIGHTS_FILE, safetensorsPieces(tensors, { ...metadata, ...more })),
     new ModelFile(CONFIG_FILE, [utf8.encode(metadata.config)]),
     new ModelFile(TOKENIZER_FILE, [utf8.encode(metadata.tokenizer)]),
     ...(metadata.chat_template === undefined

@@ -19,6 +19,7 @@ const beyond = {
   tie_embeddings: on,
   logit_softcap: (cap: number) => cap > 0,
   dropout: (dropout: number) => dropout > 0,
+  lora_rank: (rank: number) => rank > 0,
 } as const;
 
 type Sizes = Pick<Config, "n_embd" | "n_head">;

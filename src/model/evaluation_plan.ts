@@ -9,6 +9,7 @@ import { chunkRows, classifierList } from "./classifier.ts";
 import type { ForwardConfig } from "./forward_config.ts";
 import { forwardList } from "./gpu_gpt.ts";
 import { GpuOps } from "./gpu_ops.ts";
+import { frozenOf } from "./linear.ts";
 import type { ParameterLayout } from "./parameters.ts";
 import { SCALER_FIELDS, SLOTS, StepData } from "./step_data.ts";
 import { activationTable } from "./tensor_tables.ts";
@@ -64,7 +65,8 @@ export function evaluationList(
   const B = config.batch_size;
   const { params, weights = params, losses, records, scaler } = tensors;
   const { ids, targets, step_data } = new StepData(B * dims.T, dims.V).slices(tensors.step);
-  const gpt = { ops, config, dims, B, layout, tensors, params, weights, scaler };
+  const frozen = frozenOf(dims, tensors);
+  const gpt = { ops, config, dims, B, layout, tensors, params, weights, frozen, scaler };
   const sums = { N: sizeOf(losses), stride: 1, chunks: 0, growth: 0, beta1: 0, beta2: 0 };
   return [
     ...forwardList(gpt, ids),

@@ -2,13 +2,14 @@
 // from the last stream to its gradient, is in classifier.ts.
 // Letters: parameters.ts. The reference's twin of this file is reference/gpt.ts.
 
-import { isRelu } from "../choices.ts";
 import { type Tensor, sliceTensor } from "../device/tensors.ts";
 import type { Dispatch } from "../device/schedule.ts";
+import { rowsOf, tablePieces } from "./classifier.ts";
 import { dropped } from "./dropout.ts";
-import type { GpuOps } from "./gpu_ops.ts";
-import type { ForwardConfig } from "./forward_config.ts";
+import type { GpuOps, LinearSizes } from "./gpu_ops.ts";
+import { type ForwardConfig, fusedActivation } from "./forward_config.ts";
 import { headParts, headsBackward, headsForward } from "./head_ops.ts";
+import { adapterInput, type Frozen, linearBackward, linearForward } from "./linear.ts";
 import { type Dims, mlpChannels, type ParameterLayout, qkvChannels } from "./parameters.ts";
 import { gainParts } from "./row_ops.ts";
 import type { StepSlices } from "./step_data.ts";
@@ -25,6 +26,8 @@ export interface GpuGpt {
   params: Tensor;
   /** What products read: params, or a copy of them in f16. */
   weights: Tensor;
+  /** Where the parameters are adapters, all other weights. */
+  frozen?: Frozen;
   /** (planes, size), each plane flat in the layout's order; the gradients are their sum. */
   grads: Tensor;
   /** (2) the scale on the gradients, and the steps since it was changed. */
@@ -46,11 +49,15 @@ export function forwardList(gpt: Forward, ids: Tensor, step_data?: Tensor): Disp
   const encoded = noise ? t.encoded : t.x;
   const wpe = dims.wpe ? table("wpe") : undefined;
   const embedding = { B, T, C, V, eps: config.rmsnorm_eps };
-  const list = [
-    config.embedding_norm
-      ? ops.embeddingRmsnormForward(encoded, t.rstd, ids, table("wte"), wpe, embedding)
-      : ops.embeddingForward(encoded, ids, table("wte"), wpe, embedding),
-  ];
+  const wte = table("wte");
+  const list = config.embedding_norm
+    ? [ops.embeddingRmsnormForward(encoded, t.rstd, ids, wte, wpe, embedding)]
+    : tablePieces(ops.device, dims, wte.dtype === "f16").map((piece) => {
+        const { first, count: V } = piece;
+        const positions = first === 0 ? wpe : undefined;
+        const sizes = { ...embedding, V, first };
+        return ops.embeddingForward(encoded, ids, rowsOf(wte, piece), positions, sizes);
+      });
   if (noise) list.push(ops.dropout(t.x, encoded, ...noise(dropped.embedding)));
   for (let l = 0; l < L; l++) {
     const { activations, output } = layerForward(gpt, l, step_data);
@@ -69,28 +76,33 @@ function layerForward(gpt: Forward, l: number, step_data?: Tensor) {
   const { headGains, w } = parametersOf(gpt);
   const noise = noiseOf(gpt, step_data);
   const a = activationsOf(t, l);
-  const wl = (name: string) => w(`layer${l}.${name}`);
-  /** out = x + dropout(inp · weightᵀ), with IC channels of inp. */
+  /** out = x + dropout(inp · weightᵀ). */
   const branch = (
     out: Tensor,
     x: Tensor,
     inp: Tensor,
-    weight: Tensor,
-    IC: number,
+    linear: "attn_wo" | "mlp_fc2",
+    sizes: LinearSizes,
     tensor: number,
   ) => {
-    const sizes = { N, C: IC, OC: C };
-    if (!noise) return [ops.matmulResidualForward(out, x, inp, weight, sizes)];
+    if (!noise) return linearForward(gpt, l, linear, out, inp, sizes, x);
     return [
-      ops.matmulForward(out, inp, weight, sizes),
+      ...linearForward(gpt, l, linear, out, inp, sizes),
       ops.dropoutResidual(out, x, ...noise(tensor)),
     ];
   };
 
   const x = streamOf(t, l);
+  const [qkv, wo, mlp_in, fc2] = [
+    { N, C, OC: W },
+    { N, C: A, OC: C },
+    { N, C, OC: IN },
+    { N, C: H, OC: C },
+  ];
   const activations = [
     norm(gpt, a("ln1"), a("rstd1"), x, `layer${l}.attn_norm`),
-    ops.matmulForward(a("qkv"), a("ln1"), wl("attn_wqkv"), { N, C, OC: W }),
+    ...adapterInput(gpt, l, "attn_wqkv", a("ln1"), qkv),
+    ...linearForward(gpt, l, "attn_wqkv", a("qkv"), a("ln1"), qkv),
   ];
   if (a("heads")) {
     const [rstd, turns] = [a("rstdh") ?? null, t.turns ?? null];
@@ -101,19 +113,24 @@ function layerForward(gpt: Forward, l: number, step_data?: Tensor) {
   const attention = { B, T, C: A, NH, NKV };
   activations.push(
     ops.attentionForward(a("att"), a("stats"), a("heads") ?? a("qkv"), attention),
-    ...branch(a("mid"), x, a("att"), wl("attn_wo"), A, dropped.attention(l)),
+    ...adapterInput(gpt, l, "attn_wo", a("att"), wo),
+    ...branch(a("mid"), x, a("att"), "attn_wo", wo, dropped.attention(l)),
     norm(gpt, a("ln2"), a("rstd2"), a("mid"), `layer${l}.mlp_norm`),
   );
-  if (isRelu(activation)) {
-    const sizes = { N, C, OC: H, activation };
-    activations.push(ops.matmulActivationForward(a("act"), a("ln2"), wl("mlp_in"), sizes));
+  const relu = fusedActivation(config);
+  if (relu) {
+    const weight = w(`layer${l}.mlp_in`);
+    const sizes = { ...mlp_in, activation: relu };
+    activations.push(ops.matmulActivationForward(a("act"), a("ln2"), weight, sizes));
   } else {
     activations.push(
-      ops.matmulForward(a("pre"), a("ln2"), wl("mlp_in"), { N, C, OC: IN }),
+      ...adapterInput(gpt, l, "mlp_in", a("ln2"), mlp_in),
+      ...linearForward(gpt, l, "mlp_in", a("pre"), a("ln2"), mlp_in),
       ops.activationForward(a("act"), a("pre"), { N, H, activation }),
     );
   }
-  const output = branch(a("x"), a("mid"), a("act"), wl("mlp_fc2"), H, dropped.mlp(l));
+  activations.push(...adapterInput(gpt, l, "mlp_fc2", a("act"), fc2));
+  const output = branch(a("x"), a("mid"), a("act"), "mlp_fc2", fc2, dropped.mlp(l));
   return { activations, output };
 }
 
@@ -135,7 +152,7 @@ export function backwardList(
   gpt: GpuGpt,
   { order, starts, step_data }: Pick<StepSlices, "order" | "starts" | "step_data">,
 ): Dispatch[] {
-  const { ops, config, dims, B, layout, tensors: t, grads } = gpt;
+  const { ops, config, dims, B, layout, tensors: t, grads, frozen } = gpt;
   const { T, C, V, NH, NKV, HS, H, L } = dims;
   const [N, A, W, IN] = [B * T, NH * HS, qkvChannels(dims), mlpChannels(dims)];
   const { activation } = config;
@@ -157,10 +174,8 @@ export function backwardList(
       list.push(ops.rmsnormBackward(t.dx, t.dln, out, rstd, sizes));
       return;
     }
-    list.push(
-      ops.rmsnormGainBackward(t.dx, t.gain_parts, t.dln, inp, rstd, learned, sizes),
-      ops.gainSum(dw(name), t.gain_parts, { P: gainParts(N), C }),
-    );
+    list.push(ops.rmsnormGainBackward(t.dx, t.gain_parts, t.dln, inp, rstd, learned, sizes));
+    if (!frozen) list.push(ops.gainSum(dw(name), t.gain_parts, { P: gainParts(N), C }));
   };
   /** dqkv, in its place, from the gradient of what a layer's attention reads. */
   const headBackward = (l: number) => {
@@ -170,7 +185,7 @@ export function backwardList(
     const qkv = rstd && a("qkv");
     const sizes = { B, T, NH, NKV, HS };
     list.push(headsBackward(ops.device, t.dqkv, dgains, qkv, rstd, gains, turns, sizes));
-    if (!dgains) return;
+    if (!dgains || frozen) return;
     const { parts: P, plane } = headParts(N, HS);
     ["q_norm", "k_norm"].forEach((name, k) => {
       const slice = { name, shape: [P, HS], offset: k * plane, size: P * HS };
@@ -184,8 +199,9 @@ export function backwardList(
     list.push(ops.dropout(t.dbranch, t.dx, ...noise(tensor)));
     return t.dbranch;
   };
-  const fc2 = { N, C: H, OC: C, plane };
-  const wo = { N, C: A, OC: C, plane };
+  const fc2 = { N, C: H, OC: C };
+  const wo = { N, C: A, OC: C };
+  const relu = fusedActivation(config);
   const attention = { B, T, C: A, NH, NKV };
   if (config.final_norm) {
     normBackward("final_norm", { out: t.lnf, inp: streamOf(t, L), rstd: t.rstdf }, false);
@@ -193,38 +209,36 @@ export function backwardList(
   for (let l = L - 1; l >= 0; l--) {
     if (l < L - 1 && isShared(t)) list.push(...layerForward(gpt, l, step_data).activations);
     const a = activationsOf(t, l);
-    const wl = (name: string) => w(`layer${l}.${name}`);
-    const dwl = (name: string) => across(`layer${l}.${name}`);
     const dmlp = kept(dropped.mlp(l));
-    const dpre = isRelu(activation) ? t.dact : t.dpre;
-    if (isRelu(activation)) {
-      const sizes = { ...fc2, activation };
-      list.push(
-        ops.matmulActivationBackward(dpre, dwl("mlp_fc2"), dmlp, a("act"), wl("mlp_fc2"), sizes),
-      );
+    const dpre = relu ? t.dact : t.dpre;
+    if (relu) {
+      const sizes = { ...fc2, plane, activation: relu };
+      const [weight, dweight] = [w(`layer${l}.mlp_fc2`), across(`layer${l}.mlp_fc2`)];
+      list.push(ops.matmulActivationBackward(dpre, dweight, dmlp, a("act"), weight, sizes));
     } else {
       list.push(
-        ops.matmulBackward(t.dact, dwl("mlp_fc2"), dmlp, a("act"), wl("mlp_fc2"), fc2),
+        ...linearBackward(gpt, l, "mlp_fc2", t.dact, dmlp, a("act"), fc2),
         ops.activationBackward(dpre, t.dact, a("pre"), { N, H, activation }),
       );
     }
-    const mlp_in = { N, C, OC: IN, plane };
-    list.push(ops.matmulBackward(t.dln, dwl("mlp_in"), dpre, a("ln2"), wl("mlp_in"), mlp_in));
+    const mlp_in = { N, C, OC: IN };
+    list.push(...linearBackward(gpt, l, "mlp_in", t.dln, dpre, a("ln2"), mlp_in));
     const mlp = { out: a("ln2"), inp: a("mid"), rstd: a("rstd2") };
     normBackward(`layer${l}.mlp_norm`, mlp, true);
     const dattention = kept(dropped.attention(l));
     const heads = a("heads") ?? a("qkv");
     list.push(
-      ops.matmulBackward(t.datt, dwl("attn_wo"), dattention, a("att"), wl("attn_wo"), wo),
+      ...linearBackward(gpt, l, "attn_wo", t.datt, dattention, a("att"), wo),
       ops.attentionBackwardQ(t.dqkv, t.delta, t.datt, a("att"), heads, a("stats"), attention),
       ops.attentionBackwardKv(t.dqkv, t.delta, t.datt, heads, a("stats"), attention),
     );
     if (a("heads")) headBackward(l);
-    const qkv = { N, C, OC: W, plane };
-    list.push(ops.matmulBackward(t.dln, dwl("attn_wqkv"), t.dqkv, a("ln1"), wl("attn_wqkv"), qkv));
+    const qkv = { N, C, OC: W };
+    list.push(...linearBackward(gpt, l, "attn_wqkv", t.dln, t.dqkv, a("ln1"), qkv));
     const attended = { out: a("ln1"), inp: streamOf(t, l), rstd: a("rstd1") };
     normBackward(`layer${l}.attn_norm`, attended, true);
   }
+  if (frozen) return list;
   const dencoded = kept(dropped.embedding);
   let dembedding = dencoded;
   if (config.embedding_norm) {
@@ -248,13 +262,20 @@ const activationsOf = (t: Tensors, l: number) => (name: string) =>
 const isShared = (t: Tensors) => t["layer.ln1"] !== undefined;
 
 /** The parameters by name: as they are, gains where the model has them, and what products read. */
-function parametersOf({ dims, layout, params, weights }: Forward) {
-  const table = (name: string) => sliceTensor(params, layout.slice(name));
+function parametersOf({ dims, layout, params, weights, frozen }: Forward) {
+  const {
+    layout: all,
+    weights: read,
+    gains,
+    gainLayout,
+  } = frozen ?? { layout, weights, gains: params, gainLayout: layout };
+  const table = (name: string) => sliceTensor(frozen ? read : params, all.slice(name));
+  const factor = (name: string) => sliceTensor(gains, gainLayout.slice(name));
   const gain = (name: string) =>
-    (name === "final_norm" ? dims.final_gain : dims.norm_gains) ? table(name) : undefined;
+    (name === "final_norm" ? dims.final_gain : dims.norm_gains) ? factor(name) : undefined;
   const headGains = (l: number) =>
-    dims.head_gains ? { q: table(`layer${l}.q_norm`), k: table(`layer${l}.k_norm`) } : null;
-  const w = (name: string) => sliceTensor(weights, layout.slice(name));
+    dims.head_gains ? { q: factor(`layer${l}.q_norm`), k: factor(`layer${l}.k_norm`) } : null;
+  const w = (name: string) => sliceTensor(read, all.slice(name));
   return { table, gain, headGains, w };
 }
 

@@ -101,6 +101,29 @@ export class GpuOps extends RowOps {
     return this.product("matmul_backward", [N, C, OC], backwards("none"), tensors, planes);
   }
 
+  /** Of a frozen weight. */
+  matmulBackwardInput(
+    dinp: Tensor,
+    dout: Tensor,
+    weight: Tensor,
+    { N, C, OC }: LinearSizes,
+  ): Dispatch {
+    const tensors = { out: dinp, a: dout, b: weight };
+    return this.product("matmul_backward_input", [N, C, OC], inputs("none"), tensors);
+  }
+
+  /** @param x (N, C), what is added */
+  matmulResidualBackwardInput(
+    dinp: Tensor,
+    x: Tensor,
+    dout: Tensor,
+    weight: Tensor,
+    { N, C, OC }: LinearSizes,
+  ): Dispatch {
+    const tensors = { out: dinp, a: dout, b: weight, extra: x };
+    return this.product("matmul_residual_backward_input", [N, C, OC], inputs("residual"), tensors);
+  }
+
   /** @param dweight as in matmulBackward() */
   matmulActivationBackward(
     dx: Tensor,
@@ -208,6 +231,12 @@ const forwards = (epilogue: ProductShape["epilogue"]) => ({
 const backwards = (epilogue: ProductShape["epilogue"]) => ({
   transposed: false,
   pair: true,
+  epilogue,
+});
+
+const inputs = (epilogue: ProductShape["epilogue"]) => ({
+  transposed: false,
+  pair: false,
   epilogue,
 });
 

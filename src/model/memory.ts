@@ -5,6 +5,7 @@ import { TensorTooLargeError } from "../errors.ts";
 import { sizeOf, type TensorSpec } from "../device/tensors.ts";
 import { chunkRows } from "./classifier.ts";
 import type { ForwardConfig } from "./forward_config.ts";
+import { frozenDims } from "./adapters.ts";
 import { momentLayouts, muonMatrices } from "./optimizer_state.ts";
 import { byLayers, type Dims, ParameterLayout, parameterCount } from "./parameters.ts";
 import { activationTable, gradientTable } from "./tensor_tables.ts";
@@ -23,6 +24,16 @@ function momentElements(config: Trained, dims: Dims): number {
   });
 }
 
+/** Weights beside adapters. */
+function frozenElements(dims: Dims): number {
+  return dims.adapters ? parameterCount(frozenDims(dims)) : 0;
+}
+
+/** Those that are trained, and those that are frozen. */
+export function allParameters(dims: Dims): number {
+  return parameterCount(dims) + frozenElements(dims);
+}
+
 /** Numbers that a training step keeps: parameters, gradients, moments, and activations. */
 function stepElements(
   config: Trained,
@@ -33,6 +44,7 @@ function stepElements(
   const gradients = grad_accumulation > 1 ? 2 : 1; // a micro-batch's, and their sum
   return (
     (1 + gradients) * parameterCount(dims) +
+    frozenElements(dims) +
     momentElements(config, dims) +
     byLayers(dims, (d) => elements(activationTable(config, d, B, kept))) +
     elements(gradientTable(config, dims, B))
@@ -55,12 +67,15 @@ export function stepBytes(config: Trained, dims: Dims): number {
 /**
  * Bytes of main memory that a run needs: on the CPU everything in float64, and a copy of what is saved; on the GPU
  * what is saved, in float32, and a buffer through which it is read. What carries the initial weights there takes as much.
+ * Frozen weights are there too as they were read, in float32, and again with the adapters in them while a model is made of
+ * both, to be saved or to write.
  */
 export function hostBytes(config: Trained, dims: Dims, device: "cpu" | "webgpu"): number {
   const saved = parameterCount(dims) + momentElements(config, dims);
+  const frozen = 2 * frozenElements(dims);
   return {
-    cpu: 8 * (stepElements(config, dims) + muonElements(config, dims) + saved),
-    webgpu: 4 * (saved + parameterCount(dims)),
+    cpu: 8 * (stepElements(config, dims) + muonElements(config, dims) + saved) + 4 * frozen,
+    webgpu: 4 * (saved + parameterCount(dims) + frozen),
   }[device];
 }
 
@@ -79,7 +94,7 @@ export function checkHostMemory(
   const gib = (bytes: number) =>
     `${(bytes / 2 ** 30).toLocaleString("en-US", { maximumFractionDigits: 1 })} GiB`;
   throw new TensorTooLargeError(
-    `The model has ${parameterCount(dims).toLocaleString("en-US")} parameters and needs about ${gib(needed)} of main ` +
+    `The model has ${allParameters(dims).toLocaleString("en-US")} parameters and needs about ${gib(needed)} of main ` +
       `memory with a batch of ${config.batch_size}, but ${gib(available)} can be had. Choose a smaller batch, context, width or ` +
       `number of layers.`,
   );

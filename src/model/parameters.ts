@@ -5,8 +5,10 @@
 
 import { isGated, isRope } from "../choices.ts";
 import type { Config } from "../config.ts";
+import { targetsOf } from "../config/lora_targets.ts";
 import { sizeOf } from "../device/tensors.ts";
 import type { PythonRandom } from "../random.ts";
+import { type Adapters, adapterTable, adapterViews } from "./adapters.ts";
 
 /** The sizes of a model, and which of the tensors it has that not every model has. */
 export interface Dims {
@@ -28,6 +30,10 @@ export interface Dims {
   norm_gains: boolean;
   head_gains: boolean;
   final_gain: boolean;
+  /**
+   * Of a model whose weights are frozen: then the parameters are the adapters, and the weights those of frozenDims().
+   */
+  adapters?: Adapters;
 }
 
 /** What decides a model's parameters. */
@@ -46,11 +52,13 @@ type Architecture = Pick<
   | "norm_gain"
   | "final_norm"
   | "tie_embeddings"
->;
+> &
+  Partial<Pick<Config, "lora_rank" | "lora_targets">>;
 
 export function dimsOf(config: Architecture, vocab_size: number): Dims {
   const { n_embd: C, n_head: NH, norm_gain } = config;
   const mlp_gate = isGated(config.activation);
+  const { lora_rank: R = 0, lora_targets = "" } = config;
   return {
     V: vocab_size,
     T: config.block_size,
@@ -66,6 +74,7 @@ export function dimsOf(config: Architecture, vocab_size: number): Dims {
     norm_gains: norm_gain,
     head_gains: norm_gain && config.qk_norm,
     final_gain: norm_gain && config.final_norm,
+    ...(R > 0 && { adapters: { R, targets: targetsOf(lora_targets, mlp_gate) } }),
   };
 }
 
@@ -82,27 +91,31 @@ export function mlpChannels({ H, mlp_gate }: Pick<Dims, "H" | "mlp_gate">): numb
 /** (rows, columns) of a matrix, where a product's weight is (out, in); or (channels) of a gain. */
 export type Shape = readonly [number, number] | readonly [number];
 
-interface ParameterInfo {
+export interface ParameterInfo {
   name: string;
   shape: Shape;
+  /** Whether it always lies behind the one before without a gap: together they are one weight of a product. */
+  follows?: boolean;
 }
 
 /** Every parameter in the order of initialisation and of flattening; for microgpt's models that of its own list. */
 function parameterTable(dims: Dims): ParameterInfo[] {
   const { V, T, C, NH, NKV, HS, H, L, norm_gains, head_gains } = dims;
+  if (dims.adapters) return adapterTable(dims);
   const some = (there: boolean, name: string, ...shape: Shape): ParameterInfo[] =>
     there ? [{ name, shape }] : [];
+  const next = (name: string, ...shape: Shape): ParameterInfo => ({ name, shape, follows: true });
   const layer = (l: number) => [
     ...some(norm_gains, `layer${l}.attn_norm`, C),
     ...some(true, `layer${l}.attn_wq`, NH * HS, C),
-    ...some(true, `layer${l}.attn_wk`, NKV * HS, C),
-    ...some(true, `layer${l}.attn_wv`, NKV * HS, C),
+    next(`layer${l}.attn_wk`, NKV * HS, C),
+    next(`layer${l}.attn_wv`, NKV * HS, C),
     ...some(head_gains, `layer${l}.q_norm`, HS),
     ...some(head_gains, `layer${l}.k_norm`, HS),
     ...some(true, `layer${l}.attn_wo`, C, NH * HS),
     ...some(norm_gains, `layer${l}.mlp_norm`, C),
     ...some(dims.mlp_gate, `layer${l}.mlp_gate`, H, C),
-    ...some(true, `layer${l}.mlp_fc1`, H, C),
+    { ...next(`layer${l}.mlp_fc1`, H, C), follows: dims.mlp_gate },
     ...some(true, `layer${l}.mlp_fc2`, C, H),
   ];
   return [
@@ -151,8 +164,7 @@ export class ParameterLayout {
   private readonly byName: Map<string, Slice>;
 
   /**
-   * @param align elements at whose multiples a tensor may start. attn_wk and attn_wv always follow attn_wq without a gap,
-   * and mlp_fc1 the gate: q, k and v are one product, and so is what a gated MLP begins with.
+   * @param align elements at whose multiples a tensor may start. those that `follows` never have a gap before them
    * @param has which parameters it is of, for what is not kept of all
    */
   constructor(dims: Dims, align = 1, has: (parameter: ParameterInfo) => boolean = () => true) {
@@ -160,9 +172,7 @@ export class ParameterLayout {
     let end = 0;
     this.slices = parameterTable(dims)
       .filter(has)
-      .map(({ name, shape }) => {
-        const follows =
-          /\.(attn_wk|attn_wv)$/.test(name) || (dims.mlp_gate && name.endsWith("fc1"));
+      .map(({ name, shape, follows }) => {
         const offset = follows ? end : Math.ceil(end / align) * align;
         const size = sizeOf({ shape });
         end = offset + size;
@@ -170,25 +180,27 @@ export class ParameterLayout {
       });
     this.size = Math.ceil(end / align) * align;
     this.byName = new Map(this.slices.map((slice) => [slice.name, slice]));
-    this.view("head", dims.lm_head ? "lm_head" : "wte", dims.V);
+    const { C } = dims;
+    this.view("head", dims.lm_head ? "lm_head" : "wte", [dims.V, C]);
     for (let l = 0; l < dims.L; l++) {
-      this.view(`layer${l}.attn_wqkv`, `layer${l}.attn_wq`, qkvChannels(dims));
+      this.view(`layer${l}.attn_wqkv`, `layer${l}.attn_wq`, [qkvChannels(dims), C]);
       const first = dims.mlp_gate ? "mlp_gate" : "mlp_fc1";
-      this.view(`layer${l}.mlp_in`, `layer${l}.${first}`, mlpChannels(dims));
+      this.view(`layer${l}.mlp_in`, `layer${l}.${first}`, [mlpChannels(dims), C]);
+      for (const { name, first, shape } of adapterViews(dims, l)) this.view(name, first, shape);
     }
   }
 
-  /** Names the (OC, C) matrix of all that begins with `first`. */
-  private view(name: string, first: string, OC: number): void {
-    const { C } = this.dims;
+  /** Names the matrix of all that begins with `first`. */
+  private view(name: string, first: string, shape: readonly [number, number]): void {
     const offset = this.byName.get(first)?.offset;
     if (offset === undefined) return; // a layout that is not of all
-    this.byName.set(name, { name, shape: [OC, C], offset, size: OC * C });
+    this.byName.set(name, { name, shape, offset, size: sizeOf({ shape }) });
   }
 
   /**
    * A tensor of the table; or of a layer's views `layer<l>.attn_wqkv`, q, k and v as one weight, and `layer<l>.mlp_in`,
-   * the gate, if there is one, and fc1; or `head`, lm_head or wte in its place.
+   * the gate, if there is one, and fc1; or `head`, lm_head or wte in its place; or a layer's adapters as its products
+   * read them, `layer<l>.<product>.lora_A` and `.lora_B`.
    */
   slice(name: string): Slice {
     const slice = this.byName.get(name);

@@ -1,7 +1,7 @@
 // Operations whose workgroups take a row each, or whose threads an element: embeddings, norms, activations, dropout,
 // the loss. GpuOps extends them.
 
-import { isGated, type Smooth } from "../choices.ts";
+import type { Config } from "../config.ts";
 import type { Device } from "../device/device.ts";
 import { type Dispatch, gridOf } from "../device/schedule.ts";
 import type { Tensor } from "../device/tensors.ts";
@@ -12,6 +12,14 @@ import { elements, rowThreads } from "./workgroups.ts";
 /** Rows whose share of a gain's gradient is summed by one workgroup, and how many of these there are at most. */
 const GAIN_ROWS = 8;
 const MOST_GAIN_PARTS = 1024;
+
+/** As the WGSL numbers them. */
+const ACTIVATIONS: Record<Config["activation"], number> = {
+  gelu: 0,
+  swiglu: 1,
+  relu: 2,
+  relu_squared: 3,
+};
 
 /** Parts that rmsnormGainBackward() makes of a gain's gradient over N rows. */
 export function gainParts(N: number): number {
@@ -39,19 +47,22 @@ export class RowOps {
     return { constants: { WG }, grid };
   }
 
-  /** @param wpe undefined where positions are not learned, here and below */
+  /**
+   * @param wte (V, C), or of them the rows from `first` on, which later pieces are to be added to
+   * @param wpe undefined where positions are not learned, here and below, and beside later pieces
+   */
   embeddingForward(
     out: Tensor,
     ids: Tensor,
     wte: Tensor,
     wpe: Tensor | undefined,
-    { B, T, C, V }: EmbeddingSizes,
+    { B, T, C, V, first = 0 }: EmbeddingSizes & { first?: number },
   ): Dispatch {
     return {
       op: "embedding_forward",
       kernel: "embedding_forward",
       ...this.elements(B * T * C),
-      sizes: { N: B * T, C, V, positions: wpe ? T : 0 },
+      sizes: { N: B * T, C, V, positions: wpe ? T : 0, first },
       bindings: { out, ids, wte, wpe: wpe ?? this.device.nothing },
     };
   }
@@ -68,7 +79,7 @@ export class RowOps {
       op: "embedding_rmsnorm_forward",
       kernel: "embedding_rmsnorm_forward",
       constants: { WG: this.rowThreads(C) },
-      sizes: { N: B * T, C, V, positions: wpe ? T : 0, eps },
+      sizes: { N: B * T, C, V, positions: wpe ? T : 0, first: 0, eps },
       bindings: { out, rstd, ids, wte, wpe: wpe ?? this.device.nothing },
       grid: this.grid(B * T),
     };
@@ -199,7 +210,7 @@ export class RowOps {
     return {
       op,
       kernel: op,
-      constants: { ...constants, SWIGLU: Number(isGated(activation)) },
+      constants: { ...constants, ACTIVATION: ACTIVATIONS[activation] },
       sizes: { N, H },
       bindings,
       grid,
@@ -249,24 +260,38 @@ export class RowOps {
     };
   }
 
-  /** @param logits with a softcap those that softcapForward() has not gone over, unlike the reference's */
+  /**
+   * @param logits with a softcap those that softcapForward() has not gone over, unlike the reference's; in pieces of
+   *   `piece` tokens all rows of one lie before those of the next
+   */
   crossEntropy(
     losses: Tensor,
     logits: Tensor,
     targets: Tensor,
     step_data: Tensor,
     scaler: Tensor,
-    { N, V, softcap = 0 }: Omit<LogitSizes, "softcap"> & { softcap?: number },
+    { N, V, softcap = 0, piece = V }: EntropySizes,
   ): Dispatch {
     return {
       op: "cross_entropy",
       kernel: "cross_entropy",
-      constants: { WG: this.rowThreads(V), CAPPED: Number(softcap > 0) },
-      sizes: { N, V, softcap },
+      constants: {
+        WG: this.rowThreads(V),
+        CAPPED: Number(softcap > 0),
+        PIECES: Number(piece < V),
+      },
+      sizes: { N, V, softcap, piece },
       bindings: { losses, logits, targets, step_data, scaler },
       grid: this.grid(N),
     };
   }
+}
+
+interface EntropySizes {
+  N: number;
+  V: number;
+  softcap?: number;
+  piece?: number;
 }
 
 interface EmbeddingSizes {
@@ -285,7 +310,7 @@ interface NormSizes {
 interface ActivationSizes {
   N: number;
   H: number;
-  activation: Smooth;
+  activation: Config["activation"];
 }
 
 interface DropoutSizes {

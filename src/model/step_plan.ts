@@ -13,10 +13,11 @@ import {
   sliceTensor,
   tableBytes,
 } from "../device/tensors.ts";
-import { chunkRows, classifierList } from "./classifier.ts";
+import { chunkRows, classifierList, tablePieces } from "./classifier.ts";
 import { type GpuGpt, backwardList, forwardList } from "./gpu_gpt.ts";
 import { evaluationList } from "./evaluation_plan.ts";
 import { type Choices, GpuOps } from "./gpu_ops.ts";
+import { frozenOf, frozenTable } from "./linear.ts";
 import { momentTable, muonTable, optimizerList } from "./optimizer_list.ts";
 import { accumulate } from "./optimizer_ops.ts";
 import { type Dims, PARAMETER_ALIGNMENT, ParameterLayout } from "./parameters.ts";
@@ -76,12 +77,16 @@ export function planStep(
     ...updateList(ops, config, layout, tensors),
   ];
   passing.push(...muonTable(config, layout));
+  const pieces = tablePieces(device, dims, isHalf(dtype)).length;
+  if (pieces > 1) passing.push({ name: "dlast", shape: [rows, dims.C] }); // the last stream's gradient, half-way
 
   const table = (planes: number) => [...keptTable(layout, config, planes), ...passing];
   const draft = list(placeholders(table(most)));
   const planes = Math.max(...draft.map(({ sizes }) => sizes.splits ?? 1));
   const final = table(planes);
-  const groups = planSharing(device.kernels, list(placeholders(final)), passing);
+  // No backward pass reads a frozen embedding's rstd, but a validation writes it beside the stream.
+  const shared = dims.adapters ? passing.filter(({ name }) => name !== "rstd") : passing;
+  const groups = planSharing(device.kernels, list(placeholders(final)), shared);
   const evaluation = (tensors: Record<string, Tensor>) =>
     evaluationList(ops, config, layout, tensors);
   const several = config.grad_accumulation > 1;
@@ -101,6 +106,7 @@ function keptTable(layout: ParameterLayout, config: Config, planes: number): Ten
   return [
     { name: "params", ...flat },
     ...(isHalf(dtype) ? [{ name: "weights", ...flat, dtype: "f16" as const }] : []),
+    ...frozenTable(dims, isHalf(dtype)),
     { name: "grads", shape: [planes, size], sliced: true },
     ...(grad_accumulation > 1 ? sums : []),
     ...momentTable(config, layout),
@@ -132,7 +138,9 @@ function batchList(
   const B = config.batch_size;
   const { grads, grad_sums, params, losses, loss_sums, scaler } = tensors;
   const { weights = params } = tensors;
-  const gpt: GpuGpt = { ops, config, dims, B, layout, tensors, params, weights, grads, scaler };
+  const frozen = frozenOf(dims, tensors);
+  const flat = { params, weights, grads, frozen };
+  const gpt: GpuGpt = { ops, config, dims, B, layout, tensors, ...flat, scaler };
   const data = new StepData(B * dims.T, dims.V).slices(tensors.step);
   const { ids, targets, step_data } = data;
   const list = [

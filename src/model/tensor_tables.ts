@@ -1,11 +1,12 @@
 // The tensors that a training step writes: those of the forward pass, and those of the backward pass. Memory is planned
 // by them. Letters: parameters.ts.
 
-import { isRelu, isRope } from "../choices.ts";
+import { isRope } from "../choices.ts";
 import type { Config } from "../config.ts";
 import type { Half, TensorSpec } from "../device/tensors.ts";
-import type { ForwardConfig } from "./forward_config.ts";
+import { type ForwardConfig, fusedActivation } from "./forward_config.ts";
 import { headParts } from "./head_ops.ts";
+import { keptOfAdapters, scratchOfAdapters } from "./linear.ts";
 import { type Dims, mlpChannels, qkvChannels } from "./parameters.ts";
 import { gainParts } from "./row_ops.ts";
 
@@ -54,10 +55,12 @@ export function activationTable(
       { name: `${name}.mid`, shape: [N, C] }, // the stream between attention and MLP
       { name: `${name}.ln2`, shape: [N, C], ...half },
       { name: `${name}.rstd2`, shape: [N] },
-      ...some(!isRelu(config.activation), pre),
+      ...some(!fusedActivation(config), pre),
       { name: `${name}.act`, shape: [N, H], ...half },
+      ...keptOfAdapters(dims, N, name).map((spec) => ({ ...spec, ...half })),
     ];
   };
+  table.push(...typed(scratchOfAdapters(dims, N, "forward"), half));
   if (recompute && L > 0) table.push(...layer("layer"));
   for (let l = 0; l < L; l++) {
     if (!recompute) table.push(...layer(`layer${l}`));
@@ -83,14 +86,23 @@ export function gradientTable(
     { name: "dln", shape: [N, C] },
     ...some(config.dropout > 0, { name: "dbranch", shape: [N, C] }), // dx where dropout kept it
     { name: "dact", shape: [N, H], ...half },
-    ...some(!isRelu(config.activation), dpre),
+    ...some(!fusedActivation(config), dpre),
     { name: "datt", shape: [N, NH * HS], ...half },
     { name: "delta", shape: [B, NH, T] },
     { name: "dqkv", shape: [N, qkvChannels(dims)], ...half },
     // Sums over some of the rows, of which the gains' gradients are made.
     ...some(dims.norm_gains, { name: "gain_parts", shape: [gainParts(N), C] }),
     ...some(dims.head_gains, { name: "head_parts", shape: [2, headParts(N, HS).plane] }),
+    ...typed(scratchOfAdapters(dims, N, "backward"), half),
   ];
+}
+
+/** Adapters' tensors, those in f32 that are of the residual stream's kind. */
+function typed(
+  table: readonly (TensorSpec & { residual?: boolean })[],
+  half: { dtype?: Half },
+): TensorSpec[] {
+  return table.map(({ residual, ...spec }) => (residual ? spec : { ...spec, ...half }));
 }
 
 const stored: Record<Config["dtype"], { dtype?: Half }> = { f32: {}, f16: { dtype: "f16" } };

@@ -2,6 +2,7 @@
 
 import type { Config } from "../config.ts";
 import type { Estimate } from "../device/choose.ts";
+import { frozenDims } from "./adapters.ts";
 import { MUON_ITERATIONS, muonMatrices } from "./optimizer_state.ts";
 import { type Dims, ParameterLayout, parameterCount } from "./parameters.ts";
 
@@ -23,12 +24,27 @@ export interface Work {
   turns: number;
 }
 
-/** Floating-point operations of training on one token: 6 a weight, and attention's products. */
+/**
+ * Floating-point operations of training on one token: 6 a weight, of a frozen one 4, and attention's products.
+ */
 export function flopsPerToken(dims: Dims): number {
-  const { V, T, C, NH, HS, L } = dims;
+  const { T, NH, HS, L, adapters } = dims;
+  const attention = 6 * L * NH * HS * T;
+  if (!adapters) return 6 * multiplied(dims) + attention;
+  return 4 * multiplied(frozenDims(dims)) + 6 * parameterCount(dims) + attention;
+}
+
+/** Of a forward pass alone. */
+function flopsOfReading(dims: Dims): number {
+  return flopsPerToken(frozenDims(dims)) / 3;
+}
+
+/** Weights that a token is multiplied by. */
+function multiplied(dims: Dims): number {
+  const { V, T, C } = dims;
   // The embeddings' rows are copied, not multiplied; but wte is, where it is the head too.
   const looked_up = (dims.lm_head ? V * C : 0) + (dims.wpe ? T * C : 0);
-  return 6 * (parameterCount(dims) - looked_up) + 6 * L * NH * HS * T;
+  return parameterCount(dims) - looked_up;
 }
 
 /** Floating-point operations of an update, whatever the batch: the products that make Muon's matrices orthogonal. */
@@ -55,10 +71,11 @@ export function trainingWork(
   const tokens = batch_size * grad_accumulation * length;
   const validations = validated > 0 ? 1 + (eval_every > 0 ? steps / eval_every : 0) : 0;
   const texts = writingWork(dims, num_samples, length);
-  const read = validations * validated; // a forward pass is a third of a step
+  const read = validations * validated;
   return {
     flops:
-      flopsPerToken(dims) * (steps * tokens + read / 3) +
+      flopsPerToken(dims) * steps * tokens +
+      flopsOfReading(dims) * read +
       steps * flopsPerUpdate(config, dims) +
       texts.flops,
     turns: steps * grad_accumulation + read / (batch_size * length) + texts.turns,
@@ -68,7 +85,7 @@ export function trainingWork(
 /** Of so many texts; a token is a forward pass of its own. */
 export function writingWork(dims: Dims, num_samples: number, length: number): Work {
   const tokens = num_samples * length;
-  return { flops: (flopsPerToken(dims) / 3) * tokens, turns: tokens };
+  return { flops: flopsOfReading(dims) * tokens, turns: tokens };
 }
 
 /** @param works of models that may be trained at the same time where they are small */

@@ -1,6 +1,6 @@
-// Activations of the MLP that need their input again in the backward pass, and the softcap of the logits.
+// Activations of the MLP whose input is kept for the backward pass, and the softcap of the logits.
 
-import type { Smooth } from "../choices.ts";
+import type { Config } from "../config.ts";
 import { endOf, firstOf, type Part, WHOLE } from "./parts.ts";
 import type { Values } from "./values.ts";
 
@@ -71,13 +71,37 @@ export function softcapForward(
     logits[i] = softcap * Math.tanh(logits[i] / softcap);
 }
 
-const smooth: Record<Smooth, { forward: typeof geluForward; backward: typeof geluBackward }> = {
+/** act (N, H) = of(pre (N, H)), and dpre (N, H) = dact · slope(pre). */
+function plain(of: (x: number) => number, slope: (x: number) => number) {
+  const range = ({ N, H }: Sizes, part: Part) => [firstOf(N, part) * H, endOf(N, part) * H];
+  return {
+    forward: (act: Values, pre: Values, sizes: Sizes, part: Part) => {
+      for (let [i, end] = range(sizes, part); i < end; i++) act[i] = of(pre[i]);
+    },
+    backward: (dpre: Values, dact: Values, pre: Values, sizes: Sizes, part: Part) => {
+      for (let [i, end] = range(sizes, part); i < end; i++) dpre[i] = dact[i] * slope(pre[i]);
+    },
+  };
+}
+
+const kinds: Record<
+  Config["activation"],
+  { forward: typeof geluForward; backward: typeof geluBackward }
+> = {
   gelu: { forward: geluForward, backward: geluBackward },
   swiglu: { forward: swigluForward, backward: swigluBackward },
+  relu: plain(
+    (x) => Math.max(x, 0),
+    (x) => Number(x > 0),
+  ),
+  relu_squared: plain(
+    (x) => Math.max(x, 0) ** 2,
+    (x) => 2 * Math.max(x, 0),
+  ),
 };
 
 interface ActivationSizes extends Sizes {
-  activation: Smooth;
+  activation: Config["activation"];
 }
 
 /** act (N, H) = activation(pre), where pre is (N, H), of swiglu (N, 2H). */
@@ -87,7 +111,7 @@ export function activationForward(
   { activation, ...sizes }: ActivationSizes,
   part = WHOLE,
 ): void {
-  smooth[activation].forward(act, pre, sizes, part);
+  kinds[activation].forward(act, pre, sizes, part);
 }
 
 /** dpre, as pre in shape, the gradient of pre, from that of act (N, H). */
@@ -98,5 +122,5 @@ export function activationBackward(
   { activation, ...sizes }: ActivationSizes,
   part = WHOLE,
 ): void {
-  smooth[activation].backward(dpre, dact, pre, sizes, part);
+  kinds[activation].backward(dpre, dact, pre, sizes, part);
 }

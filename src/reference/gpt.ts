@@ -2,9 +2,10 @@
 // between its parts; a small model's step is one piece, and no slower for it.
 
 import { finish } from "../finish.ts";
-import { isRelu, isRope, reluOf } from "../choices.ts";
+import { isRope } from "../choices.ts";
 import { dropped } from "../model/dropout.ts";
-import type { ForwardConfig } from "../model/forward_config.ts";
+import { frozenDims, linearNames, type LinearName, scaleOf } from "../model/adapters.ts";
+import { type ForwardConfig, fusedActivation } from "../model/forward_config.ts";
 import { type Dims, mlpChannels, ParameterLayout, qkvChannels } from "../model/parameters.ts";
 import { type Turns, turnsOf } from "../model/turns.ts";
 import type { Batch } from "../text/batches.ts";
@@ -14,6 +15,7 @@ import { dropout, dropoutResidual } from "./dropout.ts";
 import { rmsnormGainBackward, rmsnormGainForward } from "./gains.ts";
 import { headsBackward, headsForward } from "./heads.ts";
 import * as ops from "./ops.ts";
+import { type Linear, linearBackward, linearForward, linearOf, newScratch } from "./linear.ts";
 import { inParts } from "./parts.ts";
 import { Past } from "./past.ts";
 import { activationsOf, tensorsOf } from "./tensors.ts";
@@ -35,27 +37,47 @@ export interface Noise {
 export class ReferenceGpt {
   readonly dims: Dims;
   readonly layout: ParameterLayout;
-  /** Flat, in the layout's order. */
+  /** Flat, in the layout's order: of a model with adapters these. */
   readonly params: Float64Array;
   readonly grads: Float64Array;
   private readonly w: ReturnType<typeof tensorsOf>;
-  private readonly dw: ReturnType<typeof tensorsOf>;
+  /** Undefined where the weights are frozen. */
+  private readonly dw: ReturnType<typeof tensorsOf> | undefined;
+  /** Of each layer, by name. */
+  private readonly linears: readonly Record<LinearName, Linear>[];
   private readonly config: ForwardConfig;
   private readonly turns: Turns | undefined;
   /** Made for up to so many rows of so many positions. */
   private capacity = { B: 0, T: 0 };
   private a!: ReturnType<typeof activationsOf>;
+  /** Where the gradients of norms go that are frozen. */
+  private readonly frozen_gain: Float64Array;
   /** Of the forward pass before; undefined where nothing is left out. */
   private noise: Noise | undefined;
 
-  constructor(config: ForwardConfig, dims: Dims, params: Float64Array) {
+  /** @param frozen of a model with adapters the other weights, flat in the order of frozenDims()'s table */
+  constructor(config: ForwardConfig, dims: Dims, params: Float64Array, frozen = params) {
     this.config = config;
     this.dims = dims;
     this.layout = new ParameterLayout(dims);
     this.params = params;
     this.grads = new Float64Array(this.layout.size);
-    this.w = tensorsOf(this.layout, this.params);
-    this.dw = tensorsOf(this.layout, this.grads);
+    const weights = { layout: new ParameterLayout(frozenDims(dims)), params: frozen };
+    this.w = tensorsOf(weights.layout, frozen);
+    this.dw = dims.adapters ? undefined : tensorsOf(this.layout, this.grads);
+    this.frozen_gain = new Float64Array(dims.C);
+    const trained = { layout: this.layout, params, grads: this.grads, scale: scaleOf(config) };
+    const scratch = newScratch();
+    const linear = (l: number, name: LinearName) =>
+      [name, linearOf(dims, l, name, weights, trained, scratch)] as const;
+    this.linears = Array.from(
+      { length: dims.L },
+      (_, l) =>
+        Object.fromEntries(linearNames.map((name) => linear(l, name))) as Record<
+          LinearName,
+          Linear
+        >,
+    );
     this.turns = isRope(config.position) ? turnsOf(config.rope_theta, dims) : undefined;
   }
 
@@ -109,10 +131,9 @@ export class ReferenceGpt {
     for (let l = 0; l < L; l++) {
       const a = all.layers[l];
       const wl = w.layers[l];
+      const linear = this.linears[l];
       this.norm(a.ln1, a.rstd1, x, wl.attn_norm, N);
-      yield* inParts(2 * N * C * W, (part) =>
-        ops.matmulForward(a.qkv, a.ln1, wl.attn_wqkv, { N, C, OC: W }, part),
-      );
+      yield* linearForward(linear.attn_wqkv, a.qkv, a.ln1, { N, C, OC: W });
       if (a.heads !== a.qkv) {
         const sizes = { B, T, NH, NKV, HS, eps, first };
         headsForward(a.heads, a.rstdh, a.qkv, wl.head_gains, turns, sizes);
@@ -121,23 +142,21 @@ export class ReferenceGpt {
       yield* inParts(2 * N * (first + T) * A, (part) =>
         attentionForward(a.att, a.stats, a.heads, { B, T, C: A, NH, NKV }, part, keys),
       );
-      yield* this.branch(a.mid, x, a.att, wl.attn_wo, A, dropped.attention(l), B, T);
+      yield* this.branch(a.mid, x, a.att, linear.attn_wo, A, dropped.attention(l), B, T);
       this.norm(a.ln2, a.rstd2, a.mid, wl.mlp_norm, N);
       const { pre } = a;
-      if (pre && !isRelu(activation)) {
-        yield* inParts(2 * N * C * IN, (part) =>
-          ops.matmulForward(pre, a.ln2, wl.mlp_in, { N, C, OC: IN }, part),
-        );
+      if (pre) {
+        yield* linearForward(linear.mlp_in, pre, a.ln2, { N, C, OC: IN });
         yield* inParts(SMOOTH * N * H, (part) =>
           activationForward(a.act, pre, { N, H, activation }, part),
         );
       } else {
-        const sizes = { N, C, OC: H, activation: reluOf(this.config) };
+        const sizes = { N, C, OC: H, activation: fusedActivation(this.config)! };
         yield* inParts(2 * N * C * H, (part) =>
           ops.matmulActivationForward(a.act, a.ln2, wl.mlp_in, sizes, part),
         );
       }
-      yield* this.branch(a.x, a.mid, a.act, wl.mlp_fc2, H, dropped.mlp(l), B, T);
+      yield* this.branch(a.x, a.mid, a.act, linear.mlp_fc2, H, dropped.mlp(l), B, T);
       x = a.x;
     }
     if (all.lnf) {
@@ -192,49 +211,35 @@ export class ReferenceGpt {
 
     const dlogits = all.logits;
     const [dlast, last] = all.lnf ? [dln, all.lnf] : [dx, stream(L)];
-    yield* inParts(4 * N * C * V, (part) =>
-      ops.matmulBackward(dlast, dw.head, dlogits, last, w.head, { N, C, OC: V }, part),
-    );
+    const head = { weight: w.head, dweight: dw?.head, adapters: undefined };
+    yield* linearBackward(head, dlast, dlogits, last, { N, C, OC: V });
     if (all.lnf) {
       const normed = { out: all.lnf, inp: stream(L), rstd: all.rstdf };
-      this.normBackward(dx, dw.final_norm, dln, normed, w.final_norm, N, false);
+      this.normBackward(dx, dw?.final_norm, dln, normed, w.final_norm, N, false);
     }
     for (let l = L - 1; l >= 0; l--) {
       const a = all.layers[l];
       const wl = w.layers[l];
-      const dwl = dw.layers[l];
+      const dwl = dw?.layers[l];
+      const linear = this.linears[l];
       const dmlp = this.dropped(all.branch, dx, dropped.mlp(l), B, T);
       const { pre } = a;
-      if (pre && !isRelu(activation)) {
-        yield* inParts(4 * N * C * H, (part) =>
-          ops.matmulBackward(dact, dwl.mlp_fc2, dmlp, a.act, wl.mlp_fc2, { N, C: H, OC: C }, part),
-        );
+      if (pre) {
+        yield* linearBackward(linear.mlp_fc2, dact, dmlp, a.act, { N, C: H, OC: C });
         yield* inParts(2 * SMOOTH * N * H, (part) =>
           activationBackward(dpre, dact, pre, { N, H, activation }, part),
         );
       } else {
-        const sizes = { N, C: H, OC: C, activation: reluOf(this.config) };
+        const sizes = { N, C: H, OC: C, activation: fusedActivation(this.config)! };
         yield* inParts(4 * N * C * H, (part) =>
-          ops.matmulActivationBackward(dpre, dwl.mlp_fc2, dmlp, a.act, wl.mlp_fc2, sizes, part),
+          ops.matmulActivationBackward(dpre, dwl!.mlp_fc2, dmlp, a.act, wl.mlp_fc2, sizes, part),
         );
       }
-      yield* inParts(4 * N * C * IN, (part) =>
-        ops.matmulBackward(dln, dwl.mlp_in, dpre, a.ln2, wl.mlp_in, { N, C, OC: IN }, part),
-      );
+      yield* linearBackward(linear.mlp_in, dln, dpre, a.ln2, { N, C, OC: IN });
       const mlp = { out: a.ln2, inp: a.mid, rstd: a.rstd2 };
-      this.normBackward(dx, dwl.mlp_norm, dln, mlp, wl.mlp_norm, N, true);
+      this.normBackward(dx, dwl?.mlp_norm, dln, mlp, wl.mlp_norm, N, true);
       const dattention = this.dropped(all.branch, dx, dropped.attention(l), B, T);
-      yield* inParts(4 * N * C * A, (part) =>
-        ops.matmulBackward(
-          datt,
-          dwl.attn_wo,
-          dattention,
-          a.att,
-          wl.attn_wo,
-          { N, C: A, OC: C },
-          part,
-        ),
-      );
+      yield* linearBackward(linear.attn_wo, datt, dattention, a.att, { N, C: A, OC: C });
       const heads = { B, T, C: A, NH, NKV };
       yield* inParts(3 * N * T * A, (part) =>
         attentionBackwardQ(dqkv, delta, datt, a.att, a.heads, a.stats, heads, part),
@@ -245,14 +250,13 @@ export class ReferenceGpt {
       if (a.heads !== a.qkv) {
         const sizes = { B, T, NH, NKV, HS };
         const { head_gains } = wl;
-        headsBackward(dqkv, dwl.head_gains, dqkv, a.qkv, a.rstdh, head_gains, turns, sizes);
+        headsBackward(dqkv, dwl?.head_gains, dqkv, a.qkv, a.rstdh, head_gains, turns, sizes);
       }
-      yield* inParts(4 * N * C * W, (part) =>
-        ops.matmulBackward(dln, dwl.attn_wqkv, dqkv, a.ln1, wl.attn_wqkv, { N, C, OC: W }, part),
-      );
+      yield* linearBackward(linear.attn_wqkv, dln, dqkv, a.ln1, { N, C, OC: W });
       const attention = { out: a.ln1, inp: stream(l), rstd: a.rstd1 };
-      this.normBackward(dx, dwl.attn_norm, dln, attention, wl.attn_norm, N, true);
+      this.normBackward(dx, dwl?.attn_norm, dln, attention, wl.attn_norm, N, true);
     }
+    if (!dw) return;
     const dencoded = this.dropped(all.branch, dx, dropped.embedding, B, T);
     let dembedding = dencoded;
     if (this.config.embedding_norm) {
@@ -280,16 +284,17 @@ export class ReferenceGpt {
     accumulate: boolean,
   ): void {
     const sizes = { N, C: this.dims.C, accumulate };
-    if (gain && dgain) rmsnormGainBackward(dinp, dgain, dout, inp, rstd, gain, sizes);
+    const { frozen_gain } = this;
+    if (gain) rmsnormGainBackward(dinp, dgain ?? frozen_gain, dout, inp, rstd, gain, sizes);
     else ops.rmsnormBackward(dinp, dout, out, rstd, sizes);
   }
 
-  /** out (N, C) = x + dropout(inp (N, IC) · weightᵀ). */
+  /** out (N, C) = x + dropout(linear(inp (N, IC))). */
   private *branch(
     out: Values,
     x: Values,
     inp: Values,
-    weight: Values,
+    linear: Linear,
     IC: number,
     tensor: number,
     B: number,
@@ -297,12 +302,11 @@ export class ReferenceGpt {
   ): Generator<void, void> {
     const { C } = this.dims;
     const sizes = { N: B * T, C: IC, OC: C };
-    const flops = 2 * B * T * IC * C;
     if (!this.noise) {
-      yield* inParts(flops, (part) => ops.matmulResidualForward(out, x, inp, weight, sizes, part));
+      yield* linearForward(linear, out, inp, sizes, x);
       return;
     }
-    yield* inParts(flops, (part) => ops.matmulForward(out, inp, weight, sizes, part));
+    yield* linearForward(linear, out, inp, sizes);
     dropoutResidual(out, x, ...this.leftOut(this.noise, tensor, B, T));
   }
 

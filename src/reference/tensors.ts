@@ -1,7 +1,7 @@
 // What the reference keeps: parameters by their names, and what the forward and the backward pass write.
 
-import { isRelu, isRope } from "../choices.ts";
-import type { ForwardConfig } from "../model/forward_config.ts";
+import { isRope } from "../choices.ts";
+import { type ForwardConfig, fusedActivation } from "../model/forward_config.ts";
 import { type Dims, mlpChannels, type ParameterLayout, qkvChannels } from "../model/parameters.ts";
 
 const values = (size: number) => new Float64Array(size);
@@ -50,7 +50,7 @@ function layerActivations(config: ForwardConfig, dims: Dims, B: number, T: numbe
     mid: values(N * C), // (N, C) the residual stream between attention and MLP
     ln2: values(N * C), // (N, C)
     rstd2: values(N), // (N)
-    pre: some(!isRelu(config.activation), N * mlpChannels(dims)), // (N, H) or (N, 2H)
+    pre: some(!fusedActivation(config), N * mlpChannels(dims)), // (N, H) or (N, 2H)
     act: values(N * H), // (N, H)
     x: values(N * C), // (N, C) the residual stream after the layer
   };
@@ -76,7 +76,7 @@ export function activationsOf(config: ForwardConfig, dims: Dims, B: number, T: n
     dx: values(N * C), // (N, C) the residual stream's gradient
     dln: values(N * C), // (N, C)
     dact: act, // (N, H)
-    dpre: isRelu(config.activation) ? act : values(N * mlpChannels(dims)), // as pre
+    dpre: fusedActivation(config) ? act : values(N * mlpChannels(dims)), // as pre
     datt: values(N * NH * HS), // (N, NH·HS)
     delta: values(B * NH * T), // (B, NH, T)
     dqkv: values(N * qkvChannels(dims)), // as qkv

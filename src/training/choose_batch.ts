@@ -7,6 +7,8 @@ import { count } from "../count.ts";
 import type { Device } from "../device/device.ts";
 import { allocateTensors, checkTensors, destroyTensors, type Tensor } from "../device/tensors.ts";
 import { GpuError, TensorTooLargeError } from "../errors.ts";
+import { mergedConfig } from "../model/adapters.ts";
+import { frozenLayouts } from "../model/linear.ts";
 import { hostBytes } from "../model/memory.ts";
 import type { Dims } from "../model/parameters.ts";
 import { planTexts, writingSizes } from "../model/text_plan.ts";
@@ -66,7 +68,8 @@ function* divisors(all: number): Iterable<number> {
 async function fits(device: Device | undefined, config: Config, dims: Dims): Promise<boolean> {
   if (!device) return hostBytes(config, dims, "cpu") <= platform.memory();
   const { layout, table, groups } = planStep(device, config, dims);
-  const writing = planTexts(device, config, layout, writingSizes(config));
+  const read = dims.adapters ? frozenLayouts(dims).all : layout;
+  const writing = planTexts(device, mergedConfig(config), read, writingSizes(config));
   try {
     checkTensors(device, [...layout.slices, ...table, ...writing.table]);
     if (device.software) {

@@ -38,6 +38,8 @@ const HARDWARE_CORES = 16;
 export interface TrainerOptions extends Preparation {
   /** Of the general trainer's products. */
   tuning?: TuneOptions;
+  /** Of a model with adapters the other weights, flat in their table's order without gaps. */
+  frozen?: Float32Array | Float64Array;
 }
 
 /**
@@ -52,10 +54,12 @@ export async function createTrainer(
   dims: Dims,
   params: Float64Array,
   examples: Examples,
-  { tuning = {}, ...preparation }: TrainerOptions = {},
+  { tuning = {}, frozen, ...preparation }: TrainerOptions = {},
 ): Promise<Trainer> {
   if (isHalf(config.dtype)) checkHalf(device);
-  if (!device) return new CpuTrainer(config, dims, params, examples);
+  if (!device) {
+    return new CpuTrainer(config, dims, params, examples, frozen && Float64Array.from(frozen));
+  }
   if (!(examples instanceof TokenStream)) {
     const small = chooseSmall(device, config, dims, examples);
     if (small) {
@@ -64,7 +68,7 @@ export async function createTrainer(
   }
   const progress = teller("measure", preparation.progress);
   const tuned = await tune(device, config, dims, { ...tuning, progress });
-  return GpuTrainer.create(device, config, dims, params, examples, tuned, preparation);
+  return GpuTrainer.create(device, config, dims, params, examples, tuned, preparation, frozen);
 }
 
 /** @throws ConfigError if nothing can be kept in f16 there, with advice */

@@ -5,6 +5,8 @@ import type { TrainerState } from "../files/checkpoint.ts";
 import { Breather } from "../platform/breather.ts";
 import { CpuDecoder } from "../generation/cpu_decoder.ts";
 import type { Continuation, DecodedToken } from "../generation/decoder.ts";
+import { frozenDims, mergedConfig } from "../model/adapters.ts";
+import { mergeAdapters } from "../model/merge.ts";
 import type { Dims } from "../model/parameters.ts";
 import { ReferenceGpt } from "../reference/gpt.ts";
 import { clipFactor, gradientSum, gradNorm } from "../reference/ops.ts";
@@ -22,18 +24,31 @@ export class CpuTrainer implements Trainer {
   private readonly config: Config;
   private readonly examples: Examples;
   private readonly gpt: ReferenceGpt;
-  private readonly decoder: CpuDecoder;
+  /** Of a model with adapters made of both, anew where the step is another. */
+  private decoder: CpuDecoder;
+  private decodes = 0;
+  private readonly frozen: Float64Array | undefined;
   private readonly optimizer: CpuOptimizer;
   /** Of the gradients of a step's micro-batches, where it has several. */
   private readonly sums: Float64Array | undefined;
   private readonly partials = new Float64Array(1);
 
-  /** @param params flat, in the table's order; updated in place */
-  constructor(config: Config, dims: Dims, params: Float64Array, examples: Examples) {
+  /**
+   * @param params flat, in the table's order; updated in place
+   * @param frozen of a model with adapters the other weights, in the same manner
+   */
+  constructor(
+    config: Config,
+    dims: Dims,
+    params: Float64Array,
+    examples: Examples,
+    frozen?: Float64Array,
+  ) {
+    this.frozen = frozen;
     this.config = config;
     this.examples = examples;
-    this.gpt = new ReferenceGpt(config, dims, params);
-    this.decoder = new CpuDecoder(config, dims, params);
+    this.gpt = new ReferenceGpt(config, dims, params, frozen);
+    this.decoder = this.newDecoder();
     this.optimizer = new CpuOptimizer(config, this.gpt.layout);
     if (config.grad_accumulation > 1) this.sums = new Float64Array(params.length);
   }
@@ -109,7 +124,17 @@ export class CpuTrainer implements Trainer {
     this.optimizer.moments.v.set(v);
   }
 
+  private newDecoder(): CpuDecoder {
+    const { config, gpt, frozen } = this;
+    if (!frozen) return new CpuDecoder(config, gpt.dims, gpt.params);
+    const adapters = { layout: gpt.layout, values: gpt.params };
+    const values = mergeAdapters(config, gpt.dims, frozen, adapters);
+    return new CpuDecoder(mergedConfig(config), frozenDims(gpt.dims), values);
+  }
+
   decode(continuation: Continuation): AsyncGenerator<DecodedToken> {
+    if (this.frozen && this.decodes !== this.step) this.decoder = this.newDecoder();
+    this.decodes = this.step;
     return this.decoder.decode(continuation);
   }
 

@@ -32,6 +32,8 @@ export interface StartEvent extends TextFacts {
   num_tokens: number;
   num_val_tokens: number;
   num_params: number;
+  /** Of them those that are trained: all, or the adapters. */
+  num_trained: number;
   /** How the kernels of the products were chosen; null where there was nothing to choose. */
   kernels: TuningSummary | null;
   /** Which dtype `auto` is here, and why: "f32: …"; null where the dtype was asked for. */

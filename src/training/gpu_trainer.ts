@@ -13,11 +13,17 @@ import {
   placeholders,
   readTensor,
   sliceTensor,
+  type TensorSpec,
   writeTensor,
 } from "../device/tensors.ts";
+import { TensorTooLargeError } from "../errors.ts";
 import type { TrainerState } from "../files/checkpoint.ts";
 import type { Continuation, DecodedToken } from "../generation/decoder.ts";
 import { GpuDecoder } from "../generation/gpu_decoder.ts";
+import { frozenDims, mergedConfig } from "../model/adapters.ts";
+import { tablePieces } from "../model/classifier.ts";
+import { frozenLayouts } from "../model/linear.ts";
+import { mergeAdapters } from "../model/merge.ts";
 import { biasCorrections, learningRate, scheduleFactor } from "../model/optimizer.ts";
 import { type MomentName, momentLayouts } from "../model/optimizer_state.ts";
 import { type Dims, PARAMETER_ALIGNMENT, ParameterLayout } from "../model/parameters.ts";
@@ -29,6 +35,7 @@ import { writeTurns } from "../model/turns.ts";
 import { planStep, type StepPlan } from "../model/step_plan.ts";
 import { GpuEvaluator } from "./gpu_evaluator.ts";
 import type { StepRecord, Trainer } from "./trainer.ts";
+import { writeFrozen } from "./write_frozen.ts";
 import { type StepWindow, WINDOWS, Windows } from "../device/windows.ts";
 
 /** Steps of a window at most. */
@@ -38,6 +45,8 @@ export const CAPACITY = SLOTS / WINDOWS;
 const SCALE = 2 ** 16;
 /** The halvings that bring the largest scale down to 1. */
 const MOST_SKIPS = Math.log2(LARGEST_SCALE);
+
+type Weights = Float32Array | Float64Array;
 
 export class GpuTrainer implements Trainer {
   readonly tuning: Tuning | null;
@@ -51,6 +60,8 @@ export class GpuTrainer implements Trainer {
   private readonly confirmed: StepRecord[] = []; // read, not yet yielded
   private readonly windows: Windows;
   private decoder: GpuDecoder | undefined;
+  /** The step whose adapters it has, where it has any. */
+  private mergedAt = 0;
   private evaluator: GpuEvaluator | undefined;
 
   private readonly device: Device;
@@ -64,6 +75,8 @@ export class GpuTrainer implements Trainer {
   /** Each of the micro-batches before. */
   private readonly micro: Schedule | undefined;
   private readonly evaluation: StepPlan["evaluation"];
+  /** Of a model with adapters the other weights, as they are without rounding. */
+  private readonly frozen: Weights | undefined;
 
   private constructor(
     device: Device,
@@ -76,8 +89,10 @@ export class GpuTrainer implements Trainer {
     micro: Schedule | undefined,
     evaluation: StepPlan["evaluation"],
     tuning: Tuning | null,
+    frozen: Weights | undefined,
   ) {
     this.tuning = tuning;
+    this.frozen = frozen;
     this.scaled = isHalf(config.dtype);
     this.device = device;
     this.config = config;
@@ -95,6 +110,7 @@ export class GpuTrainer implements Trainer {
 
   /**
    * @param params flat, in the table's order without gaps
+   * @param frozen of a model with adapters the other weights, in the same manner
    * @param tuning chooses the kernels of products; a rule does where it is null
    * @param preparation what else the run will do
    * @throws TensorTooLargeError before anything is allocated
@@ -107,15 +123,23 @@ export class GpuTrainer implements Trainer {
     examples: Examples,
     tuning: Tuning | null = null,
     preparation: Preparation = {},
+    frozen?: Weights,
   ): Promise<GpuTrainer> {
     const plan = planStep(device, config, dims, tuning?.product);
     const { layout, table, groups, list, micro, evaluation } = plan;
-    checkTensors(device, [...layout.slices, ...table]);
-    const planned = placeholders(table);
+    const read = dims.adapters ? frozenLayouts(dims).all : layout;
     const { validates, writes } = preparation;
+    checkTensors(device, [
+      ...(dims.adapters ? boundAtOnce(device, config, dims) : layout.slices),
+      ...table,
+    ]);
+    if (dims.adapters && writes) checkWriting(device, read);
+    const planned = placeholders(table);
     await compile(device, list(planned), preparation, [
       ...(validates ? evaluation(planned) : []),
-      ...(writes ? planTexts(device, config, layout, writingSizes(config)).dispatches : []),
+      ...(writes
+        ? planTexts(device, mergedConfig(config), read, writingSizes(config)).dispatches
+        : []),
     ]);
     const tensors: Record<string, Tensor> = await allocateTensors(device, table, groups);
     const stepData = new StepData(config.batch_size * dims.T, dims.V);
@@ -123,6 +147,7 @@ export class GpuTrainer implements Trainer {
     const before = micro(tensors);
     const values = new ParameterLayout(dims).convert(params, layout, new Float32Array(layout.size));
     writeParameters(device, tensors, values);
+    if (frozen) await writeFrozen(device, dims, tensors, frozen);
     writeTurns(device, config, dims, tensors);
     writeTensor(device, tensors.scaler, Float32Array.of(isHalf(config.dtype) ? SCALE : 1, 0, 0));
     return new GpuTrainer(
@@ -136,6 +161,7 @@ export class GpuTrainer implements Trainer {
       before.length > 0 ? await Schedule.create(device, before) : undefined,
       evaluation,
       tuning,
+      frozen,
     );
   }
 
@@ -269,7 +295,8 @@ export class GpuTrainer implements Trainer {
   }
 
   async *decode(continuation: Continuation): AsyncGenerator<DecodedToken> {
-    const { device, config, layout, tensors } = this;
+    const { device, config, layout, tensors, frozen } = this;
+    if (frozen) await this.merge(frozen);
     this.decoder ??= await GpuDecoder.create(
       device,
       config,
@@ -278,6 +305,21 @@ export class GpuTrainer implements Trainer {
       writingSizes(config),
     );
     yield* this.decoder.decode(continuation);
+  }
+
+  /** Makes a decoder of the weights with the adapters as they are now, if there is none yet. */
+  private async merge(frozen: Weights): Promise<void> {
+    const { device, config } = this;
+    const { step, ...adapters } = await this.parameters();
+    if (this.decoder && this.mergedAt === step) return;
+    this.decoder?.destroy();
+    this.decoder = undefined;
+    const { dims } = this.layout;
+    const values = mergeAdapters(config, dims, frozen, adapters);
+    const plain = mergedConfig(config);
+    const sizes = writingSizes(plain);
+    this.decoder = await GpuDecoder.fromValues(device, plain, frozenDims(dims), values, sizes);
+    this.mergedAt = step;
   }
 
   destroy(): void {
@@ -298,4 +340,28 @@ function writeParameters(
 ): void {
   writeTensor(device, params, values);
   if (weights) writeTensor(device, weights, values);
+}
+
+/** What of the frozen weights is bound at once: of large tables a piece, where their sums need no norm. */
+function boundAtOnce(device: Device, config: Config, dims: Dims): TensorSpec[] {
+  const half = isHalf(config.dtype);
+  const [{ count }] = tablePieces(device, dims, half);
+  return frozenLayouts(dims).all.slices.map(({ name, shape }) => {
+    const inPieces = name === "lm_head" || (name === "wte" && !config.embedding_norm);
+    const bound = inPieces ? [count, dims.C] : shape;
+    return { name, shape: bound, ...(half && { dtype: "f16" as const }) };
+  });
+}
+
+/** @throws TensorTooLargeError where the device trains the model, but cannot write with it: that is done in f32 */
+function checkWriting(device: Device, { slices }: ParameterLayout): void {
+  try {
+    checkTensors(device, slices);
+  } catch (error) {
+    if (!(error instanceof TensorTooLargeError)) throw error;
+    throw new TensorTooLargeError(
+      `The device could train the adapters, but not write with the model. ${error.message} Or choose a num_samples of 0, ` +
+        `and write elsewhere.`,
+    );
+  }
 }

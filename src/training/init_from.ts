@@ -5,7 +5,9 @@ import { type Config, type ConfigChoice, type Labels, resolveConfig, unsaidIn } 
 import { isOpen, settings } from "../config/settings.ts";
 import { plural } from "../count.ts";
 import { ConfigError } from "../errors.ts";
+import type { Checkpoint } from "../files/checkpoint.ts";
 import type { Model } from "../files/model_files.ts";
+import { drawAdapters, mergedConfig } from "../model/adapters.ts";
 import { type Dims, dimsOf, ParameterLayout } from "../model/parameters.ts";
 import { presets } from "../presets.ts";
 import { PythonRandom } from "../random.ts";
@@ -106,7 +108,14 @@ function checkOwn(
  * @throws ConfigError if a run with these settings cannot start from the model
  */
 export function checkInitial(model: Model | undefined, config: ConfigChoice): void {
-  if (!model) return;
+  if (!model) {
+    if (config.lora_rank === 0) return;
+    throw new ConfigError(
+      "lora_rank",
+      `lora_rank is ${config.lora_rank}, but adapters are trained beside the weights of a model that is there: name one ` +
+        `to start from, by --init-from or initFrom, or leave it at 0.`,
+    );
+  }
   const { config: before, tokenizer } = model;
   const vocab_size = isLearned(before.tokenizer) ? tokenizer.vocab_size : 0;
   checkOwn({ ...before, vocab_size }, tokenizer, config, {});
@@ -117,12 +126,21 @@ export function checkInitial(model: Model | undefined, config: ConfigChoice): vo
  * tokens that the model did not have are drawn as those of a new model are.
  */
 export function initialValues(
+  model: Pick<Model, "layout" | "values">,
+  config: Config,
+  dims: Dims,
+): Float64Array {
+  return fitted(model, config, dims, Float64Array);
+}
+
+function fitted<A extends Float32Array | Float64Array>(
   { layout: from, values: before }: Pick<Model, "layout" | "values">,
   { init_std, seed }: Config,
   dims: Dims,
-): Float64Array {
+  Floats: new (size: number) => A,
+): A {
   const layout = new ParameterLayout(dims);
-  const values = new Float64Array(layout.size);
+  const values = new Floats(layout.size);
   const random = new PythonRandom(seed);
   for (const { name, offset, size } of layout.slices) {
     const slice = from.slice(name);
@@ -131,6 +149,31 @@ export function initialValues(
     for (let i = known; i < size; i++) values[offset + i] = random.gauss(0, init_std);
   }
   return values;
+}
+
+/** The adapters before the first step, flat in their table's order: nothing is added yet. */
+export function initialAdapters({ seed }: Config, dims: Dims): Float64Array {
+  return drawAdapters(new ParameterLayout(dims).slices, new PythonRandom(seed));
+}
+
+/**
+ * The model beside a run's adapters: the one to start from as the run has it, or that of the run to resume; undefined where
+ * all weights are trained.
+ */
+export function frozenModel(
+  { resume, initFrom }: { resume?: Checkpoint; initFrom?: Model },
+  config: Config,
+  tokenizer: Tokenizer,
+): Model | undefined {
+  if (config.lora_rank === 0) return undefined;
+  if (!initFrom) return resume?.frozen;
+  const plain = mergedConfig(config);
+  const dims = dimsOf(plain, tokenizer.vocab_size);
+  const layout = new ParameterLayout(dims);
+  const { step, layout: from, values } = initFrom;
+  const same = JSON.stringify(from.slices) === JSON.stringify(layout.slices);
+  const fitting = same ? values : fitted(initFrom, config, dims, Float32Array);
+  return { config: plain, tokenizer, step, layout, values: fitting };
 }
 
 /** What is to be known about a run that starts from a model, a sentence each. */
@@ -142,9 +185,10 @@ export function initialNotes(
   const notes: string[] = [];
   const added = [...tokenizer.special.keys()].filter((name) => !known.special.has(name));
   if (added.length > 0) {
+    const frozen = config.lora_rank > 0 ? " They are frozen as all its weights are." : "";
     notes.push(
       `The model to start from had no ${added.join(", ")}: ${plural(added.length, "token")} and as many rows of its ` +
-        `embedding are new, drawn at random.`,
+        `embedding are new, drawn at random.${frozen}`,
     );
   }
   if (config.block_size > before.block_size) {

@@ -6,7 +6,8 @@ import type { Config } from "../config.ts";
 import type { Device } from "../device/device.ts";
 import { Kernels } from "../device/kernels.ts";
 import { ALIGNMENT, placeholders, sizeOf, tableBytes, type TensorSpec } from "../device/tensors.ts";
-import { hostBytes } from "../model/memory.ts";
+import { frozenDims, mergedConfig } from "../model/adapters.ts";
+import { allParameters, hostBytes } from "../model/memory.ts";
 import {
   type Dims,
   PARAMETER_ALIGNMENT,
@@ -49,6 +50,8 @@ interface Bytes {
 
 export interface Needs {
   num_params: number;
+  /** Of them those that are trained: all, or the adapters. */
+  num_trained: number;
   /** Floating-point operations that a token costs in training: 6 a weight, and attention's products. */
   flops_per_token: number;
   training: Bytes;
@@ -64,7 +67,7 @@ const MOST_SEGMENTS = 64;
 
 /** What every GPU offers that is not a toy; a smaller one takes a few dispatches more. */
 function usualGpu(dims: Dims): Device {
-  const most = Math.max(2 ** 31, Math.ceil((parameterCount(dims) * 4) / MOST_SEGMENTS));
+  const most = Math.max(2 ** 31, Math.ceil((allParameters(dims) * 4) / MOST_SEGMENTS));
   const gpu = {
     limits: {
       maxBufferSize: most,
@@ -109,10 +112,13 @@ export function needsOf(
   const device_bytes = dtype_bytes[config.dtype];
   const other = bytesWith({ recompute: !config.recompute });
   const [on, off] = config.recompute ? [device_bytes, other] : [other, device_bytes];
-  const generation = byLayers(dims, (d) => generationBytes(config, d, device));
-  const num_params = parameterCount(dims);
+  // A model that writes is one without adapters.
+  const [plain, whole] = [frozenDims(dims), mergedConfig(config)];
+  const generation = byLayers(plain, (d) => generationBytes(whole, d, device));
+  const num_params = allParameters(dims);
   return {
     num_params,
+    num_trained: parameterCount(dims),
     flops_per_token: flopsPerToken(dims),
     training: {
       device_bytes,
@@ -123,10 +129,10 @@ export function needsOf(
     recompute_bytes: { on, off },
     generation: {
       device_bytes: generation,
-      host_bytes: hostBytes({ ...config, batch_size: 1 }, dims, "webgpu"),
+      host_bytes: hostBytes({ ...whole, batch_size: 1 }, plain, "webgpu"),
       cpu_bytes: byLayers(
-        dims,
-        (d) => 8 * (parameterCount(d) + elements(activationTable(config, d, 1))),
+        plain,
+        (d) => 8 * (parameterCount(d) + elements(activationTable(whole, d, 1))),
       ),
     },
   };

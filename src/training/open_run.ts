@@ -8,7 +8,7 @@ import { conflicts } from "../config/conflicts.ts";
 import { chooseDevice, type DeviceChoice } from "../device/choose.ts";
 import { type Checkpoint, checkSavable } from "../files/checkpoint.ts";
 import type { Model } from "../files/model_files.ts";
-import { checkHostMemory } from "../model/memory.ts";
+import { allParameters, checkHostMemory } from "../model/memory.ts";
 import { dimsOf, initialParameters, parameterCount } from "../model/parameters.ts";
 import { estimate, trainingWork } from "../model/work.ts";
 import { PythonRandom } from "../random.ts";
@@ -23,7 +23,13 @@ import { chooseBatch } from "./choose_batch.ts";
 import { chooseDtype } from "./choose_dtype.ts";
 import { checkHalf, chooseSmall, createTrainer } from "./choose_trainer.ts";
 import type { PrepareEvent, StartEvent } from "./events.ts";
-import { checkInitial, initialNotes, initialValues } from "./init_from.ts";
+import {
+  checkInitial,
+  frozenModel,
+  initialAdapters,
+  initialNotes,
+  initialValues,
+} from "./init_from.ts";
 import type { Identify } from "./many_documents.ts";
 import { startNotes } from "./notes.ts";
 import { orderText } from "./order_text.ts";
@@ -63,6 +69,8 @@ export interface OpenedRun {
   /** What is held out. */
   validation: readonly Int32Array[];
   trainer: Trainer;
+  /** Of a run whose parameters are adapters, the model that they are beside. */
+  frozen: Model | undefined;
   identify: Identify;
   /** What the users of a chat begin with. */
   questions: readonly string[];
@@ -131,13 +139,16 @@ export async function openRun(options: TrainingOptions): Promise<OpenedRun> {
       : { ...typed, batch_reason: null };
   checkHostMemory(config, dims, device ? "webgpu" : "cpu", platform.memory());
   checkSavable(config, tokenizer, input ?? []);
-  const params = initFrom
-    ? initialValues(initFrom, config, dims)
-    : resume?.initialized
-      ? Float64Array.from(resume.values) // none were drawn, and the texts are drawn from where the text left off
-      : initialParameters(config, dims, random);
+  const frozen = frozenModel({ resume, initFrom }, config, tokenizer);
+  const draw = () => {
+    if (resume?.initialized) return Float64Array.from(resume.values); // nothing was drawn from `random`
+    if (!initFrom) return initialParameters(config, dims, random);
+    return frozen ? initialAdapters(config, dims) : initialValues(initFrom, config, dims);
+  };
+  const params = draw();
   const trainer = await createTrainer(device, config, dims, params, train, {
     tuning: options.tuning,
+    frozen: frozen?.values,
     validates: validation.length > 0,
     writes: config.num_samples > 0,
     progress,
@@ -160,7 +171,8 @@ export async function openRun(options: TrainingOptions): Promise<OpenedRun> {
     ...counts,
     ...textFacts(settled.tokens, config.block_size),
     skipped: skippedOf(text, tokens),
-    num_params: parameterCount(dims),
+    num_params: allParameters(dims),
+    num_trained: parameterCount(dims),
     kernels: tuning && summaryOf(tuning),
     dtype_reason: typed.dtype_reason,
     batch_reason,
@@ -184,6 +196,7 @@ export async function openRun(options: TrainingOptions): Promise<OpenedRun> {
     tokenizer,
     validation,
     trainer,
+    frozen,
     identify: resume ? () => Promise.resolve(resume.text) : identify,
     questions: firstQuestions(corpus.conversations, order),
     random,

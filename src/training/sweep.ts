@@ -31,6 +31,7 @@ import { checkHalf, createTrainer } from "./choose_trainer.ts";
 import { evaluateParameters } from "./gpu_evaluator.ts";
 import { SmallRuns } from "../small/runs.ts";
 import { checkComparable, compileSweep, estimateSweep, planSweep } from "./sweep_plan.ts";
+import { checkInitial } from "./init_from.ts";
 import { better, type SweepModel } from "./sweep_model.ts";
 import { isFloat, Tally } from "./tally.ts";
 
@@ -141,6 +142,7 @@ export class Sweep {
   static async open(options: SweepOptions): Promise<Sweep> {
     const { documents, device: choice } = options;
     checkComparable(options.configs);
+    for (const config of options.configs) checkInitial(undefined, config);
     const corpus = corpusOf(documents, sweepReading(options.configs));
     const { tokens, configs } = await settleText(corpus, options.configs, {
       given: options.tokenizer,

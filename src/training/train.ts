@@ -2,6 +2,7 @@
 // line prints, the page's worker posts and tests assert on.
 
 import type { Best, Checkpoint } from "../files/checkpoint.ts";
+import { mergedModel } from "../files/adapter_files.ts";
 import type { Model } from "../files/model_files.ts";
 import {
   generate,
@@ -43,6 +44,7 @@ export class Training {
   readonly tokenizer: Tokenizer;
   private readonly validation: Validation;
   private readonly trainer: Trainer;
+  private readonly frozen: Model | undefined;
   private readonly watch: Watch;
   private readonly random: PythonRandom;
   private readonly input: readonly string[] | null;
@@ -66,6 +68,7 @@ export class Training {
     this.tokenizer = tokenizer;
     this.validation = new Validation(opened.validation, tokenizer, resume?.best ?? null);
     this.trainer = trainer;
+    this.frozen = opened.frozen;
     this.identify = opened.identify;
     this.questions = opened.questions;
     this.random = opened.random;
@@ -195,8 +198,9 @@ export class Training {
    * after the last one that run() gave: those in flight are waited for. To be awaited before the next step is pulled.
    */
   async model(): Promise<Model> {
-    const { start, tokenizer, trainer } = this;
-    return { config: start.config, tokenizer, ...(await trainer.parameters()) };
+    const { start, tokenizer, trainer, frozen } = this;
+    const model = { config: start.config, tokenizer, ...(await trainer.parameters()) };
+    return frozen ? mergedModel({ ...model, frozen }) : model;
   }
 
   /**
@@ -210,6 +214,7 @@ export class Training {
     const asked_vocab_size = resume?.asked_vocab_size ?? options.config.vocab_size;
     const initialized = resume?.initialized ?? initFrom !== undefined;
     const { config, device, adapter } = start;
+    const beside = this.frozen && { frozen: this.frozen };
     const place = { input, device, adapter, kernels: start.kernels && start.kernels.id };
     const text = (this.text ??= await this.identify(signal));
     const state = await trainer.state();
@@ -219,6 +224,7 @@ export class Training {
       config,
       tokenizer,
       ...state,
+      ...beside,
       text,
       ...place,
       validated,

@@ -1,6 +1,7 @@
 // The cases of what becomes of each element by itself: activations, the logits' cap, dropout.
 
 import { isGated } from "../choices.ts";
+import type { Config } from "../config.ts";
 import { dropped, DropoutWords } from "../model/dropout.ts";
 import { activationBackward, activationForward, softcapForward } from "../reference/activations.ts";
 import { dropout, dropoutResidual } from "../reference/dropout.ts";
@@ -21,11 +22,13 @@ function activationCases(normal: Normal): KernelCase[] {
   ];
   // f16's largest numbers, where tanh and sigmoid end, and both zeros.
   const extremes = [65504, -65504, 100, -100, 88.5, -88.5, 10, -10, 9.5, -9.5, 1e-4, -1e-4, 0, -0];
-  return (["gelu", "swiglu"] as const).flatMap((activation) => {
+  return (["gelu", "swiglu", "relu", "relu_squared"] as const).flatMap((activation) => {
     const wide = isGated(activation) ? 2 : 1;
     const pair = (N: number, H: number, name: string, pre: Float32Array, allowed = NORM_BOUND) =>
       activationPair(normal, { N, H, activation }, `${activation}, ${name}`, pre, allowed);
-    const ends = Float32Array.from({ length: 14 * wide }, (_, i) => extremes[i % 14]);
+    const most = activation === "relu_squared" ? 200 : Infinity; // a square that f16 has too
+    const end = (i: number) => Math.max(-most, Math.min(most, extremes[i % 14]));
+    const ends = Float32Array.from({ length: 14 * wide }, (_, i) => end(i));
     if (wide === 2) ends.set([1, -1, 0.5, 2, -3, 7, 1, 1, 1, 1, 1, 1, 1, 1], 14);
     return [
       ...shapes.flatMap(([N, H]) => pair(N, H, `N ${N}, H ${H}`, normal(N * H * wide, 2))),
@@ -44,7 +47,7 @@ function activationCases(normal: Normal): KernelCase[] {
 
 function activationPair(
   normal: Normal,
-  sizes: { N: number; H: number; activation: "gelu" | "swiglu" },
+  sizes: { N: number; H: number; activation: Config["activation"] },
   name: string,
   pre: Float32Array,
   allowed: number,

@@ -37,6 +37,7 @@ export function embeddingCases(
         out: { size: N * C, allowed: NORM_BOUND },
         rstd: { size: N, allowed: NORM_BOUND },
       },
+      half: [["wte", "wpe"]],
       dispatch: (ops, t) =>
         ops.embeddingRmsnormForward(t.out, t.rstd, t.ids, t.wte, t.wpe, { B, T, C, V, eps }),
       reference: ({ out, rstd }, { values: v, ids: i }) =>
@@ -106,10 +107,12 @@ export function plainEmbeddingCases(normal: Normal, ids: DrawIds): KernelCase[] 
           name,
           inputs,
           outputs: { out: { size: N * C, allowed: ELEMENT_BOUND } },
+          half: [learned ? ["wte", "wpe"] : ["wte"]],
           dispatch: (ops, t) => ops.embeddingForward(t.out, t.ids, t.wte, t.wpe, sizes),
           reference: ({ out }, { values: v, ids: i }) =>
             ref.embeddingForward(out, i.ids, v.wte, v.wpe, sizes),
         },
+        pieceCase(normal, ids, [B, T, C, V], learned),
         backward(true),
         ...(learned
           ? []
@@ -135,4 +138,31 @@ export function plainEmbeddingCases(normal: Normal, ids: DrawIds): KernelCase[] 
       ];
     }),
   );
+}
+
+/** A later piece of the table, whose tokens are added to what stands there. */
+function pieceCase(
+  normal: Normal,
+  ids: DrawIds,
+  [B, T, C, V]: number[],
+  learned: boolean,
+): KernelCase {
+  const first = 1 + (V >> 1);
+  const N = B * T;
+  const rows = V + (learned ? 0 : 3);
+  return {
+    kernel: "embedding_forward",
+    name: `B ${B}, T ${T}, C ${C}, V ${V}, ${rows} rows from ${first} on`,
+    inputs: { ids: ids(N, 2 * V), wte: normal(rows * C) },
+    outputs: { out: { size: N * C, allowed: ELEMENT_BOUND, initial: normal(N * C) } },
+    half: [["wte"]],
+    dispatch: (ops, t) =>
+      ops.embeddingForward(t.out, t.ids, t.wte, undefined, { B, T, C, V: rows, first }),
+    reference: ({ out }, { values: v, ids: i }) => {
+      const moved = Int32Array.from(i.ids as Int32Array, (id) => id - first);
+      const added = new Float64Array(N * C);
+      ref.embeddingForward(added, moved, v.wte, undefined, { B, T, C, V: rows });
+      added.forEach((value, at) => (out[at] += value));
+    },
+  };
 }

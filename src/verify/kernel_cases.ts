@@ -6,6 +6,7 @@
 import { PythonRandom } from "../random.ts";
 import { softcapForward } from "../reference/activations.ts";
 import * as ref from "../reference/ops.ts";
+import { adapterCases } from "./adapter_cases.ts";
 import { attentionCases } from "./attention_cases.ts";
 import { ELEMENT_BOUND, NORM_BOUND, UNIT_ROUNDOFF } from "./compare.ts";
 import { elementCases } from "./element_cases.ts";
@@ -87,6 +88,8 @@ const inRows: Record<string, string> = {
   heads_cache: "N 3, T 5, NH 4, NKV 2, HS 8: norm, gains, turn",
   slide_cache: "3 slots, T 64, NKV 1, HS 32",
   draw_token: "N 3, V 27, temperature 0.8",
+  adapter_spread: "OC 129, R 8, rows 0-65, 97-129",
+  adapter_gather: "OC 129, R 8, rows 0-65, 97-129",
 };
 
 function rowsOfTwo(test: KernelCase): KernelCase {
@@ -129,6 +132,7 @@ const families: (() => KernelCase[])[] = [
   () => sampleCases(normal, ids),
   () => textCases(normal),
   () => drawCases(normal),
+  () => adapterCases(normal),
 ];
 
 /** @param largest operands are spread up to here */
@@ -268,6 +272,8 @@ function crossEntropyCases(): KernelCase[] {
       crossEntropyCase(N, V, `N ${N}, V ${V}`, normal(N * V, 2)),
     ),
     crossEntropyCase(5, 65, "logits of ±1e4", huge),
+    crossEntropyCase(5, 65, "in pieces of 24", normal(5 * 65, 2), { piece: 24 }),
+    crossEntropyCase(4, 40, "in pieces of 20, softcap 3", normal(160), { piece: 20, softcap: 3 }),
     crossEntropyCase(5, 65, "all logits equal", new Float32Array(5 * 65).fill(3.25)),
     crossEntropyCase(5, 65, "one logit of +88.8", spike),
     crossEntropyCase(65, 65, "a logit of +1e3, at every place", places),
@@ -299,8 +305,18 @@ function crossEntropyCase(
   V: number,
   name: string,
   initial: Float32Array,
-  { targets: fixed, softcap }: { targets?: number[]; softcap?: number } = {},
+  {
+    targets: fixed,
+    softcap,
+    piece = V,
+  }: { targets?: number[]; softcap?: number; piece?: number } = {},
 ): KernelCase {
+  /** Where the logits lie, row by row: in pieces of the vocabulary all rows of one come before those of the next. */
+  const place = (i: number) => {
+    const [n, v] = [Math.floor(i / V), i % V];
+    const first = Math.floor(v / piece) * piece;
+    return first * N + n * Math.min(piece, V - first) + v - first;
+  };
   const targets = fixed ? Int32Array.from(fixed) : ids(N, V);
   if (!fixed && N > 2) targets.set([-1, V], 1); // ignored, and outside the vocabulary
   const scale = Math.fround(1 / N);
@@ -318,11 +334,15 @@ function crossEntropyCase(
       logits: { size: N * V, allowed: NORM_BOUND, initial },
     },
     dispatch: (ops, t) =>
-      ops.crossEntropy(t.losses, t.logits, t.targets, t.step_data, t.scaler, { N, V, softcap }),
-    reference: (o, { ids: i }) => {
-      if (softcap !== undefined) softcapForward(o.logits, { N, V, softcap });
+      ops.crossEntropy(t.losses, t.logits, t.targets, t.step_data, t.scaler, {
+        ...{ N, V, softcap, piece },
+      }),
+    reference: ({ logits: placed, ...o }, { ids: i }) => {
+      const logits = placed.map((_, i) => placed[place(i)]);
+      if (softcap !== undefined) softcapForward(logits, { N, V, softcap });
       const sizes = { N, V, scale: scale * gradient_scale, softcap };
-      ref.crossEntropy(o.losses, o.logits, i.targets, sizes);
+      ref.crossEntropy(o.losses, logits, i.targets, sizes);
+      logits.forEach((value, at) => (placed[place(at)] = value));
     },
   };
 }

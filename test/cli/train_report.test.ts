@@ -30,6 +30,7 @@ const start: StartEvent = {
   num_truncated: 0,
   vocab_size: 5,
   num_params: 100,
+  num_trained: 100,
   kernels: null,
   dtype_reason: null,
   batch_reason: null,

@@ -5,16 +5,22 @@ import type { Device } from "../../src/device/device.ts";
 /** Limits on a buffer and a binding; and bytes of buffers, after which no more can be had. */
 interface Memory {
   binding?: number;
+  /** As a binding where absent. */
+  buffer?: number;
   all?: number;
 }
 
 /** The same device, in appearance hardware where `all` is limited. */
-export function limited(device: Device, { binding = Infinity, all = Infinity }: Memory): Device {
+export function limited(
+  device: Device,
+  { binding = Infinity, buffer = binding, all = Infinity }: Memory,
+): Device {
   const { gpu } = device;
   const limits = new Proxy(gpu.limits, {
     get(limits, name) {
       const value = Reflect.get(limits, name, limits) as number;
-      return /BindingSize|BufferSize/.test(String(name)) ? Math.min(binding, value) : value;
+      if (/BindingSize/.test(String(name))) return Math.min(binding, value);
+      return /BufferSize/.test(String(name)) ? Math.min(buffer, value) : value;
     },
   });
   let bytes = 0;
