@@ -37,7 +37,7 @@ import {
   TOKENIZER_FILE,
   WEIGHTS_FILE,
 } from "./model_files.ts";
-import { decodeMetadata, MAX_HEADER } from "./safetensors.ts";
+import { decodeMetadata, headBytes } from "./safetensors.ts";
 import { makeFolder } from "../platform/platform.node.ts";
 import { reason } from "./reason.node.ts";
 
@@ -176,14 +176,14 @@ export function saveCheckpoint(folder: string, checkpoint: Checkpoint): void {
 /** Saves the weights beside adapters, where they are not in the folder yet: they never change. */
 function saveBase(folder: string, frozen: Model): void {
   const path = join(folder, BASE_FILE);
-  const { pieces } = encodeBase(frozen);
   try {
-    const bytes = readOptional(path, MAX_HEADER + 8);
-    if (bytes && decodeMetadata(bytes, path).base === baseFingerprint(frozen)) return;
+    const start = readOptional(path, 8);
+    const head = start && readOptional(path, headBytes(start, Infinity, path));
+    if (head && decodeMetadata(head, path).base === baseFingerprint(frozen)) return;
   } catch {
     // It is damaged.
   }
-  replaceFile(folder, BASE_FILE, pieces);
+  replaceFile(folder, BASE_FILE, encodeBase(frozen).pieces);
 }
 
 /**
