@@ -54,7 +54,7 @@ export class Text {
     this.length = tokens.length;
     this.dropped = droppedOf(this.length, this.context);
     this.prompted = this.window.length > 1;
-    this.ahead = random.copy();
+    this.ahead = random.clone();
     this.seen = new Set(seen);
     this.fits = fitsSlot(continuation);
   }
