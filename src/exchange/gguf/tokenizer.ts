@@ -1,7 +1,7 @@
-// A tokenizer as llama.cpp's keys have it, and back: byte-level BPE, or single characters of ASCII.
+// A tokenizer as llama.cpp's keys have it, and back: byte-level BPE, or single characters.
 
 import { ModelFileError } from "../../errors.ts";
-import { isObject } from "../../strict_json.ts";
+import { isObject, sameJson } from "../../strict_json.ts";
 import { BOS } from "../../tokenizer/bos.ts";
 import { fromByteChars, toByteChars } from "../../tokenizer/byte_chars.ts";
 import { CharTokenizer } from "../../tokenizer/char.ts";
@@ -46,21 +46,28 @@ export function tokenizerEntries(tokenizer: Tokenizer): Entry[] {
   ];
 }
 
-/** Of single bytes that nothing joins; only of ASCII is a character a byte. */
+/**
+ * Merges make each character of its bytes, from the first on. They never join two: the right one of a pair never begins
+ * a character. What is on the way there is no token, which llama.cpp does not ask for: it leaves out what is unknown.
+ */
 function charactersOf({ chars, special }: CharTokenizer): Words {
-  const wide = chars.find((char) => char > "\x7f");
-  if (wide !== undefined) {
-    throw refused(
-      `has a token for the character ${JSON.stringify(wide)}, which is no ASCII, and llama.cpp knows characters as ` +
-        `bytes only`,
+  const merges = new Set<string>();
+  const utf8 = new TextEncoder();
+  const names = chars.map((char) => {
+    if (!char.isWellFormed()) throw refused(`has a token for half of a character`);
+    const [first, ...more] = Array.from(utf8.encode(char), (byte) =>
+      toByteChars(Uint8Array.of(byte)),
     );
-  }
+    return more.reduce((left, right) => {
+      merges.add(`${left} ${right}`);
+      return left + right;
+    }, first);
+  });
   // A text may have the word bos.
   const [, ...more] = special.keys();
-  const bytes = chars.map((char) => toByteChars(Uint8Array.of(char.charCodeAt(0))));
-  const tokens = [...bytes, BOS, ...more];
+  const tokens = [...names, BOS, ...more];
   const types = Int32Array.from(tokens, (_, id) => (id < chars.length ? NORMAL : CONTROL));
-  return { pre: "gpt-2", tokens, types, merges: [] };
+  return { pre: "gpt-2", tokens, types, merges: [...merges] };
 }
 
 function wordsOf(tokenizer: Tokenizer): Words {
@@ -122,7 +129,7 @@ export function readTokenizerKeys(keys: Keys): Tokenizer {
     (type) => ![NORMAL, CONTROL, USER_DEFINED, ...others].includes(type),
   );
   if (unknown >= 0) keys.fail(`its token ${unknown} is of the unknown kind ${kinds[unknown]}`);
-  const characters = merges.length === 0 ? readCharacters(tokens, kinds) : undefined;
+  const characters = readCharacters(tokens, kinds, merges);
   if (characters !== undefined) return characters;
 
   const isText = (id: number) => kinds[id] === NORMAL;
@@ -151,17 +158,20 @@ export function readTokenizerKeys(keys: Keys): Tokenizer {
 }
 
 /** The tokenizer of characters that was written so; undefined if it is none. */
-function readCharacters(tokens: readonly string[], types: number[]): CharTokenizer | undefined {
+function readCharacters(
+  tokens: readonly string[],
+  types: number[],
+  merges: readonly string[],
+): CharTokenizer | undefined {
   const count = types.findIndex((type) => type !== NORMAL);
   const isSpecial = (type: number, id: number) => id < count || type === CONTROL;
   if (count < 1 || tokens[count] !== BOS || !types.every(isSpecial)) return undefined;
-  const chars: string[] = [];
-  for (const token of tokens.slice(0, count)) {
-    const bytes = fromByteChars(token);
-    if (bytes?.length !== 1 || bytes[0] > 0x7f) return undefined;
-    chars.push(String.fromCharCode(bytes[0]));
-  }
-  const more = tokens.slice(count + 1);
-  const isDistinct = new Set(tokens).size === tokens.length;
-  return isDistinct ? new CharTokenizer(chars, more) : undefined;
+  if (new Set(tokens).size < tokens.length) return undefined;
+  const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
+  const chars = tokens.slice(0, count).map((token) => utf8.decode(fromByteChars(token)));
+  if (chars.some((char) => [...char].length !== 1)) return undefined;
+  const read = new CharTokenizer(chars, tokens.slice(count + 1));
+  const written = charactersOf(read);
+  const isSame = sameJson([written.tokens, written.merges], [tokens, merges]);
+  return isSame ? read : undefined;
 }
