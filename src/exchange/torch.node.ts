@@ -4,6 +4,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { isChat, isOnAll } from "../choices.ts";
 import type { Config } from "../config.ts";
+import { ModelFileError } from "../errors.ts";
 import { type Checkpoint, encodeCheckpoint } from "../files/checkpoint.ts";
 import { encodeModel, ModelFile, toText } from "../files/model_files.ts";
 import { lengthAt, type Sequences, writeAt } from "../text/documents.ts";
@@ -27,11 +28,26 @@ const scripts = new URL("./torch/", import.meta.url);
 /** Tokens that are made bytes at a time. */
 const WINDOW = 2 ** 16;
 
-/** The files of the folder. @param split of the run's text, as it is trained on */
+/** The parameters that model.py has a place for. */
+const known =
+  /^(wte|wpe|lm_head|final_norm|layer\d+\.(attn_norm|attn_w[qkvo]|[qk]_norm|mlp_norm|mlp_gate|mlp_fc[12]))$/;
+
+/**
+ * The files of the folder.
+ * @param split of the run's text, as it is trained on
+ * @throws ModelFileError if the run trains what is no weight of a model
+ */
 export function torchFiles(
   run: Checkpoint,
   { train, validation }: Pick<Split, "train" | "validation">,
 ): ModelFile[] {
+  const other = run.layout.slices.find(({ name }) => !known.test(name));
+  if (other !== undefined) {
+    throw new ModelFileError(
+      `The run trains ${other.name}, and the script for PyTorch goes on with runs that train the weights of a model ` +
+        `themselves. Export the model in another format, or train all of it.`,
+    );
+  }
   const ids = idsOf(run.config, run.tokenizer.vocab_size);
   const isStream = train instanceof TokenStream;
   const data: DataFile = {

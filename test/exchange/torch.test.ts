@@ -110,6 +110,18 @@ async function goOn(place: string, processes = 1) {
   return (await Promise.all(running))[0];
 }
 
+test("a run that trains something else than weights is refused with a sentence", async () => {
+  const config = resolveConfig("microgpt", { num_steps: 1 });
+  const training = await Training.open({ config, documents: ["ada", "bo"], device: "cpu" });
+  const run = await training.checkpoint();
+  training.close();
+  const slices = [{ ...run.layout.slices[0], name: "layer0.attn_wq.lora_A" }];
+  const layout = { ...run.layout, slices } as unknown as typeof run.layout;
+  expect(() => torchFiles({ ...run, layout }, { train: [], validation: [] })).toThrow(
+    "The run trains layer0.attn_wq.lora_A, and the script for PyTorch goes on with runs that train the weights",
+  );
+});
+
 test.skipIf(!python).each(cases)("$name", async ({ name, preset, input, settings, processes }) => {
   const config = resolveConfig(preset, { tokenizer: "char", dropout: 0, ...sizes, ...settings });
   const training = await Training.open({ config, documents: input, device: "cpu" });
