@@ -30,7 +30,7 @@ export const gpt4 = train(peppers, { vocab_size: 270 }, "gpt4").withSpecial([
   "<|assistant|>",
   "<|end_turn|>",
 ]);
-export const chars = CharTokenizer.fromDocuments(["abc, \n~éèß漢字\u{1F600}\u{1F601}"]);
+const chars = CharTokenizer.fromDocuments(["abc, \n~éèß漢字\u{1F600}\u{1F601}"]);
 
 export function modelOf(settings: Partial<Config>, tokenizer: Tokenizer): Model {
   const own = { rope_theta: 12_345.6, rmsnorm_eps: 1e-6, temperature: 0.7, ...settings };

@@ -16,7 +16,7 @@ const utf8 = new TextEncoder();
 
 export const u32 = (value: number): Field => ({ width: 4, value: BigInt(value) });
 export const u64 = (value: number | bigint): Field => ({ width: 8, value: BigInt(value) });
-export const f32 = (value: number): Field => ({
+const f32 = (value: number): Field => ({
   bytes: new Uint8Array(Float32Array.of(value).buffer),
 });
 export const text = (text: string): Field[] => [
@@ -80,7 +80,7 @@ export const nameOf = ([, name]: Field[]) =>
   "bytes" in name ? new TextDecoder().decode(name.bytes) : "";
 
 /** A file of these keys and of tensors in f32, one behind the other. */
-export function madeOf(
+function madeOf(
   keys: Field[][],
   named: Readonly<Record<string, { shape: readonly number[]; values: readonly number[] }>>,
 ): Made {
