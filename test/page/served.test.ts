@@ -86,4 +86,5 @@ test("Stop stops the model too, and so does a page that is closed", async () => 
     await leave();
     await until(() => texts.writing === 0);
   }
+  expect(texts.begun).toHaveLength(2);
 });

@@ -41,22 +41,22 @@ test("what is not written in time when the server stops is ended with a word", a
 
 test("a device that fails ends the server, with a sentence for who asked", async () => {
   const lost = new GpuError("The GPU is gone.");
-  const texts = {
-    async *write() {
+  const failing = endlessTexts().generator;
+  const generator = Object.assign(failing, {
+    write: async function* (...args: Parameters<Generator["write"]>) {
+      yield* endlessTexts().generator.write({ ...args[0], max_tokens: 1 });
       throw lost;
     },
-  };
-  const generator = texts as unknown as Generator;
+  });
   for (const [body, text] of [
     [{}, '{"error":{"message":"The GPU is gone.","type":"server_error","param":null,"code":null}}'],
-    [stream, 'data: {"error":{"message":"The GPU is gone."'],
+    [stream, '\n\ndata: {"error":{"message":"The GPU is gone."'],
   ] as const) {
     const server = await serveInTest({ generator });
-    const running = server.until(new AbortController().signal);
-    const failure = expect(running).rejects.toBe(lost);
+    const failure = server.until(new AbortController().signal).catch((error: unknown) => error);
     const response = await server.post("/v1/completions", body);
     expect(await response.text()).toContain(text);
-    await failure;
+    expect(await failure).toBe(lost);
     expect((await server.fetch("/health")).status).toBe(503);
     expect((await (await server.post("/v1/completions", {})).json()).error.message).toBe(
       "The server's device failed, and it is about to stop.",
