@@ -30,7 +30,7 @@ export function accessIn(flags: Flags): Access {
   }
   if (guarded === "" && access.key === null && !isOpen) {
     throw new UsageError(
-      `At ${access.host} others reach the server. Give it a key that they need, in ${apiKeyFile.env[0]} or ` +
+      `At ${access.host} others reach the server. Give it a key that they need, in ${apiKey.env[0]} or ` +
         `--${apiKeyFile.flag}, or --${insecure.flag} if everybody may use it.`,
     );
   }
