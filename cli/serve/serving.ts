@@ -74,9 +74,11 @@ export class Serving {
       over: () => this.jobs.delete(job),
     });
     this.jobs.add(job);
-    outgoing.once("close", () => {
+    const left = () => {
       if (!outgoing.writableFinished) job.stop("the client left");
-    });
+    };
+    outgoing.once("close", left);
+    if (outgoing.closed) left();
     return job;
   }
 
