@@ -59,9 +59,8 @@ export class GpuTrainer implements Trainer {
   private readonly submitted: Pick<StepRecord, "lr" | "tokens">[] = [];
   private readonly confirmed: StepRecord[] = []; // read, not yet yielded
   private readonly windows: Windows;
-  private decoder: GpuDecoder | undefined;
-  /** The step whose adapters it has, where it has any. */
-  private mergedAt = 0;
+  /** One for all texts; where adapters are trained, of the weights with those of a step. */
+  private decoder: { step: number; made: Promise<GpuDecoder> } | undefined;
   private evaluator: GpuEvaluator | undefined;
 
   private readonly device: Device;
@@ -295,35 +294,35 @@ export class GpuTrainer implements Trainer {
   }
 
   async *decode(continuation: Continuation): AsyncGenerator<DecodedToken> {
-    const { device, config, layout, tensors, frozen } = this;
-    if (frozen) await this.merge(frozen);
-    this.decoder ??= await GpuDecoder.create(
-      device,
-      config,
-      layout,
-      tensors.params,
-      writingSizes(config),
-    );
-    yield* this.decoder.decode(continuation);
+    const step = this.frozen ? this.windows.submitted : 0;
+    if (this.decoder?.step !== step) {
+      this.forgetDecoder();
+      this.decoder = { step, made: this.makeDecoder() };
+    }
+    yield* (await this.decoder.made).decode(continuation);
   }
 
-  /** Makes a decoder of the weights with the adapters as they are now, if there is none yet. */
-  private async merge(frozen: Weights): Promise<void> {
-    const { device, config } = this;
-    const { step, ...adapters } = await this.parameters();
-    if (this.decoder && this.mergedAt === step) return;
-    this.decoder?.destroy();
-    this.decoder = undefined;
-    const { dims } = this.layout;
-    const values = mergeAdapters(config, dims, frozen, adapters);
+  private async makeDecoder(): Promise<GpuDecoder> {
+    const { device, config, layout, tensors, frozen } = this;
+    if (!frozen) {
+      return GpuDecoder.create(device, config, layout, tensors.params, writingSizes(config));
+    }
+    const { step: _, ...adapters } = await this.parameters();
+    const values = mergeAdapters(config, layout.dims, frozen, adapters);
     const plain = mergedConfig(config);
     const sizes = writingSizes(plain);
-    this.decoder = await GpuDecoder.fromValues(device, plain, frozenDims(dims), values, sizes);
-    this.mergedAt = step;
+    return GpuDecoder.fromValues(device, plain, frozenDims(layout.dims), values, sizes);
+  }
+
+  private forgetDecoder(): void {
+    this.decoder?.made.then(
+      (decoder) => decoder.destroy(),
+      () => {},
+    );
   }
 
   destroy(): void {
-    this.decoder?.destroy();
+    this.forgetDecoder();
     this.evaluator?.destroy();
     this.schedule.destroy();
     this.micro?.destroy();
