@@ -10,6 +10,7 @@ import type { Continuation, DecodedToken } from "../src/generation/decoder.ts";
 import { GpuDecoder } from "../src/generation/gpu_decoder.ts";
 import { dimsOf, initialParameters } from "../src/model/parameters.ts";
 import { PythonRandom } from "../src/random.ts";
+import { GpuTrainer } from "../src/training/gpu_trainer.ts";
 import { continuationOf } from "./harness/decode.ts";
 import { device } from "./harness/device.ts";
 
@@ -179,4 +180,19 @@ test("if the device fails, every text is told so, those that wait too and those 
   await expect(idsOf(decoder.decode(texts(1)))).rejects.toThrow("The GPU was lost.");
   await expect(decoder.score([1]).next()).rejects.toThrow("The GPU was lost.");
   decoder.destroy();
+});
+
+test("texts that are asked for at once share a trainer's decoder", async () => {
+  const config = resolveConfig("microgpt", { ...shape, num_samples: 4 });
+  const dims = dimsOf(config, V);
+  const params = initialParameters(config, dims, new PythonRandom(3));
+  const meter = new Meter(device);
+  const trainer = await GpuTrainer.create(device, config, dims, params, [Int32Array.of(1, 2, 3)]);
+  const few = (i: number) => idsOf(trainer.decode(texts(i, { max_tokens: 9 })));
+  const together = await Promise.all([1, 2, 3].map(few));
+  expect(together).toEqual([await few(1), await few(2), await few(3)]);
+  trainer.destroy();
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  meter.stop();
+  expect(meter.bytes).toBe(0); // of a second decoder nobody would know
 });
