@@ -86,6 +86,9 @@ async function textsOf(model: Model, options: Parameters<Generator["samples"]>[0
 
 test("the page is small, and names all that it may do", () => {
   expect(page.length).toBeLessThan(300_000);
+  for (const text of ["MIT License", "@huggingface/tokenizers", "Apache License"]) {
+    expect(page).toContain(text);
+  }
   expect(page).toMatch(
     /content="default-src 'none'; script-src 'sha256-[^']+'; style-src 'sha256-[^']+'; img-src data:; base-uri 'none'; form-action 'none'"/,
   );

@@ -7,6 +7,9 @@ import { fileURLToPath } from "node:url";
 import { build, type Plugin, type Rolldown } from "vite";
 import { MODEL_MARK } from "../../src/exchange/writer_page.ts";
 
+/** Of what is bundled. */
+const LICENSES = "licenses.md";
+
 const folder = fileURLToPath(new URL(".", import.meta.url));
 
 /** @throws Error if it cannot be built */
@@ -21,6 +24,7 @@ export async function buildWriter(): Promise<string> {
       target: "es2022",
       cssCodeSplit: false,
       modulePreload: false,
+      license: { fileName: LICENSES },
       rolldownOptions: {
         input: `${folder}main.ts`,
         output: { format: "iife", codeSplitting: false },
@@ -28,18 +32,19 @@ export async function buildWriter(): Promise<string> {
     },
   });
   const { output } = [result].flat()[0] as Rolldown.RolldownOutput;
-  let [script, style] = ["", ""];
+  let [script, style, licenses] = ["", "", readFileSync(`${folder}../../LICENSE`, "utf8")];
   for (const file of output) {
     if (file.type === "chunk") script += file.code;
     else if (file.fileName.endsWith(".css")) style += String(file.source);
+    else if (file.fileName === LICENSES) licenses += `\n${String(file.source)}`;
   }
-  return page(script, style);
+  return page(script, style, licenses);
 }
 
-function page(script: string, style: string): string {
-  // What would end the element, or begin a comment, in the eyes of the HTML parser.
-  const wrong = /<\/script|<!--|<\/style/i.exec(script + style);
-  if (wrong) throw new Error(`The writer's script has ${wrong[0]} in it, which HTML cannot hold.`);
+function page(script: string, style: string, licenses: string): string {
+  // What would end the element, or begin or end a comment, in the eyes of the HTML parser.
+  const wrong = /<\/script|<!--|<\/style/i.exec(script + style) ?? /--!?>/.exec(licenses);
+  if (wrong) throw new Error(`The writer has ${wrong[0]} in it, which HTML cannot hold there.`);
   const hash = (text: string) => `'sha256-${createHash("sha256").update(text).digest("base64")}'`;
   const policy =
     `default-src 'none'; script-src ${hash(script)}; style-src ${hash(style)}; img-src data:; ` +
@@ -48,6 +53,7 @@ function page(script: string, style: string): string {
     "<!--policy-->": `<meta http-equiv="Content-Security-Policy" content="${policy}" />`,
     "<!--style-->": `<style>${style}</style>`,
     "<!--script-->": `<script>${script}</script>`,
+    "<!--licenses-->": `<!--\n${licenses}-->`,
   };
   let text = readFileSync(`${folder}index.html`, "utf8");
   if (text.split(MODEL_MARK).length !== 2) throw new Error(`index.html has not one ${MODEL_MARK}.`);
