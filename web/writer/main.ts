@@ -139,7 +139,8 @@ function opener(model: Model): (choice: DeviceChoice) => Promise<Generator> {
       write("status", `Compiling kernel ${done} of ${total}…`),
     );
     const why = fallback ?? device_reason;
-    const name = device ? `WebGPU (${device.name})` : "the CPU, in float64";
+    const gpu = device && (/^WebGPU\b/.test(device.name) ? device.name : `WebGPU (${device.name})`);
+    const name = gpu ?? "the CPU, in float64";
     write(
       "device-name",
       ` It runs on ${name}${why === null ? "" : `: ${why.replace(/\.$/, "")}`}.`,
