@@ -199,6 +199,11 @@ describe("a sentence for", () => {
       withKey(keyText("qwen3.rope.scaling.type", "yarn")),
       `its qwen3.rope.scaling.type is "yarn"`,
     ],
+    [
+      "positions that turn a part of a head",
+      withKey(keyU32("qwen3.rope.dimension_count", 4)),
+      "its qwen3.rope.dimension_count is 4, and its heads have 6 channels: both must be the same",
+    ],
     ["experts", withKey(keyU32("qwen3.expert_count", 8)), "its qwen3.expert_count is 8"],
     [
       "what is not known to change nothing",

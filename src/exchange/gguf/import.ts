@@ -92,7 +92,9 @@ function readShape(
   const head_dim = or("attention.key_length", n_embd / n_head);
   for (const name of ["attention.value_length", "rope.dimension_count"]) {
     if (or(name, head_dim) === head_dim) continue;
-    keys.fail(`its ${key(name)} is ${keys.whole(key(name))}, and heads of ${head_dim} need that`);
+    keys.fail(
+      `its ${key(name)} is ${keys.whole(key(name))}, and its heads have ${head_dim} channels: both must be the same`,
+    );
   }
   checkNeutral(keys, architecture);
   /** A float32; as our settings have it, where it is that one. */
