@@ -58,9 +58,12 @@ async function compare(folder: string, half: boolean): Promise<void> {
     const other = known.findIndex((id, i) => id !== told[i]);
     const isRead = told.length === known.length && other < 0;
     if (!isRead) failures++;
-    console.log(
-      `${isRead ? "same" : "DIFFERENT"}  ${folder}: ${known.length} ids of the text, ${other}`,
-    );
+    const where = isRead ? "" : `, the same up to ${other < 0 ? told.length : other}`;
+    if (text !== "") {
+      console.log(
+        `${isRead ? "same" : "DIFFERENT"}  ${folder}: ${known.length} ids of the text${where}`,
+      );
+    }
     for (const prompt of values.prompt) {
       const { said, start } = beginning(own, prompt);
       const read: number[] = [...model.tokenize(said, isChat(own.config.format))];
