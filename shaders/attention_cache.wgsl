@@ -4,13 +4,15 @@
 //   score[n,h,s] = q[n,h] . keys[slot[n],g,:,s] / sqrt(HS)                 for s <= position[n], g the head that h shares
 //   out[n,h]     = sum_s softmax(score[n,h])[s] * values[slot[n],g,s]
 //
-// A workgroup a row and head. It walks over the keys in chunks of 4 WG, four a thread for the scores; then the threads are
-// across channels for the sum of the values, rescaled whenever a larger score turns up.
+// A workgroup a row and head. It walks over the keys in chunks of 4 WG, four a thread for the scores; then X threads are
+// across channels, and the WG / X lines of them share the keys, for the sum of the values, rescaled whenever a larger score
+// turns up.
 // with: reductions, text_row
 // reference: attentionCache()
 
 override ROOM: u32;       // channels that there is room for, at least those of a head
 override WG: u32 = 64u;   // threads in a workgroup, a power of two
+override X: u32 = 32u;    // of them those across channels, a power of two
 
 // What keys and values hold: numbers in f32, or in f16; all arithmetic is f32.
 alias Cached = f32;   // given
@@ -31,7 +33,7 @@ struct Sizes {
 
 var<workgroup> p: array<f32, WG * 4u>;    // the chunk's exponentials
 var<workgroup> query: array<f32, ROOM>;   // divided by sqrt(HS)
-var<workgroup> sums: array<f32, ROOM>;    // the values so far, weighted by exp(score - largest)
+var<workgroup> sums: array<f32, ROOM * (WG / X)>;   // each line's values so far, weighted by exp(score - largest)
 
 const NONE = -3.4e38;
 
@@ -47,10 +49,9 @@ fn attention_cache(
   let at = (n * sizes.NH + h) * sizes.HS;
   let from_key = head * sizes.HS * sizes.T;
   let from_value = head * sizes.T * sizes.HS;
-  for (var c = i; c < sizes.HS; c += WG) {
-    query[c] = q[at + c] / sqrt(f32(sizes.HS));
-    sums[c] = 0.0;
-  }
+  let line = i / X;
+  for (var c = i; c < sizes.HS; c += WG) { query[c] = q[at + c] / sqrt(f32(sizes.HS)); }
+  for (var c = i % X; c < sizes.HS; c += X) { sums[line * ROOM + c] = 0.0; }
   workgroupBarrier();
 
   var largest = NONE;
@@ -74,14 +75,18 @@ fn attention_cache(
     let rescale = exp(before - largest);
     sum = sum * rescale + reduce_sum((e.x + e.y) + (e.z + e.w), i);   // its barriers also publish p
     let count = min(WG * 4u, t - first + 1u);
-    for (var c = i; c < sizes.HS; c += WG) {
-      var value = sums[c] * rescale;
-      for (var j = 0u; j < count; j++) {
+    for (var c = i % X; c < sizes.HS; c += X) {
+      var value = sums[line * ROOM + c] * rescale;
+      for (var j = line; j < count; j += WG / X) {
         value += p[j] * f32(values[from_value + (first + j) * sizes.HS + c]);
       }
-      sums[c] = value;
+      sums[line * ROOM + c] = value;
     }
     workgroupBarrier();   // p is read to the end before the next chunk overwrites it
   }
-  for (var c = i; c < sizes.HS; c += WG) { out[at + c] = sums[c] / sum; }
+  for (var c = i; c < sizes.HS; c += WG) {
+    var value = 0.0;
+    for (var j = 0u; j < WG / X; j++) { value += sums[j * ROOM + c]; }
+    out[at + c] = value / sum;
+  }
 }

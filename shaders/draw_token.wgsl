@@ -86,36 +86,55 @@ fn prepared(at: Stretch, slot: u32, penalty: f32) -> f32 {
   return largest;
 }
 
+var<workgroup> thirds: array<vec3f, WG>;
+
+// Of every thread's vector the sum, the same for all of them.
+fn reduce_sums(value: vec3f, i: u32) -> vec3f {
+  thirds[i] = value;
+  workgroupBarrier();
+  for (var half = WG / 2u; half > 0u; half /= 2u) {
+    if (i < half) { thirds[i] += thirds[i + half]; }
+    workgroupBarrier();
+  }
+  let sum = thirds[0];
+  workgroupBarrier();   // read by all before the next one overwrites it
+  return sum;
+}
+
+// An edge's next two bits, 1 to 3 or none, with which three numbers fall that are or are not enough.
+fn digit(sums: vec3f, enough: f32) -> u32 {
+  return u32(sums.x >= enough) + u32(sums.y >= enough) + u32(sums.z >= enough);
+}
+
 // The order of the k-th largest logit: the largest number for which k of them are as large.
 fn edge_of_top_k(at: Stretch, k: u32, i: u32) -> u32 {
   var edge = 0u;
-  for (var bit = 0x80000000u; bit > 0u; bit >>= 1u) {
-    var count = 0.0;
+  for (var turn = 0u; turn < 16u; turn++) {
+    let shift = 30u - turn * 2u;
+    let edges = vec3u(edge) | (vec3u(1u, 2u, 3u) << vec3u(shift));
+    var count = vec3f();
     for (var v = at.begin; v < at.end; v++) {
-      if (ordered(logits[at.line + v]) >= (edge | bit)) { count += 1.0; }
+      count += select(vec3f(), vec3f(1.0), vec3u(ordered(logits[at.line + v])) >= edges);
     }
-    if (reduce_sum(count, i) >= f32(k)) { edge |= bit; }
+    edge |= digit(reduce_sums(count, i), f32(k)) << shift;
   }
   return edge;
 }
 
-// The bits of the smallest e for which those above it have less than `enough` together.
+// The bits of the smallest e for which those above it have less than `enough`, which all of them together have.
 fn edge_of_top_p(at: Stretch, enough: f32, i: u32) -> u32 {
   var edge = 0u;   // the largest for which those above it have enough
-  var found = sum_above(at, 0u, i) >= enough;
-  for (var bit = 0x20000000u; bit > 0u; bit >>= 1u) {
-    if (sum_above(at, edge | bit, i) >= enough) { edge |= bit; }
+  for (var turn = 0u; turn < 15u; turn++) {
+    let shift = 28u - turn * 2u;
+    let edges = vec3u(edge) | (vec3u(1u, 2u, 3u) << vec3u(shift));
+    var sum = vec3f();
+    for (var v = at.begin; v < at.end; v++) {
+      let e = logits[at.line + v];
+      sum += select(vec3f(), vec3f(e), vec3u(bitcast<u32>(e)) > edges);
+    }
+    edge |= digit(reduce_sums(sum, i), enough) << shift;
   }
-  return select(0u, edge + 1u, found);
-}
-
-fn sum_above(at: Stretch, bits: u32, i: u32) -> f32 {
-  var sum = 0.0;
-  for (var v = at.begin; v < at.end; v++) {
-    let e = logits[at.line + v];
-    if (bitcast<u32>(e) > bits) { sum += e; }
-  }
-  return reduce_sum(sum, i);
+  return edge + 1u;
 }
 
 // Makes e of the logits from an edge on; tells their sum.

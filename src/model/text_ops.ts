@@ -6,7 +6,7 @@ import { type Dispatch, gridOf } from "../device/schedule.ts";
 import type { Tensor } from "../device/tensors.ts";
 import { attentionRoom } from "./attention.ts";
 import { type HeadGains, headThreads, wanted } from "./head_ops.ts";
-import { elements, rowThreads } from "./workgroups.ts";
+import { elements, powerOfTwo, rowThreads } from "./workgroups.ts";
 
 /** Integers of a row: slot, position, id, and the tokens that were drawn for it before. */
 export const ROW_FIELDS = 4;
@@ -97,11 +97,21 @@ export function attentionCache(
   return {
     op: "attention_cache",
     kernel: "attention_cache",
-    constants: { WG: rowThreads(device, sizes.T), ROOM: attentionRoom(sizes.HS) },
+    constants: { ...attentionThreads(device, sizes), ROOM: attentionRoom(sizes.HS) },
     sizes,
     bindings: { out, q, keys, values, rows },
     grid: [sizes.NH, N, 1],
   };
+}
+
+/** Threads of a workgroup, two keys each, and those of them that are across channels. */
+function attentionThreads(device: Device, { T, HS }: Pick<SlotSizes, "T" | "HS">) {
+  if (device.software) {
+    const WG = rowThreads(device, T);
+    return { WG, X: Math.min(WG, 8) };
+  }
+  const WG = Math.min(256, Math.max(64, powerOfTwo(T / 2)));
+  return { WG, X: Math.min(64, powerOfTwo(HS)) };
 }
 
 /** @param slides (N, SLIDE_FIELDS) */
