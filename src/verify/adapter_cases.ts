@@ -92,7 +92,7 @@ function products(normal: Normal, [N, C, OC]: number[]): KernelCase[] {
       name,
       inputs,
       outputs,
-      half: [["dout", "weight"], ["weight", "dinp"], ["weight"]],
+      half: [["weight", "dinp"]],
       dispatch: (gpu, t) => gpu.matmulBackwardInput(t.dinp, t.dout, t.weight, sizes),
       reference: ({ dinp }, { values: v }) => matmulBackwardInput(dinp, v.dout, v.weight, sizes),
     },
@@ -101,10 +101,7 @@ function products(normal: Normal, [N, C, OC]: number[]): KernelCase[] {
       name,
       inputs: { ...inputs, x: normal(N * C) },
       outputs,
-      half: [
-        ["dout", "weight"],
-        ["weight", "dinp", "x"],
-      ],
+      half: [["dout", "weight"]],
       dispatch: (gpu, t) => gpu.matmulResidualBackwardInput(t.dinp, t.x, t.dout, t.weight, sizes),
       reference: ({ dinp }, { values: v }) =>
         matmulResidualBackwardInput(dinp, v.x, v.dout, v.weight, sizes),

@@ -34,6 +34,8 @@ interface Run {
   name: string;
   input: string | undefined;
   flags: string;
+  /** Flags of a run of adapters that starts from the model which the others make; it is the one that is compared. */
+  adapters?: string;
 }
 
 const sizes = "--n-layer 2 --n-embd 24 --n-head 4 --block-size 12 --warmup-steps 5 --steps 40";
@@ -52,7 +54,21 @@ const schedules = ["constant", "linear", "cosine", "wsd"];
 
 const onNames = (name: string, flags: string): Run => ({ name, input: values.names, flags });
 
+const adapters: Run[] = [
+  ["llama", "--lora-rank 4"],
+  [
+    "qwen3",
+    "--lora-rank 3 --lora-alpha 5 --lora-targets q,v,down --weight-decay 0.1 --grad-clip 0.5",
+  ],
+  ["gelu", "--lora-rank 4 --lora-targets mlp --dropout 0.2 --optimizer muon"],
+  ["microgpt", "--lora-rank 2 --optimizer sgd --lr 0.05 --batch-size 4 --grad-accumulation 2"],
+].map(([shape, adapters]) => {
+  const flags = `${shapes[shape as keyof typeof shapes]} --batch-size 8`;
+  return { ...onNames(`${shape}, ${adapters.replaceAll("--", "")}`, flags), adapters };
+});
+
 const runs: Run[] = [
+  ...adapters,
   ...Object.entries(shapes).flatMap(([shape, flags]) => [
     ...[8, 16].map((batch) =>
       onNames(`${shape}, batch ${batch}`, `${flags} --batch-size ${batch}`),
@@ -104,7 +120,7 @@ const rows = [
 ];
 const golden: object[] = [];
 try {
-  for (const { name, input, flags } of runs) {
+  for (const { name, input, flags, adapters } of runs) {
     if (input === undefined || !new RegExp(values.only).test(name)) continue;
     const text = ["--input", resolve(input)];
     const config = join(folder, "config.json");
@@ -115,13 +131,15 @@ try {
       const every = ["--log-every", "1", "--eval-every", "0", "--num-samples", "0"];
       const same = ["--tokenizer", "char", "--val-split", "end"]; // as the twin reads a text
       const where = ["--device", device, "--tuning", "off"];
-      const ours = await lossesOf(
-        own("train", ...flags.split(" "), ...text, ...same, ...where, ...every, ...output),
-      );
+      const train = (...flags: string[]) =>
+        lossesOf(own("train", ...flags, ...text, ...same, ...where, ...every, ...output));
+      let ours = await train(...flags.split(" "));
+      if (adapters) ours = await train("--init-from", output[1], ...adapters.split(" "));
       if (expected === undefined) {
         writeFileSync(config, JSON.stringify(ours.config));
         const twin = join(root, "test/bench/torch_twin.py");
-        const command = [values.python, twin, "--config", config, ...text];
+        const base = adapters ? ["--base", join(output[1], "base.safetensors")] : [];
+        const command = [values.python, twin, "--config", config, ...text, ...base];
         expected = (await lossesOf(command)).losses;
       }
       const off = largestDifference(ours.losses, expected);

@@ -3,6 +3,7 @@
     python3 torch_twin.py --config run.json --input names.txt
 
 run.json is the config that a run says it has (`train --json`, its first line); of micro-batches all are one batch here.
+A run of adapters (lora_rank) has its frozen weights in base.safetensors, which --base names.
 Prints a JSON line for every step, with its loss and the norm of its gradient, and one for the validation at the end,
 where something is held out.
 """
@@ -165,6 +166,43 @@ def initial(name, shape, config, rng):
     return torch.tensor(drawn).reshape(shape).requires_grad_()
 
 
+def frozen(path):
+    """The tensors of a safetensors file, which are not trained."""
+    data = open(path, "rb").read()
+    start = 8 + int.from_bytes(data[:8], "little")
+    tensors = {name: info for name, info in json.loads(data[8:start]).items() if name != "__metadata__"}
+    types = {"F32": np.float32, "F64": np.float64}
+
+    def read(info):
+        begin, end = info["data_offsets"]
+        floats = np.frombuffer(data[start + begin : start + end], types[info["dtype"]])
+        return torch.tensor(floats.astype(np.float64)).reshape(info["shape"])
+
+    return {name: read(info) for name, info in tensors.items()}
+
+
+TARGETS = {"q": "attn_wq", "k": "attn_wk", "v": "attn_wv", "o": "attn_wo", "gate": "mlp_gate", "up": "mlp_fc1", "down": "mlp_fc2"}
+GROUPS = {"all": list(TARGETS), "attention": ["q", "k", "v", "o"], "mlp": ["gate", "up", "down"]}
+
+
+def adapters(w, config):
+    """As PEFT begins: A within 1 / sqrt(its inputs), B zero."""
+    rng, R = random.Random(config["seed"]), config["lora_rank"]
+    words = config["lora_targets"].split(",")
+    wanted = [target for word in words for target in GROUPS.get(word, [word])]
+    found = {}
+    for l in range(config["n_layer"]):
+        for target, name in TARGETS.items():
+            weight = w.get(f"layer{l}.{name}")
+            if target not in wanted or weight is None:
+                continue
+            OC, IC = weight.shape
+            drawn = [(2 * rng.random() - 1) / math.sqrt(IC) for _ in range(R * IC)]
+            found[f"layer{l}.{name}.lora_A"] = torch.tensor(drawn).reshape(R, IC).requires_grad_()
+            found[f"layer{l}.{name}.lora_B"] = torch.zeros(OC, R, requires_grad=True)
+    return found
+
+
 ACTIVATIONS = {
     "relu": torch.relu,
     "relu_squared": lambda x: torch.relu(x) ** 2,
@@ -194,6 +232,13 @@ def logits_of(w, config, inputs, drop):
         first, second = x.chunk(2, -1)
         return x * cos + torch.cat([-second, first], -1) * sin
 
+    def linear(x, name):
+        out = x @ w[name].T
+        if name + ".lora_A" not in w:
+            return out
+        scale = config["lora_alpha"] / config["lora_rank"] or 2
+        return out + scale * (x @ w[name + ".lora_A"].T @ w[name + ".lora_B"].T)
+
     x = F.embedding(inputs, w["wte"])
     if not rope:
         x = x + w["wpe"][:T]
@@ -204,20 +249,20 @@ def logits_of(w, config, inputs, drop):
     for l in range(config["n_layer"]):
         at = f"layer{l}."
         h = norm(x, at + "attn_norm")
-        q, k, v = (heads(h @ w[at + f"attn_w{n}"].T, count) for n, count in (("q", NH), ("k", NKV), ("v", NKV)))
+        q, k, v = (heads(linear(h, at + f"attn_w{n}"), count) for n, count in (("q", NH), ("k", NKV), ("v", NKV)))
         if config["qk_norm"]:
             q, k = norm(q, at + "q_norm"), norm(k, at + "k_norm")
         q, k = turned(q), turned(k)
         k, v = (t.repeat_interleave(NH // NKV, 1) for t in (k, v))
         scores = (q @ k.transpose(-1, -2) / math.sqrt(HS)).masked_fill(future, -math.inf)
         h = (scores.softmax(-1) @ v).transpose(1, 2).reshape(B, T, NH * HS)
-        x = x + drop(h @ w[at + "attn_wo"].T, 1 + 2 * l)
+        x = x + drop(linear(h, at + "attn_wo"), 1 + 2 * l)
         h = norm(x, at + "mlp_norm")
         if config["activation"] == "swiglu":
-            h = F.silu(h @ w[at + "mlp_gate"].T) * (h @ w[at + "mlp_fc1"].T)
+            h = F.silu(linear(h, at + "mlp_gate")) * linear(h, at + "mlp_fc1")
         else:
-            h = ACTIVATIONS[config["activation"]](h @ w[at + "mlp_fc1"].T)
-        x = x + drop(h @ w[at + "mlp_fc2"].T, 2 + 2 * l)
+            h = ACTIVATIONS[config["activation"]](linear(h, at + "mlp_fc1"))
+        x = x + drop(linear(h, at + "mlp_fc2"), 2 + 2 * l)
     if config["final_norm"]:
         x = norm(x, "final_norm")
     logits = x @ w["wte" if config["tie_embeddings"] else "lm_head"].T
@@ -285,12 +330,13 @@ def optimizers_of(w, config):
         # Its own weight decay is added to the gradient; ours is decoupled, as AdamW's.
         return [torch.optim.SGD([group | {"weight_decay": 0} for group in groups], lr, config["sgd_momentum"])]
     betas = (config["beta1"], config["beta2"])
-    found = [torch.optim.AdamW(groups, lr, betas, config["epsilon"])]
+    found = [torch.optim.AdamW(groups, lr, betas, config["epsilon"])] if groups else []
     return found + ([Muon(by_muon, config["muon_lr"], config["muon_momentum"], decay)] if by_muon else [])
 
 
 def train(w, config, text):
-    optimizers = optimizers_of(w, config)
+    trained = {name: p for name, p in w.items() if p.requires_grad}
+    optimizers = optimizers_of(trained, config)
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["peak"] = group["lr"]
@@ -299,17 +345,17 @@ def train(w, config, text):
         for optimizer in optimizers:
             optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        norm = math.sqrt(sum(p.grad.square().sum().item() for p in w.values()))
+        norm = math.sqrt(sum(p.grad.square().sum().item() for p in trained.values()))
         # Exactly to the norm that is asked for; clip_grad_norm_ divides by the norm + 1e-6.
         if norm > config["grad_clip"] > 0:
-            for p in w.values():
+            for p in trained.values():
                 p.grad.mul_(config["grad_clip"] / norm)
         for optimizer in optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = group["peak"] * factor(config, step)
         if config["optimizer"] == "sgd":
             with torch.no_grad():
-                for p in w.values():
+                for p in trained.values():
                     if p.dim() == 2:
                         p.mul_(1 - config["learning_rate"] * factor(config, step) * config["weight_decay"])
         for optimizer in optimizers:
@@ -331,13 +377,18 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--config", required=True)
     parser.add_argument("--input", required=True)
+    parser.add_argument("--base")
     flags = parser.parse_args()
     torch.set_default_dtype(torch.float64)
     config = json.load(open(flags.config, encoding="utf-8"))
     rng = random.Random(config["seed"])
     text = Text(flags.input, config, rng)
-    shapes = shapes_of(config, text.vocab_size)
-    w = {name: initial(name, shape, config, rng) for name, shape in shapes.items()}
+    if flags.base:
+        w = frozen(flags.base)
+        w |= adapters(w, config)
+    else:
+        shapes = shapes_of(config, text.vocab_size)
+        w = {name: initial(name, shape, config, rng) for name, shape in shapes.items()}
     train(w, config, text)
     if text.held_out:
         validate(w, config, text.held_out)
