@@ -36,6 +36,8 @@ export const patience: Patience = {
 
 /** Connections at once, at most. */
 const MOST_CONNECTIONS = 1000;
+/** A connection without requests is kept for longer than proxies keep theirs, or one that they use would be gone. */
+const IDLE_MS = 65_000;
 
 export interface Recorder {
   /** A request has come. */
@@ -77,6 +79,7 @@ export function createHttpServer(
     },
   );
   server.maxConnections = MOST_CONNECTIONS;
+  server.keepAliveTimeout = IDLE_MS;
   server.on("clientError", refuse);
   return server;
 }
