@@ -251,15 +251,18 @@ function wholeProduct(
   }
   if (kernel === "matmul_rows") {
     if (pair || !transposed) throw new RangeError(`${op}: ${kernel} makes no such product`);
+    const vectors = K % 4 === 0; // else a tensor may be smaller than a vector
+    const vectorsOf = (tensor: Tensor) =>
+      vectors ? tensor : { ...device.nothing, dtype: tensor.dtype };
     return {
       ...call,
       constants: {
         EPILOGUE: constants.EPILOGUE,
         X: device.software ? 1 : 32,
         Y: tile[1],
-        VECTORS: Number(K % 4 === 0),
+        VECTORS: Number(vectors),
       },
-      bindings: { out, a, a_vectors: a, b, b_vectors: b, extra },
+      bindings: { out, a, a_vectors: vectorsOf(a), b, b_vectors: vectorsOf(b), extra },
     };
   }
   if (kernel === "matmul_matrix") {
