@@ -4,9 +4,11 @@ import { reluOf } from "../choices.ts";
 import type { Device } from "../device/device.ts";
 import { type Dispatch, Schedule } from "../device/schedule.ts";
 import {
+  ALIGNMENT,
   allocateTensors,
   destroyTensors,
   placeholders,
+  tableBytes,
   type Tensor,
   type TensorSpec,
   writeTensor,
@@ -75,6 +77,14 @@ export function sampling(config: ForwardConfig, dims: Dims, tuning: SmallTuning)
   const { size } = new SmallLayout(dims);
   const tensors = placeholders([{ name: "params", shape: [size] }, ...tableOf(dims)]);
   return dispatchOf(tensors as Record<SampleBinding, Tensor>, config, dims, tuning);
+}
+
+/** Bytes that they take with the parameters, and with what is read of one text. */
+export function smallTextsBytes(dims: Dims): number {
+  const { size } = new SmallLayout(dims);
+  return (
+    tableBytes([{ name: "params", shape: [size] }, ...tableOf(dims)]) + ALIGNMENT + 4 * (dims.T + 1)
+  );
 }
 
 export class SmallTexts {

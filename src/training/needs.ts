@@ -17,7 +17,7 @@ import {
 import { packedTokens } from "../small/data.ts";
 import { flopsPerToken } from "../model/work.ts";
 import { SmallLayout } from "../small/layout.ts";
-import type { SmallTuning } from "../small/ops.ts";
+import { type SmallTuning, smallTuning } from "../small/ops.ts";
 import { chooseSmall } from "./choose_trainer.ts";
 import { READ_BYTES } from "./gpu_evaluator.ts";
 import { CAPACITY } from "./gpu_trainer.ts";
@@ -31,6 +31,9 @@ import { smallCapacity, smallRunsTable } from "../small/runs.ts";
 import { SPREAD_FROM } from "./small_trainer.ts";
 import { MOST_STEPS, planTexts, writingSizes } from "../model/text_plan.ts";
 import { ownTable } from "../generation/gpu_decoder.ts";
+import { isPlain } from "../generation/small_decoder.ts";
+import { isLikeMicrogpt } from "../model/engines.ts";
+import { smallTextsBytes } from "../small/texts.ts";
 import { planEvaluation } from "../model/evaluation_plan.ts";
 import { planStep } from "../model/step_plan.ts";
 import { activationTable } from "../model/tensor_tables.ts";
@@ -195,8 +198,16 @@ function smallBytes(
   return tableBytes(table) + length * ALIGNMENT + WINDOWS * SMALL_CAPACITY * 8 + validating;
 }
 
-/** Of all buffers that GpuDecoder holds with weights of its own. */
+/** Of all buffers that createDecoder()'s holds, for texts as the config has them. */
 function generationBytes(config: Config, dims: Dims, device: Device): number {
+  const small = isLikeMicrogpt(config) && smallTuning(device, dims) !== undefined;
+  if (!small) return decoderBytes(config, dims, device);
+  const plain = isPlain(config) && config.max_tokens <= dims.T;
+  return smallTextsBytes(dims) + (plain ? 0 : decoderBytes(config, dims, device));
+}
+
+/** Of those that GpuDecoder holds with weights of its own. */
+function decoderBytes(config: Config, dims: Dims, device: Device): number {
   const layout = new ParameterLayout(dims, PARAMETER_ALIGNMENT);
   const sizes = writingSizes(config);
   const { table, dispatches } = planTexts(device, config, layout, sizes);
