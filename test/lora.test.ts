@@ -202,7 +202,12 @@ test.each(trained)(
 test("a vocabulary that no binding holds is trained with a piece at a time, and writes nowhere else than told", async () => {
   const large = 900;
   const config = resolveConfig("microgpt", {
-    ...{ ...qwen, lora_rank: 4, n_embd: 64, num_steps: 3, batch_size: 3, block_size: 8 },
+    ...qwen,
+    lora_rank: 4,
+    n_embd: 64,
+    num_steps: 3,
+    batch_size: 3,
+    block_size: 8,
   });
   const dims = dimsOf(config, large);
   const random = new PythonRandom(5);

@@ -13,15 +13,12 @@ import {
   placeholders,
   readTensor,
   sliceTensor,
-  type TensorSpec,
   writeTensor,
 } from "../device/tensors.ts";
-import { TensorTooLargeError } from "../errors.ts";
 import type { TrainerState } from "../files/checkpoint.ts";
 import type { Continuation, DecodedToken } from "../generation/decoder.ts";
 import { GpuDecoder } from "../generation/gpu_decoder.ts";
 import { frozenDims, mergedConfig } from "../model/adapters.ts";
-import { tablePieces } from "../model/classifier.ts";
 import { frozenLayouts } from "../model/linear.ts";
 import { mergeAdapters } from "../model/merge.ts";
 import { biasCorrections, learningRate, scheduleFactor } from "../model/optimizer.ts";
@@ -35,7 +32,7 @@ import { writeTurns } from "../model/turns.ts";
 import { planStep, type StepPlan } from "../model/step_plan.ts";
 import { GpuEvaluator } from "./gpu_evaluator.ts";
 import type { StepRecord, Trainer } from "./trainer.ts";
-import { writeFrozen } from "./write_frozen.ts";
+import { boundAtOnce, checkWriting, writeFrozen } from "./frozen_weights.ts";
 import { type StepWindow, WINDOWS, Windows } from "../device/windows.ts";
 
 /** Steps of a window at most. */
@@ -339,28 +336,4 @@ function writeParameters(
 ): void {
   writeTensor(device, params, values);
   if (weights) writeTensor(device, weights, values);
-}
-
-/** What of the frozen weights is bound at once: of large tables a piece, where their sums need no norm. */
-function boundAtOnce(device: Device, config: Config, dims: Dims): TensorSpec[] {
-  const half = isHalf(config.dtype);
-  const [{ count }] = tablePieces(device, dims, half);
-  return frozenLayouts(dims).all.slices.map(({ name, shape }) => {
-    const inPieces = name === "lm_head" || (name === "wte" && !config.embedding_norm);
-    const bound = inPieces ? [count, dims.C] : shape;
-    return { name, shape: bound, ...(half && { dtype: "f16" as const }) };
-  });
-}
-
-/** @throws TensorTooLargeError where the device trains the model, but cannot write with it: that is done in f32 */
-function checkWriting(device: Device, { slices }: ParameterLayout): void {
-  try {
-    checkTensors(device, slices);
-  } catch (error) {
-    if (!(error instanceof TensorTooLargeError)) throw error;
-    throw new TensorTooLargeError(
-      `The device could train the adapters, but not write with the model. ${error.message} Or choose a num_samples of 0, ` +
-        `and write elsewhere.`,
-    );
-  }
 }

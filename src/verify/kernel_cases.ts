@@ -333,10 +333,10 @@ function crossEntropyCase(
       losses: { size: N, allowed: NORM_BOUND },
       logits: { size: N * V, allowed: NORM_BOUND, initial },
     },
-    dispatch: (ops, t) =>
-      ops.crossEntropy(t.losses, t.logits, t.targets, t.step_data, t.scaler, {
-        ...{ N, V, softcap, piece },
-      }),
+    dispatch: (ops, t) => {
+      const sizes = { N, V, softcap, piece };
+      return ops.crossEntropy(t.losses, t.logits, t.targets, t.step_data, t.scaler, sizes);
+    },
     reference: ({ logits: placed, ...o }, { ids: i }) => {
       const logits = placed.map((_, i) => placed[place(i)]);
       if (softcap !== undefined) softcapForward(logits, { N, V, softcap });

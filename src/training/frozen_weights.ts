@@ -1,9 +1,20 @@
-// Frozen weights on their way to the GPU, a few at a time: the whole of them is in main memory once.
+// Frozen weights on a GPU: what of them is bound at once, and their way there, a few at a time, so that the whole of them
+// is in main memory once.
 
+import { isHalf } from "../choices.ts";
+import type { Config } from "../config.ts";
 import type { Device } from "../device/device.ts";
-import { sliceTensor, type Tensor, writeTensor } from "../device/tensors.ts";
+import {
+  checkTensors,
+  sliceTensor,
+  type Tensor,
+  type TensorSpec,
+  writeTensor,
+} from "../device/tensors.ts";
+import { TensorTooLargeError } from "../errors.ts";
 import { frozenDims } from "../model/adapters.ts";
-import { frozenOf } from "../model/linear.ts";
+import { tablePieces } from "../model/classifier.ts";
+import { frozenLayouts, frozenOf } from "../model/linear.ts";
 import { type Dims, PARAMETER_ALIGNMENT, ParameterLayout } from "../model/parameters.ts";
 
 /** Numbers that are written at a time. */
@@ -49,5 +60,29 @@ async function writeFlat(
       device.gpu.queue.submit([]);
       await device.gpu.queue.onSubmittedWorkDone(); // what carries them can be used again
     }
+  }
+}
+
+/** What of the frozen weights is bound at once: of large tables a piece, where their sums need no norm. */
+export function boundAtOnce(device: Device, config: Config, dims: Dims): TensorSpec[] {
+  const half = isHalf(config.dtype);
+  const [{ count }] = tablePieces(device, dims, half);
+  return frozenLayouts(dims).all.slices.map(({ name, shape }) => {
+    const inPieces = name === "lm_head" || (name === "wte" && !config.embedding_norm);
+    const bound = inPieces ? [count, dims.C] : shape;
+    return { name, shape: bound, ...(half && { dtype: "f16" as const }) };
+  });
+}
+
+/** @throws TensorTooLargeError where the device trains the model, but cannot write with it: that is done in f32 */
+export function checkWriting(device: Device, { slices }: ParameterLayout): void {
+  try {
+    checkTensors(device, slices);
+  } catch (error) {
+    if (!(error instanceof TensorTooLargeError)) throw error;
+    throw new TensorTooLargeError(
+      `The device could train the adapters, but not write with the model. ${error.message} Or choose a num_samples of 0, ` +
+        `and write elsewhere.`,
+    );
   }
 }
