@@ -99,11 +99,12 @@ describe("every setting", () => {
       const value = kind === "choice" || kind === "string" ? text : JSON.parse(text);
       const argv =
         kind === "boolean" ? [value ? `--${flag}` : `--no-${flag}`] : [`--${flag}`, text];
-      // Without which eval_every, patience and vocab_size have no meaning.
+      // Without which eval_every, patience, vocab_size and what is about adapters have no meaning.
       const held: Env = {
         MICROGPT_VAL_FRACTION: "0.1",
         MICROGPT_EVAL_EVERY: "7",
         MICROGPT_TOKENIZER: "bpe",
+        MICROGPT_LORA_RANK: "4",
       };
       expect(configOf(argv, held)[name]).toBe(value);
       expect(env.length).toBeGreaterThan(0);
