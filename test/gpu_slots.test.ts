@@ -160,6 +160,22 @@ test("destroying ends all texts, those that wait too, and gives all memory back"
   device.check();
 });
 
+test("a text that comes while the decoder is about to rest is written", async () => {
+  const decoder = await open(2);
+  for (let turns = 0; turns < 12; turns++) {
+    const second = Promise.withResolvers<number[]>();
+    const come = async () => {
+      for (let turn = 0; turn < turns; turn++) await undefined; // microtasks
+      second.resolve(idsOf(decoder.decode(texts(2, { max_tokens: 2 }))));
+    };
+    // Asked as soon as the last token is there.
+    const ends = Object.assign([], { includes: () => (void come(), true) });
+    await idsOf(decoder.decode(texts(1, { ends })));
+    expect(await second.promise).toHaveLength(2);
+  }
+  decoder.destroy();
+});
+
 test("if the device fails, every text is told so, those that wait too and those that come", async () => {
   let failing = false;
   const failed: Device = Object.create(device, {

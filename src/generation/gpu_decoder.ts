@@ -153,7 +153,7 @@ export class GpuDecoder implements Decoder {
 
   private async run(): Promise<void> {
     try {
-      while (!this.destroyed && (await this.turn()));
+      while (!this.destroyed && this.busy) await this.turn();
     } catch (error) {
       this.failure = error as Error;
       for (const text of this.all()) text.reader.fail(this.failure);
@@ -162,18 +162,27 @@ export class GpuDecoder implements Decoder {
     if (this.destroyed) this.free();
   }
 
-  /** Reads what is new, and draws for all others. @returns whether there was anything to do */
-  private async turn(): Promise<boolean> {
+  /** Whether there is anything to do; asked and acted on at once, for whoever comes in between wakes nobody. */
+  private get busy(): boolean {
     this.admit();
+    return this.waiting.length > 0 || this.due.length > 0;
+  }
+
+  /** Texts in slots that are wanted on. */
+  private get due(): (Text | ScoredText)[] {
+    return this.slots.filter((text) => text !== undefined).filter(({ reader }) => !reader.full);
+  }
+
+  /** Reads what is new, and draws for all others. */
+  private async turn(): Promise<void> {
     await this.park();
-    const due = this.slots.filter((text) => text !== undefined && !text.reader.full);
+    const { due } = this;
     const texts = due.filter((text) => text instanceof Text);
     const drawn = texts.filter((text) => !text.reads);
     const prompts = texts.filter((text) => text.reads);
     const scored = due.filter((text) => text instanceof ScoredText);
     if (prompts.length + scored.length > 0) await this.read(prompts, scored);
     if (drawn.length > 0) await this.step(drawn, prompts.length + scored.length > 0);
-    return due.length > 0;
   }
 
   /** Slots whose text has ended are given to those that wait, in their order. */
