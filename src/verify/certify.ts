@@ -5,7 +5,10 @@ import { type Config, resolveConfig } from "../config.ts";
 import type { Device } from "../device/device.ts";
 import { placeholders } from "../device/tensors.ts";
 import { tryMatrices } from "../device/trial.ts";
+import { drawAdapters, frozenDims, mergedConfig } from "../model/adapters.ts";
+import { mergeAdapters } from "../model/merge.ts";
 import {
+  type Dims,
   dimsOf,
   initialParameters,
   PARAMETER_ALIGNMENT,
@@ -125,6 +128,27 @@ const modelConfigs: { name: string; overrides: Partial<Config> }[] = [
     name: "sgd, clipped, decayed",
     overrides: { optimizer: "sgd", learning_rate: 0.1, grad_clip: 0.5, weight_decay: 0.1 },
   },
+  {
+    name: "adapters of rank 3 on all but k and up, swiglu, B 2, L 2, C 12, NH 4, NKV 2, HS 4, rope, gains, 2 micro-batches",
+    overrides: {
+      lora_rank: 3,
+      lora_alpha: 4,
+      lora_targets: "q,v,o,gate,down",
+      batch_size: 2,
+      grad_accumulation: 2,
+      n_layer: 2,
+      n_embd: 12,
+      n_kv_head: 2,
+      head_dim: 4,
+      mlp_hidden: 14,
+      activation: "swiglu",
+      position: "rope",
+      norm_gain: true,
+      final_norm: true,
+      embedding_norm: false,
+      tie_embeddings: true,
+    },
+  },
 ];
 
 /** All of them in f32, and where the device has f16, in f16 too. */
@@ -152,13 +176,21 @@ function setUp(overrides: Partial<Config>) {
   const config = resolveConfig("microgpt", { num_steps: 12, ...overrides });
   const tokenizer = CharTokenizer.fromDocuments(documents);
   const dims = dimsOf(config, tokenizer.vocab_size);
-  const params = initialParameters(config, dims, new PythonRandom(config.seed));
+  const random = new PythonRandom(config.seed);
+  const weights = initialParameters(config, frozenDims(dims), random);
   return {
     config,
     dims,
-    params,
+    params: dims.adapters ? adaptersOf(dims, random) : weights,
+    frozen: dims.adapters && weights,
     sequences: tokenizeDocuments(documents, tokenizer, config.block_size),
   };
+}
+
+/** Those that add something, so that all of them have gradients. */
+function adaptersOf(dims: Dims, random: PythonRandom): Float64Array {
+  const drawn = drawAdapters(new ParameterLayout(dims).slices, random);
+  return drawn.map((value) => (value === 0 ? random.gauss(0, 0.1) : value));
 }
 
 /** The gradients of a model's first step, tensor by tensor: the worst one. */
@@ -167,9 +199,9 @@ export async function checkGradients(
   name: string,
   overrides: Partial<Config>,
 ): Promise<CheckResult> {
-  const { config, dims, params, sequences } = setUp(overrides);
+  const { config, dims, params, frozen, sequences } = setUp(overrides);
   const { batches, num_targets } = microBatchesAt(sequences, 0, config);
-  const reference = new ReferenceGpt(config, dims, params);
+  const reference = new ReferenceGpt(config, dims, params, frozen);
   const grads = new Float64Array(reference.grads.length);
   let [row, micro] = [0, 0];
   for (const batch of batches) {
@@ -179,7 +211,8 @@ export async function checkGradients(
     reference.backward(batch);
     accumulate(grads, reference.grads, { size: grads.length, planes: 1, micro: micro++ });
   }
-  const trainer = await GpuTrainer.create(device, config, dims, params, sequences);
+  const given = [config, dims, params, sequences, null, {}, frozen] as const;
+  const trainer = await GpuTrainer.create(device, ...given);
   for await (const _ of trainer.run(1));
   const { layout, values } = await trainer.gradients();
   trainer.destroy();
@@ -209,9 +242,10 @@ export async function checkTraining(
   name: string,
   overrides: Partial<Config>,
 ): Promise<CheckResult> {
-  const { config, dims, params, sequences } = setUp(overrides);
-  const gpu = await GpuTrainer.create(device, config, dims, params, sequences);
-  const cpu = new CpuTrainer(config, dims, params.slice(), sequences);
+  const { config, dims, params, frozen, sequences } = setUp(overrides);
+  const given = [config, dims, params, sequences, null, {}, frozen] as const;
+  const gpu = await GpuTrainer.create(device, ...given);
+  const cpu = new CpuTrainer(config, dims, params.slice(), sequences, frozen);
   const expected = cpu.run(config.num_steps);
   const allowed = BOUNDS[config.dtype].loss;
   let error = 0;
@@ -238,7 +272,14 @@ export function checkTexts(
   name: string,
   overrides: Partial<Config>,
 ): Promise<CheckResult> {
-  return checkDecoding(device, name, setUp(overrides));
+  const { config, dims, params, frozen } = setUp(overrides);
+  if (!frozen) return checkDecoding(device, name, { config, dims, params });
+  const adapters = { layout: new ParameterLayout(dims), values: params };
+  return checkDecoding(device, name, {
+    config: mergedConfig(config),
+    dims: frozenDims(dims),
+    params: mergeAdapters(config, dims, frozen, adapters),
+  });
 }
 
 /**
@@ -257,9 +298,12 @@ export async function tryChecks(device: Device, only = ""): Promise<void> {
     const steps = modelsFor(device).flatMap(({ overrides }) => {
       const { config, dims } = setUp(overrides);
       const { table, list } = planStep(device, config, dims);
-      const layout = new ParameterLayout(dims, PARAMETER_ALIGNMENT);
+      const layout = new ParameterLayout(frozenDims(dims), PARAMETER_ALIGNMENT);
       const sizes = { num_slots: 3, dtype: config.dtype };
-      return [...list(placeholders(table)), ...planTexts(device, config, layout, sizes).dispatches];
+      return [
+        ...list(placeholders(table)),
+        ...planTexts(device, mergedConfig(config), layout, sizes).dispatches,
+      ];
     });
     return [
       ...cases.flatMap((test) => caseDispatches(test, variants).map(({ dispatch }) => dispatch)),

@@ -34,7 +34,7 @@ test("doctor certifies the device of this machine", async () => {
     limits: { maxBufferSize: expect.any(Number) },
   });
   const checks = events.filter(({ type }) => type === "check");
-  expect(checks.length).toBe(68);
+  expect(checks.length).toBe(76);
   const nothing = { certificate: null, memory: "unchanged", place, failure: null };
   expect(events.at(-1)).toEqual({ type: "end", passed: checks.length, failed: 0, ...nothing });
   expect(code).toBe(0);
@@ -177,7 +177,7 @@ test("how many checks are left is written over on a terminal, above it the rows;
 });
 
 test("it is known beforehand how many checks there are", () => {
-  expect(countChecks(device, "embedding")).toBe(68); // as many as were run above
+  expect(countChecks(device, "embedding")).toBe(76); // as many as were run above
   expect(countChecks(device, "gradients")).toBe(modelsFor(device).length);
   expect(countChecks(device, "convolution")).toBe(0);
   expect(countChecks(device)).toBeGreaterThan(300);
