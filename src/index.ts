@@ -266,7 +266,8 @@ export async function save(what: Model | Checkpoint, folder: string): Promise<vo
 }
 
 /**
- * A model as the bytes of model.safetensors, or a run as those of training.safetensors: each is whole by itself.
+ * A model as the bytes of model.safetensors, or a run as those of training.safetensors: each is whole by itself, but a
+ * run of adapters, which needs its folder's frozen weights besides.
  * @throws ModelFileError if a number is not finite
  */
 export function toBytes(what: Model | Checkpoint): Uint8Array<ArrayBuffer> {
