@@ -82,22 +82,22 @@ async function idsOf(decoder: Decoder, text: Continuation): Promise<number[]> {
   return ids;
 }
 
-/** Texts on the GPU, all at once, and on the CPU, one after the other. */
-async function compare(
+/** The ids of texts on the GPU, all at once, and on the CPU, one after the other. */
+async function written(
   shape: Partial<Config>,
   { V, seed, num_slots, choose }: { V: number; seed: number; num_slots: number; choose: Choose },
-): Promise<void> {
+) {
   const config = resolveConfig("microgpt", shape);
   const dims = dimsOf(config, V);
   const params = initialParameters(config, dims, new PythonRandom(seed));
   const texts = Array.from({ length: TEXTS }, (_, i) => textOf(choose, V, dims.T, i));
-  const gpu = await GpuDecoder.fromValues(device, config, dims, params, { num_slots });
-  const cpu = new CpuDecoder(config, dims, params);
-  const found = await Promise.all(texts.map((text) => idsOf(gpu, text())));
-  gpu.destroy();
-  for (const [i, text] of texts.entries()) {
-    expect({ i, ids: found[i] }).toEqual({ i, ids: await idsOf(cpu, text()) });
-  }
+  const decoder = await GpuDecoder.fromValues(device, config, dims, params, { num_slots });
+  const gpu = await Promise.all(texts.map((text) => idsOf(decoder, text())));
+  decoder.destroy();
+  const reference = new CpuDecoder(config, dims, params);
+  const cpu: number[][] = [];
+  for (const text of texts) cpu.push(await idsOf(reference, text()));
+  return { gpu, cpu };
 }
 
 test.each(Array.from({ length: MODELS }, (_, seed) => ({ seed })))(
@@ -105,11 +105,15 @@ test.each(Array.from({ length: MODELS }, (_, seed) => ({ seed })))(
   async ({ seed }) => {
     const choose = new Choose(seed);
     const V = choose.from(2, 11, 27, 40);
-    await compare(shapeOf(choose), { V, seed, num_slots: choose.between(1, 5), choose });
+    const shape = shapeOf(choose);
+    const { gpu, cpu } = await written(shape, { V, seed, num_slots: choose.between(1, 5), choose });
+    expect(gpu).toEqual(cpu);
   },
 );
 
 test("a model whose tensors are smaller than what a binding takes", async () => {
   const shape = { n_embd: 3, n_head: 3, head_dim: 1, mlp_hidden: 1, block_size: 1 };
-  await compare(shape, { V: 2, seed: 1, num_slots: 1, choose: new Choose(1) });
+  const options = { V: 2, seed: 1, num_slots: 1, choose: new Choose(1) };
+  const { gpu, cpu } = await written(shape, options);
+  expect(gpu).toEqual(cpu);
 });
