@@ -8,7 +8,7 @@ import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { CompletionLogprobs } from "./objects.ts";
 
 /** Tells of tokens one after the other, with the places where they are in the text. */
-export class Places {
+export class TokenPlaces {
   private readonly tokenizer: Tokenizer;
   private readonly stream: TextStream;
   private place: number;
@@ -63,7 +63,7 @@ export async function promptLogprobs(
   signal?: AbortSignal,
 ): Promise<CompletionLogprobs> {
   const { tokenizer } = generator.model;
-  const places = new Places(tokenizer, [], 0);
+  const places = new TokenPlaces(tokenizer, [], 0);
   const all = joined(shown.slice(0, 1).map((id) => places.of(id, null)));
   let t = shown.length - tokens.length + 1; // of the token of `shown` that the next logits are of
   for await (const logits of generator.score(tokens, signal)) {

@@ -8,7 +8,13 @@ import type { Generator } from "../generation/from_model.ts";
 import { TextStream } from "../tokenizer/text_stream.ts";
 import { type Answer, type Tally, usageOf } from "./answer.ts";
 import { drawingOf, type Piece, writeChoices } from "./choices.ts";
-import { append, countCharacters, joined, Places, promptLogprobs } from "./completion_logprobs.ts";
+import {
+  append,
+  countCharacters,
+  joined,
+  promptLogprobs,
+  TokenPlaces,
+} from "./completion_logprobs.ts";
 import { MOST_CHOICES } from "./fields.ts";
 import type {
   Answered,
@@ -101,7 +107,7 @@ async function* written(
   const { tokenizer } = generator.model;
   const { echo, logprobs: most, max_tokens } = request;
   const n = request.n ?? 1;
-  const places: Places[] = [];
+  const places: TokenPlaces[] = [];
   for (const [p, beginning] of beginnings.entries()) {
     const { shown } = beginning;
     const text = echo ? new TextStream(tokenizer).push(shown) : "";
@@ -109,7 +115,7 @@ async function* written(
     const logprobs = tells ? await promptLogprobs(generator, beginning, most, signal) : null;
     for (let i = 0; i < n; i++) {
       const index = p * n + i;
-      places.push(new Places(tokenizer, shown, countCharacters(text)));
+      places.push(new TokenPlaces(tokenizer, shown, countCharacters(text)));
       if (max_tokens === 0) yield { index, text, logprobs, finish_reason: "length" };
       else if (echo) yield { index, text, logprobs, finish_reason: null };
     }

@@ -13,8 +13,8 @@ export interface ForeignFolder {
 
 export type Json = Readonly<Record<string, unknown>>;
 
-/** Bytes of a file of JSON at most: what is longer is no string. */
-const MOST_BYTES = 2 ** 29 - 24;
+/** Bytes of a file of text at most: what is longer is no string. */
+export const MOST_BYTES = 2 ** 29 - 24;
 
 /**
  * The object that a file of JSON holds; undefined if there is no such file.

@@ -6,6 +6,7 @@ import { ModelFileError } from "../errors.ts";
 import { metadataOf, type Model, ModelFile } from "../files/model_files.ts";
 import { count } from "../count.ts";
 import { ParameterLayout } from "../model/parameters.ts";
+import { checkWeights } from "./check_weights.ts";
 import type { Exported, ExportOptions } from "./formats.ts";
 import { BLOCKS, MODEL_MARK } from "./writer_page.ts";
 
@@ -47,7 +48,7 @@ const TAB_BYTES = 2 ** 31;
 
 /**
  * The file, piece by piece.
- * @throws ModelFileError if the model is larger than a browser's tab, or a weight than f16 holds
+ * @throws ModelFileError if the model is larger than a browser's tab, or a weight cannot be written
  */
 export function htmlPieces(model: Model, options: HtmlOptions): Iterable<Uint8Array<ArrayBuffer>> {
   const { half, trained_on, page } = options;
@@ -59,7 +60,10 @@ export function htmlPieces(model: Model, options: HtmlOptions): Iterable<Uint8Ar
     );
   }
   const values = model.layout.convert(model.values, flat, new Float32Array(flat.size));
-  const weights = half ? inHalves(values, flat) : values;
+  for (const { name, offset, size } of flat.slices) {
+    checkWeights(values.subarray(offset, offset + size), name, half);
+  }
+  const weights = half ? toHalves(values) : values;
   const { config, tokenizer } = metadataOf(model);
   const held: HeldModel = { config, tokenizer, trained_on, half };
   const [before, after] = page.split(MODEL_MARK);
@@ -85,18 +89,4 @@ function* blocks(name: string, bytes: Uint8Array): Generator<Uint8Array<ArrayBuf
     }
     yield utf8.encode("</script>\n");
   }
-}
-
-/** From here on it is infinity. */
-const HALF_END = 65520;
-
-function inHalves(values: Float32Array, layout: ParameterLayout): Uint16Array<ArrayBuffer> {
-  for (const { name, offset, size } of layout.slices) {
-    const weight = values.subarray(offset, offset + size).find((x) => Math.abs(x) >= HALF_END);
-    if (weight === undefined) continue;
-    throw new ModelFileError(
-      `${name} has a weight of ${weight}, and half precision ends at 65504; export without half precision.`,
-    );
-  }
-  return toHalves(values);
 }

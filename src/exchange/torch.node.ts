@@ -60,7 +60,7 @@ export function torchFiles(
     ...readdirSync(scripts)
       .filter((name) => /\.(py|md)$/.test(name))
       .map((name) => new ModelFile(name, [readFileSync(new URL(name, scripts))])),
-    new ModelFile("data.json", [new TextEncoder().encode(toText(data))]),
+    ModelFile.ofText("data.json", toText(data)),
     ...(isStream ? [streamFile("tokens", train.tokens, ids)] : sequenceFiles("tokens", train, ids)),
     ...(validation.length > 0 ? sequenceFiles("held_out", validation, ids) : []),
     encodeCheckpoint(run),

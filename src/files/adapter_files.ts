@@ -121,17 +121,15 @@ export function encodeAdapters(model: AdaptedModel): ModelFile[] {
   }));
   for (const { name, values } of tensors) checkFinite(values, name, "The model", Math.fround);
   const metadata = metadataOf(model);
-  const utf8 = new TextEncoder();
-  const file = (name: string, text: string) => new ModelFile(name, [utf8.encode(text)]);
   const told = { format: "pt", ...metadata, base: baseFingerprint(frozen) };
   return [
     new ModelFile(ADAPTER_FILE, safetensorsPieces(tensors, told)),
-    file(ADAPTER_CONFIG_FILE, toText(peftConfig(config, layout))),
-    file(CONFIG_FILE, metadata.config),
-    file(TOKENIZER_FILE, metadata.tokenizer),
+    ModelFile.ofText(ADAPTER_CONFIG_FILE, toText(peftConfig(config, layout))),
+    ModelFile.ofText(CONFIG_FILE, metadata.config),
+    ModelFile.ofText(TOKENIZER_FILE, metadata.tokenizer),
     ...(metadata.chat_template === undefined
       ? []
-      : [file(CHAT_TEMPLATE_FILE, metadata.chat_template)]),
+      : [ModelFile.ofText(CHAT_TEMPLATE_FILE, metadata.chat_template)]),
   ];
 }
 

@@ -1,9 +1,10 @@
 // A run as one file, in bytes: everything from which it goes on as if it had never stopped.
 //
-// training.safetensors is enough by itself, but for the frozen weights of a run of adapters, which lie beside it: weights and the optimizer's moments as the trainer has them (float64 on the
-// CPU, float32 on the GPU), each tensor by its name in the parameter table, the moments' with m. and v. before it,
-// and settings, tokenizer and all counts in its metadata. It is written before the model's files, each in one
-// piece, so that a process that is killed in between leaves a run to resume, beside the model as it was before.
+// training.safetensors is enough by itself, but for the frozen weights of a run of adapters, which lie beside it:
+// weights and the optimizer's moments as the trainer has them (float64 on the CPU, float32 on the GPU), each tensor by its
+// name in the parameter table, the moments' with m. and v. before it, and settings, tokenizer and all counts in its
+// metadata. It is written before the model's files, each in one piece, so that a process that is killed in between leaves
+// a run to resume, beside the model as it was before.
 
 import type { Config, ConfigChoice } from "../config.ts";
 import { plural } from "../count.ts";

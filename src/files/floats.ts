@@ -60,7 +60,3 @@ function toBrains(values: ArrayLike<number>): Uint16Array {
     return isNaN ? (x >>> 16) | 0x40 : (x + 0x7fff + ((x >>> 16) & 1)) >>> 16;
   });
 }
-
-/** What f16 makes of a large number: from 65520 on it has none. */
-export const halfRange = (value: number) =>
-  Math.abs(value) < 65520 ? value : Math.sign(value) * Infinity;

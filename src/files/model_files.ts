@@ -40,6 +40,10 @@ export class ModelFile {
     this.pieces = pieces;
   }
 
+  static ofText(name: string, text: string): ModelFile {
+    return new ModelFile(name, [new TextEncoder().encode(text)]);
+  }
+
   /** All of them, made anew at each call. */
   get bytes(): Uint8Array<ArrayBuffer> {
     return joined(this.pieces);
@@ -71,14 +75,13 @@ export function encodeModel(model: Model, more: Record<string, string> = {}): Mo
   }));
   for (const { name, values } of tensors) checkFinite(values, name, "The model", Math.fround);
   const metadata = metadataOf(model);
-  const utf8 = new TextEncoder();
   return [
     new ModelFile(WEIGHTS_FILE, safetensorsPieces(tensors, { ...metadata, ...more })),
-    new ModelFile(CONFIG_FILE, [utf8.encode(metadata.config)]),
-    new ModelFile(TOKENIZER_FILE, [utf8.encode(metadata.tokenizer)]),
+    ModelFile.ofText(CONFIG_FILE, metadata.config),
+    ModelFile.ofText(TOKENIZER_FILE, metadata.tokenizer),
     ...(metadata.chat_template === undefined
       ? []
-      : [new ModelFile(CHAT_TEMPLATE_FILE, [utf8.encode(metadata.chat_template)])]),
+      : [ModelFile.ofText(CHAT_TEMPLATE_FILE, metadata.chat_template)]),
   ];
 }
 

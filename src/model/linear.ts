@@ -9,6 +9,7 @@ import type { GpuGpt } from "./gpu_gpt.ts";
 import type { LinearSizes } from "./gpu_ops.ts";
 import {
   type Dims,
+  isGain,
   mlpChannels,
   PARAMETER_ALIGNMENT,
   ParameterLayout,
@@ -32,7 +33,7 @@ export function frozenLayouts(dims: Dims) {
   const plain = frozenDims(dims);
   return {
     all: new ParameterLayout(plain, PARAMETER_ALIGNMENT),
-    gains: new ParameterLayout(plain, PARAMETER_ALIGNMENT, ({ shape }) => shape.length === 1),
+    gains: new ParameterLayout(plain, PARAMETER_ALIGNMENT, isGain),
   };
 }
 

@@ -2,12 +2,12 @@
 
 import { isChat, isStream } from "../../choices.ts";
 import { ModelFileError } from "../../errors.ts";
-import { halfRange } from "../../files/floats.ts";
-import { checkFinite, metadataOf, type Model, ModelFile } from "../../files/model_files.ts";
+import { metadataOf, type Model, ModelFile } from "../../files/model_files.ts";
 import { isGain } from "../../model/parameters.ts";
 import { chatIds, chatTemplate } from "../../text/chat.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import { type LlamaShape, llamaShape } from "../architecture.ts";
+import { checkWeights } from "../check_weights.ts";
 import type { Exported, ExportOptions } from "../formats.ts";
 import { modelfile } from "./modelfile.ts";
 import { type GgufParameter, ggufParameters, rowsOf } from "./tensors.ts";
@@ -45,7 +45,7 @@ export function exportGguf(model: Model, { half }: ExportOptions): Exported {
     const { slice } = parameter;
     const dtype: "F32" | "F16" = half && !isGain(slice) ? "F16" : "F32";
     const part = values.subarray(slice.offset, slice.offset + slice.size);
-    checkFinite(part, slice.name, "The model", dtype === "F16" ? halfRange : Math.fround);
+    checkWeights(part, slice.name, dtype === "F16");
     return {
       name: parameter.name,
       shape: slice.shape,
@@ -55,7 +55,7 @@ export function exportGguf(model: Model, { half }: ExportOptions): Exported {
   });
   const files = [
     new ModelFile(GGUF_FILE, ggufPieces(entries, tensors)),
-    new ModelFile(MODELFILE, [new TextEncoder().encode(modelfile(model, GGUF_FILE))]),
+    ModelFile.ofText(MODELFILE, modelfile(model, GGUF_FILE)),
   ];
   return { files, notes: isStream(config.format) ? [STREAM] : [] };
 }

@@ -1,7 +1,6 @@
 // A model as a Hugging Face folder, which transformers and whoever reads its folders opens.
 
 import {
-  checkFinite,
   CONFIG_FILE,
   type Model,
   ModelFile,
@@ -9,10 +8,11 @@ import {
   toText,
   WEIGHTS_FILE,
 } from "../../files/model_files.ts";
-import { floatBytes, halfRange } from "../../files/floats.ts";
+import { floatBytes } from "../../files/floats.ts";
 import { safetensorsPieces, type Tensor } from "../../files/safetensors.ts";
 import { WordTokenizer } from "../../tokenizer/word.ts";
 import { llamaShape } from "../architecture.ts";
+import { checkWeights } from "../check_weights.ts";
 import type { Exported, ExportOptions } from "../formats.ts";
 import { llamaTensors } from "../llama_tensors.ts";
 import { customConfigJson, customTensors, generationJson, llamaConfigJson } from "./config_json.ts";
@@ -31,10 +31,7 @@ export function exportHuggingFace(model: Model, { half }: ExportOptions, shard =
   const config = isCustom ? customConfigJson(model, dtype) : llamaConfigJson(model, shape, dtype);
   const tokenizer = tokenizerJson(model.tokenizer, model.config);
   const about = tokenizerNotes(model, tokenizer);
-  const json = (name: string, value: unknown) =>
-    new ModelFile(name, [new TextEncoder().encode(toText(value))]);
-  const code = (name: string, text: string) =>
-    new ModelFile(name, [new TextEncoder().encode(text)]);
+  const json = (name: string, value: unknown) => ModelFile.ofText(name, toText(value));
   const files = [
     ...weightFiles(tensorsOf(model, isCustom, half), shard),
     json(TOKENIZER_FILE, tokenizer),
@@ -43,8 +40,8 @@ export function exportHuggingFace(model: Model, { half }: ExportOptions, shard =
     json("generation_config.json", generationJson(model)),
     ...(isCustom
       ? [
-          code("configuration_microgpt.py", CONFIGURATION_PY),
-          code("modeling_microgpt.py", MODELING_PY),
+          ModelFile.ofText("configuration_microgpt.py", CONFIGURATION_PY),
+          ModelFile.ofText("modeling_microgpt.py", MODELING_PY),
         ]
       : []),
     json(CONFIG_FILE, config),
@@ -73,7 +70,7 @@ function tensorsOf({ layout, values }: Model, isCustom: boolean, half: boolean):
   const dtype = half ? "F16" : "F32";
   return named.map(({ name, slice: { shape, offset, size } }) => {
     const part = values.subarray(offset, offset + size);
-    checkFinite(part, name, "The model", half ? halfRange : Math.fround);
+    checkWeights(part, name, half);
     return { name, shape, dtype, values: part };
   });
 }
@@ -105,5 +102,5 @@ function weightFiles(tensors: readonly Tensor[], shard: number): ModelFile[] {
   const entries = shards.flatMap((tensors, i) => tensors.map(({ name }) => [name, files[i].name]));
   const total_size = tensors.reduce((sum, tensor) => sum + bytesOf(tensor), 0);
   const index = { metadata: { total_size }, weight_map: Object.fromEntries(entries) };
-  return [...files, new ModelFile(INDEX_FILE, [new TextEncoder().encode(toText(index))])];
+  return [...files, ModelFile.ofText(INDEX_FILE, toText(index))];
 }

@@ -5,6 +5,7 @@ import { ModelFileError, UserError } from "../../errors.ts";
 import type { ByteSource } from "../../files/byte_source.ts";
 import { type Model, ModelFile } from "../../files/model_files.ts";
 import { isObject, parseStrictJson } from "../../strict_json.ts";
+import { MOST_BYTES } from "../folder.ts";
 import type { Exported } from "../formats.ts";
 import type { Imported } from "../imported.ts";
 import { metaOf } from "./meta.ts";
@@ -50,9 +51,6 @@ function notesOn({ config }: Model): string[] {
       : []),
   ];
 }
-
-/** Bytes of a program at most: what is longer is no string. */
-const MOST_BYTES = 2 ** 29 - 24;
 
 /** @throws ModelFileError if the file is none that was exported, or anything about its model is wrong */
 export function importPython(file: ByteSource): Imported {

@@ -15,7 +15,7 @@ export const META_FILE = "meta.json";
 /** @throws UserError if the model is none of microgpt's shape and characters */
 export function exportWeightsJson(model: Model): Exported {
   const utf8 = new TextEncoder();
-  const meta = utf8.encode(toText(metaOf(model, "weights-json")));
+  const meta = ModelFile.ofText(META_FILE, toText(metaOf(model, "weights-json")));
   const pieces = {
     *[Symbol.iterator]() {
       for (const text of weightsText(model)) yield utf8.encode(text);
@@ -23,7 +23,7 @@ export function exportWeightsJson(model: Model): Exported {
     },
   };
   return {
-    files: [new ModelFile(JSON_WEIGHTS, pieces), new ModelFile(META_FILE, [meta])],
+    files: [new ModelFile(JSON_WEIGHTS, pieces), meta],
     notes: [],
   };
 }

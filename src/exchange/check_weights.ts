@@ -1,0 +1,24 @@
+// Weights that leave are finite, and in half precision no larger than it goes.
+
+import { ModelFileError } from "../errors.ts";
+import { checkFinite } from "../files/model_files.ts";
+
+/** From here on f16 has infinity alone. */
+const HALF_END = 65520;
+
+/**
+ * @param half whether they are written in f16
+ * @throws ModelFileError if one of them cannot be written
+ */
+export function checkWeights(
+  values: Float32Array | Float64Array,
+  name: string,
+  half: boolean,
+): void {
+  checkFinite(values, name, "The model", Math.fround);
+  const weight = half ? values.find((x) => Math.abs(x) >= HALF_END) : undefined;
+  if (weight === undefined) return;
+  throw new ModelFileError(
+    `${name} has a weight of ${weight}, and half precision ends at 65504; export without half precision.`,
+  );
+}
