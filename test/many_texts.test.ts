@@ -10,6 +10,7 @@ import type { Model } from "../src/files/model_files.ts";
 import { dimsOf, initialParameters, ParameterLayout } from "../src/model/parameters.ts";
 import { PythonRandom } from "../src/random.ts";
 import { CharTokenizer } from "../src/tokenizer/char.ts";
+import { initialConfig } from "../src/training/init_from.ts";
 import { Training } from "../src/training/train.ts";
 
 const tokenizer = new CharTokenizer([..."abcdefgh"]);
@@ -74,6 +75,18 @@ describe("of seed s", () => {
     for await (const { text } of training.preview(3)) looked.push(text);
     const seed = config.seed + 2;
     expect(await texts(await training.model(), { seed, num_samples: 3 })).toEqual(looked);
+  });
+
+  test("a run of adapters writes as the model that comes of it", async () => {
+    const initFrom = modelOf({ tokenizer: "char" }); // its texts follow one another on one stream
+    const config = initialConfig(initFrom, { num_steps: 2, lora_rank: 2 });
+    const documents = ["abba", "cab", "dead", "fed"];
+    const training = await Training.open({ config, documents, device: "cpu", initFrom });
+    for await (const _ of training.steps());
+    const looked: string[] = [];
+    for await (const { text } of training.preview(3)) looked.push(text);
+    const options = { seed: initFrom.config.seed + 2, num_samples: 3 };
+    expect(await texts(await training.model(), options)).toEqual(looked);
   });
 });
 

@@ -8,8 +8,18 @@ import { describeRange, parseSetting } from "../src/config/values.ts";
 import { ConfigError } from "../src/errors.ts";
 import { isPreset, presets } from "../src/presets.ts";
 
-/** The page shows every step, saves none, and looks at what the model writes whenever there is time. */
-const hidden = new Set<keyof Config>(["log_every", "save_every", "save_seconds", "sample_every"]);
+/** Of no use here. */
+const hidden = new Set<keyof Config>([
+  // The page shows every step, saves none, and looks at what the model writes whenever there is time.
+  "log_every",
+  "save_every",
+  "save_seconds",
+  "sample_every",
+  // It starts from no model.
+  "lora_rank",
+  "lora_alpha",
+  "lora_targets",
+]);
 
 interface Field {
   setting: Setting;

@@ -112,8 +112,8 @@ export function checkInitial(model: Model | undefined, config: ConfigChoice): vo
     if (config.lora_rank === 0) return;
     throw new ConfigError(
       "lora_rank",
-      `lora_rank is ${config.lora_rank}, but adapters are trained beside the weights of a model that is there: name one ` +
-        `to start from, by --init-from or initFrom, or leave it at 0.`,
+      `lora_rank is ${config.lora_rank}, but adapters are trained beside the weights of a model that is there, which train ` +
+        `starts from by --init-from, or the library by initFrom: name one there, or leave lora_rank at 0.`,
     );
   }
   const { config: before, tokenizer } = model;

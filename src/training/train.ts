@@ -13,6 +13,7 @@ import {
   randomsOf,
   write,
 } from "../generation/generate.ts";
+import { mergedConfig } from "../model/adapters.ts";
 import { PythonRandom } from "../random.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { Watch } from "./diverged.ts";
@@ -181,14 +182,15 @@ export class Training {
   }
 
   private writing({ seed, ...options }: WriteOptions): GenerateOptions {
-    const { tokenizer, trainer, random, prompt, questions, start } = this;
+    const { tokenizer, trainer, random, prompt, questions } = this;
+    const config = mergedConfig(this.start.config); // so writes the model that comes of it
     return {
-      ...start.config,
+      ...config,
       prompt,
       questions,
       ...options,
       tokenizer,
-      random: randomsOf(start.config, seed, random),
+      random: randomsOf(config, seed, random),
       decode: (continuation) => trainer.decode(continuation),
     };
   }

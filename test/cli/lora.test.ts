@@ -254,7 +254,7 @@ test("adapters without a model, or words that mean none, are refused", async () 
   const folder = await started();
   const output = join(folder, "x");
   const none = await run(folder, output, ["--lora-rank", "4"]);
-  expect(none.stderr).toContain("name one to start from");
+  expect(none.stderr).toContain("name one there");
   const from = ["--init-from", join(folder, "base")];
   const useless = await run(folder, output, ["--lora-alpha", "4", ...from]);
   expect(useless.stderr).toContain(
