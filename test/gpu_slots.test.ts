@@ -9,6 +9,7 @@ import { GpuError } from "../src/errors.ts";
 import type { Continuation, DecodedToken } from "../src/generation/decoder.ts";
 import { GpuDecoder } from "../src/generation/gpu_decoder.ts";
 import { dimsOf, initialParameters } from "../src/model/parameters.ts";
+import { MOST_STEPS } from "../src/model/text_plan.ts";
 import { PythonRandom } from "../src/random.ts";
 import { GpuTrainer } from "../src/training/gpu_trainer.ts";
 import { continuationOf } from "./harness/decode.ts";
@@ -174,6 +175,43 @@ test("a text that comes while the decoder is about to rest is written", async ()
     expect(await second.promise).toHaveLength(2);
   }
   decoder.destroy();
+});
+
+/** The device with memory for the ids of so many slots. */
+function withRoomFor(slots: number): Device {
+  const { gpu } = device;
+  let failed = false;
+  const replaced: Partial<GPUDevice> = {
+    createBuffer(descriptor) {
+      failed ||= descriptor.label === "ids" && descriptor.size > MOST_STEPS * slots * 4;
+      return gpu.createBuffer(descriptor);
+    },
+    async popErrorScope() {
+      const error = await gpu.popErrorScope();
+      const out = failed;
+      failed = false;
+      return out ? { message: "out of memory" } : error;
+    },
+  };
+  const small = new Proxy(gpu, {
+    get(gpu, name) {
+      const value: unknown = Reflect.get(Object.hasOwn(replaced, name) ? replaced : gpu, name);
+      return typeof value === "function" ? value.bind(gpu) : value;
+    },
+  });
+  return Object.create(device, { gpu: { value: small } });
+}
+
+test("there are as many slots as there is memory for, and of what there is not nothing is left", async () => {
+  const meter = new Meter(device);
+  const decoder = await open(13, withRoomFor(4));
+  expect(decoder.num_slots).toBe(3);
+  expect(await idsOf(decoder.decode(texts(5, { max_tokens: 9 })))).toHaveLength(9);
+  decoder.destroy();
+  await expect(open(13, withRoomFor(0))).rejects.toThrow("has not enough free memory");
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  meter.stop();
+  expect(meter.bytes).toBe(0);
 });
 
 test("if the device fails, every text is told so, those that wait too and those that come", async () => {

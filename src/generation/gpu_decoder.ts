@@ -78,8 +78,13 @@ export class GpuDecoder implements Decoder {
       writeTensor(device, part, weights.subarray(slice.offset, slice.offset + slice.size));
     }
     const parameters = { weights: own.weights, gains: own.gains ?? own.weights };
-    const engine = await TextEngine.create(device, config, layout, parameters, sizes);
-    return new GpuDecoder(engine, dims, own);
+    try {
+      const engine = await TextEngine.create(device, config, layout, parameters, sizes);
+      return new GpuDecoder(engine, dims, own);
+    } catch (error) {
+      destroyTensors(own);
+      throw error;
+    }
   }
 
   /**

@@ -4,6 +4,7 @@ import type { Device } from "../../device/device.ts";
 import { ReadbackRing } from "../../device/ring.ts";
 import { type Dispatch, Schedule } from "../../device/schedule.ts";
 import { allocateTensors, destroyTensors, type Tensor } from "../../device/tensors.ts";
+import { GpuError } from "../../errors.ts";
 import type { ForwardConfig } from "../../model/forward_config.ts";
 import type { ParameterLayout } from "../../model/parameters.ts";
 import { MOST_STEPS, planTexts, type TextPlan, type TextSizes } from "../../model/text_plan.ts";
@@ -81,8 +82,9 @@ export class TextEngine {
   }
 
   /**
+   * With as many slots as are asked for, or half of them, or a quarter …, for which there is memory.
    * @param parameters weights, and gains, which may be the same; read in place
-   * @throws TensorTooLargeError before anything is allocated, GpuError if the memory does not suffice
+   * @throws TensorTooLargeError before anything is allocated, GpuError if the memory does not suffice for one slot
    */
   static async create(
     device: Device,
@@ -91,9 +93,25 @@ export class TextEngine {
     parameters: Record<"weights" | "gains", Tensor>,
     sizes: TextSizes,
   ): Promise<TextEngine> {
-    const plan = planTexts(device, config, layout, sizes);
-    const own: Record<string, Tensor> = await allocateTensors(device, plan.table);
-    writeTurns(device, config, layout.dims, own);
+    for (let { num_slots } = sizes; ; num_slots = Math.floor(num_slots / 2)) {
+      const plan = planTexts(device, config, layout, { ...sizes, num_slots });
+      try {
+        const own: Record<string, Tensor> = await allocateTensors(device, plan.table);
+        writeTurns(device, config, layout.dims, own);
+        return await TextEngine.fill(device, layout, plan, own, parameters);
+      } catch (error) {
+        if (num_slots === 1 || !(error instanceof GpuError)) throw error;
+      }
+    }
+  }
+
+  private static async fill(
+    device: Device,
+    layout: ParameterLayout,
+    plan: TextPlan,
+    own: Record<string, Tensor>,
+    parameters: Record<string, Tensor>,
+  ): Promise<TextEngine> {
     const lists = plan.lists({ ...own, ...parameters });
     const sized = (kind: keyof typeof lists, lengths: readonly number[]) =>
       Promise.all(
