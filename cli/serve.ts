@@ -79,8 +79,7 @@ export const main = command(description, async (flags, io) => {
       try {
         generator = await openGenerator(flags, model, io, { num_slots: SLOTS });
         if (generator.fallback !== null) {
-          io.stderr.write(`The CPU writes the texts: ${generator.fallback}
-`);
+          io.stderr.write(`The CPU writes the texts: ${generator.fallback}\n`);
         }
         server.open(generator, generator.num_slots);
         await server.until(signal);

@@ -97,7 +97,10 @@ async function answer(
         job.stop("the client did not read");
         outgoing.destroy();
       },
-      gone: () => job.stop("the client left"),
+      gone: () => {
+        job.stop("the client left");
+        job.end(); // of events that were never asked for, nobody else would
+      },
     });
     return c.body(stream, 200, { ...SSE_HEADERS });
   } catch (error) {

@@ -1,9 +1,14 @@
 // Turns: who is next, who waits, who is sent away; and what a client that leaves or does not read costs.
 
-import { request } from "node:http";
+import { request, ServerResponse } from "node:http";
 import { connect } from "node:net";
+import { Readable } from "node:stream";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { apiRoutes } from "../../cli/serve/api.ts";
+import { beginExchange } from "../../cli/serve/exchange.ts";
 import { Queue } from "../../cli/serve/queue.ts";
+import { patience } from "../../cli/serve/server.ts";
+import { Serving } from "../../cli/serve/serving.ts";
 import { endlessTexts, serveInTest, until } from "./server.ts";
 
 const never = new AbortController().signal;
@@ -212,4 +217,22 @@ describe("the server", () => {
     await first;
     await reader.cancel();
   });
+});
+
+test("a client that left before its stream began keeps no place", async () => {
+  const { generator } = endlessTexts();
+  const serving = new Serving({ model: "m", version: "1", max_queue: 0, timeout_s: 60 });
+  serving.open(generator, 1);
+  const answers = () => ({ completions: async () => ({ stream: (async function* () {})() }) });
+  const routes = apiRoutes({ serving, patience, answers: answers as never });
+  const { handle } = routes.find(({ path }) => path === "/v1/completions")!;
+  const headers = { "content-type": "application/json" };
+  const incoming = Object.assign(Readable.from([Buffer.from("{}")]), { headers });
+  const outgoing = new ServerResponse(incoming as never);
+  beginExchange(incoming as never, outgoing);
+  const body = (stream: ReadableStream) => new Response(stream);
+  const response = await handle({ env: { incoming, outgoing }, body } as never);
+  expect(() => serving.begin(outgoing)).toThrow("The server is busy");
+  await response.body!.cancel();
+  serving.begin(outgoing).end();
 });
