@@ -77,7 +77,13 @@ export const main = command(description, async (flags, io) => {
       }
       let generator: Generator | undefined;
       try {
-        generator = await openGenerator(flags, model, io, { num_slots: SLOTS });
+        const opening = openGenerator(flags, model, io, { num_slots: SLOTS });
+        generator = (await Promise.race([opening, server.until(signal)])) ?? undefined;
+        if (generator === undefined || signal.aborted) {
+          await server.stop();
+          io.exit(0); // what is being compiled cannot be given up
+          return 0;
+        }
         if (generator.fallback !== null) {
           io.stderr.write(`The CPU writes the texts: ${generator.fallback}\n`);
         }

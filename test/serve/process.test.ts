@@ -5,8 +5,9 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 import { basename, join } from "node:path";
 import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
+import { main } from "../../cli/serve.ts";
 import { endless, folderOf } from "../cli/talk.ts";
-import { parseLines, temporaryFolder } from "../cli/fake_io.ts";
+import { FakeIo, parseLines, temporaryFolder } from "../cli/fake_io.ts";
 import { namesGenerator } from "./models.ts";
 import { JSON_TYPE, until } from "./server.ts";
 
@@ -143,5 +144,16 @@ describe("SIGTERM", () => {
     server.child.kill("SIGTERM");
     expect((await server.end()).code).toBe(143);
     await Promise.all(answers);
+  });
+
+  test("does not wait for a model that is still to be opened", async () => {
+    const io = new FakeIo();
+    io.stderr.onWrite = (text) => {
+      if (text.startsWith("warning: Everybody")) io.emit("SIGTERM"); // the last word before
+    };
+    const flags = ["--host", "0.0.0.0", "--insecure", "--port", "0", "--device", "cpu", "--json"];
+    expect(await main(["--model-dir", endless(), ...flags], {}, io)).toBe(0);
+    expect(io.exits).toEqual([0]);
+    expect(parseLines(io.stdout.text).map(({ type }) => type)).toEqual(["end"]);
   });
 });
