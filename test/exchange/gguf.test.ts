@@ -216,6 +216,8 @@ test("the Modelfile has the layout of a chat, what ends an answer, and how token
       "",
     ].join("\n"),
   );
+  const careful = { ...stream, config: { ...stream.config, repetition_penalty: 1.1 } };
+  expect(text(careful)).toContain("PARAMETER repeat_penalty 1.1\nPARAMETER repeat_last_n -1\n");
   const turn = (role: string) =>
     `{{ if eq .Role "${role}" }}<|${role}|>{{ .Content }}<|end_turn|>{{ end }}`;
   const turns = `{{ range .Messages }}${turn("user")}${turn("assistant")}{{ end }}<|assistant|>`;

@@ -23,6 +23,7 @@ export function modelfile(
     `PARAMETER top_p ${top_p}`,
     `PARAMETER min_p ${min_p}`,
     `PARAMETER repeat_penalty ${repetition_penalty}`,
+    ...(repetition_penalty === 1 ? [] : [`PARAMETER repeat_last_n -1`]), // as here: on all that the text has
     `PARAMETER num_ctx ${block_size}`,
     ...(max_tokens > 0 ? [`PARAMETER num_predict ${max_tokens}`] : []),
     ``,
