@@ -63,42 +63,34 @@ export class Job {
 
   /** The generator for this request: each text waits for its turn, and what is drawn is counted. */
   generator(shared: Generator): Generator {
-    const every = () => true;
-    const pieces = ({ type }: { type: string }) => type === "piece";
-    const write = (options: SamplingOptions) =>
-      this.inTurn(shared.write(options), pieces, options.signal);
+    const counted = shared.telling(() => this.count());
+    const write = (options: SamplingOptions) => this.inTurn(counted.write(options), options.signal);
     const own: Pick<Generator, "complete" | "score" | "samples" | "write" | "answer"> = {
       complete: (beginning, options) =>
-        this.inTurn(shared.complete(beginning, options), every, options.signal),
-      score: (tokens, signal) => this.inTurn(shared.score(tokens, signal), () => false, signal),
-      answer: (messages, options) =>
-        this.inTurn(shared.answer(messages, options), pieces, options.signal),
+        this.inTurn(counted.complete(beginning, options), options.signal),
+      score: (tokens, signal) => this.inTurn(counted.score(tokens, signal), signal),
+      answer: (messages, options) => this.inTurn(counted.answer(messages, options), options.signal),
       write,
       async *samples(options) {
         for await (const event of write(options)) if (event.type === "sample") yield event;
       },
     };
-    return Object.assign(Object.create(shared), own);
+    return Object.assign(Object.create(counted), own);
   }
 
-  /** @param isToken whether what comes is a token that was drawn */
-  private async *inTurn<T>(
-    events: AsyncGenerator<T>,
-    isToken: (event: T) => boolean,
-    signal = this.signal,
-  ): AsyncGenerator<T> {
+  /** A token was drawn. */
+  private count(): void {
+    const { exchange } = this.options;
+    exchange.tokens = (exchange.tokens ?? 0) + 1;
+    exchange.first_token ??= performance.now() - exchange.at;
+  }
+
+  private async *inTurn<T>(events: AsyncGenerator<T>, signal = this.signal): AsyncGenerator<T> {
     const { place, exchange } = this.options;
     const end = await place.turn(signal);
-    const since = () => performance.now() - exchange.at;
-    exchange.waited ??= since();
+    exchange.waited ??= performance.now() - exchange.at;
     try {
-      for await (const event of events) {
-        if (isToken(event)) {
-          exchange.tokens = (exchange.tokens ?? 0) + 1;
-          exchange.first_token ??= since();
-        }
-        yield event;
-      }
+      yield* events;
     } finally {
       end();
     }

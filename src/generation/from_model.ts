@@ -93,6 +93,23 @@ export class Generator {
     return new Generator(model, decoder, { fallback, ...chosen });
   }
 
+  /** The same one, which tells of every token that is drawn, before its text is told. */
+  telling(drawn: () => void): Generator {
+    const { decoder } = this;
+    const telling: Decoder = {
+      num_slots: decoder.num_slots,
+      async *decode(continuation) {
+        for await (const token of decoder.decode(continuation)) {
+          drawn();
+          yield token;
+        }
+      },
+      score: (tokens, signal) => decoder.score(tokens, signal),
+      destroy: () => decoder.destroy(),
+    };
+    return Object.assign(Object.create(this), { decoder: telling });
+  }
+
   /** Texts that are written at the same time; others wait for their turn. */
   get num_slots(): number {
     return this.decoder.num_slots;

@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { calls } from "../../cli/serve/api.ts";
 import { GpuError } from "../../src/errors.ts";
 import type { Generator } from "../../src/generation/from_model.ts";
-import { chatGenerator, serveModel } from "./models.ts";
+import { chatGenerator, namesGenerator, serveModel } from "./models.ts";
 import { endlessTexts, serveInTest, until } from "./server.ts";
 
 const stream = { stream: true };
@@ -42,7 +42,8 @@ test("what is not written in time when the server stops is ended with a word", a
 test("a device that fails ends the server, with a sentence for who asked", async () => {
   const lost = new GpuError("The GPU is gone.");
   const failing = endlessTexts().generator;
-  const generator = Object.assign(failing, {
+  const generator: Generator = Object.assign(failing, {
+    telling: () => generator,
     write: async function* (...args: Parameters<Generator["write"]>) {
       yield* endlessTexts().generator.write({ ...args[0], max_tokens: 1 });
       throw lost;
@@ -96,6 +97,19 @@ test("metrics are as Prometheus reads them", async () => {
     expect(values.at(-1)).toBe(2);
     expect(value(`${name}_count`)).toBe("2");
   }
+});
+
+test("tokens are counted, and not the pieces that show them", async () => {
+  const server = await serveModel(await namesGenerator());
+  const ask = async (path: string, body: object) => (await server.post(path, body)).json();
+  const { samples } = await ask("/microgpt/v1/generate", { num_samples: 5, temperature: 1 });
+  // A character is a token, and so is what ends a text.
+  const drawn = samples.reduce((sum: number, text: string) => sum + text.length + 1, 0);
+  const { usage } = await ask("/v1/completions", { prompt: "ada", max_tokens: 4, n: 3 });
+  const counts = () => server.lines().flatMap(({ tokens }) => tokens ?? []);
+  await until(() => counts().length === 2);
+  expect(counts()).toEqual([drawn, usage.completion_tokens]);
+  expect(await server.metric("microgpt_tokens_total")).toBe(drawn + usage.completion_tokens);
 });
 
 test("the OpenAPI document has every route, and the fields that are checked", async () => {

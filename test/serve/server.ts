@@ -115,7 +115,8 @@ export function endlessTexts(piece = "x", pause_ms = 0): Strings {
     begun: [] as number[],
     finish: () => void (over = true),
   };
-  const texts: Pick<Generator, "write"> = {
+  const texts = (drawn = () => {}): Pick<Generator, "write" | "telling"> => ({
+    telling: (drawn) => texts(drawn) as Generator,
     async *write({ signal, seed, max_tokens }) {
       strings.writing++;
       strings.begun.push(seed);
@@ -126,6 +127,7 @@ export function endlessTexts(piece = "x", pause_ms = 0): Strings {
           );
           if (signal?.aborted) return;
           strings.tokens++;
+          drawn();
           yield { type: "piece", index: 1, text: piece };
         }
         yield { type: "sample", index: 1, text: "whole" };
@@ -133,8 +135,8 @@ export function endlessTexts(piece = "x", pause_ms = 0): Strings {
         strings.writing--;
       }
     },
-  };
-  return Object.assign(strings, { generator: texts as Generator });
+  });
+  return Object.assign(strings, { generator: texts() as Generator });
 }
 
 export async function until(condition: () => unknown): Promise<void> {
