@@ -98,6 +98,7 @@ export type { AnswerEvent, AnswerPieceEvent } from "./generation/answer.ts";
 export type { DrawnToken, DrawOptions, FinishReason, TokenLogprob } from "./generation/draw.ts";
 export type { AnsweringOptions, SamplingOptions } from "./generation/from_model.ts";
 export type { PieceEvent, SampleEvent, Sampling } from "./generation/generate.ts";
+export type { Adapters } from "./model/adapters.ts";
 export type { Dims, ParameterLayout, Shape, Slice } from "./model/parameters.ts";
 export type { Conversation, Turn } from "./text/conversation.ts";
 export type { Cut, Tokenizer, TokenizerFile } from "./tokenizer/tokenizer.ts";
