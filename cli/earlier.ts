@@ -16,7 +16,8 @@ import { decodeMetadata, headBytes } from "../src/files/safetensors.ts";
 import { isObject, parseStrictJson } from "../src/strict_json.ts";
 import { METRICS_FILE } from "./metrics.ts";
 import { eventFilesIn } from "./tensorboard.ts";
-import { flushFolder, modelFiles, readOptional } from "../src/files/model_dir.node.ts";
+import { modelFiles, readOptional } from "../src/files/model_dir.node.ts";
+import { flushFolder } from "../src/files/replace_file.node.ts";
 import { count } from "../src/count.ts";
 import { isOutOfPatience } from "../src/training/validation.ts";
 

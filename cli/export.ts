@@ -19,9 +19,9 @@ import { textsOf } from "./earlier.ts";
 import { exportRun } from "./export_run.ts";
 import { aligned, bytes } from "./format.ts";
 import { UsageError } from "./given.ts";
-import { Interrupt } from "./interrupt.ts";
+import { ALL_OR_NOTHING, Interrupt } from "./interrupt.ts";
 import * as options from "./options.ts";
-import { type Io, run } from "./run.ts";
+import { run } from "./run.ts";
 import { writerPage } from "./writer_page.ts";
 
 /** Those of a model, and that of a run with its text. */
@@ -72,11 +72,7 @@ const description = {
   options: [options.modelDir, options.best, format, half, output, overwrite, ...text],
 };
 
-export const main = command(description, (flags, io) =>
-  Interrupt.during(io, ({ signal }) => exportModel(flags, io, signal)),
-);
-
-async function exportModel(flags: Flags, io: Io, signal: AbortSignal): Promise<number> {
+export const main = command(description, async (flags, io) => {
   const name = formatIn(flags);
   const kept = formats[name];
   if (flags.has(half) && !kept.half) {
@@ -85,31 +81,47 @@ async function exportModel(flags: Flags, io: Io, signal: AbortSignal): Promise<n
   const path = flags.text(output);
   if (path === undefined) throw new UsageError(`Where to? Give --output PATH, the ${kept.kind}.`);
   const place = new ExportPlace(path, kept.kind, flags.has(overwrite));
-  const { files, notes } = await exported(name, flags, io, signal);
-  signal.throwIfAborted();
-  const written = place.write(files, io.stderr);
-  if (flags.has(options.json)) {
-    io.stdout.write(`${JSON.stringify({ format: name, output: path, files: written, notes })}\n`);
-    return 0;
-  }
-  const rows = written.map(({ name, size }) => [`  ${name}`, bytes(size)]);
-  io.stdout.write(`${path}\n${aligned(rows, 1)}\n`);
-  for (const note of notes) io.stdout.write(`note  ${note}\n`);
-  return 0;
+  // A model is read and made in one go: until it is written, a signal ends the process.
+  const made = isOfModel(name) ? await exported(name, flags) : undefined;
+  return Interrupt.during(
+    io,
+    async ({ signal }) => {
+      const { files, notes } = made ?? (await exportRun(flags, io, signal));
+      for (const left of place.leftovers()) {
+        notes.push(
+          `${left} is left of an export that was killed; remove it, unless one is at work.`,
+        );
+      }
+      const written = await place.write(files, io.stderr, signal);
+      const about = { format: name, output: path, files: written, notes };
+      io.stdout.write(flags.has(options.json) ? `${JSON.stringify(about)}\n` : report(about));
+      return 0;
+    },
+    ALL_OR_NOTHING,
+  );
+});
+
+interface About {
+  output: string;
+  files: { name: string; size: number }[];
+  notes: string[];
 }
 
-async function exported(
-  name: string,
-  flags: Flags,
-  io: Io,
-  signal: AbortSignal,
-): Promise<Exported> {
-  if (!Object.hasOwn(exportFormats, name)) return exportRun(flags, io, signal);
+function report({ output, files, notes }: About): string {
+  const rows = files.map(({ name, size }) => [`  ${name}`, bytes(size)]);
+  return [output, aligned(rows, 1), ...notes.map((note) => `note  ${note}`), ``].join("\n");
+}
+
+function isOfModel(name: string): name is ExportName {
+  return Object.hasOwn(exportFormats, name);
+}
+
+async function exported(name: ExportName, flags: Flags): Promise<Exported> {
   const given = flags.written(text);
   if (given !== undefined) {
     throw new UsageError(`${given} names the text of a run for --format torch; leave it out.`);
   }
-  const { make }: ExportFormat = exportFormats[name as ExportName];
+  const { make }: ExportFormat = exportFormats[name];
   const folder = flags.text(options.modelDir);
   const model = flags.has(options.best) ? loadBest(folder) : loadModel(folder);
   return make(model, { half: flags.has(half), trained_on: textsOf(folder), writerPage });

@@ -13,12 +13,14 @@ import { importable, importFile, importFolder } from "../src/exchange/sources.ts
 import { FileSource } from "../src/files/byte_source.node.ts";
 import type { Model } from "../src/files/model_files.ts";
 import { dimsOf, ParameterLayout } from "../src/model/parameters.ts";
+import { Breather } from "../src/platform/breather.ts";
 import { commandLine } from "../src/platform/invocation.ts";
 import { command } from "./command.ts";
 import { isModelFolder } from "./earlier.ts";
 import type { Flags } from "./flags.ts";
 import { pathWord } from "./format.ts";
 import { UsageError } from "./given.ts";
+import { ALL_OR_NOTHING, Interrupt } from "./interrupt.ts";
 import * as options from "./options.ts";
 import { type Output, run } from "./run.ts";
 import { RunFolder } from "./run_folder.ts";
@@ -55,26 +57,35 @@ export const main = command(description, async (flags, io) => {
   }
   const output = flags.text(options.output);
   const earlier = flags.has(options.overwrite) ? "replace" : "keep";
-  const folder = await RunFolder.open(output, earlier);
-  try {
-    const { model, notes } = shortened(read(path, readProgress(io.stderr)), flags);
-    const aside = folder.saveModel(model);
-    if (aside !== null) notes.push(`The model that was in ${output} is now in ${aside}.`);
-    const { tokenizer, layout, config } = model;
-    const about = {
-      source: path,
-      output,
-      num_params: layout.size,
-      vocab_size: tokenizer.vocab_size,
-      block_size: config.block_size,
-      notes,
-    };
-    if (flags.has(options.json)) io.stdout.write(`${JSON.stringify(about)}\n`);
-    else io.stdout.write(report(about, model));
-    return 0;
-  } finally {
-    folder.close();
-  }
+  // What it would be refused for is told before the reading, which takes the longest. While that lasts nothing is in the
+  // folder, and a signal ends the process.
+  (await RunFolder.open(output, earlier)).close();
+  const { model, notes } = shortened(read(path, readProgress(io.stderr)), flags);
+  return Interrupt.during(
+    io,
+    async ({ signal }) => {
+      const folder = await RunFolder.open(output, earlier);
+      try {
+        const aside = await new Breather().through(folder.savingModel(model), signal);
+        if (aside !== null) notes.push(`The model that was in ${output} is now in ${aside}.`);
+      } finally {
+        folder.close();
+      }
+      const { tokenizer, layout, config } = model;
+      const about = {
+        source: path,
+        output,
+        num_params: layout.size,
+        vocab_size: tokenizer.vocab_size,
+        block_size: config.block_size,
+        notes,
+      };
+      if (flags.has(options.json)) io.stdout.write(`${JSON.stringify(about)}\n`);
+      else io.stdout.write(report(about, model));
+      return 0;
+    },
+    ALL_OR_NOTHING,
+  );
 });
 
 /** @throws ModelFileError if it cannot be imported */

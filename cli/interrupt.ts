@@ -27,6 +27,9 @@ const numbers: Partial<Record<NodeJS.Signals, number>> = { ...constants.signals,
  */
 const ECHO_MS = 500;
 
+/** What is said where work is there whole, or not at all. */
+export const ALL_OR_NOTHING = "Stopping; what was there is as it was. Ctrl-C again quits at once.";
+
 export class Interrupt {
   private readonly controller = new AbortController();
   private readonly listeners: [NodeJS.Signals, () => void][];

@@ -12,14 +12,14 @@ import { examine, logsIn, moveAside, ownFilesIn, refuseUnfinished } from "./earl
 import { FolderLock } from "./lock.ts";
 import {
   attempt,
-  flushFolder,
   isTemporary,
   refusal,
-  replaceFile,
   saveBest,
   saveCheckpoint,
-  saveModel,
+  savingModel,
 } from "../src/files/model_dir.node.ts";
+import { flushFolder, replaceFile } from "../src/files/replace_file.node.ts";
+import { finish } from "../src/finish.ts";
 
 /** What becomes of what is in the folder: it is gone on with, replaced, or kept aside if it is finished. */
 export type Earlier = "resume" | "replace" | "keep";
@@ -48,6 +48,7 @@ export class RunFolder {
     const made = !existsSync(path);
     attempt(path, () => makeFolder(path));
     const lock = await FolderLock.take(path).catch((error: unknown) => {
+      if (made) removeEmpty(path);
       throw refusal(path, error);
     });
     try {
@@ -124,12 +125,17 @@ export class RunFolder {
    * @throws ModelFileError as saveModel()
    */
   saveModel(model: Model): string | null {
+    return finish(this.savingModel(model));
+  }
+
+  /** As saveModel(), a part at a time; where it is left undone, all is as it was. */
+  *savingModel(model: Model): Generator<void, string | null> {
     attempt(this.path, () => {
       makeFolder(this.path);
       this.lock.renew();
     });
     let aside: string | null = null;
-    saveModel(this.path, model, () => {
+    yield* savingModel(this.path, model, () => {
       aside = this.makeWay();
       for (const name of logsIn(this.path)) rmSync(join(this.path, name), { force: true }); // of a run that was here
     });
@@ -139,11 +145,15 @@ export class RunFolder {
   /** Leaves the folder to others; one that was made for nothing goes. */
   close(): void {
     this.lock.release();
-    try {
-      if (this.made) rmdirSync(this.path);
-    } catch {
-      // It is not empty.
-    }
+    if (this.made) removeEmpty(this.path);
+  }
+}
+
+function removeEmpty(folder: string): void {
+  try {
+    rmdirSync(folder);
+  } catch {
+    // It is not empty.
   }
 }
 

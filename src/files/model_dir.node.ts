@@ -1,17 +1,6 @@
 // A model folder on disk: read, and written so that a crash at any moment leaves the old model or the new one.
 
-import { randomBytes } from "node:crypto";
-import {
-  closeSync,
-  existsSync,
-  fstatSync,
-  fsyncSync,
-  openSync,
-  readSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from "node:fs";
+import { closeSync, existsSync, fstatSync, openSync, readSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ModelFileError } from "../errors.ts";
@@ -38,8 +27,10 @@ import {
   WEIGHTS_FILE,
 } from "./model_files.ts";
 import { decodeMetadata, headBytes } from "./safetensors.ts";
+import { finish } from "../finish.ts";
 import { makeFolder } from "../platform/platform.node.ts";
 import { reason } from "./reason.node.ts";
+import { flushFolder, nameOfTemporary, replaceFile, replacing } from "./replace_file.node.ts";
 
 /** Of a model, and of the run that trains it. */
 export const modelFiles: readonly string[] = [
@@ -118,16 +109,30 @@ export function readOptional(path: string, most = Infinity): Uint8Array | undefi
  * that is a whole model by itself first. A run that could be resumed there has another model, and goes with its best.
  * @throws ModelFileError if the disk refuses it or a weight is not finite; the model before it is still there
  */
-export function saveModel(folder: string, model: Model, before?: () => void): void {
+export function saveModel(folder: string, model: Model): void {
+  finish(savingModel(folder, model));
+}
+
+/**
+ * As saveModel(), a part at a time; where it is left undone, all is as it was.
+ * @param before done once the weights are on the disk, beside their place
+ */
+export function* savingModel(
+  folder: string,
+  model: Model,
+  before?: () => void,
+): Generator<void, void> {
   const [weights, ...others] = encodeModel(model);
-  attempt(folder, () => {
+  try {
     makeFolder(folder);
-    replaceFile(folder, weights.name, weights.pieces, before);
+    yield* replacing(folder, weights.name, weights.pieces, before);
     for (const name of [STATE_FILE, BEST_FILE, CHAT_TEMPLATE_FILE, ...adapterFiles])
       rmSync(join(folder, name), { force: true });
     for (const { name, pieces } of others) replaceFile(folder, name, pieces);
     flushFolder(folder);
-  });
+  } catch (error) {
+    throw refusal(folder, error);
+  }
 }
 
 /**
@@ -186,44 +191,8 @@ function saveBase(folder: string, frozen: Model): void {
   replaceFile(folder, BASE_FILE, encodeBase(frozen).pieces);
 }
 
-/**
- * Replaces a file in one piece; flushFolder() makes it last.
- * @param before done once the new one is on the disk, beside its place
- */
-export function replaceFile(
-  folder: string,
-  name: string,
-  pieces: Iterable<Uint8Array>,
-  before: () => void = () => {},
-): void {
-  const path = temporary(folder, name);
-  try {
-    writeWhole(path, pieces);
-    before();
-    renameSync(path, join(folder, name));
-  } catch (error) {
-    rmSync(path, { force: true });
-    throw error;
-  }
-}
-
 /** Bytes that a call of node:fs takes; beyond 2 GiB it refuses. */
 const PIECE = 2 ** 30;
-
-/** Writes a file of any size and flushes it to the disk. */
-function writeWhole(path: string, pieces: Iterable<Uint8Array>): void {
-  const file = openSync(path, "w");
-  try {
-    for (const piece of pieces) {
-      for (let at = 0; at < piece.length;) {
-        at += writeSync(file, piece, at, Math.min(PIECE, piece.length - at));
-      }
-    }
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
-}
 
 function readWhole(path: string, most: number): Uint8Array {
   const file = openSync(path, "r");
@@ -239,26 +208,9 @@ function readWhole(path: string, most: number): Uint8Array {
   }
 }
 
-/** A rename lasts through a power cut once the folder is on the disk too. */
-export function flushFolder(folder: string): void {
-  // Windows has no such call for folders.
-  if (process.platform === "win32") return;
-  const descriptor = openSync(folder, "r");
-  try {
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
-  }
-}
-
-/** In the folder itself, as a rename is atomic only within one file system. */
-function temporary(folder: string, name: string): string {
-  return join(folder, `.${name}.${randomBytes(6).toString("hex")}.tmp`);
-}
-
 /** What a killed process left, if no other is at work: the temporary files of the files that are written here. */
 export function isTemporary(file: string): boolean {
-  const name = /^\.(.+)\.[0-9a-f]+\.tmp$/.exec(file)?.[1];
+  const name = nameOfTemporary(file);
   return name !== undefined && modelFiles.includes(name);
 }
 

@@ -3,11 +3,13 @@
 import { spawnSync } from "node:child_process";
 import {
   existsSync,
+  lstatSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -113,6 +115,50 @@ describe("nothing is replaced unasked", () => {
       expect(stderr).toMatch(/it holds a model as it was trained/);
     }
     expect(weights("llama")).toEqual(before);
+  });
+
+  test("a file of such a model, even by --overwrite, by its name or by a link", async () => {
+    const before = weights("llama");
+    symlinkSync(at("llama", "model.safetensors"), at("link.py"));
+    for (const output of [at("llama", "model.safetensors"), at("link.py")]) {
+      const { code, stderr } = await exporting("python", output, "--overwrite");
+      expect([code, stderr]).toEqual([1, expect.stringMatching(/it is a part of a model as it/)]);
+    }
+    expect(weights("llama")).toEqual(before);
+    expect((await exporting("python", at("llama", "own.py"))).code).toBe(0);
+  });
+
+  test("what is no file, and what a link leads to that is not there", async () => {
+    const pipe = at("pipe");
+    expect(spawnSync("mkfifo", [pipe]).status).toBe(0);
+    const { stderr } = await exporting("python", pipe, "--overwrite");
+    expect(stderr).toMatch(/pipe: it is no file that could be replaced/);
+    symlinkSync("nowhere", at("dangling"));
+    for (const format of ["python", "weights-json"]) {
+      const { stderr } = await exporting(format, at("dangling"), "--overwrite");
+      expect(stderr).toMatch(/dangling: it is a link to what is not there/);
+    }
+  });
+
+  test("links stay, and what they lead to is written", async () => {
+    mkdirSync(at("real"));
+    symlinkSync("real", at("linked"));
+    symlinkSync(join("real", "file.py"), at("linked.py"));
+    expect((await exporting("weights-json", at("linked"))).code).toBe(0);
+    writeFileSync(at("real", "file.py"), "");
+    expect((await exporting("python", at("linked.py"), "--overwrite")).code).toBe(0);
+    expect(readFileSync(at("real", "file.py"), "utf8")).toContain("MODEL = ");
+    expect(readdirSync(at("real")).toSorted()).toEqual(["file.py", "meta.json", "weights.json"]);
+    expect([at("linked"), at("linked.py")].map((path) => lstatSync(path).isSymbolicLink())).toEqual(
+      [true, true],
+    );
+  });
+
+  test("weights of an export in another format", async () => {
+    await exporting("huggingface", at("both"));
+    const before = weights("both");
+    expect((await exporting("weights-json", at("both"), "--overwrite")).code).toBe(0);
+    expect(weights("both")).toEqual(before);
   });
 
   test("one that was exported, by a run or an import", async () => {
