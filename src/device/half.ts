@@ -1,5 +1,8 @@
 // Numbers in half precision (f16) as their bits: not every engine that runs this has Float16Array yet.
 
+/** From here on f16 has infinity alone. */
+export const HALF_END = 65520;
+
 const single = new Float32Array(1);
 const bits = new Uint32Array(single.buffer);
 

@@ -1,10 +1,8 @@
 // Weights that leave are finite, and in half precision no larger than it goes.
 
+import { HALF_END } from "../device/half.ts";
 import { ModelFileError } from "../errors.ts";
 import { checkFinite } from "../files/model_files.ts";
-
-/** From here on f16 has infinity alone. */
-const HALF_END = 65520;
 
 /**
  * @param half whether they are written in f16

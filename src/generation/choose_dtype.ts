@@ -5,6 +5,8 @@ import type { Config, ConfigChoice } from "../config.ts";
 import { recallCertificate } from "../device/certificate.ts";
 import type { Device } from "../device/device.ts";
 import { ConfigError } from "../errors.ts";
+import type { Model } from "../files/model_files.ts";
+import { beyondHalf } from "../model/half_range.ts";
 
 export interface WritingDtype {
   dtype: Config["dtype"];
@@ -14,16 +16,17 @@ export interface WritingDtype {
 
 /**
  * @param device undefined for the CPU
- * @param wanted `auto` is f16 where doctor has certified it on the very device
+ * @param wanted `auto` is f16 where doctor has certified it on the very device, and no weight is too large for it
  * @throws ConfigError if f16 was asked for and is not to be had
  */
 export async function writingDtype(
   device: Device | undefined,
   wanted: ConfigChoice["dtype"],
+  model: Pick<Model, "layout" | "values">,
 ): Promise<WritingDtype> {
-  const obstacle = obstacleOf(device);
+  const obstacle = wanted === "f32" ? null : obstacleOf(device, model);
   if (wanted !== "auto") {
-    if (wanted === "f32" || obstacle === null) return { dtype: wanted, dtype_reason: null };
+    if (obstacle === null) return { dtype: wanted, dtype_reason: null };
     throw new ConfigError(
       "dtype",
       `With dtype f16 a GPU keeps weights, keys and values in half precision, but ${obstacle}. Choose dtype f32.`,
@@ -40,8 +43,11 @@ export async function writingDtype(
   return { dtype: "f32", dtype_reason: `f32: ${why}` };
 }
 
-function obstacleOf(device: Device | undefined): string | null {
+function obstacleOf(
+  device: Device | undefined,
+  { layout, values }: Pick<Model, "layout" | "values">,
+): string | null {
   if (!device) return "the CPU writes in float64";
-  if (device.features.includes("shader-f16")) return null;
+  if (device.features.includes("shader-f16")) return beyondHalf(layout, values);
   return `${device.name} does not offer f16 to WebGPU (shader-f16)`;
 }

@@ -72,7 +72,7 @@ export class Generator {
   /**
    * @param progress told how far the device is with what it has to compile
    * @throws NoWebGpuError if `webgpu` was asked for and there is none
-   * @throws ConfigError if dtype f16 was asked for and is not to be had
+   * @throws ConfigError if dtype f16 was asked for and is not to be had, or a weight is too large for it
    */
   static async open(
     model: Model,
@@ -86,7 +86,7 @@ export class Generator {
     const { device, fallback } = await chooseDevice(choice, estimate([work]));
     const flat = new ParameterLayout(dims);
     const params = layout.convert(model.values, flat, new Float64Array(flat.size));
-    const chosen = await writingDtype(device, wanted);
+    const chosen = await writingDtype(device, wanted, model);
     const { dtype } = chosen;
     const decoding = { progress, dtype, ...(num_slots !== undefined && { num_slots }) };
     const decoder = await createDecoder(device, config, dims, params, decoding);

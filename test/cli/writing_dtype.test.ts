@@ -19,6 +19,10 @@ const values = Float32Array.from(initialParameters(config, dims, new PythonRando
 
 /** For a saved model, three texts. */
 function argvFor(...more: string[]): string[] {
+  return argvOf(values, ...more);
+}
+
+function argvOf(values: Float32Array, ...more: string[]): string[] {
   const folder = temporaryFolder();
   saveModel(folder, { config, tokenizer, layout: new ParameterLayout(dims), values, step: 1 });
   return ["--model-dir", folder, "--num-samples", "3", "--json", ...more];
@@ -46,6 +50,20 @@ test.skipIf(!device.features.includes("shader-f16"))("in f16 a GPU writes too", 
   expect(half).toHaveLength(3);
   expect(half[0].slice(0, 2)).toBe(whole[0].slice(0, 2)); // nearly the same numbers
 });
+
+test.skipIf(!device.features.includes("shader-f16"))(
+  "a weight that f16 has no number for is told, and auto leaves f16 alone",
+  async () => {
+    const { offset } = new ParameterLayout(dims).slice("layer0.mlp_fc1");
+    const large = values.with(offset + 5, -65520);
+    const of = (dtype: string) =>
+      runCli(generate, argvOf(large, "--device", "webgpu", "--dtype", dtype));
+    const { code, stderr } = await of("f16");
+    const why = "layer0.mlp_fc1 has a weight of -65520, and half precision ends at 65504";
+    expect([code === 0, stderr]).toEqual([false, expect.stringContaining(`but ${why}. Choose`)]);
+    expect((await of("auto")).stderr).toContain(`dtype f32: ${why}.\n`);
+  },
+);
 
 test("every command that writes has the flag", async () => {
   for (const main of [generate, chat, serve]) {
