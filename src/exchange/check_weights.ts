@@ -2,6 +2,7 @@
 
 import { HALF_END } from "../device/half.ts";
 import { ModelFileError } from "../errors.ts";
+import { floatRange } from "../files/floats.ts";
 import { checkFinite } from "../files/model_files.ts";
 
 /**
@@ -13,7 +14,7 @@ export function checkWeights(
   name: string,
   half: boolean,
 ): void {
-  checkFinite(values, name, "The model", Math.fround);
+  checkFinite(values, name, "The model", floatRange);
   const weight = half ? values.find((x) => Math.abs(x) >= HALF_END) : undefined;
   if (weight === undefined) return;
   throw new ModelFileError(

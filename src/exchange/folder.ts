@@ -11,6 +11,9 @@ export interface ForeignFolder {
   open(name: string): ByteSource | undefined;
 }
 
+/** What is to be done about numbers of others that are none. */
+export const GET_AGAIN = "Get the file again, or import another model.";
+
 export type Json = Readonly<Record<string, unknown>>;
 
 /** Bytes of a file of text at most: what is longer is no string. */

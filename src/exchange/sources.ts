@@ -4,6 +4,7 @@ import { ModelFileError } from "../errors.ts";
 import type { ByteSource } from "../files/byte_source.ts";
 import { CONFIG_FILE, WEIGHTS_FILE } from "../files/model_files.ts";
 import { type ForeignFolder, jsonIn } from "./folder.ts";
+import { GGUF_FILE } from "./gguf/export.ts";
 import { importGguf } from "./gguf/import.ts";
 import { importHuggingFace } from "./huggingface/read_folder.ts";
 import { INDEX_FILE } from "./huggingface/read_weights.ts";
@@ -43,6 +44,11 @@ const folderFormats: readonly FolderFormat[] = [
     what: "a Hugging Face folder",
     names: [CONFIG_FILE, WEIGHTS_FILE, INDEX_FILE],
     read: importHuggingFace,
+  },
+  {
+    what: `a folder with ${GGUF_FILE}`,
+    names: [GGUF_FILE],
+    read: (folder, progress) => importGguf(folder.open(GGUF_FILE)!, progress),
   },
 ];
 

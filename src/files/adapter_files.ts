@@ -32,6 +32,7 @@ import {
   toText,
   TOKENIZER_FILE,
 } from "./model_files.ts";
+import { floatRange } from "./floats.ts";
 import { decodeSafetensors, safetensorsPieces } from "./safetensors.ts";
 
 /** The weights beside adapters, a whole model by themselves. */
@@ -119,7 +120,7 @@ export function encodeAdapters(model: AdaptedModel): ModelFile[] {
     shape,
     values: values.subarray(offset, offset + size),
   }));
-  for (const { name, values } of tensors) checkFinite(values, name, "The model", Math.fround);
+  for (const { name, values } of tensors) checkFinite(values, name, "The model", floatRange);
   const metadata = metadataOf(model);
   const told = { format: "pt", ...metadata, base: baseFingerprint(frozen) };
   return [

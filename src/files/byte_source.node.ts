@@ -29,8 +29,9 @@ export class FileSource implements ByteSource {
       // A pipe would be waited for as soon as it is opened.
       const found = statSync(path, { throwIfNoEntry: false });
       if (found === undefined) return undefined;
-      if (found.isFile()) return new FileSource(path, openSync(path, "r"));
+      if (found.isFile()) return refusePointer(new FileSource(path, openSync(path, "r")));
     } catch (error) {
+      if (error instanceof ModelFileError) throw error;
       throw new ModelFileError(`${path} cannot be read: ${reason(error)}.`);
     }
     throw new ModelFileError(`${path} cannot be read: it is no file.`);
@@ -54,4 +55,17 @@ export class FileSource implements ByteSource {
   close(): void {
     closeSync(this.file);
   }
+}
+
+/** What stands in a repository in the place of a large file. */
+const POINTER = "version https://git-lfs.github.com/";
+
+/** @throws ModelFileError if it is what Git leaves there without its extension for large files */
+function refusePointer(source: FileSource): FileSource {
+  const start = source.read(0, Math.min(POINTER.length, source.size));
+  if (new TextDecoder("latin1").decode(start) !== POINTER) return source;
+  source.close();
+  throw new ModelFileError(
+    `${source.name} is not the file itself but what Git has in its place. Get it: git lfs pull, in its folder.`,
+  );
 }

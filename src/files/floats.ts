@@ -60,3 +60,6 @@ function toBrains(values: ArrayLike<number>): Uint16Array {
     return isNaN ? (x >>> 16) | 0x40 : (x + 0x7fff + ((x >>> 16) & 1)) >>> 16;
   });
 }
+
+/** From this number on the nearest float32 is none. */
+export const floatRange = 2 ** 128 - 2 ** 103;

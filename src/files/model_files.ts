@@ -14,7 +14,7 @@ import { chatTemplate } from "../text/chat.ts";
 import { type Dims, dimsOf, ParameterLayout } from "../model/parameters.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { tokenizerFromJSON } from "../tokenizer/file.ts";
-import { arrays, type OwnDtype } from "./floats.ts";
+import { arrays, floatRange, type OwnDtype } from "./floats.ts";
 import { decodeSafetensors, joined, safetensorsPieces, type TensorView } from "./safetensors.ts";
 import { isObject, parseStrictJson, show } from "../strict_json.ts";
 
@@ -73,7 +73,7 @@ export function encodeModel(model: Model, more: Record<string, string> = {}): Mo
     shape,
     values: values.subarray(offset, offset + size),
   }));
-  for (const { name, values } of tensors) checkFinite(values, name, "The model", Math.fround);
+  for (const { name, values } of tensors) checkFinite(values, name, "The model", floatRange);
   const metadata = metadataOf(model);
   return [
     new ModelFile(WEIGHTS_FILE, safetensorsPieces(tensors, { ...metadata, ...more })),
@@ -294,18 +294,26 @@ export function readTensors(
   return { layout: layouts[0].layout, flat };
 }
 
-/** @param rounded what is stored of a value */
+const TRAIN_AGAIN =
+  "Train again, with a lower learning rate or a grad_clip if it was lost in training.";
+
+/**
+ * @param most what is stored as a number is smaller than that
+ * @param advice what is to be done about one that is none
+ */
 export function checkFinite(
   values: Float32Array | Float64Array,
   name: string,
   source: string,
-  rounded = (value: number) => value,
+  most = Infinity,
+  advice = TRAIN_AGAIN,
 ): void {
-  const index = values.findIndex((value) => !Number.isFinite(rounded(value)));
-  if (index < 0) return;
+  let index = 0;
+  while (index < values.length && Math.abs(values[index]) < most) index++;
+  if (index === values.length) return;
+  const stored = Math.sign(values[index]) * Infinity; // NaN of NaN
   throw new ModelFileError(
-    `${source} has ${rounded(values[index])} in ${name} (element ${index}); weights must be finite. ` +
-      `Train again, with a lower learning rate or a grad_clip if it was lost in training.`,
+    `${source} has ${stored} in ${name} (element ${index}); weights must be finite. ${advice}`,
   );
 }
 

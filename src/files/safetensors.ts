@@ -236,9 +236,13 @@ function parseInfo<D extends Dtype>(
   const { dtype, shape, data_offsets, ...unknown } = info;
   const [extra] = Object.keys(unknown);
   if (extra !== undefined) fail(where, `${tensor} has the unknown property ${show(extra)}`);
+  if (typeof dtype !== "string") fail(where, `${tensor} is of type ${show(dtype)}`);
   if (!dtypes.includes(dtype as D)) {
-    const known = dtypes.map(show).join(" and ");
-    fail(where, `${tensor} is of type ${show(dtype)}; only ${known} is read`);
+    const known = dtypes.map(show).join(", ");
+    throw new ModelFileError(
+      `${where} cannot be used: ${tensor} is of type ${show(dtype)}, and numbers are read as ${known} only. Take a file ` +
+        `of the model in one of them.`,
+    );
   }
   if (!isSizes(shape)) fail(where, `${tensor} has the shape ${show(shape)} and not whole numbers`);
   if (!isSizes(data_offsets) || data_offsets.length !== 2) {

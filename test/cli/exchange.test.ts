@@ -274,6 +274,26 @@ test("import refuses what is nothing of the kind, and makes no folder for it", a
   }
 });
 
+test("a folder of a GGUF is imported as its file is", async () => {
+  const words = ["--model-dir", at("llama"), "--format", "gguf", "--output", at("gguf")];
+  await runCli(exportMain, words);
+  expect(await importing(at("gguf"), at("of-folder"))).toMatchObject({ code: 0, stderr: "" });
+  expect(weights("of-folder")).toEqual(weights("llama"));
+});
+
+test("what Git leaves in the place of a large file is told from one", async () => {
+  const pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12345\n";
+  await exporting("huggingface", at("pointer"));
+  for (const path of [at("pointer", "model.safetensors"), at("pointer.gguf")]) {
+    writeFileSync(path, pointer);
+    const source = path.endsWith(".gguf") ? path : at("pointer");
+    const { code, stderr } = await importing(source, at("never"));
+    expect(code).toBe(1);
+    expect(stderr).toContain(`${path} is not the file itself but what Git has in its place.`);
+  }
+  expect(existsSync(at("never"))).toBe(false);
+});
+
 test("a command that is given an exported folder says what to do with it", async () => {
   await exporting("huggingface", at("as-model"), "--half");
   const { code, stderr } = await runCli(generate, ["--model-dir", at("as-model")]);

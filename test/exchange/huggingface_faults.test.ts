@@ -103,6 +103,11 @@ describe("files that are not what they should be", () => {
       new Map([...without(files, "tokenizer.json"), ["tokenizer.model", new Uint8Array(3)]]),
       "tokenizer.model is of a format that is not read here",
     ],
+    [
+      "a tokenizer of another format, in two files",
+      new Map([...without(files, "tokenizer.json"), ["vocab.json", new Uint8Array(3)]]),
+      "vocab.json is of a format that is not read here",
+    ],
     ["no weights", without(files, "model.safetensors"), "FOLDER has no model.safetensors"],
     [
       "pickled weights",
@@ -152,6 +157,8 @@ describe("files that are not what they should be", () => {
     const bytes = files.get("model.safetensors")!.slice();
     bytes.set(fromFloats([NaN], "F32"), bytes.length - 4);
     const wrong = new Map([...files, ["model.safetensors", bytes]]);
-    expect(() => imported(wrong)).toThrow(/has NaN in model\.norm\.weight/);
+    expect(() => imported(wrong)).toThrow(
+      /has NaN in model\.norm\.weight .* finite\. Get the file again, or import another model\.$/,
+    );
   });
 });

@@ -14,7 +14,7 @@ import { type GgufParameter, ggufParameters, rowsOf } from "./tensors.ts";
 import { tokenizerEntries } from "./tokenizer.ts";
 import { type Entry, ggufPieces } from "./write.ts";
 
-const GGUF_FILE = "model.gguf";
+export const GGUF_FILE = "model.gguf";
 const MODELFILE = "Modelfile";
 /** Our settings, whole: other programs let be what they do not know. */
 export const SETTINGS_KEY = "microgpt.config";

@@ -8,6 +8,7 @@ import { dimsOf, ParameterLayout } from "../../model/parameters.ts";
 import { chatTemplate, isOfChat } from "../../text/chat.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import { type Architecture, architectures, type LlamaShape } from "../architecture.ts";
+import { GET_AGAIN } from "../folder.ts";
 import { aboutBos, configOf, type Imported, type Own, type ReadProgress } from "../imported.ts";
 import { gatherParameters } from "../llama_tensors.ts";
 import { SETTINGS_KEY } from "./export.ts";
@@ -43,7 +44,7 @@ export function importGguf(source: ByteSource, progress?: ReadProgress): Importe
   let done = 0;
   const values = gatherParameters(layout, byName, parameters, source.name, (tensor, into, name) => {
     readRows(source, tensor, into, rows.get(name)!);
-    checkFinite(into, name, source.name);
+    checkFinite(into, name, source.name, Infinity, GET_AGAIN);
     progress?.(++done, parameters.length);
   });
   return { model: { config, tokenizer, step, layout, values }, notes: notesOn(keys, tokenizer) };

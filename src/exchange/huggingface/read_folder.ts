@@ -4,7 +4,7 @@ import { ModelFileError } from "../../errors.ts";
 import { checkFinite, CONFIG_FILE, readConfig, TOKENIZER_FILE } from "../../files/model_files.ts";
 import { dimsOf, ParameterLayout } from "../../model/parameters.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
-import { type ForeignFolder, type Json, jsonOf } from "../folder.ts";
+import { type ForeignFolder, GET_AGAIN, type Json, jsonOf } from "../folder.ts";
 import {
   aboutBos,
   configOf,
@@ -53,7 +53,7 @@ export function importHuggingFace(folder: ForeignFolder, progress?: ReadProgress
   let done = 0;
   const values = gatherParameters(layout, tensors, wanted, folder.path, (tensor, into, name) => {
     readTensor(tensor, into);
-    checkFinite(into, name, tensor.file.name);
+    checkFinite(into, name, tensor.file.name, Infinity, GET_AGAIN);
     progress?.(++done, wanted.length);
   });
   return { model: { config, tokenizer, step, layout, values }, notes };
@@ -92,9 +92,9 @@ function ownConfig({ config, step }: Own, tokenizer: Tokenizer, source: string):
 }
 
 function tokenizerIn(folder: ForeignFolder): Tokenizer {
-  const isPiece = folder.open("tokenizer.model") !== undefined;
-  const why = isPiece
-    ? `and its tokenizer.model is of a format that is not read here; transformers writes the other: ` +
+  const older = ["tokenizer.model", "vocab.json"].find((name) => folder.open(name));
+  const why = older
+    ? `and its ${older} is of a format that is not read here; transformers writes the other: ` +
       `AutoTokenizer.from_pretrained(folder).save_pretrained(folder)`
     : `which should hold its tokens`;
   const file = jsonOf(folder, TOKENIZER_FILE, why);

@@ -1,6 +1,7 @@
 // Weights as JSON, as microgpt's children have them: by name, each a list of rows of numbers.
 
 import { checkFinite } from "../../files/model_files.ts";
+import { GET_AGAIN } from "../folder.ts";
 import type { ParameterLayout, Slice } from "../../model/parameters.ts";
 import type { Model } from "../../files/model_files.ts";
 import { show } from "../../strict_json.ts";
@@ -43,7 +44,7 @@ export function readRows(weights: Json, layout: ParameterLayout, source: string)
   return gatherParameters(layout, tensors, wanted, source, ({ rows }, into, name) => {
     let at = 0;
     for (const row of rows) for (const value of row) into[at++] = value;
-    checkFinite(into, name, source);
+    checkFinite(into, name, source, Infinity, GET_AGAIN);
   });
 }
 
