@@ -54,6 +54,8 @@ import { resumedConfig } from "./training/resume.ts";
 import { Training } from "./training/train.ts";
 import { type TuningMode, tuningModes } from "./tuning/tune.ts";
 
+export { exportModel, importModel } from "./library/exchange.ts";
+export type { ExportedModel, ImportedModel, ModelFormat } from "./library/exchange.ts";
 export { load } from "./library/load.ts";
 export type { LoadOptions, ModelSource } from "./library/load.ts";
 export type { LoadedModel } from "./library/loaded_model.ts";

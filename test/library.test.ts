@@ -3,12 +3,14 @@
 import { readdirSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { resolveConfig } from "../src/config.ts";
-import { ConfigError, DataError, ModelFileError } from "../src/errors.ts";
+import { ConfigError, DataError, ModelFileError, UserError } from "../src/errors.ts";
 import * as noFolders from "../src/files/model_dir.browser.ts";
 import * as library from "../src/index.ts";
 import {
   type Checkpoint,
+  exportModel,
   generate,
+  importModel,
   load,
   loadCheckpoint,
   type Model,
@@ -29,8 +31,11 @@ async function collect<T>(events: AsyncIterable<T>): Promise<T[]> {
   return all;
 }
 
-async function trained(num_steps = 3): Promise<{ model: Model; training: Training }> {
-  const training = await train(names, { ...quick, num_steps });
+async function trained(
+  num_steps = 3,
+  options: TrainOptions = {},
+): Promise<{ model: Model; training: Training }> {
+  const training = await train(names, { ...quick, num_steps, ...options });
   await collect(training.steps());
   return { model: await training.model(), training };
 }
@@ -39,7 +44,9 @@ test("its functions are these", () => {
   const functions = Object.entries(library).filter(([name]) => /^[a-z]/.test(name));
   expect(functions.map(([name]) => name).sort()).toEqual([
     "chat",
+    "exportModel",
     "generate",
+    "importModel",
     "load",
     "loadCheckpoint",
     "presets",
@@ -117,6 +124,35 @@ test("a text's lines are its documents, and with format text it is one", async (
   ]);
   expect([lines.start.num_docs, lines.start.vocab_size]).toEqual([2, 7]);
   expect([text.start.num_docs, text.start.num_tokens]).toEqual([1, 19]);
+});
+
+test("a model leaves in files of other programs, and comes back from them", async () => {
+  const { model } = await trained();
+  for (const format of ["huggingface", "weights-json", "python"] as const) {
+    const { files, notes } = await exportModel(model, format);
+    expect(notes.join().includes("modeling_microgpt.py")).toBe(format === "huggingface");
+    const back = await importModel(files);
+    expect(back.notes).toEqual([]);
+    expect(toBytes(back.model)).toEqual(toBytes(model));
+  }
+  const llama = { activation: "swiglu", position: "rope", norm_gain: true } as const;
+  const norms = { embedding_norm: false, final_norm: true } as const;
+  const other = await trained(1, { ...llama, ...norms });
+  const { files } = await exportModel(other.model, "gguf", { half: true });
+  const gguf = new Map([["names.gguf", new Blob([files.get("model.gguf")!])]]);
+  expect((await importModel(gguf)).model.layout).toEqual(other.model.layout);
+});
+
+test("formats and files that there are not are refused", async () => {
+  const { model } = await trained();
+  await expect(exportModel(model, "html" as "gguf")).rejects.toThrow(
+    'format is "html"; it must be huggingface or gguf or weights-json or python.',
+  );
+  await expect(exportModel(model, "python", { half: true })).rejects.toThrow(ConfigError);
+  await expect(exportModel(model, "gguf")).rejects.toThrow(UserError);
+  await expect(importModel(new Map())).rejects.toThrow("There are no files to import");
+  const odd = new Map([["a.onnx", new Uint8Array(3)]]);
+  await expect(importModel(odd)).rejects.toThrow("a.onnx is nothing that can be imported");
 });
 
 test("a model is the same from its folder, its bytes and a Blob of them, and writes the same", async () => {

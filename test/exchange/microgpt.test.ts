@@ -287,5 +287,12 @@ describe.skipIf(python === undefined)("the program, where there is Python", () =
     expect(run(program, "--prompt", "bobobobob").stderr).toMatch(
       /The prompt has 9 characters, and the model sees 5/,
     );
+    for (const temperature of ["nan", "-1", "inf"]) {
+      expect(run(program, `--temperature=${temperature}`)).toMatchObject({
+        status: 2,
+        stderr: expect.stringMatching(/error: --temperature must be a number of at least 0/),
+      });
+    }
+    expect(run(program, "--output", "x.py").stderr).toMatch(/error: --output is for what was/);
   });
 });

@@ -250,6 +250,10 @@ def main():
     parser.add_argument("--learning-rate", type=float, default=SETTINGS["learning_rate"])
     parser.add_argument("--output", metavar="FILE", help="where the trained program is written")
     args = parser.parse_args()
+    if not 0 <= args.temperature < math.inf:
+        parser.error("--temperature must be a number of at least 0")
+    if args.output and not args.train:
+        parser.error("--output is for what was learnt; give --train TEXT too")
     random.seed(args.seed)
     weights = MODEL["weights"]
     if args.train:

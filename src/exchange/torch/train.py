@@ -12,9 +12,12 @@ import json
 import math
 import os
 
-import torch
-import torch.distributed as dist
-import torch.nn.functional as F
+try:
+    import torch
+    import torch.distributed as dist
+    import torch.nn.functional as F
+except ImportError as error:
+    raise SystemExit(f"PyTorch is needed, and Python does not find it ({error}): https://pytorch.org tells how to install it.")
 
 from folder import IGNORED, Data, read_tensors, write_tensors, write_text
 from model import GPT
