@@ -1,6 +1,6 @@
 // The work for one request: it waits for its turn, is counted, and ends where its time is up or nobody waits for it.
 
-import type { Generator, SamplingOptions } from "../../src/generation/from_model.ts";
+import type { Generator } from "../../src/generation/from_model.ts";
 import type { Exchange } from "./exchange.ts";
 import { Problem } from "./problem.ts";
 import type { Place } from "./queue.ts";
@@ -63,19 +63,10 @@ export class Job {
 
   /** The generator for this request: each text waits for its turn, and what is drawn is counted. */
   generator(shared: Generator): Generator {
-    const counted = shared.telling(() => this.count());
-    const write = (options: SamplingOptions) => this.inTurn(counted.write(options), options.signal);
-    const own: Pick<Generator, "complete" | "score" | "samples" | "write" | "answer"> = {
-      complete: (beginning, options) =>
-        this.inTurn(counted.complete(beginning, options), options.signal),
-      score: (tokens, signal) => this.inTurn(counted.score(tokens, signal), signal),
-      answer: (messages, options) => this.inTurn(counted.answer(messages, options), options.signal),
-      write,
-      async *samples(options) {
-        for await (const event of write(options)) if (event.type === "sample") yield event;
-      },
-    };
-    return Object.assign(Object.create(counted), own);
+    return shared.sharedBy({
+      drawn: () => this.count(),
+      inTurn: (text, signal) => this.inTurn(text, signal),
+    });
   }
 
   /** A token was drawn. */
@@ -85,12 +76,15 @@ export class Job {
     exchange.first_token ??= performance.now() - exchange.at;
   }
 
-  private async *inTurn<T>(events: AsyncGenerator<T>, signal = this.signal): AsyncGenerator<T> {
+  private async *inTurn<T, R>(
+    text: AsyncGenerator<T, R>,
+    signal = this.signal,
+  ): AsyncGenerator<T, R> {
     const { place, exchange } = this.options;
     const end = await place.turn(signal);
     exchange.waited ??= performance.now() - exchange.at;
     try {
-      yield* events;
+      return yield* text;
     } finally {
       end();
     }

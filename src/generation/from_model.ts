@@ -50,9 +50,19 @@ export interface Opening {
   dtype?: ConfigChoice["dtype"];
 }
 
+/** One of several who share a generator. */
+export interface Sharer {
+  /** Told of every token that is drawn for it, before its text is. */
+  drawn(): void;
+  /** What a text gives, from its turn on. @throws the signal's reason if that comes first */
+  inTurn<T, R>(text: AsyncGenerator<T, R>, signal?: AbortSignal): AsyncGenerator<T, R>;
+}
+
 export class Generator {
   readonly model: Model;
   private readonly decoder: Decoder;
+  /** Of a shared one, whose texts these are. */
+  private readonly sharer: Sharer | undefined;
   /** Why `auto` took the CPU; null where it did not. */
   readonly fallback: string | null;
   /** Why `auto` took the dtype that it did; null where it was asked for. */
@@ -93,21 +103,21 @@ export class Generator {
     return new Generator(model, decoder, { fallback, ...chosen });
   }
 
-  /** The same one, which tells of every token that is drawn, before its text is told. */
-  telling(drawn: () => void): Generator {
+  /** The same one, each text of which waits for its turn, and whose tokens are counted. */
+  sharedBy(sharer: Sharer): Generator {
     const { decoder } = this;
-    const telling: Decoder = {
+    const counted: Decoder = {
       num_slots: decoder.num_slots,
       async *decode(continuation) {
         for await (const token of decoder.decode(continuation)) {
-          drawn();
+          sharer.drawn();
           yield token;
         }
       },
       score: (tokens, signal) => decoder.score(tokens, signal),
       destroy: () => decoder.destroy(),
     };
-    return Object.assign(Object.create(this), { decoder: telling });
+    return Object.assign(Object.create(this), { decoder: counted, sharer });
   }
 
   /** Texts that are written at the same time; others wait for their turn. */
@@ -139,7 +149,7 @@ export class Generator {
   ): AsyncGenerator<AnswerPieceEvent | AnswerEvent> {
     checkTalks(this.model.config);
     const random = new PythonRandom(options.seed);
-    return answer(messages, { ...this.prepare(options), random });
+    return this.inTurn(answer(messages, { ...this.prepare(options), random }), options.signal);
   }
 
   /**
@@ -153,12 +163,13 @@ export class Generator {
     const stream = new TextStream(this.model.tokenizer);
     stream.push(shown);
     const max_tokens = Math.min(options.max_tokens || Infinity, room);
-    return draw(tokens, stream, { ...prepared, random, max_tokens, ends, keeps_first });
+    const drawn = draw(tokens, stream, { ...prepared, random, max_tokens, ends, keeps_first });
+    return this.inTurn(drawn, options.signal);
   }
 
   /** Logits (V) of what follows each of a text's tokens, as Decoder.score() gives them. */
   score(tokens: readonly number[], signal?: AbortSignal): AsyncGenerator<ArrayLike<number>> {
-    return this.decoder.score(tokens, signal);
+    return this.inTurn(this.decoder.score(tokens, signal), signal);
   }
 
   /** What is to be known about texts of such length, a sentence each. */
@@ -186,7 +197,12 @@ export class Generator {
       tokenizer,
       random: randomsOf(config, seed),
       decode: (continuation) => this.decoder.decode(continuation),
+      inTurn: (text, signal) => this.inTurn(text, signal),
     };
+  }
+
+  private inTurn<T, R>(text: AsyncGenerator<T, R>, signal?: AbortSignal): AsyncGenerator<T, R> {
+    return this.sharer ? this.sharer.inTurn(text, signal) : text;
   }
 
   /** Gives back all that it holds. */

@@ -94,6 +94,8 @@ export interface GenerateOptions
   questions?: readonly string[];
   /** Once aborted, no further token is drawn. */
   signal?: AbortSignal;
+  /** What a text gives, where texts of others are written too. */
+  inTurn?<T, R>(text: AsyncGenerator<T, R>, signal: AbortSignal): AsyncGenerator<T, R>;
 }
 
 /** The texts of write() alone. */
@@ -109,15 +111,13 @@ export async function* generate(options: GenerateOptions): AsyncGenerator<Sample
  * @throws UnknownCharacterError if the prompt has a character that the tokenizer has no id for
  */
 export async function* write(options: GenerateOptions): AsyncGenerator<PieceEvent | SampleEvent> {
-  const { num_samples, tokenizer, random, signal } = options;
+  const { num_samples, tokenizer, random, inTurn = (text) => text } = options;
   encodePrompt(tokenizer, options.prompt ?? ""); // what it does not know is told
   const together = random instanceof PythonRandom ? 1 : TOGETHER;
-  yield* inOrder(num_samples, together, (i, unwanted) =>
-    writeOne(i + 1, {
-      ...options,
-      signal: signal ? AbortSignal.any([signal, unwanted]) : unwanted,
-    }),
-  );
+  yield* inOrder(num_samples, together, (i, unwanted) => {
+    const signal = options.signal ? AbortSignal.any([options.signal, unwanted]) : unwanted;
+    return inTurn(writeOne(i + 1, { ...options, signal }), signal);
+  });
 }
 
 /** The events of one of the texts; false where it is given up. */

@@ -12,6 +12,7 @@ const asked = conversations.map((turns) => [{ role: "system", content: "be" }, .
 /** What there is to learn of each kind of model, and by which settings. */
 const kinds = {
   names: [["ada", "grace", "alan", "emmy", "ada lovelace"], { block_size: 16 }],
+  tied: [["ada", "grace", "alan", "emmy"], { block_size: 16, tie_embeddings: true }],
   text: [rain, { format: "text", tokenizer: "bpe", vocab_size: 270, block_size: 16 }],
   words: [rain, { format: "text", tokenizer: "word", vocab_size: 16, block_size: 16 }],
   chat: [

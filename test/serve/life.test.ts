@@ -43,7 +43,7 @@ test("a device that fails ends the server, with a sentence for who asked", async
   const lost = new GpuError("The GPU is gone.");
   const failing = endlessTexts().generator;
   const generator: Generator = Object.assign(failing, {
-    telling: () => generator,
+    sharedBy: () => generator,
     write: async function* (...args: Parameters<Generator["write"]>) {
       yield* endlessTexts().generator.write({ ...args[0], max_tokens: 1 });
       throw lost;

@@ -5,10 +5,13 @@ import { connect } from "node:net";
 import { Readable } from "node:stream";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { apiRoutes } from "../../cli/serve/api.ts";
-import { beginExchange } from "../../cli/serve/exchange.ts";
+import { beginExchange, type Exchange } from "../../cli/serve/exchange.ts";
+import { Job } from "../../cli/serve/job.ts";
 import { Queue } from "../../cli/serve/queue.ts";
 import { patience } from "../../cli/serve/server.ts";
 import { Serving } from "../../cli/serve/serving.ts";
+import { Generator } from "../../src/generation/from_model.ts";
+import { tinyModel } from "../harness/service.ts";
 import { endlessTexts, serveInTest, until } from "./server.ts";
 
 const never = new AbortController().signal;
@@ -68,6 +71,37 @@ describe("the queue", () => {
     await waiting;
     expect(queue.running).toBe(1);
   });
+});
+
+test("of a request for several texts each has a turn of its own, so that others come between", async () => {
+  const shared = await Generator.open(await tinyModel("tied"), "cpu");
+  const queue = new Queue(2, 5);
+  const job = () => {
+    const place = queue.take();
+    return new Job({ place, exchange: {} as Exchange, timeout_s: 60, over: () => {} });
+  };
+  const [many, one] = [job(), job()];
+  const over: string[] = [];
+  let most = 0;
+  const write = async (name: string, job: Job, num_samples: number) => {
+    const options = { seed: 3, num_samples, signal: job.signal };
+    const texts = [];
+    for await (const event of job.generator(shared).write(options)) {
+      most = Math.max(most, queue.running);
+      if (event.type === "sample") texts.push(event);
+    }
+    over.push(name);
+    job.end();
+    return texts;
+  };
+  const [texts, others] = await Promise.all([write("many", many, 6), write("one", one, 1)]);
+  expect(most).toBe(2);
+  expect(over).toEqual(["one", "many"]);
+  const alone = [];
+  for await (const event of shared.samples({ seed: 3, num_samples: 6 })) alone.push(event);
+  expect(texts).toEqual(alone);
+  expect(others).toEqual(alone.slice(0, 1));
+  shared.close();
 });
 
 describe("the server", () => {

@@ -7,7 +7,7 @@ import { AccessLog } from "../../cli/serve/logs.ts";
 import type { Answers } from "../../cli/serve/api.ts";
 import { RateLimit } from "../../cli/serve/rate_limit.ts";
 import { type ServerOptions, startServer } from "../../cli/serve/start.ts";
-import type { Generator } from "../../src/generation/from_model.ts";
+import type { Generator, SamplingOptions, Sharer } from "../../src/generation/from_model.ts";
 import { parseLines } from "../cli/fake_io.ts";
 
 export const JSON_TYPE = { "content-type": "application/json" };
@@ -115,27 +115,34 @@ export function endlessTexts(piece = "x", pause_ms = 0): Strings {
     begun: [] as number[],
     finish: () => void (over = true),
   };
-  const texts = (drawn = () => {}): Pick<Generator, "write" | "telling"> => ({
-    telling: (drawn) => texts(drawn) as Generator,
-    async *write({ signal, seed, max_tokens }) {
-      strings.writing++;
-      strings.begun.push(seed);
-      try {
-        for (let count = 0; !over && count < (max_tokens || Infinity); count++) {
-          await new Promise((resolve) =>
-            pause_ms > 0 ? setTimeout(resolve, pause_ms) : setImmediate(resolve),
-          );
-          if (signal?.aborted) return;
-          strings.tokens++;
-          drawn();
-          yield { type: "piece", index: 1, text: piece };
-        }
-        yield { type: "sample", index: 1, text: "whole" };
-      } finally {
-        strings.writing--;
-      }
+  const texts = (sharer?: Sharer): Pick<Generator, "write" | "sharedBy"> => ({
+    sharedBy: (sharer) => texts(sharer) as Generator,
+    write(options) {
+      const text = write(options, sharer?.drawn);
+      return sharer ? sharer.inTurn(text, options.signal) : text;
     },
   });
+  async function* write(
+    { signal, seed, max_tokens }: SamplingOptions,
+    drawn = () => {},
+  ): ReturnType<Generator["write"]> {
+    strings.writing++;
+    strings.begun.push(seed);
+    try {
+      for (let count = 0; !over && count < (max_tokens || Infinity); count++) {
+        await new Promise((resolve) =>
+          pause_ms > 0 ? setTimeout(resolve, pause_ms) : setImmediate(resolve),
+        );
+        if (signal?.aborted) return;
+        strings.tokens++;
+        drawn();
+        yield { type: "piece", index: 1, text: piece };
+      }
+      yield { type: "sample", index: 1, text: "whole" };
+    } finally {
+      strings.writing--;
+    }
+  }
   return Object.assign(strings, { generator: texts() as Generator });
 }
 
