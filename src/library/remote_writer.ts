@@ -19,6 +19,10 @@ export class RemoteWriter implements Writer {
   private readonly worker: WorkerLike;
   private readonly waiting = new Map<number, Waiting>();
   private calls = 0;
+  /** Streams that are not over. */
+  private readonly streams = new Set<number>();
+  /** Of a stream that nobody holds any more, nobody asks for the end. */
+  private readonly dropped = new FinalizationRegistry<number>((id) => this.drop(id));
   /** Why nothing can be asked any more. */
   private failure: Error | undefined;
 
@@ -88,20 +92,35 @@ export class RemoteWriter implements Writer {
   private async call(call: Call, request: unknown, signal?: AbortSignal): Promise<unknown> {
     const id = this.newCall();
     const reply = await this.ask({ id, call, request }, signal);
-    return "value" in reply ? reply.value : this.items(id, signal);
+    if ("value" in reply) return reply.value;
+    const items = this.items(id, signal);
+    this.dropped.register(items, id);
+    await items.next(); // from here on it can be left, though none is asked for
+    return items;
   }
 
+  /** Nothing at first, then the items. */
   private async *items(id: number, signal?: AbortSignal): AsyncGenerator<unknown> {
-    let goesOn = true;
+    this.streams.add(id);
+    const leave = () => this.drop(id);
+    signal?.addEventListener("abort", leave, { once: true });
     try {
-      while (goesOn) {
+      yield;
+      while (this.streams.has(id)) {
         const reply = await this.ask({ id, next: true }, signal);
-        goesOn = "item" in reply;
         if ("item" in reply) yield reply.item;
+        else this.streams.delete(id);
       }
+      signal?.throwIfAborted();
     } finally {
-      if (goesOn) this.leave(id);
+      signal?.removeEventListener("abort", leave);
+      leave();
     }
+  }
+
+  /** Leaves a stream that is not over. */
+  private drop(id: number): void {
+    if (this.streams.delete(id)) this.leave(id);
   }
 
   /** @throws the signal's reason once it is aborted */

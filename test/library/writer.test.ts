@@ -3,6 +3,8 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { pathToFileURL } from "node:url";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ConfigError, ModelFileError, RequestError, UserError } from "../../src/errors.ts";
 import * as inBrowser from "../../src/files/model_dir.browser.ts";
@@ -162,6 +164,40 @@ test("a reader that is slow lets the text at the other end wait", async () => {
     expect(sent).toBeLessThanOrEqual(++read + 1);
     if (read === 20) break;
   }
+  await writer.close();
+});
+
+test("a stream that nobody iterates is left at the other end: once it is closed, given up or held by nobody", async () => {
+  const { near } = worker();
+  const left: number[] = [];
+  const post = near.postMessage.bind(near);
+  near.postMessage = (message) => {
+    const { id, ...others } = message as { id: number };
+    if ("leave" in others) left.push(id);
+    post(message);
+  };
+  const writer = await load(names, { device: "cpu", worker: near });
+  const open = (signal?: AbortSignal) =>
+    writer.completions.create({ prompt: "a", stream: true }, { signal }) as Promise<
+      AsyncGenerator<unknown>
+    >;
+  await (await open()).return(undefined);
+  expect(left).toEqual([2]);
+  const leaving = new AbortController();
+  const given = await open(leaving.signal);
+  leaving.abort(new Error("gone"));
+  expect(left).toEqual([2, 3]);
+  await expect(given.next()).rejects.toThrow("gone");
+  await collect(await open()); // comes to its end by itself
+  await open();
+  setFlagsFromString("--expose-gc");
+  const collectGarbage = runInNewContext("gc") as () => void;
+  await expect
+    .poll(() => {
+      collectGarbage();
+      return left;
+    })
+    .toEqual([2, 3, 5]);
   await writer.close();
 });
 
