@@ -2,6 +2,7 @@
 // its own life.
 
 import type { ServerResponse } from "node:http";
+import type { Device } from "../../src/device/device.ts";
 import { GpuError } from "../../src/errors.ts";
 import type { Generator } from "../../src/generation/from_model.ts";
 import { type Exchange, exchangeOf } from "./exchange.ts";
@@ -23,6 +24,9 @@ export interface ServingOptions {
 /** From its start to its end. */
 export type Phase = "loading" | "ready" | "draining" | "failed";
 
+/** How often a device that nothing is asked of is looked after, in ms. */
+const LOOK_MS = 2000;
+
 /** Seconds after which a client should try again that comes at a bad time. */
 const SOON = 5;
 
@@ -36,6 +40,7 @@ export class Serving {
   /** Requests that are not over. */
   unanswered = 0;
   private current: Phase = "loading";
+  private looks: NodeJS.Timeout | undefined;
 
   constructor(options: ServingOptions) {
     this.options = options;
@@ -52,6 +57,20 @@ export class Serving {
     this.opened = generator;
     this.queue = new Queue(slots, this.options.max_queue);
     if (this.current === "loading") this.current = "ready";
+    if (generator.device) this.watch(generator.device);
+  }
+
+  /** A device that fails while it is idle would be found out by the next request. */
+  private watch(device: Pick<Device, "failing" | "idle">): void {
+    void device.failing.then((error) => this.failed(error));
+    let looking = false;
+    const look = async () => {
+      if (looking || this.queue.running > 0) return;
+      looking = true;
+      await device.idle().catch((error: unknown) => this.failed(error));
+      looking = false;
+    };
+    this.looks = setInterval(() => void look(), LOOK_MS).unref();
   }
 
   /** @throws Problem with status 503 where there is none, or soon will be none */
@@ -98,6 +117,7 @@ export class Serving {
    */
   async drain(patience_ms: number): Promise<number> {
     if (this.current !== "failed") this.current = "draining";
+    clearInterval(this.looks);
     await until(() => this.jobs.size === 0, patience_ms);
     const { size } = this.jobs;
     for (const job of this.jobs) {

@@ -117,7 +117,10 @@ export class Device {
    * GPU's until something was measured.
    */
   gflops: number;
+  /** Resolves once it has failed; of a device that is idle the driver may tell nothing until idle() asks. */
+  readonly failing: Promise<GpuError>;
   private failure: GpuError | undefined;
+  private tell!: (failure: GpuError) => void;
 
   constructor(gpu: GPUDevice, info: GPUAdapterInfo, shaders: Record<string, string>) {
     this.gpu = gpu;
@@ -129,6 +132,7 @@ export class Device {
     this.kernels = new Kernels(gpu, shaders, !this.software);
     this.nothing = nothing(gpu);
     this.scratch = this.software ? new Scratch(gpu) : undefined;
+    this.failing = new Promise((resolve) => (this.tell = resolve));
     gpu.addEventListener("uncapturederror", (event) => {
       event.preventDefault(); // told by check(), not by the console
       const { message } = (event as GPUUncapturedErrorEvent).error;
@@ -162,6 +166,7 @@ export class Device {
       `${sentence.replace(/\.?$/, ".")} Steps after the last one reported do not count; ` +
         `start again, with a smaller model or batch if it happens again, or with the CPU as device.`,
     );
+    this.tell(this.failure);
   }
 
   /** @throws GpuError if the device was lost or refused a command */

@@ -3,6 +3,7 @@
 import { isChat } from "../choices.ts";
 import type { ConfigChoice } from "../config.ts";
 import { type ChosenDevice, chooseDevice, type DeviceChoice } from "../device/choose.ts";
+import type { Device } from "../device/device.ts";
 import type { Preparation } from "../device/prepare.ts";
 import { ParameterLayout } from "../model/parameters.ts";
 import { estimate, writingWork } from "../model/work.ts";
@@ -60,6 +61,8 @@ export interface Sharer {
 
 export class Generator {
   readonly model: Model;
+  /** Undefined for the CPU. */
+  readonly device: Device | undefined;
   private readonly decoder: Decoder;
   /** Of a shared one, whose texts these are. */
   private readonly sharer: Sharer | undefined;
@@ -71,9 +74,10 @@ export class Generator {
   private constructor(
     model: Model,
     decoder: Decoder,
-    { fallback, dtype_reason }: Pick<ChosenDevice, "fallback"> & WritingDtype,
+    { device, fallback, dtype_reason }: Pick<ChosenDevice, "device" | "fallback"> & WritingDtype,
   ) {
     this.model = model;
+    this.device = device;
     this.decoder = decoder;
     this.fallback = fallback;
     this.dtype_reason = dtype_reason;
@@ -100,7 +104,7 @@ export class Generator {
     const { dtype } = chosen;
     const decoding = { progress, dtype, ...(num_slots !== undefined && { num_slots }) };
     const decoder = await createDecoder(device, config, dims, params, decoding);
-    return new Generator(model, decoder, { fallback, ...chosen });
+    return new Generator(model, decoder, { device, fallback, ...chosen });
   }
 
   /** The same one, each text of which waits for its turn, and whose tokens are counted. */

@@ -1,7 +1,8 @@
 // A server from its start to its end, its metrics, and the document that tells of its routes.
 
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { calls } from "../../cli/serve/api.ts";
+import { openDevice } from "../../src/device/device.ts";
 import { GpuError } from "../../src/errors.ts";
 import type { Generator } from "../../src/generation/from_model.ts";
 import { chatGenerator, namesGenerator, serveModel } from "./models.ts";
@@ -63,6 +64,31 @@ test("a device that fails ends the server, with a sentence for who asked", async
       "The server's device failed, and it is about to stop.",
     );
   }
+});
+
+test("a device that is lost while nothing is asked of it ends the server at once", async () => {
+  const device = await openDevice();
+  const generator = Object.assign(endlessTexts().generator, { device });
+  const server = await serveInTest({ generator });
+  const failure = server.until(new AbortController().signal).catch((error: unknown) => error);
+  expect((await server.fetch("/health")).status).toBe(200);
+  device.destroy();
+  expect(await failure).toBeInstanceOf(GpuError);
+  const health = await server.fetch("/health");
+  expect([health.status, await health.json()]).toEqual([503, { status: "failed" }]);
+});
+
+test("a device that does not tell is asked", async () => {
+  vi.useFakeTimers({ toFake: ["setInterval"] });
+  onTestFinished(() => void vi.useRealTimers());
+  const lost = new GpuError("The GPU is gone.");
+  const device = { failing: new Promise(() => {}), idle: () => Promise.reject(lost) };
+  const server = await serveInTest({
+    generator: Object.assign(endlessTexts().generator, { device }) as unknown as Generator,
+  });
+  const failure = server.until(new AbortController().signal).catch((error: unknown) => error);
+  vi.advanceTimersByTime(10_000);
+  expect(await failure).toBe(lost);
 });
 
 test("metrics are as Prometheus reads them", async () => {
