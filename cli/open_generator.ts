@@ -12,7 +12,6 @@ const [dtype] = settingOptions("dtype").map(
   (option) =>
     ({
       ...option,
-      env: [],
       help:
         "what a GPU keeps weights, keys and values in: f32, by which its tokens are the CPU's, f16, " +
         "or auto: f16 where doctor has certified it",

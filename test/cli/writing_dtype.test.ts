@@ -41,6 +41,14 @@ test("auto says what it took and why", async () => {
   expect([code, stderr]).toEqual([0, "dtype f32: the CPU writes in float64.\n"]);
 });
 
+test("the variable counts as the flag does, which wins", async () => {
+  const env = { MICROGPT_DTYPE: "auto" };
+  const told = async (...more: string[]) =>
+    (await runCli(generate, argvFor("--device", "cpu", ...more), env)).stderr;
+  expect(await told()).toBe("dtype f32: the CPU writes in float64.\n");
+  expect(await told("--dtype", "f32")).toBe("");
+});
+
 test.skipIf(!device.features.includes("shader-f16"))("in f16 a GPU writes too", async () => {
   const written = async (dtype: string) => {
     const { stdout } = await runCli(generate, argvFor("--device", "webgpu", "--dtype", dtype));
