@@ -8,7 +8,7 @@ import { parseSetting } from "../src/config/values.ts";
 import type { Model } from "../src/files/model_files.ts";
 import { nearest } from "../src/nearest.ts";
 import { sizes } from "../src/presets.ts";
-import { initialConfig } from "../src/training/init_from.ts";
+import { checkInitial, initialConfig } from "../src/training/init_from.ts";
 import { fromConfigFile } from "./config_file.ts";
 import { type Given, UsageError } from "./given.ts";
 import {
@@ -102,16 +102,22 @@ export class Flags {
    */
   config(preset: string, known: Partial<ConfigChoice> = {}, model?: Model): ConfigChoice {
     const { overrides, labels } = this.settings();
-    const flags = Object.fromEntries(settings.map(({ name, flag }) => [name, `--${flag}`]));
-    const [given, words] = [
-      { ...overrides, ...known },
-      { ...flags, ...labels },
-    ];
+    const [given, words] = [{ ...overrides, ...known }, wordsOf(labels)];
     const named = this.raw(presetOption) === undefined ? undefined : preset;
     const config = model
       ? initialConfig(model, given, words, named)
       : resolveConfig(preset, { ...unsaidIn(preset), ...given }, words);
     checkUsed(config, labels);
+    return config;
+  }
+
+  /**
+   * The settings of a new run: config(), with the preset that was given.
+   * @throws ConfigError if such a run cannot start from the model, or from none
+   */
+  newRun(known: Partial<ConfigChoice>, model: Model | undefined): ConfigChoice {
+    const config = this.config(this.text(presetOption), known, model);
+    checkInitial(model, config, wordsOf(this.settings().labels));
     return config;
   }
 
@@ -131,6 +137,12 @@ export class Flags {
     checkUsed(overrides as Partial<ConfigChoice>, labels);
     return { overrides: overrides as Partial<ConfigChoice>, labels };
   }
+}
+
+/** How a setting is written, by whoever has not written it too. */
+function wordsOf(labels: Labels): Labels {
+  const flags = Object.fromEntries(settings.map(({ name, flag }) => [name, `--${flag}`]));
+  return { ...flags, ...labels };
 }
 
 /**

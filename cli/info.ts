@@ -88,10 +88,10 @@ function describeModel(flags: Flags): [object, string] {
 async function describeRun(flags: Flags, io: Io, signal: AbortSignal): Promise<[object, string]> {
   const source = flags.text(options.initFrom);
   const initFrom = source === undefined ? undefined : loadModel(source);
-  const wanted = flags.config(flags.text(options.preset), {}, initFrom);
+  const wanted = flags.newRun({}, initFrom);
   const { corpus, found } = await readText({ ...(await askedIn(flags)), signal }, io, wanted);
   const { format, num_docs } = corpus;
-  flags.config(flags.text(options.preset), { format }, initFrom); // what it decides may be in conflict
+  flags.newRun({ format }, initFrom); // what it decides may be in conflict
   const given = tokenizerOf(flags);
   const progress = prepareProgress(io.stderr);
   const initial = initFrom?.tokenizer;

@@ -73,9 +73,7 @@ async function trainAll(flags: Flags, io: Io, interrupt: Interrupt): Promise<num
   const before = resumes ? loadCheckpoint(path) : undefined;
   const initFrom = source === undefined ? undefined : loadModel(source);
   const done = before ? { step: before.step, tokens: before.tokens } : NOTHING;
-  const config = before
-    ? goOn(before, flags)
-    : flags.config(flags.text(options.preset), {}, initFrom);
+  const config = before ? goOn(before, flags) : flags.newRun({}, initFrom);
   const device = flags.choice(options.device, options.devices);
   const mode = flags.choice(options.tuning, tuningModes);
   const prompt = promptOf(flags);
@@ -85,7 +83,7 @@ async function trainAll(flags: Flags, io: Io, interrupt: Interrupt): Promise<num
   const { signal } = interrupt;
   const { corpus, found } = await readText({ ...asked, inputs, signal }, io, config);
   const { format } = corpus;
-  if (!before) flags.config(flags.text(options.preset), { format }, initFrom); // what it decides may be in conflict
+  if (!before) flags.newRun({ format }, initFrom); // what it decides may be in conflict
 
   const folder = await RunFolder.open(path, resumes ? "resume" : replaces ? "replace" : "keep");
   try {

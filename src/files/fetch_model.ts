@@ -1,25 +1,48 @@
 // A model from its address.
 
 import { ModelFileError } from "../errors.ts";
+import { ADAPTER_FILE, BASE_FILE, decodeAdapted } from "./adapter_files.ts";
 import { BEST_FILE, decodeModelFile, type Model, WEIGHTS_FILE } from "./model_files.ts";
 
+/** What a server gives for a file, or why it gives nothing. */
+type Fetched = { bytes: Uint8Array; why?: undefined } | { bytes?: undefined; why: string };
+
 /**
- * @param address of a model's folder, or of its file
+ * @param address of a model's folder, that of adapters and their base too, or of its file
  * @param best of a folder, whether it is the run's best model that is meant
  * @throws ModelFileError if there is no model that can be used
  */
 export async function fetchModel(address: URL, best: boolean): Promise<Model> {
-  const url = new URL(address);
-  if (!url.pathname.endsWith(".safetensors")) {
-    url.pathname = `${url.pathname.replace(/\/$/, "")}/${best ? BEST_FILE : WEIGHTS_FILE}`;
-  }
-  const need = `A model's folder is needed, or its ${WEIGHTS_FILE}, from a server that this page may ask.`;
-  const refuse = (why: string): never => {
-    throw new ModelFileError(`${url.href} cannot be fetched: ${why}. ${need}`);
+  const [, folder, named] = /^(.*?)\/?(?:\/([^/]*\.safetensors))?$/.exec(address.pathname)!;
+  const at = (file: string) => {
+    const url = new URL(address);
+    url.pathname = `${folder}/${file}`;
+    return url.href;
   };
-  const failed = (error: unknown) => refuse(error instanceof Error ? error.message : String(error));
-  const response = await fetch(url).catch(failed);
-  if (!response.ok)
-    return refuse(`the server answers ${response.status} ${response.statusText}`.trim());
-  return decodeModelFile(new Uint8Array(await response.arrayBuffer().catch(failed)), url.href);
+  const get = (file: string) => fetchFile(at(file));
+  const adapted = async (adapters: Uint8Array) => {
+    const files = new Map([[ADAPTER_FILE, adapters]]);
+    const { bytes } = await get(BASE_FILE);
+    if (bytes) files.set(BASE_FILE, bytes);
+    return decodeAdapted((name) => files.get(name), address.origin + folder);
+  };
+  const file = named ?? (best ? BEST_FILE : WEIGHTS_FILE);
+  const { bytes, why } = await get(file);
+  if (bytes) return file === ADAPTER_FILE ? adapted(bytes) : decodeModelFile(bytes, at(file));
+  const adapters = file === WEIGHTS_FILE && !named ? await get(ADAPTER_FILE) : undefined;
+  if (adapters?.bytes) return adapted(adapters.bytes);
+  throw new ModelFileError(
+    `${at(file)} cannot be fetched: ${why}. A model's folder is needed, or its ${WEIGHTS_FILE}, from a server that this ` +
+      `page may ask.`,
+  );
+}
+
+async function fetchFile(url: string): Promise<Fetched> {
+  try {
+    const response = await fetch(url);
+    if (response.ok) return { bytes: new Uint8Array(await response.arrayBuffer()) };
+    return { why: `the server answers ${response.status} ${response.statusText}`.trim() };
+  } catch (error) {
+    return { why: error instanceof Error ? error.message : String(error) };
+  }
 }

@@ -105,20 +105,26 @@ function checkOwn(
 
 /**
  * @param model undefined where the run starts from none
+ * @param labels how the user wrote a setting, for the messages; its own name where absent
  * @throws ConfigError if a run with these settings cannot start from the model
  */
-export function checkInitial(model: Model | undefined, config: ConfigChoice): void {
+export function checkInitial(
+  model: Model | undefined,
+  config: ConfigChoice,
+  labels: Labels = {},
+): void {
   if (!model) {
     if (config.lora_rank === 0) return;
+    const { lora_rank: label = "lora_rank" } = labels;
     throw new ConfigError(
       "lora_rank",
-      `lora_rank is ${config.lora_rank}, but adapters are trained beside the weights of a model that is there, which train ` +
-        `starts from by --init-from, or the library by initFrom: name one there, or leave lora_rank at 0.`,
+      `${label} is ${config.lora_rank}, but adapters are trained beside the weights of a model that is there, which train ` +
+        `starts from by --init-from, or the library by initFrom: name one there, or leave ${label} at 0.`,
     );
   }
   const { config: before, tokenizer } = model;
   const vocab_size = isLearned(before.tokenizer) ? tokenizer.vocab_size : 0;
-  checkOwn({ ...before, vocab_size }, tokenizer, config, {});
+  checkOwn({ ...before, vocab_size }, tokenizer, config, labels);
 }
 
 /**

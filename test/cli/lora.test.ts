@@ -10,8 +10,10 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
-import { expect, test } from "vitest";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { basename, join } from "node:path";
+import { expect, onTestFinished, test } from "vitest";
 import { main as generate } from "../../cli/generate.ts";
 import { main as info } from "../../cli/info.ts";
 import { main as train } from "../../cli/train.ts";
@@ -195,6 +197,23 @@ test("the folder has PEFT's files, and is a model to all who open it, wherever i
   const merged = join(folder, "merged");
   await save(await load(moved), merged);
   expect(loadModel(merged)).toEqual(model);
+
+  // On a server, as a folder or by the adapters' file; the base is asked for beside it.
+  const server = createServer(({ url }, response) => {
+    const path = join(moved, basename(url!));
+    const known = url!.startsWith("/tuned/") && existsSync(path);
+    response.writeHead(known ? 200 : 404).end(known ? readFileSync(path) : "");
+  });
+  onTestFinished(() => void server.close());
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const site = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  for (const address of ["tuned", "tuned/", "tuned/adapter_model.safetensors"]) {
+    expect((await load(`${site}/${address}`)).values).toEqual(model.values);
+  }
+  rmSync(join(moved, "base.safetensors"));
+  await expect(load(`${site}/tuned`)).rejects.toThrow(
+    `${site}/tuned/base.safetensors is missing: the weights that the adapters there`,
+  );
 });
 
 test("files that are missing, or of two runs, are told of", async () => {
@@ -254,7 +273,9 @@ test("adapters without a model, or words that mean none, are refused", async () 
   const folder = await started();
   const output = join(folder, "x");
   const none = await run(folder, output, ["--lora-rank", "4"]);
-  expect(none.stderr).toContain("name one there");
+  expect(none.stderr).toMatch(/--lora-rank is 4, but .*name one there, or leave --lora-rank at 0/);
+  const needs = await runCli(info, ["--lora-rank", "4"]);
+  expect([needs.code, needs.stderr]).toEqual([none.code, none.stderr]);
   const from = ["--init-from", join(folder, "base")];
   const useless = await run(folder, output, ["--lora-alpha", "4", ...from]);
   expect(useless.stderr).toContain(
