@@ -6,7 +6,6 @@ import { type ConfigChoice, type Labels, resolveConfig, unsaidIn } from "../src/
 import { settings } from "../src/config/settings.ts";
 import { parseSetting } from "../src/config/values.ts";
 import type { Model } from "../src/files/model_files.ts";
-import { nearest } from "../src/nearest.ts";
 import { sizes } from "../src/presets.ts";
 import { checkInitial, initialConfig } from "../src/training/init_from.ts";
 import { fromConfigFile } from "./config_file.ts";
@@ -19,8 +18,8 @@ import {
   type Option,
   preset as presetOption,
   size,
-  variables,
 } from "./options.ts";
+import { strayWord, unknownFlag } from "./meant.ts";
 import { checkUsed } from "./used.ts";
 
 export type Env = Readonly<Record<string, string | undefined>>;
@@ -230,7 +229,7 @@ function fromArguments(
         given.push([operand.flag, { text: token.value, label: operand.value! }]);
         continue;
       }
-      throw new UsageError(`"${token.value}" belongs to no flag; ${adviceAfter(given.at(-1))}.`);
+      throw strayWord(token.value, given.at(-1), options);
     }
     const { name, rawName: label, value, inlineValue } = token;
     const known = spelled.get(name);
@@ -251,13 +250,6 @@ function fromArguments(
   return given;
 }
 
-/** What a word may have been meant for that stands behind a flag's value: a shell makes many of a pattern. */
-function adviceAfter(before: [string, Given] | undefined): string {
-  const [flag, { texts, label }] = before ?? ["", { texts: undefined, label: "" }];
-  if (texts === undefined) return "--help lists the flags";
-  return `${label} is given once for each ${flag}, and a pattern in quotes`;
-}
-
 interface Spelling {
   option: Option;
   type: "string" | "boolean";
@@ -272,37 +264,4 @@ function spellings(option: Option): [string, Spelling][] {
   const positive: [string, Spelling] = [flag, { option, type, text: "true" }];
   const negative: [string, Spelling] = [`no-${flag}`, { option, type, text: "false" }];
   return option.negatable ? [positive, negative] : [positive];
-}
-
-function unknownFlag(label: string, options: readonly Option[]): UsageError {
-  // The variables hold other names of a setting: MICROGPT_LEARNING_RATE leads --learning-rate to --lr.
-  const names = new Map(
-    options.flatMap(
-      ({ flag, env }) =>
-        [[flag, flag], ...env.map((variable) => [toFlag(variable), flag])] as [string, string][],
-    ),
-  );
-  const match = nearest(label.replace(/^-+/, ""), [...names.keys()]);
-  const hint = match === undefined ? "" : ` Did you mean --${names.get(match)}?`;
-  return new UsageError(`There is no flag ${label}.${hint} --help lists the flags.`);
-}
-
-function toFlag(variable: string): string {
-  return variable
-    .replace(/^MICROGPT_/, "")
-    .toLowerCase()
-    .replaceAll("_", "-");
-}
-
-/** A line for each MICROGPT_ variable that no command reads: most likely misspelled. */
-export function unknownVariables(env: Env): string[] {
-  return Object.keys(env)
-    .filter((name) => name.startsWith("MICROGPT_") && !variables.has(name))
-    .map((name) => {
-      // Without what all of them begin with, which is no sign that two are alike.
-      const own = (variable: string) => variable.slice("MICROGPT_".length);
-      const match = nearest(own(name), [...variables].map(own));
-      const hint = match === undefined ? "" : ` Did you mean MICROGPT_${match}?`;
-      return `warning: The environment variable ${name} is not known and has no effect.${hint}\n`;
-    });
 }

@@ -21,6 +21,10 @@ export interface Option {
   many?: boolean;
   /** A switch that `--no-<flag>` turns off. */
   negatable?: boolean;
+  /** Flags by which other commands have the like of it. */
+  alike?: readonly string[];
+  /** Whether a word that belongs to no flag was most likely meant for it. */
+  bare?: boolean;
   /** Title that it is listed under; "Options" where absent. */
   section?: string;
 }
@@ -30,6 +34,7 @@ export const input: Option = {
   env: ["MICROGPT_INPUT_PATH", "MICROGPT_INPUT"],
   value: "TEXT",
   many: true,
+  bare: true,
   help:
     "what to train on, may be given several times: a file in UTF-8, a folder, a pattern ('src/**/*.ts'), a .zip, a URL, " +
     `- for standard input, or a data set (${dataSetNames.join(", ")}); without it, 1,936 names`,
@@ -63,6 +68,7 @@ export const output = {
   value: "FOLDER",
   help: "where the model is saved",
   default: "output",
+  alike: ["model-dir"],
 } satisfies Option;
 
 export const resume: Option = {
@@ -94,6 +100,8 @@ export const modelDir = {
   value: "FOLDER",
   help: "where the model was saved",
   default: "output",
+  alike: ["output"],
+  bare: true,
 } satisfies Option;
 
 export const preset = {

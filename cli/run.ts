@@ -2,7 +2,8 @@
 
 import { ConfigError, UserError } from "../src/errors.ts";
 import { reason } from "../src/files/reason.node.ts";
-import { type Env, unknownVariables } from "./flags.ts";
+import type { Env } from "./flags.ts";
+import { unknownVariables } from "./meant.ts";
 import { UsageError } from "./given.ts";
 
 export interface Output {

@@ -5,10 +5,11 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { main as doctor } from "../../cli/doctor.ts";
 import { presetNames, presets, sizes } from "../../src/presets.ts";
-import { type Env, parseFlags, unknownVariables } from "../../cli/flags.ts";
+import { type Env, parseFlags } from "../../cli/flags.ts";
 import { main as generate } from "../../cli/generate.ts";
 import { main as info } from "../../cli/info.ts";
 import { nearest } from "../../src/nearest.ts";
+import { unknownVariables } from "../../cli/meant.ts";
 import * as options from "../../cli/options.ts";
 import type { Main } from "../../cli/run.ts";
 import { main as train } from "../../cli/train.ts";
@@ -157,7 +158,10 @@ describe("exit code 2 and a sentence for", () => {
       ["--input", "a.ts", "b.ts"],
       `"b.ts" belongs to no flag; --input is given once for each input, and a pattern in quotes.`,
     ],
-    [["names.txt"], `"names.txt" belongs to no flag; --help lists the flags.`],
+    [
+      ["names.txt"],
+      `"names.txt" belongs to no flag. Did you mean --input names.txt? --help lists the flags.`,
+    ],
     [["--", "x"], `"x" belongs to no flag`],
     [["--seed"], "--seed needs a value: --seed N."],
     [["--seed", "--json"], "--seed needs a value: --seed N."],
@@ -211,6 +215,21 @@ describe("exit code 2 and a sentence for", () => {
     const { code, stderr } = await runCli(generate, ["--steps", "5"]);
     expect(code).toBe(2);
     expect(stderr).toContain("There is no flag --steps.");
+  });
+
+  test.each<[Main, string, string]>([
+    [train, "--model-dir", "--output"],
+    [generate, "--output", "--model-dir"],
+  ])("what has another name here (%#)", async (main, flag, meant) => {
+    const { code, stderr } = await runCli(main, [flag, "x"]);
+    expect(code).toBe(2);
+    expect(stderr).toContain(`There is no flag ${flag}. Did you mean ${meant}?`);
+  });
+
+  test("a folder without its flag", async () => {
+    const { code, stderr } = await runCli(generate, ["my model"]);
+    expect(code).toBe(2);
+    expect(stderr).toContain(`"my model" belongs to no flag. Did you mean --model-dir 'my model'?`);
   });
 });
 
