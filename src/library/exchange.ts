@@ -9,9 +9,14 @@ import { type Bytes, toArray } from "./bytes.ts";
 import { checkChoice } from "./options.ts";
 
 /** The formats of {@link exportModel}; pages that write by themselves come from the command `export`. */
-export type ModelFormat = Exclude<ExportName, "html">;
+export type ModelFormat = "huggingface" | "gguf" | "weights-json" | "python";
 
-const formats = Object.keys(exportFormats).filter((name) => name !== "html") as ModelFormat[];
+const formats: readonly Exclude<ExportName, "html">[] = [
+  "huggingface",
+  "gguf",
+  "weights-json",
+  "python",
+] satisfies ModelFormat[];
 
 /** A model in a format of other programs. */
 export interface ExportedModel {
