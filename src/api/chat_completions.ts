@@ -1,9 +1,10 @@
 // The assistant's next turn: a request of /v1/chat/completions to its object, or to the chunks of its stream.
 
 import { RequestError } from "../errors.ts";
-import { beginAnswer } from "../generation/beginning.ts";
+import { beginningAnswer } from "../generation/beginning.ts";
 import type { DrawnToken, TokenLogprob } from "../generation/draw.ts";
 import type { Generator } from "../generation/from_model.ts";
+import { Breather } from "../platform/breather.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { type Answer, type Tally, usageOf } from "./answer.ts";
 import { drawingOf, type Piece, writeChoices } from "./choices.ts";
@@ -29,7 +30,8 @@ export async function answerChat(
   const { model } = generator;
   const max_tokens = mostOf(request);
   const messages = conversationOf(request.messages);
-  const beginning = beginAnswer(model, messages, max_tokens);
+  const work = beginningAnswer(model, messages, max_tokens);
+  const beginning = await new Breather().through(work, signal);
   const n = request.n ?? 1;
   const options = {
     ...drawingOf(request),

@@ -1,12 +1,11 @@
 // Texts that go on from some: a request of /v1/completions to its object, or to the chunks of its stream.
 
-import { plural } from "../count.ts";
-import { RequestError } from "../errors.ts";
-import type { Model } from "../files/model_files.ts";
-import { type Beginning, beginText } from "../generation/beginning.ts";
+import type { Beginning } from "../generation/beginning.ts";
 import type { Generator } from "../generation/from_model.ts";
+import { Breather } from "../platform/breather.ts";
 import { TextStream } from "../tokenizer/text_stream.ts";
 import { type Answer, type Tally, usageOf } from "./answer.ts";
+import { beginningTexts } from "./beginnings.ts";
 import { drawingOf, type Piece, writeChoices } from "./choices.ts";
 import {
   append,
@@ -15,7 +14,6 @@ import {
   promptLogprobs,
   TokenPlaces,
 } from "./completion_logprobs.ts";
-import { MOST_CHOICES } from "./fields.ts";
 import type {
   Answered,
   Completion,
@@ -25,7 +23,6 @@ import type {
 } from "./objects.ts";
 import type { CompletionRequest } from "./requests.ts";
 
-type Prompt = string | readonly number[];
 type Head = Answered & { object: "text_completion" };
 
 /** @throws RequestError, or what the model cannot go on from, before anything is drawn */
@@ -36,7 +33,8 @@ export async function complete(
   signal?: AbortSignal,
 ): Promise<Answer<Completion, CompletionChunk>> {
   const { max_tokens, logprobs, stream, stream_options } = request;
-  const beginnings = beginningsOf(request, generator.model);
+  const work = beginningTexts(request, generator.model);
+  const beginnings = await new Breather().through(work, signal);
   const options = {
     ...drawingOf(request),
     n: request.n ?? 1,
@@ -52,47 +50,6 @@ export async function complete(
   return stream
     ? { stream: chunks(head, choices, stream_options?.include_usage ? tally : undefined) }
     : { object: await whole(head, choices, tally) };
-}
-
-function beginningsOf(request: CompletionRequest, model: Model): Beginning[] {
-  const prompts = promptsOf(request.prompt ?? "");
-  const { n } = request;
-  if (prompts.length * (n ?? 1) > MOST_CHOICES) {
-    throw new RequestError(
-      `n is ${n} for ${plural(prompts.length, "prompt")}; a request gets ${MOST_CHOICES} texts at most. Send several.`,
-      { param: "n", code: "invalid_value" },
-    );
-  }
-  return prompts.map((prompt, i) => {
-    const path = prompts.length > 1 ? `prompt[${i}]` : "prompt";
-    checkIds(prompt, path, model);
-    return fitting(beginText(model, prompt), path, model);
-  });
-}
-
-function promptsOf(prompt: NonNullable<CompletionRequest["prompt"]>): readonly Prompt[] {
-  const isIds = Array.isArray(prompt) && typeof prompt[0] === "number";
-  return typeof prompt === "string" || isIds ? [prompt as Prompt] : (prompt as readonly Prompt[]);
-}
-
-function checkIds(prompt: Prompt, path: string, { tokenizer }: Model): void {
-  if (typeof prompt === "string") return;
-  const at = prompt.findIndex((id) => id >= tokenizer.vocab_size);
-  if (at < 0) return;
-  throw new RequestError(
-    `${path}[${at}] is ${prompt[at]}, but the model's tokens have the ids 0 to ${tokenizer.vocab_size - 1}.`,
-    { param: path, code: "invalid_value" },
-  );
-}
-
-function fitting(beginning: Beginning, path: string, { config }: Model): Beginning {
-  const { tokens, shown } = beginning;
-  const room = config.block_size - (tokens.length - shown.length);
-  if (shown.length <= room) return beginning;
-  throw new RequestError(
-    `${path} has ${plural(shown.length, "token")}, and the model's context has room for ${room}; make it shorter.`,
-    { param: path, code: "context_length_exceeded" },
-  );
 }
 
 /** Of each choice what it begins with, if that is asked for, what is drawn, a token at a time, and by itself why it ends. */

@@ -2,8 +2,9 @@
 // stream. Nothing is kept: a response cannot be asked for later, nor gone on from.
 
 import { RequestError } from "../errors.ts";
-import { beginAnswer } from "../generation/beginning.ts";
+import { beginningAnswer } from "../generation/beginning.ts";
 import type { Generator } from "../generation/from_model.ts";
+import { Breather } from "../platform/breather.ts";
 import { type Answer, type Tally, usageOf } from "./answer.ts";
 import { drawingOf, type Piece, writeChoices } from "./choices.ts";
 import { conversationOf } from "./conversation.ts";
@@ -31,7 +32,8 @@ export async function respond(
   const { input, instructions, truncation } = request;
   const said = typeof input === "string" ? [{ role: "user", content: input } as const] : input;
   const first = instructions ? [{ role: "system", content: instructions } as const] : [];
-  const beginning = beginAnswer(model, conversationOf([...first, ...said]), most);
+  const work = beginningAnswer(model, conversationOf([...first, ...said]), most);
+  const beginning = await new Breather().through(work, signal);
   if (truncation === "disabled" && beginning.num_left_out > 0) {
     throw new RequestError(
       `The context has no room for all of input, and truncation is "disabled"; make it shorter, or truncation "auto".`,

@@ -3,7 +3,8 @@
 import type { Config } from "../config.ts";
 import { plural } from "../count.ts";
 import { ConversationError } from "../errors.ts";
-import { chatIds, saidTokens } from "../text/chat.ts";
+import { Breather } from "../platform/breather.ts";
+import { chatIds, sayingTokens } from "../text/chat.ts";
 import type { Conversation, Turn } from "../text/conversation.ts";
 import { TextStream } from "../tokenizer/text_stream.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
@@ -50,7 +51,15 @@ export async function* answer(
 ): AsyncGenerator<AnswerPieceEvent | AnswerEvent> {
   const { tokenizer, block_size } = options;
   const most = options.max_tokens || Infinity;
-  const { tokens, num_left_out } = fitted(messages, tokenizer, block_size, most);
+  let beginning;
+  try {
+    const fitted = fitting(messages, tokenizer, block_size, most);
+    beginning = await new Breather().through(fitted, options.signal);
+  } catch (error) {
+    if (options.signal?.aborted) return; // before it had begun
+    throw error;
+  }
+  const { tokens, num_left_out } = beginning;
   // The token after a full context is the last one: nothing is drawn from what the model has never seen.
   const max_tokens = Math.min(most, block_size + 1 - tokens.length);
   const drawing = { ...options, max_tokens, ends: endsOfTurn(tokenizer), keeps_first: true };
@@ -69,26 +78,29 @@ export async function* answer(
 
 /**
  * What the model sees before its answer: BOS, the system's turn, and as many of the last turns as there is room for,
- * from a user's on.
+ * from a user's on. A part at a time, so that the event loop can be left free between them.
  * @param most tokens of the answer
  */
-export function fitted(
+export function* fitting(
   messages: Conversation,
   tokenizer: Tokenizer,
   block_size: number,
   most: number,
-): { tokens: number[]; num_left_out: number } {
+): Generator<void, { tokens: number[]; num_left_out: number }> {
   checkConversation(messages);
-  const turns = messages.map((turn) => {
+  const turns: number[][] = [];
+  for (const turn of messages) {
     const content = turn.content.replace(/\r\n?/g, "\n"); // as in a training text
-    return saidTokens(tokenizer, { ...turn, content });
-  });
+    turns.push(yield* sayingTokens(tokenizer, { ...turn, content }));
+  }
   const num_kept = messages[0].role === "system" ? 1 : 0;
   const room = block_size + 1 - Math.min(most, Math.max(1, Math.floor(block_size * ROOM)));
   const isStart = (i: number) => i === num_kept || messages[i].role === "user";
   const starts = [...messages.keys()].slice(num_kept).filter(isStart);
-  const seen = (start: number) => [...turns.slice(0, num_kept), ...turns.slice(start)];
-  const size = (start: number) => 2 + seen(start).reduce((sum, { length }) => sum + length, 0);
+  /** Tokens of all turns before each one. */
+  const before = [0];
+  for (const [i, { length }] of turns.entries()) before.push(before[i] + length);
+  const size = (start: number) => 2 + before[num_kept] + before[turns.length] - before[start];
   const start = starts.find((start) => size(start) <= room);
   if (start === undefined) {
     const what = num_kept > 0 ? "The last message and the system's have" : "The last message has";
@@ -97,7 +109,8 @@ export function fitted(
         `room for ${room}, beside the answer; make it shorter.`,
     );
   }
-  const tokens = [tokenizer.bos, ...seen(start).flat(), chatIds(tokenizer).role.assistant];
+  const seen = [...turns.slice(0, num_kept), ...turns.slice(start)];
+  const tokens = [tokenizer.bos, ...seen.flat(), chatIds(tokenizer).role.assistant];
   return { tokens, num_left_out: start - num_kept };
 }
 

@@ -1,12 +1,13 @@
-// What a text goes on from: the tokens that the model sees, and which ones end what follows.
+// What a text goes on from: the tokens that the model sees, and which ones end what follows. What is said may be long, and
+// becomes tokens a part at a time, so that the event loop can be left free between them.
 
 import { isChat, isStream } from "../choices.ts";
 import { ConversationError } from "../errors.ts";
 import type { Config } from "../config.ts";
 import type { Model } from "../files/model_files.ts";
 import type { Conversation } from "../text/conversation.ts";
-import { encodePrompt } from "../tokenizer/prompt.ts";
-import { fitted } from "./answer.ts";
+import { encodingPrompt } from "../tokenizer/prompt.ts";
+import { fitting } from "./answer.ts";
 import type { Continuation } from "./decoder.ts";
 import { endsOf, endsOfTurn, tokensToWrite } from "./generate.ts";
 
@@ -25,12 +26,12 @@ export interface Beginning extends Pick<Continuation, "tokens" | "ends" | "keeps
  * A text, or the ids of one, which may be those of special tokens.
  * @throws UnknownCharacterError if the text has a character that the model has never seen
  */
-export function beginText(
+export function* beginningText(
   { config, tokenizer }: Pick<Model, "config" | "tokenizer">,
   prompt: string | readonly number[],
-): Beginning {
+): Generator<void, Beginning> {
   const { format } = config;
-  const ids = typeof prompt === "string" ? encodePrompt(tokenizer, prompt) : prompt;
+  const ids = typeof prompt === "string" ? yield* encodingPrompt(tokenizer, prompt) : prompt;
   const first = isStream(format) ? tokenizer.start : tokenizer.bos;
   const begins = !isStream(format) && ids[0] === first;
   return {
@@ -50,14 +51,14 @@ export function beginText(
  *   where absent
  * @throws ConversationError or UnknownCharacterError if the model cannot answer it
  */
-export function beginAnswer(
+export function* beginningAnswer(
   { config, tokenizer }: Pick<Model, "config" | "tokenizer">,
   messages: Conversation,
   most = config.max_tokens || Infinity,
-): Beginning {
+): Generator<void, Beginning> {
   checkTalks(config);
   const { block_size } = config;
-  const { tokens, num_left_out } = fitted(messages, tokenizer, block_size, most);
+  const { tokens, num_left_out } = yield* fitting(messages, tokenizer, block_size, most);
   // The token after a full context is the last one: nothing is drawn from what the model has never seen.
   const room = block_size + 1 - tokens.length;
   return {

@@ -1,8 +1,12 @@
-// Long work on the CPU gives the event loop its turn: signals, messages and timers wait no longer than this.
+// Long work on the CPU gives the event loop its turn: signals, messages and timers wait no longer than this, however
+// many such works there are.
 
 import { platform } from "#platform";
 
 const LONGEST_MS = 30;
+
+/** The rests of all works: between any two of them that go on, the event loop runs. */
+let rests = Promise.resolve();
 
 export class Breather {
   private since = performance.now();
@@ -14,7 +18,8 @@ export class Breather {
 
   /** Lets the event loop run; call it between pieces of work, where `tired`. */
   async rest(): Promise<void> {
-    await platform.turn();
+    rests = rests.then(() => platform.turn());
+    await rests;
     this.since = performance.now();
   }
 

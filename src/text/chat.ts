@@ -2,7 +2,8 @@
 // and the token of its end, then BOS. What is said is encoded as text is, so that nobody can write a special token.
 
 import { ConversationError, ModelFileError } from "../errors.ts";
-import { encodePrompt } from "../tokenizer/prompt.ts";
+import { finish } from "../finish.ts";
+import { encodingPrompt } from "../tokenizer/prompt.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { Conversation, Turn } from "./conversation.ts";
 
@@ -93,7 +94,13 @@ export function turnTokens(
  * @throws ConversationError or UnknownCharacterError as turnTokens, the latter for unknown words too
  */
 export function saidTokens(tokenizer: Tokenizer, turn: Turn): number[] {
-  return turnTokens(tokenizer, turn, (text) => encodePrompt(tokenizer, text));
+  return finish(sayingTokens(tokenizer, turn));
+}
+
+/** The same, a part at a time, so that the event loop can be left free between them. */
+export function* sayingTokens(tokenizer: Tokenizer, turn: Turn): Generator<void, number[]> {
+  const ids = yield* encodingPrompt(tokenizer, turn.content);
+  return turnTokens(tokenizer, turn, () => ids);
 }
 
 /** What comes before the answer to what a user says. */

@@ -18,7 +18,7 @@ export class TextStream {
 
   /** The text that these tokens complete. */
   push(ids: Iterable<number>): string {
-    this.tokens.push(...ids);
+    for (const id of ids) this.tokens.push(id);
     const { before, all } = this.texts();
     return all.endsWith(UNFINISHED) && all.length > before.length ? "" : this.take(before, all);
   }
