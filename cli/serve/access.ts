@@ -72,7 +72,7 @@ function checkedKey(key: string, what: string): string {
 function originsIn(flags: Flags): readonly string[] {
   const origins = flags.all(corsOrigin);
   for (const origin of origins) {
-    if (origin === "*" || URL.parse(origin)?.origin === origin) continue;
+    if (origin === "*" || (URL.canParse(origin) && new URL(origin).origin === origin)) continue;
     throw new UsageError(
       `--${corsOrigin.flag} is "${origin}"; it must be * or a site without a path, such as https://example.com.`,
     );

@@ -51,7 +51,7 @@ export class Guard {
   /** @throws Problem with status 403 if a page of a site sent it that may not */
   checkOrigin({ origin, host = "" }: IncomingHttpHeaders): void {
     if (origin === undefined || this.allowedOrigin(origin) !== null) return;
-    if (URL.parse(origin)?.host === host.toLowerCase()) return;
+    if (URL.canParse(origin) && new URL(origin).host === host.toLowerCase()) return;
     throw new Problem(
       403,
       `Pages of ${JSON.stringify(origin.slice(0, 100))} may not use the server; --cors-origin lets them.`,

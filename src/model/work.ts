@@ -1,5 +1,6 @@
 // How much a run computes, and roughly how long that takes where no hardware does it.
 
+import { platform } from "#platform";
 import type { Config } from "../config.ts";
 import type { Estimate } from "../device/choose.ts";
 import { frozenDims } from "./adapters.ts";
@@ -91,7 +92,7 @@ export function writingWork(dims: Dims, num_samples: number, length: number): Wo
 /** @param works of models that may be trained at the same time where they are small */
 export function estimate(works: readonly Work[]): Estimate {
   const sum = (name: keyof Work) => works.reduce((total, work) => total + work[name], 0);
-  const [flops, cores] = [sum("flops"), navigator.hardwareConcurrency || 1];
+  const [flops, cores] = [sum("flops"), platform.cores()];
   const general = TURN_S * sum("turns") + flops / (SOFTWARE_FLOPS * cores);
   const small = flops / (SMALL_FLOPS * Math.min(cores, works.length));
   return { cpu: flops / CPU_FLOPS, software: COMPILE_S + Math.min(general, small) };

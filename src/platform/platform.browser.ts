@@ -73,6 +73,10 @@ export const platform: Platform = {
     return TAB_BYTES;
   },
 
+  cores() {
+    return navigator.hardwareConcurrency || 1; // some browsers hide it
+  },
+
   shaders() {
     return shaders;
   },

@@ -10,7 +10,7 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { homedir } from "node:os";
+import { availableParallelism, homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { child } from "./child.node.ts";
 import { commandLine } from "./invocation.ts";
@@ -179,6 +179,8 @@ export const platform: Platform = {
   memory() {
     return process.availableMemory();
   },
+
+  cores: availableParallelism,
 
   shaders() {
     const files = ["", "pieces/"].flatMap((folder) =>

@@ -44,4 +44,6 @@ export interface Platform {
   readonly doctor: string | null;
   /** Bytes of main memory that a run may count on. */
   memory(): number;
+  /** Threads that a run may count on. */
+  cores(): number;
 }

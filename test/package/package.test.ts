@@ -1,5 +1,7 @@
 // The npm package as others have it: packed, put into an empty project, and used from there.
 
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer as createFileServer } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -9,7 +11,7 @@ import type { Page } from "playwright-core";
 import { publint } from "publint";
 import { formatMessage } from "publint/utils";
 import { build, createServer, preview } from "vite";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { save, train } from "../../src/index.ts";
 import { root } from "../harness/unpack.ts";
 import { launchBrowser } from "../harness/page.ts";
@@ -57,6 +59,7 @@ const asking = (options: string) => `
   const asked = { answers: choices.map(({ text }) => text), streamed, told };
 `;
 const imported = `import { load, RequestError } from "microgpt-webgpu";`;
+const told = `console.log(JSON.stringify({ losses, texts, asked }));`;
 
 interface Asked {
   answers: string[];
@@ -164,12 +167,61 @@ test("npx runs its commands, and they name themselves so", () => {
 
 test.each(["cpu", "webgpu"])("Node trains and writes on %s, and ends by itself", (device) => {
   const lines = `${imported} ${program(device)} ${asking(`device: "${device}"`)}`;
-  write("own.mjs", `${lines} console.log(JSON.stringify({ losses, texts, asked }));`);
+  write("own.mjs", `${lines} ${told}`);
   const { losses, texts, asked } = JSON.parse(node("own.mjs"));
   expectAnswers(asked);
   expect(losses).toHaveLength(3);
   expect(losses[0]).toBeCloseTo(Math.log(27), 0);
   for (const text of texts) expect(text).toMatch(/^a[a-z]{0,15}$/);
+});
+
+/** Takes away what the oldest Node that package.json names has not got, and later ones have. */
+const asInTheOldest = `
+  import module from "node:module";
+  delete globalThis.navigator;
+  delete globalThis.Iterator;
+  delete module.enableCompileCache;
+  const iterators = Object.getPrototypeOf(Object.getPrototypeOf([].values()));
+  const lacks = [
+    [URL, "parse"],
+    [Promise, "withResolvers try"],
+    [Array, "fromAsync"],
+    [Set.prototype, "union intersection difference symmetricDifference isSubsetOf isSupersetOf isDisjointFrom"],
+    [iterators, "map filter take drop flatMap reduce toArray forEach some every find"],
+  ];
+  for (const [owner, names] of lacks) for (const name of names.split(" ")) delete owner[name];
+`;
+
+test("the oldest Node that it names trains, writes and serves", async () => {
+  expect(JSON.parse(readFileSync(join(root, "package.json"), "utf8")).engines.node).toBe(">=20.19");
+  write("oldest.mjs", asInTheOldest);
+  const oldest = ["--import", "./oldest.mjs"];
+  const lines = `import { load, save, RequestError } from "microgpt-webgpu"; ${program("cpu")}`;
+  write("old.mjs", `${lines} await save(model, "old"); ${asking(`device: "cpu"`)} ${told}`);
+  expectAnswers(JSON.parse(node(...oldest, "old.mjs")).asked);
+  const start = join(modules, "microgpt-webgpu/dist/cli/start.js");
+  const argv = ["serve", "--model-dir", "old", "--device", "cpu", "--port", "0", "--json"];
+  const server = spawn(
+    process.execPath,
+    [...oldest, start, ...argv, "--cors-origin", "http://a.b"],
+    {
+      cwd: packed.project,
+      stdio: ["ignore", "pipe", "inherit"],
+    },
+  );
+  onTestFinished(() => void server.kill());
+  let text = "";
+  server.stdout.on("data", (data) => (text += data));
+  while (!text.includes("\n")) await once(server.stdout, "data");
+  const { url } = JSON.parse(text);
+  const status = async (path: string, origin: string) =>
+    (await fetch(url + path, { headers: { origin } })).status;
+  expect(await status("/v1/models", "http://a.b")).toBe(200);
+  expect(await status("/v1/models", "http://c.d")).toBe(403);
+  const body = JSON.stringify({ num_samples: 2 });
+  const headers = { "content-type": "application/json" };
+  const answer = await fetch(`${url}/microgpt/v1/generate`, { method: "POST", body, headers });
+  expect((await answer.json()).samples).toHaveLength(2);
 });
 
 test("the README's lines train, save and write", () => {
