@@ -40,7 +40,10 @@ export async function fetchModel(address: URL, best: boolean): Promise<Model> {
 async function fetchFile(url: string): Promise<Fetched> {
   try {
     const response = await fetch(url);
-    if (response.ok) return { bytes: new Uint8Array(await response.arrayBuffer()) };
+    const isPage = /^text\/html/i.test(response.headers.get("content-type") ?? "");
+    if (response.ok && !isPage) return { bytes: new Uint8Array(await response.arrayBuffer()) };
+    if (response.ok)
+      return { why: "the server answers with a page, as some do for what is not there" };
     return { why: `the server answers ${response.status} ${response.statusText}`.trim() };
   } catch (error) {
     return { why: error instanceof Error ? error.message : String(error) };

@@ -232,7 +232,8 @@ describe("a model lies", () => {
     const server = createServer(({ url }, response) => {
       asked.push(url!);
       const known = url!.startsWith("/models/tiny/");
-      response.writeHead(known ? 200 : 404).end(known ? bytes : "");
+      if (url!.startsWith("/page/")) response.setHeader("content-type", "text/html; charset=utf-8");
+      response.writeHead(known || url!.startsWith("/page/") ? 200 : 404).end(known ? bytes : "");
     });
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     const site = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -262,6 +263,9 @@ describe("a model lies", () => {
       expect((await inBrowser.loadBest("tiny")).step).toBe(model.step);
       await expect(load(`${site}/none`)).rejects.toThrow(
         `${site}/none/model.safetensors cannot be fetched: the server answers 404 Not Found. A model's folder is needed`,
+      );
+      await expect(load(`${site}/page`)).rejects.toThrow(
+        `${site}/page/model.safetensors cannot be fetched: the server answers with a page, as some do`,
       );
     } finally {
       Reflect.deleteProperty(globalThis, "document");
