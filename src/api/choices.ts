@@ -1,5 +1,6 @@
 // The texts of a request, all of them at once, piece by piece as they are drawn.
 
+import { either } from "../either.ts";
 import { merged } from "../merged.ts";
 import type { Beginning } from "../generation/beginning.ts";
 import type { DrawnToken, FinishReason } from "../generation/draw.ts";
@@ -34,14 +35,14 @@ export function writeChoices(
   { n, seed, signal, ...options }: ChoiceOptions,
 ): AsyncGenerator<Piece> {
   const leaving = new AbortController();
-  const either = signal ? AbortSignal.any([signal, leaving.signal]) : leaving.signal;
+  const ended = either(signal, leaving.signal);
   const texts = beginnings.flatMap((beginning, p) =>
     Array.from({ length: n }, (_, i) => {
       const drawn = generator.complete(beginning, {
         ...options,
         max_tokens: options.max_tokens ?? beginning.usual,
         seed: (seed + i) % 2 ** 53,
-        signal: either,
+        signal: ended,
       });
       return piecesOf(p * n + i, drawn, signal);
     }),

@@ -1,6 +1,7 @@
 // A model as OpenAI's interface has it: from the body of a request to the object that answers it, or a stream of them.
 
 import { ConfigError, ConversationError, RequestError, UnknownCharacterError } from "../errors.ts";
+import { fnv, FNV_START, hex } from "../fnv.ts";
 import type { Model } from "../files/model_files.ts";
 import type { Generator } from "../generation/from_model.ts";
 import type { Sampling } from "../generation/generate.ts";
@@ -188,9 +189,7 @@ const LOOKED_AT = 1024;
 function fingerprintOf({ config, step, values }: Model): string {
   const every = Math.max(1, Math.floor(values.length / LOOKED_AT));
   const some = Array.from({ length: LOOKED_AT }, (_, i) => values[i * every] ?? 0);
-  let hash = 0x811c9dc5; // FNV-1a
-  for (const char of JSON.stringify([config, step, some])) {
-    hash = Math.imul(hash ^ char.charCodeAt(0), 0x01000193) >>> 0;
-  }
-  return `fp_${hash.toString(16).padStart(8, "0")}`;
+  let hash = FNV_START;
+  for (const char of JSON.stringify([config, step, some])) hash = fnv(hash, char.charCodeAt(0));
+  return `fp_${hex(hash)}`;
 }

@@ -5,6 +5,7 @@
 // it belongs to, so that files of two runs are never taken for one model.
 
 import { ModelFileError } from "../errors.ts";
+import { fnv, FNV_START, hex } from "../fnv.ts";
 import {
   adaptersOf,
   linearNames,
@@ -92,14 +93,14 @@ export function baseFingerprint({ values }: Pick<Model, "values">): string {
   const step = Math.max(1, Math.floor(values.length / 2 ** 16));
   const bits = new Uint32Array(1);
   const number = new Float32Array(bits.buffer);
-  let [a, b] = [0x811c9dc5, values.length >>> 0];
+  let [a, b] = [FNV_START, values.length >>> 0];
   for (let i = 0; i < values.length; i += step) {
     number[0] = values[i];
-    a = Math.imul(a ^ bits[0], 0x01000193) >>> 0;
+    a = fnv(a, bits[0]);
     b = Math.imul(b ^ a, 0x85ebca6b) >>> 0;
     b = (b ^ (b >>> 13)) >>> 0;
   }
-  return [a, b].map((word) => word.toString(16).padStart(8, "0")).join("");
+  return hex(a) + hex(b);
 }
 
 /** @throws ModelFileError if a weight is not finite */

@@ -2,6 +2,7 @@
 
 import { isChat, isRope, isStream } from "../choices.ts";
 import type { Config } from "../config.ts";
+import { either } from "../either.ts";
 import { type EngineConfig, isLikeMicrogpt } from "../model/engines.ts";
 import { PythonRandom } from "../random.ts";
 import { chatIds, chatText, promptTokens } from "../text/chat.ts";
@@ -115,7 +116,7 @@ export async function* write(options: GenerateOptions): AsyncGenerator<PieceEven
   encodePrompt(tokenizer, options.prompt ?? ""); // what it does not know is told
   const together = random instanceof PythonRandom ? 1 : TOGETHER;
   yield* inOrder(num_samples, together, (i, unwanted) => {
-    const signal = options.signal ? AbortSignal.any([options.signal, unwanted]) : unwanted;
+    const signal = either(options.signal, unwanted);
     return inTurn(writeOne(i + 1, { ...options, signal }), signal);
   });
 }

@@ -3,6 +3,7 @@
 import type { Answer } from "../api/answer.ts";
 import { Service } from "../api/service.ts";
 import type { DeviceChoice } from "../device/choose.ts";
+import { either } from "../either.ts";
 import { UserError } from "../errors.ts";
 import type { Model } from "../files/model_files.ts";
 import { Generator, type SamplingOptions } from "../generation/from_model.ts";
@@ -100,7 +101,7 @@ export class LoadedModel implements Model, Writer {
   }
 
   private orClosing(signal?: AbortSignal): AbortSignal {
-    return signal ? AbortSignal.any([signal, this.closing.signal]) : this.closing.signal;
+    return either(signal, this.closing.signal);
   }
 }
 

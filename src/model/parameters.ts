@@ -132,11 +132,14 @@ export function isGain({ shape }: Pick<ParameterInfo, "shape">): boolean {
   return shape.length === 1;
 }
 
-/** What is counted of a model, from two layers: a damaged or absurd L makes no endless table. */
-export function byLayers(dims: Dims, countOf: (dims: Dims) => number): number {
-  if (dims.L < 2) return countOf(dims);
-  const [one, two] = [1, 2].map((L) => countOf({ ...dims, L }));
-  return one + (dims.L - 1) * (two - one);
+/**
+ * What is counted of a model: a damaged or absurd L makes no endless table.
+ * @param most layers that are counted; each further one has as much as the last of them
+ */
+export function byLayers(dims: Dims, countOf: (dims: Dims) => number, most = 2): number {
+  if (dims.L <= most) return countOf(dims);
+  const [before, all] = [most - 1, most].map((L) => countOf({ ...dims, L }));
+  return all + (dims.L - most) * (all - before);
 }
 
 export function parameterCount(dims: Dims): number {

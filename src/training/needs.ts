@@ -9,6 +9,7 @@ import { ALIGNMENT, placeholders, sizeOf, tableBytes, type TensorSpec } from "..
 import { frozenDims, mergedConfig } from "../model/adapters.ts";
 import { allParameters, hostBytes } from "../model/memory.ts";
 import {
+  byLayers,
   type Dims,
   PARAMETER_ALIGNMENT,
   ParameterLayout,
@@ -109,7 +110,7 @@ export function needsOf(
     const tuning = sequences && chooseSmall(device, run, dims, sequences);
     return tuning
       ? smallBytes(run, dims, sequences, tuning, device)
-      : byLayers(dims, (d) => trainingBytes(run, d, device));
+      : byLayers(dims, (d) => trainingBytes(run, d, device), MOST_LAYERS);
   };
   const dtype_bytes = { f32: bytesWith({ dtype: "f32" }), f16: bytesWith({ dtype: "f16" }) };
   const device_bytes = dtype_bytes[config.dtype];
@@ -117,7 +118,7 @@ export function needsOf(
   const [on, off] = config.recompute ? [device_bytes, other] : [other, device_bytes];
   // A model that writes is one without adapters.
   const [plain, whole] = [frozenDims(dims), mergedConfig(config)];
-  const generation = byLayers(plain, (d) => generationBytes(whole, d, device));
+  const generation = byLayers(plain, (d) => generationBytes(whole, d, device), MOST_LAYERS);
   const num_params = allParameters(dims);
   return {
     num_params,
@@ -136,6 +137,7 @@ export function needsOf(
       cpu_bytes: byLayers(
         plain,
         (d) => 8 * (parameterCount(d) + elements(activationTable(whole, d, 1))),
+        MOST_LAYERS,
       ),
     },
   };
@@ -143,14 +145,6 @@ export function needsOf(
 
 /** Layers whose tables are written out; beyond, each further layer costs what the last one did. */
 const MOST_LAYERS = 128;
-
-/** An absurd number of layers, as a typing error makes it, takes no endless table. */
-function byLayers(dims: Dims, bytes: (dims: Dims) => number): number {
-  if (dims.L <= MOST_LAYERS) return bytes(dims);
-  const most = bytes({ ...dims, L: MOST_LAYERS });
-  const last = most - bytes({ ...dims, L: MOST_LAYERS - 1 });
-  return most + (dims.L - MOST_LAYERS) * last;
-}
 
 function unknownExamples(config: Config, { T }: Dims): Examples {
   const tokens = new Int32Array(T + 1);

@@ -1,6 +1,7 @@
 // A training run from settings and text to a model: generators of plain objects that the command
 // line prints, the page's worker posts and tests assert on.
 
+import { either } from "../either.ts";
 import type { Best, Checkpoint } from "../files/checkpoint.ts";
 import { mergedModel } from "../files/adapter_files.ts";
 import type { Model } from "../files/model_files.ts";
@@ -111,7 +112,7 @@ export class Training {
       if (stop !== null) return yield stop;
       until = Math.min(num_steps, next(eval_every), next(save_every), next(sample_every));
       const pause = new AbortController();
-      const ended = signal ? AbortSignal.any([signal, pause.signal]) : pause.signal;
+      const ended = either(signal, pause.signal);
       for await (const record of this.trainer.run(until, ended)) {
         this.watch.check(record);
         yield { type: "step", ...record };
