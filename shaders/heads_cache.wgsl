@@ -8,7 +8,7 @@
 //
 // The norm, its gains (one for all heads of q, one for those of k) and the turn are there or not. A workgroup a row,
 // Y heads at a time.
-// with: head_pairs, text_row
+// with: head_norms, text_row
 // reference: headsCache()
 
 override X: u32 = 32u;   // threads of a head, a power of two
@@ -16,18 +16,6 @@ override Y: u32 = 4u;    // heads at a time
 
 // What keys and values hold: numbers in f32, or in f16; all arithmetic is f32.
 alias Cached = f32;   // given
-
-struct Sizes {
-  N: u32,      // rows
-  T: u32,      // positions of a slot
-  NH: u32,     // heads of q
-  NKV: u32,    // heads of k and of v
-  HS: u32,     // channels of a head
-  norm: u32,   // 1 or 0, and so the other two
-  gain: u32,
-  turn: u32,
-  eps: f32,
-}
 
 @group(0) @binding(0) var<storage, read_write> q: array<f32>;           // (N, NH, HS)
 @group(0) @binding(1) var<storage, read_write> keys: array<Cached>;     // (slots, NKV, HS, T)
@@ -69,12 +57,7 @@ fn heads_cache(
     let head = (n * heads + h) * sizes.HS;
     var scale = 1.0;
     if (sizes.norm != 0u && first < normed) {
-      var squares = 0.0;
-      for (var j = i % X; h < normed && j < half(); j += X) {
-        let pair = pair_of(head, j);
-        squares += dot(pair, pair);
-      }
-      let rstd = 1.0 / sqrt(line_sum(squares, i) / f32(sizes.HS) + sizes.eps);
+      let rstd = head_rstd(head, h < normed, i);
       if (h < normed) { scale = rstd; }
     }
     for (var j = i % X; h < heads && j < half(); j += X) {

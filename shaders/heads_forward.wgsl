@@ -6,7 +6,7 @@
 //
 // The norm, its gains (one for all heads of q, one for those of k) and the turn are there or not; v passes as it is.
 // A workgroup a row, Y heads at a time.
-// with: head_pairs
+// with: head_norms
 // reference: headsForward()
 
 override X: u32 = 32u;   // threads of a head, a power of two
@@ -14,18 +14,6 @@ override Y: u32 = 4u;    // heads at a time
 
 // What out and qkv hold: numbers in f32, or in f16; all arithmetic is f32.
 alias Element = f32;   // given
-
-struct Sizes {
-  N: u32,      // rows, B*T
-  T: u32,      // positions
-  NH: u32,     // heads of q
-  NKV: u32,    // heads of k and of v
-  HS: u32,     // channels of a head
-  norm: u32,   // 1 or 0, and so the other two
-  gain: u32,
-  turn: u32,
-  eps: f32,
-}
 
 @group(0) @binding(0) var<storage, read_write> out: array<Element>;   // (N, NH + 2 NKV, HS)
 @group(0) @binding(1) var<storage, read_write> rstd: array<f32>;      // (N, NH + NKV)
@@ -50,12 +38,7 @@ fn heads_forward(
     let head = (n * heads + h) * sizes.HS;
     var scale = 1.0;
     if (sizes.norm != 0u && first < normed) {
-      var squares = 0.0;
-      for (var j = i % X; h < normed && j < half(); j += X) {
-        let pair = pair_of(head, j);
-        squares += dot(pair, pair);
-      }
-      let rstd_h = 1.0 / sqrt(line_sum(squares, i) / f32(sizes.HS) + sizes.eps);
+      let rstd_h = head_rstd(head, h < normed, i);
       if (h < normed) { scale = rstd_h; }
       if (h < normed && i % X == 0u) { rstd[n * normed + h] = rstd_h; }
     }
