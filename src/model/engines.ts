@@ -1,35 +1,38 @@
 // Which models the kernels of one workgroup serve: those like microgpt. The general engines and the CPU serve them all.
 
-import { isRelu, isRope } from "../choices.ts";
+import { isRelu } from "../choices.ts";
 import type { Config } from "../config.ts";
+import { presets } from "../presets.ts";
 
-const on = (value: boolean) => value;
+/** Settings that a model like microgpt has as microgpt has them; of activations it may have the earlier one too. */
+export const microgptNames = [
+  "position",
+  "qk_norm",
+  "norm_gain",
+  "embedding_norm",
+  "final_norm",
+  "tie_embeddings",
+  "logit_softcap",
+] as const satisfies readonly (keyof Config)[];
 
-/** By setting: whether a model goes beyond what microgpt has. */
-const beyond = {
-  n_kv_head: (heads: number, { n_head }: Sizes) => heads !== 0 && heads !== n_head,
-  head_dim: (HS: number, { n_head, n_embd }: Sizes) => HS !== 0 && HS * n_head !== n_embd,
-  mlp_hidden: (H: number, { n_embd }: Sizes) => H !== 0 && H !== 4 * n_embd,
-  activation: (activation: Config["activation"]) => !isRelu(activation),
-  position: isRope,
-  qk_norm: on,
-  norm_gain: on,
-  embedding_norm: (norm: boolean) => !norm,
-  final_norm: on,
-  tie_embeddings: on,
-  logit_softcap: (cap: number) => cap > 0,
-  dropout: (dropout: number) => dropout > 0,
-  lora_rank: (rank: number) => rank > 0,
-} as const;
+/** Those that change the work alone, and not what a saved model is. */
+const workNames = ["dropout", "lora_rank"] as const satisfies readonly (keyof Config)[];
 
-type Sizes = Pick<Config, "n_embd" | "n_head">;
-type Beyond = keyof typeof beyond;
+/** Of these some are 0 where they follow from the others, and no other value will do. */
+type Sizes = Pick<Config, "n_embd" | "n_head" | "n_kv_head" | "head_dim" | "mlp_hidden">;
+
 /** What decides whether it can. */
-export type EngineConfig = Pick<Config, Beyond | keyof Sizes>;
+export type EngineConfig = Sizes &
+  Pick<Config, "activation" | (typeof microgptNames)[number] | (typeof workNames)[number]>;
 
 /** Whether a model has nothing that microgpt's have not, whatever its sizes. */
 export function isLikeMicrogpt(config: EngineConfig): boolean {
-  const goes = (name: Beyond) =>
-    (beyond[name] as (value: unknown, sizes: Sizes) => boolean)(config[name], config);
-  return !(Object.keys(beyond) as Beyond[]).some(goes);
+  const { n_embd, n_head, n_kv_head, head_dim, mlp_hidden } = config;
+  return (
+    [...microgptNames, ...workNames].every((name) => config[name] === presets.microgpt[name]) &&
+    isRelu(config.activation) &&
+    [0, n_head].includes(n_kv_head) &&
+    (head_dim === 0 || head_dim * n_head === n_embd) &&
+    [0, 4 * n_embd].includes(mlp_hidden)
+  );
 }

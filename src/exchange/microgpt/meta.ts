@@ -5,7 +5,9 @@ import { isRelu } from "../../choices.ts";
 import type { Config } from "../../config.ts";
 import { ModelFileError, UserError } from "../../errors.ts";
 import { metadataOf, type Model, readConfig } from "../../files/model_files.ts";
+import { microgptNames } from "../../model/engines.ts";
 import { dimsOf } from "../../model/parameters.ts";
+import { presets } from "../../presets.ts";
 import { CHARACTERS_BOS } from "../../tokenizer/bos.ts";
 import { CharTokenizer } from "../../tokenizer/char.ts";
 import { isOfChat } from "../../text/chat.ts";
@@ -26,23 +28,12 @@ export interface Meta {
   microgpt: unknown;
 }
 
-const needed = {
-  position: "learned",
-  qk_norm: false,
-  norm_gain: false,
-  embedding_norm: true,
-  final_norm: false,
-  tie_embeddings: false,
-  logit_softcap: 0,
-  rmsnorm_eps: 1e-5,
-} as const satisfies Partial<Config>;
-
 /** Why a model is none of microgpt's shape, as the end of a sentence; undefined where it is one. */
 function misfitOf(config: Config): string | undefined {
   if (!isRelu(config.activation))
     return `activation is ${config.activation}, and microgpt has relu`;
-  for (const [name, value] of Object.entries(needed)) {
-    const own = config[name as keyof typeof needed];
+  for (const name of [...microgptNames, "rmsnorm_eps"] as const) {
+    const [own, value] = [config[name], presets.microgpt[name]];
     if (own !== value) return `${name} is ${own}, and microgpt has ${value}`;
   }
   const { NH, NKV, HS, C, H } = dimsOf(config, 1);
