@@ -3,15 +3,16 @@
 
 import { platform } from "#platform";
 import { isHalf, isStream } from "../choices.ts";
-import type { ConfigChoice } from "../config.ts";
+import type { Config, ConfigChoice, ReadConfig } from "../config.ts";
 import { conflicts } from "../config/conflicts.ts";
 import { chooseDevice, type DeviceChoice } from "../device/choose.ts";
 import { type Checkpoint, checkSavable } from "../files/checkpoint.ts";
 import type { Model } from "../files/model_files.ts";
 import { allParameters, checkHostMemory } from "../model/memory.ts";
-import { dimsOf, initialParameters, parameterCount } from "../model/parameters.ts";
-import { estimate, trainingWork } from "../model/work.ts";
+import { type Dims, dimsOf, initialParameters, parameterCount } from "../model/parameters.ts";
+import { estimate, trainingWork, type Work } from "../model/work.ts";
 import { PythonRandom } from "../random.ts";
+import type { Examples } from "../text/batches.ts";
 import { firstQuestions } from "../text/chat.ts";
 import { textFacts } from "../text/facts.ts";
 import { corpusOf, type TextSource } from "../text/read_corpus.ts";
@@ -109,7 +110,6 @@ export async function openRun(options: TrainingOptions): Promise<OpenedRun> {
   for (const conflict of conflicts(wanted)) throw conflict; // with what the text has decided
   const { input = resume?.input ?? null, prompt = "" } = options;
   const promptLength = encodePrompt(tokenizer, prompt).length;
-  const choice = resume && options.device === "auto" ? resume.device : options.device;
   const random = new PythonRandom(wanted.seed);
   const ordered = await orderText(corpus, wanted, text, random, { resume, progress, signal });
   const { order, tokens, identify, train, validation, ...counts } = ordered;
@@ -121,31 +121,12 @@ export async function openRun(options: TrainingOptions): Promise<OpenedRun> {
       : (counts.num_tokens - counts.num_val_tokens) / (num_docs - counts.num_val_docs),
     validated: validation.reduce((sum, { length }) => sum + length - 1, 0),
   });
-  // What the CPU cannot do is not weighed.
-  const weighed = isHalf(wanted.dtype) ? undefined : estimate([work]);
-  const { device, fallback, device_reason } = await chooseDevice(choice, weighed).catch(
-    (error: unknown) => {
-      throw resume ? withoutDevice(resume, error) : error;
-    },
-  );
-  if (resume && isHalf(resume.config.dtype)) {
-    checkHalf(device, "Resume it where there is f16, or begin a new run.");
-  }
-  const small = chooseSmall(device, wanted, dims, train);
-  const typed = await chooseDtype(device, wanted, small);
-  const { config, batch_reason } =
-    asked.batch_size === "auto"
-      ? await chooseBatch(device, typed.config, dims, small)
-      : { ...typed, batch_reason: null };
+  const placed = await placeRun(options, { wanted, dims, work, train });
+  const { device, fallback, device_reason, small, config, dtype_reason, batch_reason } = placed;
   checkHostMemory(config, dims, device ? "webgpu" : "cpu", platform.memory());
   checkSavable(config, tokenizer, input ?? []);
   const frozen = frozenModel({ resume, initFrom }, config, tokenizer);
-  const draw = () => {
-    if (resume?.initialized) return Float64Array.from(resume.values); // nothing was drawn from `random`
-    if (!initFrom) return initialParameters(config, dims, random);
-    return frozen ? initialAdapters(config, dims) : initialValues(initFrom, config, dims);
-  };
-  const params = draw();
+  const params = firstValues({ resume, initFrom, frozen }, config, dims, random);
   const trainer = await createTrainer(device, config, dims, params, train, {
     tuning: options.tuning,
     frozen: frozen?.values,
@@ -174,7 +155,7 @@ export async function openRun(options: TrainingOptions): Promise<OpenedRun> {
     num_params: allParameters(dims),
     num_trained: parameterCount(dims),
     kernels: tuning && summaryOf(tuning),
-    dtype_reason: typed.dtype_reason,
+    dtype_reason,
     batch_reason,
     resumed_from: resume ? resume.step : null,
     notes: [
@@ -201,4 +182,46 @@ export async function openRun(options: TrainingOptions): Promise<OpenedRun> {
     questions: firstQuestions(corpus.conversations, order),
     random,
   };
+}
+
+interface Unplaced {
+  wanted: ReadConfig;
+  dims: Dims;
+  work: Work;
+  train: Examples;
+}
+
+/** The device that a run is trained on, and what of its settings only the device decides. */
+async function placeRun(
+  { config: asked, resume, device: choice }: TrainingOptions,
+  { wanted, dims, work, train }: Unplaced,
+) {
+  // What the CPU cannot do is not weighed.
+  const weighed = isHalf(wanted.dtype) ? undefined : estimate([work]);
+  const { device, ...chosen } = await chooseDevice(
+    resume && choice === "auto" ? resume.device : choice,
+    weighed,
+  ).catch((error: unknown) => {
+    throw resume ? withoutDevice(resume, error) : error;
+  });
+  if (resume && isHalf(resume.config.dtype)) {
+    checkHalf(device, "Resume it where there is f16, or begin a new run.");
+  }
+  const small = chooseSmall(device, wanted, dims, train);
+  const typed = await chooseDtype(device, wanted, small);
+  const open = !resume && asked.batch_size === "auto";
+  const batch = open ? await chooseBatch(device, typed.config, dims, small) : undefined;
+  return { device, small, batch_reason: null, ...chosen, ...typed, ...batch };
+}
+
+/** The parameters before the run's first step, flat in their table's order. */
+function firstValues(
+  { resume, initFrom, frozen }: Pick<TrainingOptions, "resume" | "initFrom"> & { frozen?: Model },
+  config: Config,
+  dims: Dims,
+  random: PythonRandom,
+): Float64Array {
+  if (resume?.initialized) return Float64Array.from(resume.values); // nothing was drawn from `random`
+  if (!initFrom) return initialParameters(config, dims, random);
+  return frozen ? initialAdapters(config, dims) : initialValues(initFrom, config, dims);
 }
