@@ -146,7 +146,7 @@ export function smallSample(
   }
 }
 
-/** What a number from 0 to 1 draws from softmax(scores / temperature). */
+/** What a number from 0 to 1 draws from softmax(scores / temperature); above all sums, the last token that may come. */
 function drawOne(scores: Float64Array, temperature: number, number: number): number {
   const largest = scores.reduce((a, b) => Math.max(a, b));
   const likeliest = scores.indexOf(largest);
@@ -154,5 +154,6 @@ function drawOne(scores: Float64Array, temperature: number, number: number): num
   const e = scores.map((score) => Math.exp((score - largest) / temperature));
   const point = number * e.reduce((a, b) => a + b);
   let sum = 0;
-  return e.findIndex((share) => (sum += share) > point);
+  const drawn = e.findIndex((share) => (sum += share) > point);
+  return drawn >= 0 ? drawn : e.findLastIndex((share) => share > 0);
 }

@@ -24,6 +24,15 @@ const places: [number, number, [number, number][]][] = [
       [17, 33],
     ],
   ],
+  [
+    30,
+    3,
+    [
+      [4, 9],
+      [12, 19],
+      [20, 29],
+    ],
+  ], // with rows between them
   [40, 5, [[24, 40]]], // v alone
   [
     129,

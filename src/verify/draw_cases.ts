@@ -32,7 +32,13 @@ export function drawCases(normal: Normal): KernelCase[] {
     drawings.map(([name, drawing], i) =>
       drawCase(`N ${N}, V ${V}, ${name}`, normal(N * V, 2), { N, V }, [
         drawing,
-        { ...drawings[(i + 3) % drawings.length][1], biases: [[V - 1, 3]] },
+        {
+          ...drawings[(i + 3) % drawings.length][1],
+          biases: [
+            [V - 1, 3],
+            [1, -2],
+          ],
+        },
       ]),
     );
 
@@ -61,7 +67,7 @@ function drawCase(
   { N, V }: { N: number; V: number },
   options: readonly Partial<SlotDrawing>[],
 ): KernelCase {
-  const [slots, T, B] = [N + 1, 9, 2];
+  const [slots, T, B] = [N + 1, 9, 3];
   const words = ops.idWords(V);
   const steps = 2; // of which this is the second
   const bits = (has: (id: number) => boolean) =>

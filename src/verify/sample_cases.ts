@@ -75,13 +75,18 @@ function sampleCase(
   for (let i = 0; i < slots * V; i++) {
     choices[2 * i + 1] = Number(i >= (slots - 1) * V + 2 && i % 2 === 0);
   }
+  const params = layout.pack(normal(layout.flat.size, 0.3), new Float32Array(layout.size));
+  const numbers = normal(slots * T).map((x) => Math.abs(x) % 1);
+  // As if by rounding, a number above all sums: it takes the last token that may come, which is not the last one.
+  numbers[T - 1] = 1;
+  choices[2 * (V - 1)] = -1000;
   return {
     kernel: "small_sample",
     name: `${name}, ${X} threads`,
     inputs: {
-      params: layout.pack(normal(layout.flat.size, 0.3), new Float32Array(layout.size)),
+      params,
       texts: packTexts(texts),
-      numbers: normal(slots * T).map((x) => Math.abs(x) % 1),
+      numbers,
       choices,
     },
     outputs: {

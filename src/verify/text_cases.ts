@@ -170,7 +170,8 @@ function slideCase(normal: Normal, [slots, T, NKV, HS, kept]: number[]): KernelC
   const sizes = { N, T, NKV, HS };
   const size = slots * NKV * T * HS;
   const count = Math.min(Math.max(1, Math.floor((T - kept) / 4)), T - 1);
-  const slides = Array.from({ length: N }, (_, n) => [slots - 1 - n, kept, count + (n % 2), 0]);
+  // Where there is a slot more, a slide that is none of the N.
+  const slides = Array.from({ length: slots }, (_, n) => [slots - 1 - n, kept, count + (n % 2), 0]);
   const turns = turnsOf(100, { T, HS });
   return {
     kernel: "slide_cache",

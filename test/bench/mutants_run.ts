@@ -4,7 +4,7 @@ import { platform } from "#platform";
 import { openDevice } from "../../src/device/device.ts";
 import { placeholders } from "../../src/device/tensors.ts";
 import { GpuOps } from "../../src/model/gpu_ops.ts";
-import { type KernelCase, runCase, type Variant } from "../../src/verify/kernel_case.ts";
+import { halvesOf, type KernelCase, runCase, type Variant } from "../../src/verify/kernel_case.ts";
 import { kernelCases } from "../../src/verify/kernel_cases.ts";
 import { opsVariants } from "../../src/verify/ops_variants.ts";
 
@@ -40,15 +40,15 @@ const cases = kernelCases().sort((a, b) => {
 function variantsOf(kernel: string, test: KernelCase, variants: readonly Variant[]): Variant[] {
   const sizes = Object.entries({ ...test.inputs, ...test.outputs });
   const seen = new Set<string>();
-  return variants.filter(({ ops, dtype }) => {
+  return variants.filter((variant) => {
     const before = seen.size;
-    for (const half of dtype === "f16" ? (test.half ?? []) : [[]]) {
+    for (const half of halvesOf(test, variant)) {
       const table = sizes.map(([name, tensor]) => ({
         name,
         shape: ["length" in tensor ? tensor.length : tensor.size],
         ...(half.includes(name) && { dtype: "f16" as const }),
       }));
-      const dispatch = test.dispatch(ops, placeholders(table));
+      const dispatch = test.dispatch(variant.ops, placeholders(table));
       if (dispatch.kernel === kernel) seen.add(JSON.stringify([dispatch.constants, half]));
     }
     return seen.size > before;
@@ -65,7 +65,9 @@ async function judge({ kernel, file, code, most = Infinity }: Task): Promise<Ans
     await device.gpu.popErrorScope();
     if (messages.some(({ type }) => type === "error")) return { outcome: "invalid" };
     // What hardware is given too: other threads for the same kernels.
-    const hardware = new GpuOps(Object.create(device, { lanes: { value: 32 } }));
+    const hardware = new GpuOps(
+      Object.create(device, { lanes: { value: 32 }, software: { value: false } }),
+    );
     const variants = [...opsVariants(device), { ops: hardware, dtype: "f32" } as const];
     let runs = 0;
     for (const test of cases) {
