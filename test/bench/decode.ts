@@ -1,7 +1,7 @@
 // How fast texts are continued: tokens a second with 1, 16 and 64 texts at a time, and against reading the whole context
 // anew for each token.
 //
-//   node test/bench/decode.ts [--preset small] [--block-size 256] [--tokens 32] [--dtype f16]
+//   node test/bench/decode.ts [--preset small] [--block-size 256] [--tokens 32] [--dtype f16] [--json]
 //
 // The texts have half the context behind them; decoding alone is told, and writing with the prompts' reading. Rounds of both
 // ways take turns; medians are told.
@@ -26,6 +26,7 @@ const { values: flags } = parseArgs({
     rounds: { type: "string", default: "3" },
     batches: { type: "string", default: "1,16,64" },
     dtype: { type: "string", default: "f32" },
+    json: { type: "boolean", default: false }, // a line for each batch, as decode_peers.ts wants it
   },
 });
 const V = 65;
@@ -61,17 +62,20 @@ async function written(decoder: GpuDecoder, batch: number): Promise<number> {
 
 /** Tokens a second once the prompts are read: some in one submit, as the decoder takes them. */
 async function decoded(engine: TextEngine, batch: number): Promise<number> {
-  const steps = 8;
-  const tops = Array.from({ length: batch }, (_, slot) => ({
-    slot,
-    position: block_size >> 1,
-    id: slot % V,
-    logits: false,
-    numbers: Array.from({ length: steps }, (_, i) => ((i + 1) * (slot + 1) * 0.37) % 1),
-  }));
+  const steps = Math.min(8, max_tokens);
+  const submits = Math.floor(max_tokens / steps);
   const start = performance.now();
-  await engine.step([], tops);
-  return per(batch * steps, start);
+  for (let submit = 0; submit < submits; submit++) {
+    const tops = Array.from({ length: batch }, (_, slot) => ({
+      slot,
+      position: prompt(0).length + submit * steps,
+      id: slot % V,
+      logits: false,
+      numbers: Array.from({ length: steps }, (_, i) => ((i + 1) * (slot + 1) * 0.37) % 1),
+    }));
+    await engine.step([], tops);
+  }
+  return per(batch * submits * steps, start);
 }
 
 const old = await recomputer(device, config, dims, params);
@@ -90,7 +94,8 @@ const load = () =>
   `load ${loadavg()
     .map((x) => x.toFixed(1))
     .join(" ")} on ${cpus().length} cores`;
-console.log(
+const told = flags.json ? console.error : console.log;
+told(
   `${device.name}, ${flags.preset} with block_size ${block_size}, ${max_tokens} tokens a text; ${load()}`,
 );
 await recomputed();
@@ -99,8 +104,9 @@ for (const batch of flags.batches.split(",").map(Number)) {
     num_slots: batch,
     dtype,
   });
-  await written(decoder, 1); // compiles
   const { engine } = decoder as unknown as { engine: TextEngine };
+  await written(decoder, batch); // compiles
+  await decoded(engine, batch);
   const times = { decoded: [] as number[], written: [] as number[], recomputed: [] as number[] };
   for (let round = 0; round < rounds; round++) {
     times.recomputed.push(await recomputed());
@@ -109,11 +115,16 @@ for (const batch of flags.batches.split(",").map(Number)) {
   }
   decoder.destroy();
   const [before, now, all] = [times.recomputed, times.decoded, times.written].map(median);
-  console.log(
+  if (flags.json) {
+    const mode = `WebGPU, ${dtype}`;
+    const line = { peer: "microgpt-webgpu", mode, batch, decoded: now, written: all };
+    console.log(JSON.stringify({ ...line, recomputed: before, adapter: device.name }));
+  }
+  told(
     `batch ${batch} (${decoder.num_slots} slots, ${dtype}): decoding ${now.toFixed(1)} tokens/s, recomputing the context ` +
       `${before.toFixed(1)}: ${(now / before).toFixed(1)} times as fast; with prompts of half a context ${all.toFixed(1)} tokens/s`,
   );
 }
-console.log(load());
+told(load());
 old.destroy();
 device.destroy();
