@@ -8,6 +8,7 @@ import type { ConfigChoice } from "../src/config.ts";
 import { decodeCheckpoint, encodeCheckpoint } from "../src/files/checkpoint.ts";
 import { ConfigError, load, type Model, save, train, UnknownCharacterError } from "../src/index.ts";
 import { CpuTrainer } from "../src/training/cpu_trainer.ts";
+import { frozenModel } from "../src/training/init_from.ts";
 import type { Training } from "../src/training/train.ts";
 import { runCli, temporaryFolder } from "./cli/fake_io.ts";
 import { jsonLines } from "./harness/conversations.ts";
@@ -204,4 +205,16 @@ test("the command starts from a folder, and says what contradicts it", async () 
   const none = await runCli(main, ["--init-from", `${base}/none`, "--output", folder]);
   expect(none.stderr).toContain("holds no model");
   expect([wrong, both, none].map((run) => run.code)).toEqual([2, 2, 1]);
+});
+
+test("frozen weights that half precision has no number for are told", () => {
+  const values = Float32Array.from(rope.values);
+  values[0] = -65520;
+  const run = (dtype: "f16" | "f32") => ({ ...rope.config, lora_rank: 2, dtype });
+  const initFrom = { ...rope, values };
+  const frozen = (dtype: "f16" | "f32") => frozenModel({ initFrom }, run(dtype), rope.tokenizer);
+  expect(() => frozen("f16")).toThrow(
+    /^With dtype f16 frozen weights are kept in half precision, but wte has a weight of -65520, .* Choose dtype f32\.$/,
+  );
+  expect(frozen("f32")?.values).toEqual(values);
 });

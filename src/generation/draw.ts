@@ -106,13 +106,20 @@ export function told(
     token: names.get(id) ?? tokenizer.decode([id]),
     logprob: logs[id],
   });
-  const likeliest: number[] = [];
-  if (most > 0) {
-    const least = logs.toSorted()[Math.max(0, logs.length - most)];
-    for (let id = 0; id < logs.length; id++) if (logs[id] >= least) likeliest.push(id);
-    likeliest.sort((a, b) => logs[b] - logs[a]);
+  return { ...of(id), top_logprobs: likeliestOf(logs, most).map(of) };
+}
+
+/** The ids of the largest, the largest first; few of many are found without sorting all of them. */
+function likeliestOf(logs: ArrayLike<number>, most: number): number[] {
+  const found: number[] = [];
+  for (let id = 0; id < logs.length && most > 0; id++) {
+    if (found.length === most && logs[id] <= logs[found[most - 1]]) continue;
+    let at = found.length;
+    while (at > 0 && logs[found[at - 1]] < logs[id]) at--;
+    found.splice(at, 0, id);
+    if (found.length > most) found.pop();
   }
-  return { ...of(id), top_logprobs: likeliest.slice(0, most).map(of) };
+  return found;
 }
 
 /** @throws ConfigError naming the first option that is wrong */

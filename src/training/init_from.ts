@@ -8,6 +8,7 @@ import { ConfigError } from "../errors.ts";
 import type { Checkpoint } from "../files/checkpoint.ts";
 import type { Model } from "../files/model_files.ts";
 import { drawAdapters, mergedConfig } from "../model/adapters.ts";
+import { beyondHalf } from "../model/half_range.ts";
 import { type Dims, dimsOf, ParameterLayout } from "../model/parameters.ts";
 import { presets } from "../presets.ts";
 import { PythonRandom } from "../random.ts";
@@ -165,6 +166,7 @@ export function initialAdapters({ seed }: Config, dims: Dims): Float64Array {
 /**
  * The model beside a run's adapters: the one to start from as the run has it, or that of the run to resume; undefined where
  * all weights are trained.
+ * @throws ConfigError if f16 has no number for one of its weights
  */
 export function frozenModel(
   { resume, initFrom }: { resume?: Checkpoint; initFrom?: Model },
@@ -179,6 +181,13 @@ export function frozenModel(
   const { step, layout: from, values } = initFrom;
   const same = JSON.stringify(from.slices) === JSON.stringify(layout.slices);
   const fitting = same ? values : fitted(initFrom, config, dims, Float32Array);
+  const beyond = config.dtype === "f16" ? beyondHalf(layout, fitting) : null;
+  if (beyond !== null) {
+    throw new ConfigError(
+      "dtype",
+      `With dtype f16 frozen weights are kept in half precision, but ${beyond}. Choose dtype f32.`,
+    );
+  }
   return { config: plain, tokenizer, step, layout, values: fitting };
 }
 
