@@ -71,12 +71,6 @@ const list: Equivalent[] = [
     why: "the number beside a last channel that has no other: it is multiplied, and never stored",
   },
   {
-    line: /^var<workgroup> partial: array<f32, X \* Y>/,
-    was: /^\*$/,
-    is: "+",
-    why: "with one line of threads, as software GPUs have it: the array is longer by one",
-  },
-  {
     file: "matmul_rows",
     line: /^if \(m >= sizes\.M\) \{ return; \}/,
     was: /^>=$/,
