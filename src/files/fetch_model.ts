@@ -40,12 +40,20 @@ export async function fetchModel(address: URL, best: boolean): Promise<Model> {
 async function fetchFile(url: string): Promise<Fetched> {
   try {
     const response = await fetch(url);
-    const isPage = /^text\/html/i.test(response.headers.get("content-type") ?? "");
-    if (response.ok && !isPage) return { bytes: new Uint8Array(await response.arrayBuffer()) };
-    if (response.ok)
+    if (response.ok) {
+      const bytes = new Uint8Array(await response.arrayBuffer());
+      if (!isPage(response, bytes)) return { bytes };
       return { why: "the server answers with a page, as some do for what is not there" };
+    }
     return { why: `the server answers ${response.status} ${response.statusText}`.trim() };
   } catch (error) {
     return { why: error instanceof Error ? error.message : String(error) };
   }
+}
+
+/** By its beginning too: simple servers call all files pages. */
+function isPage({ headers }: Response, bytes: Uint8Array): boolean {
+  const beginning = new TextDecoder().decode(bytes.subarray(0, 64));
+  const called = /^text\/html/i.test(headers.get("content-type") ?? "");
+  return called && /^\s*<(!doctype|html)/i.test(beginning);
 }

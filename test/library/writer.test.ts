@@ -232,8 +232,11 @@ describe("a model lies", () => {
     const server = createServer(({ url }, response) => {
       asked.push(url!);
       const known = url!.startsWith("/models/tiny/");
-      if (url!.startsWith("/page/")) response.setHeader("content-type", "text/html; charset=utf-8");
-      response.writeHead(known || url!.startsWith("/page/") ? 200 : 404).end(known ? bytes : "");
+      const isPage = url!.startsWith("/page/");
+      // As a simple server has it, all is a page by its type.
+      response.setHeader("content-type", "text/html; charset=utf-8");
+      const page = "<!doctype html><title>Not here</title>";
+      response.writeHead(known || isPage ? 200 : 404).end(known ? bytes : isPage ? page : "");
     });
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     const site = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
