@@ -43,6 +43,7 @@ test.each(devices)("a start event tells what is trained: %s", async (device) => 
     notes: [expect.stringContaining("can only be learnt by heart")],
     vocab_size: 17,
     num_params: (2 * 17 + 16) * 16 + 12 * 16 * 16,
+    num_trained: (2 * 17 + 16) * 16 + 12 * 16 * 16,
     dtype_reason: null,
     batch_reason: null,
     kernels: null, // a small model's trainer and the CPU have no choice

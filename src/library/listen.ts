@@ -73,10 +73,13 @@ class Desk {
 
   private answer(call: Call, request: unknown, signal: AbortSignal): unknown {
     const model = this.model!;
-    if (call === "generate") return model.generate({ ...(request as object), signal });
-    if (call === "stream") return model.stream({ ...(request as object), signal });
-    if (call === "chat") return model.chat.completions.create(request as never, { signal });
-    return model.completions.create(request as never, { signal });
+    const calls: Record<Call, () => unknown> = {
+      generate: () => model.generate({ ...(request as object), signal }),
+      stream: () => model.stream({ ...(request as object), signal }),
+      completions: () => model.completions.create(request as never, { signal }),
+      chat: () => model.chat.completions.create(request as never, { signal }),
+    };
+    return calls[call]();
   }
 
   private async next(id: number): Promise<void> {

@@ -22,11 +22,13 @@ function activationCases(normal: Normal): KernelCase[] {
   ];
   // f16's largest numbers, where tanh and sigmoid end, and both zeros.
   const extremes = [65504, -65504, 100, -100, 88.5, -88.5, 10, -10, 9.5, -9.5, 1e-4, -1e-4, 0, -0];
-  return (["gelu", "swiglu", "relu", "relu_squared"] as const).flatMap((activation) => {
+  const largest = { gelu: Infinity, swiglu: Infinity, relu: Infinity, relu_squared: 200 }; // whose square f16 has too
+  const activations = ["gelu", "swiglu", "relu", "relu_squared"] as const;
+  return activations.flatMap((activation) => {
     const wide = isGated(activation) ? 2 : 1;
     const pair = (N: number, H: number, name: string, pre: Float32Array, allowed = NORM_BOUND) =>
       activationPair(normal, { N, H, activation }, `${activation}, ${name}`, pre, allowed);
-    const most = activation === "relu_squared" ? 200 : Infinity; // a square that f16 has too
+    const most = largest[activation];
     const end = (i: number) => Math.max(-most, Math.min(most, extremes[i % 14]));
     const ends = Float32Array.from({ length: 14 * wide }, (_, i) => end(i));
     if (wide === 2) ends.set([1, -1, 0.5, 2, -3, 7, 1, 1, 1, 1, 1, 1, 1, 1], 14);
