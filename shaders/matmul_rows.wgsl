@@ -11,6 +11,8 @@ override X: u32 = 32u;             // threads along k, a power of two
 override Y: u32 = 4u;              // columns of a workgroup
 override VECTORS: bool = true;     // whether K is a multiple of 4
 
+override THREADS: u32 = X * Y;     // by a name: naga ends over an array of vectors whose length is a product
+
 const ROWS = 8u;
 
 // What an array holds: numbers in f32, or in f16; all arithmetic is f32.
@@ -46,7 +48,7 @@ fn load_b(n: u32, k: u32) -> vec4f {
   return select(vec4f(), numbers, vec4u(k) + vec4u(0u, 1u, 2u, 3u) < vec4u(sizes.K));
 }
 
-var<workgroup> partial: array<vec4f, X * Y>;
+var<workgroup> partial: array<vec4f, THREADS>;
 
 // Of what each of a column's X threads has summed for four rows one vector, the same for all of them.
 fn sum_column(sums: vec4f, i: u32) -> vec4f {
@@ -75,7 +77,7 @@ fn store_four(m: u32, n: u32, sums: vec4f) {
   store(m + 3u, n, sums.w);
 }
 
-@compute @workgroup_size(X * Y)
+@compute @workgroup_size(THREADS)
 fn matmul_rows(
   @builtin(workgroup_id) group: vec3u,
   @builtin(num_workgroups) groups: vec3u,
