@@ -4,7 +4,8 @@ import { isLearned } from "../choices.ts";
 import { type Config, resolveConfig } from "../config.ts";
 import { count, plural } from "../count.ts";
 import { ConfigError, ModelFileError } from "../errors.ts";
-import type { Model } from "../files/model_files.ts";
+import { type Model, readConfig } from "../files/model_files.ts";
+import { mergedConfig } from "../model/adapters.ts";
 import { presets } from "../presets.ts";
 import { isOfChat } from "../text/chat.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
@@ -21,6 +22,15 @@ export type ReadProgress = (done: number, total: number) => void;
 
 /** Settings of ours that come along with a model, and its steps. */
 export type Own = Pick<Model, "config" | "step">;
+
+/**
+ * Our settings in a file of others, of a whole model: adapters are merged in what is exported.
+ * @throws ModelFileError naming the source if they cannot be used
+ */
+export function readOwn(settings: unknown, source: string): ReturnType<typeof readConfig> {
+  const own = readConfig(settings, source);
+  return { ...own, config: mergedConfig(own.config) };
+}
 
 /** Runs of whose kind it goes on to be trained, where no settings came along. */
 const usual = { llama: presets["llama-15m"], qwen3: presets["qwen3-15m"] };

@@ -140,6 +140,13 @@ describe("what else a folder may have", () => {
     );
   });
 
+  test("settings of adapters, which a whole model has none of", () => {
+    const own = { ...jsonOf(files, "config.json").microgpt, lora_rank: 1 };
+    const { config, values } = imported(withJson(files, "config.json", { microgpt: own })).model;
+    expect(config).toEqual(model.config);
+    expect(values).toEqual(model.values);
+  });
+
   test("an embedding with more rows than the tokenizer has tokens", () => {
     const padded = stored.map((tensor) => {
       const [rows, columns] = tensor.shape;

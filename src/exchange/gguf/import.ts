@@ -3,13 +3,20 @@
 import { plural } from "../../count.ts";
 import type { ByteSource } from "../../files/byte_source.ts";
 import { floatBytes, toFloat32 } from "../../files/floats.ts";
-import { checkFinite, parseJson, readConfig } from "../../files/model_files.ts";
+import { checkFinite, parseJson } from "../../files/model_files.ts";
 import { dimsOf, ParameterLayout } from "../../model/parameters.ts";
 import { chatTemplate, isOfChat } from "../../text/chat.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import { type Architecture, architectures, type LlamaShape } from "../architecture.ts";
 import { GET_AGAIN } from "../folder.ts";
-import { aboutBos, configOf, type Imported, type Own, type ReadProgress } from "../imported.ts";
+import {
+  aboutBos,
+  configOf,
+  type Imported,
+  type Own,
+  readOwn,
+  type ReadProgress,
+} from "../imported.ts";
 import { gatherParameters } from "../llama_tensors.ts";
 import { SETTINGS_KEY } from "./export.ts";
 import { Keys } from "./keys.ts";
@@ -54,7 +61,7 @@ export function importGguf(source: ByteSource, progress?: ReadProgress): Importe
 function ownSettings(keys: Keys, source: string): Own | undefined {
   if (!keys.has(SETTINGS_KEY)) return undefined;
   const name = `the ${SETTINGS_KEY} in ${source}`;
-  return readConfig(parseJson(keys.text(SETTINGS_KEY), name), name);
+  return readOwn(parseJson(keys.text(SETTINGS_KEY), name), name);
 }
 
 function notesOn(keys: Keys, tokenizer: Tokenizer): string[] {

@@ -1,13 +1,14 @@
 // A model from a Hugging Face folder: Llama's or Qwen3's, or one of our other shapes that was exported into it.
 
 import { ModelFileError } from "../../errors.ts";
-import { checkFinite, CONFIG_FILE, readConfig, TOKENIZER_FILE } from "../../files/model_files.ts";
+import { checkFinite, CONFIG_FILE, TOKENIZER_FILE } from "../../files/model_files.ts";
 import { dimsOf, ParameterLayout } from "../../model/parameters.ts";
 import type { Tokenizer } from "../../tokenizer/tokenizer.ts";
 import { type ForeignFolder, GET_AGAIN, type Json, jsonOf } from "../folder.ts";
 import {
   aboutBos,
   configOf,
+  readOwn,
   fitTokenizer,
   type Imported,
   type Own,
@@ -84,7 +85,7 @@ function dropTied(tensors: Map<string, StoredTensor>): void {
 /** Our settings, which a model has that was exported here. */
 function ownIn(file: Json, source: string) {
   const own = file[CUSTOM];
-  return own === undefined ? undefined : readConfig(own, `the ${CUSTOM} in ${source}`);
+  return own === undefined ? undefined : readOwn(own, `the ${CUSTOM} in ${source}`);
 }
 
 function ownConfig({ config, step }: Own, tokenizer: Tokenizer, source: string): Own {

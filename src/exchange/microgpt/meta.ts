@@ -4,7 +4,7 @@
 import { isRelu } from "../../choices.ts";
 import type { Config } from "../../config.ts";
 import { ModelFileError, UserError } from "../../errors.ts";
-import { metadataOf, type Model, readConfig } from "../../files/model_files.ts";
+import { metadataOf, type Model } from "../../files/model_files.ts";
 import { microgptNames } from "../../model/engines.ts";
 import { dimsOf } from "../../model/parameters.ts";
 import { presets } from "../../presets.ts";
@@ -13,7 +13,7 @@ import { CharTokenizer } from "../../tokenizer/char.ts";
 import { isOfChat } from "../../text/chat.ts";
 import { show } from "../../strict_json.ts";
 import type { Json } from "../folder.ts";
-import { resolved } from "../imported.ts";
+import { readOwn, resolved } from "../imported.ts";
 
 export interface Meta {
   vocab_size: number;
@@ -73,7 +73,7 @@ export function readMeta(meta: Json, source: string) {
   const own =
     meta[OWN] === undefined
       ? { config: configOf(meta, tokenizer, source), step: 0, vocab_size: tokenizer.vocab_size }
-      : readConfig(meta[OWN], `the ${OWN} in ${source}`);
+      : readOwn(meta[OWN], `the ${OWN} in ${source}`);
   const { config, vocab_size } = own;
   const misfit = misfitOf(config);
   if (misfit !== undefined) throw bad(source, `is of no model of microgpt's shape: ${misfit}`);
